@@ -1,0 +1,81 @@
+// swift-tools-version: 6.2
+import Foundation
+import PackageDescription
+
+/// What every Swift target is compiled with. Warnings are errors where RIPOSTE_STRICT is set, as CI does.
+let swiftSettings: [SwiftSetting] = [
+    .enableUpcomingFeature("ExistentialAny"),
+    .enableUpcomingFeature("InternalImportsByDefault"),
+    .enableUpcomingFeature("MemberImportVisibility"),
+] + (Context.environment["RIPOSTE_STRICT"] == nil ? [] : [.treatAllWarnings(as: .error)])
+
+let argumentParser = Target.Dependency.product(name: "ArgumentParser", package: "swift-argument-parser")
+let crypto = Target.Dependency.product(name: "Crypto", package: "swift-crypto")
+let grdb = Target.Dependency.product(name: "GRDB", package: "GRDB.swift")
+let hummingbird = Target.Dependency.product(name: "Hummingbird", package: "hummingbird")
+let hummingbirdTLS = Target.Dependency.product(name: "HummingbirdTLS", package: "hummingbird")
+let lifecycle = Target.Dependency.product(name: "ServiceLifecycle", package: "swift-service-lifecycle")
+let unixSignals = Target.Dependency.product(name: "UnixSignals", package: "swift-service-lifecycle")
+let logging = Target.Dependency.product(name: "Logging", package: "swift-log")
+let nioCore = Target.Dependency.product(name: "NIOCore", package: "swift-nio")
+let nioPosix = Target.Dependency.product(name: "NIOPosix", package: "swift-nio")
+let nioSSL = Target.Dependency.product(name: "NIOSSL", package: "swift-nio-ssl")
+let yams = Target.Dependency.product(name: "Yams", package: "Yams")
+
+func room(_ name: String, _ dependencies: [Target.Dependency]) -> Target {
+    .target(name: name, dependencies: dependencies, swiftSettings: swiftSettings)
+}
+
+func tests(_ name: String, _ dependencies: [Target.Dependency], resources: [Resource] = []) -> Target {
+    .testTarget(name: name, dependencies: dependencies, resources: resources, swiftSettings: swiftSettings)
+}
+
+let package = Package(
+    name: "riposte",
+    products: [
+        .executable(name: "riposte", targets: ["riposte"]),
+    ],
+    dependencies: [
+        .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
+        .package(url: "https://github.com/apple/swift-crypto", from: "4.5.2"),
+        .package(url: "https://github.com/apple/swift-log", from: "1.16.2"),
+        .package(url: "https://github.com/apple/swift-nio", from: "2.101.2"),
+        .package(url: "https://github.com/apple/swift-nio-ssl", from: "2.37.6"),
+        .package(url: "https://github.com/groue/GRDB.swift", from: "7.10.0"),
+        .package(url: "https://github.com/hummingbird-project/hummingbird", from: "2.28.1"),
+        .package(url: "https://github.com/jpsim/Yams", from: "6.2.2"),
+        .package(url: "https://github.com/swift-server/swift-service-lifecycle", from: "2.13.0"),
+    ],
+    targets: [
+        // C: system libraries with inline shims only, and our own syscall shims.
+        .systemLibrary(name: "CCurl", pkgConfig: "libcurl", providers: [.apt(["libcurl4-openssl-dev"])]),
+        .systemLibrary(name: "CNetfilter", pkgConfig: "libnftnl", providers: [.apt(["libnftnl-dev", "libmnl-dev"])]),
+        .target(name: "CRiposte"),
+
+        // The rooms along the flow; who may import whom is fixed in CONTRIBUTING.md.
+        room("RiposteCore", [logging]),
+        room("RiposteRules", ["RiposteCore", yams]),
+        room("RipostePlaybooks", ["RiposteCore", "RiposteRules", crypto, logging, yams]),
+        room("RiposteTransport", ["RiposteCore", "CCurl", logging]),
+        room("RiposteActions", ["RiposteCore", "RipostePlaybooks", "RiposteTransport", "CNetfilter", "CRiposte", logging, yams]),
+        room("RiposteAudit", ["RiposteCore", crypto, grdb, logging]),
+        room("RiposteIntake", ["RiposteCore", "CRiposte", hummingbird, hummingbirdTLS, lifecycle, nioCore, nioSSL, logging]),
+        room(
+            "RiposteAgent",
+            [
+                "RiposteCore", "RiposteRules", "RipostePlaybooks", "RiposteTransport", "RiposteActions", "RiposteAudit", "RiposteIntake",
+                "CRiposte", hummingbird, lifecycle, unixSignals, nioCore, nioPosix, logging, yams,
+            ]),
+        .executableTarget(
+            name: "riposte",
+            dependencies: [
+                "RiposteCore", "RiposteRules", "RipostePlaybooks", "RiposteActions", "RiposteAudit", "RiposteAgent", argumentParser, logging,
+            ],
+            swiftSettings: swiftSettings),
+
+        // Tests.
+        room("RiposteTestSupport", ["RiposteCore", "RipostePlaybooks", "CRiposte", hummingbird, hummingbirdTLS, nioCore, nioPosix, nioSSL]),
+        tests("RiposteCoreTests", ["RiposteCore", "RiposteTestSupport"]),
+    ],
+    swiftLanguageModes: [.v6]
+)

@@ -1,0 +1,2 @@
+#include <libmnl/libmnl.h>
+#include <libnftnl/table.h>

@@ -1,0 +1,141 @@
+/// One entry of the journal: what was seen, meant or done. The journal adds the number, the chain and the hash.
+package struct AuditRecord: Sendable, Equatable {
+    package enum Kind: String, CaseIterable, Sendable {
+        /// The agent or a command opened the journal; says what was found in it.
+        case start
+        /// The journal was closed in order.
+        case stop
+        /// An alert was accepted; `document` holds it whole, `playbooks` those that it matched.
+        case alert
+        /// Something at an intake was no alert.
+        case reject
+        /// About to act: written before the deed.
+        case intent
+        /// How the action `id` ended. Also for what was planned, refused or skipped, which have no intent.
+        case outcome
+        /// All steps of a run came to an end.
+        case run
+        /// Configuration or playbooks were taken into use or refused.
+        case config
+    }
+
+    /// Who wants it.
+    package struct Actor: Sendable, Equatable {
+        package enum Kind: String, Sendable { case playbook, person, timer, recovery, agent }
+
+        package var kind: Kind
+        /// The playbook's name, the operator's user name.
+        package var name: String
+        /// Of a person, from the socket's peer credentials.
+        package var uid: UInt32?
+        package var pid: Int32?
+
+        package init(_ kind: Kind, name: String, uid: UInt32? = nil, pid: Int32? = nil) {
+            self.kind = kind
+            self.name = name
+            self.uid = uid
+            self.pid = pid
+        }
+    }
+
+    package var kind: Kind
+    package var time: Timestamp
+    /// The action's id (intent, outcome), the run's (run), the alert's (alert).
+    package var id: Identifier?
+    package var run: Identifier?
+    package var alert: Identifier?
+    /// Of an outcome `undone`, and of the intent before it: the action that is taken back.
+    package var undoes: Identifier?
+    package var actor: Actor?
+    package var playbook: String?
+    package var step: String?
+    package var action: String?
+    package var target: Target?
+    package var mode: Mode?
+    package var dryRun: Bool
+    package var outcome: Outcome?
+    package var failure: FailureClass?
+    package var reason: String?
+    /// What the world answered, in words.
+    package var message: String?
+    /// Kind-specific members: parameters, plan, evidence, undo, timings, the alert's document.
+    package var detail: JSONObject
+
+    package init(_ kind: Kind, at time: Timestamp, id: Identifier? = nil, detail: JSONObject = JSONObject()) {
+        self.kind = kind
+        self.time = time
+        self.id = id
+        dryRun = false
+        self.detail = detail
+    }
+}
+
+extension AuditRecord {
+    /// The record's members in the order in which the journal writes them.
+    package var members: JSONObject {
+        var object: JSONObject = ["kind": .text(kind.rawValue), "ts": .text("\(time)")]
+        object.append("id", id.map { .text("\($0)") })
+        object.append("run", run.map { .text("\($0)") })
+        object.append("alert", alert.map { .text("\($0)") })
+        object.append("undoes", undoes.map { .text("\($0)") })
+        object.append("actor", actor?.json)
+        object.append("playbook", playbook.map(JSON.text))
+        object.append("step", step.map(JSON.text))
+        object.append("action", action.map(JSON.text))
+        object.append("target", target?.json)
+        object.append("mode", mode.map { .text($0.rawValue) })
+        if dryRun { object.append("dry_run", true) }
+        object.append("outcome", outcome.map { .text($0.rawValue) })
+        object.append("class", failure.map { .text($0.rawValue) })
+        object.append("reason", reason.map(JSON.text))
+        object.append("message", message.map(JSON.text))
+        if !detail.isEmpty { object.append("detail", .object(detail)) }
+        return object
+    }
+
+    /// Reads ``members`` back; members that it does not know (the chain's) are passed over. Nil where kind or time is missing.
+    package init?(members: JSONObject) {
+        func text(_ key: ByteText) -> String? { members[key]?.string?.repaired }
+        func identifier(_ key: ByteText) -> Identifier? { text(key).flatMap { Identifier($0) } }
+        guard let kind = text("kind").flatMap(Kind.init(rawValue:)), let time = text("ts").flatMap({ Timestamp($0) }) else { return nil }
+        self.init(kind, at: time, id: identifier("id"), detail: members["detail"]?.object ?? JSONObject())
+        run = identifier("run")
+        alert = identifier("alert")
+        undoes = identifier("undoes")
+        actor = members["actor"].flatMap(Actor.init(json:))
+        playbook = text("playbook")
+        step = text("step")
+        action = text("action")
+        target = members["target"].flatMap(Target.init(json:))
+        mode = text("mode").flatMap(Mode.init(rawValue:))
+        dryRun = members["dry_run"]?.bool ?? false
+        outcome = text("outcome").flatMap(Outcome.init(rawValue:))
+        failure = text("class").flatMap(FailureClass.init(rawValue:))
+        reason = text("reason")
+        message = text("message")
+    }
+}
+
+extension AuditRecord.Actor {
+    package var json: JSON {
+        var object: JSONObject = ["type": .text(kind.rawValue), "name": .text(name)]
+        object.append("uid", uid.map { .integer(Int64($0)) })
+        object.append("pid", pid.map { .integer(Int64($0)) })
+        return .object(object)
+    }
+
+    package init?(json: JSON) {
+        guard let kind = json["type"]?.string?.valid.flatMap(Kind.init(rawValue:)), let name = json["name"]?.string?.repaired else { return nil }
+        self.init(
+            kind, name: name, uid: json["uid"]?.integer.flatMap(UInt32.init(exactly:)), pid: json["pid"]?.integer.flatMap(Int32.init(exactly:)))
+    }
+}
+
+/// Where records go. Appending returns when the record is handed to the kernel: it survives the death of this process.
+///
+/// The real one is RiposteAudit's journal; tests record.
+package protocol AuditLog: Sendable {
+    /// Callable from any thread; records get their place in the order of the calls. Throws where the record could not be written: then
+    /// nothing may be done that it would have announced.
+    func append(_ record: AuditRecord) throws
+}
