@@ -1,0 +1,95 @@
+/// One HTTP request, as a value. The URL and the headers are ours, never an alert's text: whoever builds one escapes what goes into the path.
+package struct HTTPRequest: Sendable {
+    package enum Method: String, Sendable { case get = "GET", post = "POST", put = "PUT", patch = "PATCH", delete = "DELETE" }
+
+    package var method: Method
+    /// Absolute. With ``unixSocket`` the host part is only what the `Host` header says.
+    package var url: String
+    /// Connect to this Unix stream socket instead of the URL's host.
+    package var unixSocket: String?
+    package var headers: [(name: String, value: String)]
+    package var body: [UInt8]?
+    /// Of the whole exchange.
+    package var timeout: Duration
+    /// A longer answer is an error; what was read of it is dropped.
+    package var maxResponseBytes: Int
+    package var tls: TLSOptions
+
+    package init(
+        _ method: Method, _ url: String, unixSocket: String? = nil, headers: [(name: String, value: String)] = [], body: [UInt8]? = nil,
+        timeout: Duration = .seconds(5), maxResponseBytes: Int = 16 << 20, tls: TLSOptions = TLSOptions()
+    ) {
+        self.method = method
+        self.url = url
+        self.unixSocket = unixSocket
+        self.headers = headers
+        self.body = body
+        self.timeout = timeout
+        self.maxResponseBytes = maxResponseBytes
+        self.tls = tls
+    }
+}
+
+/// Whom to trust and who to be. Verification is on unless a person turned it off.
+package struct TLSOptions: Sendable, Hashable {
+    /// PEM of certificates to trust instead of the system's.
+    package var authorities: [UInt8]?
+    /// PEM of our certificate (chain) and its key.
+    package var certificate: [UInt8]?
+    package var key: [UInt8]?
+    package var verifiesPeer: Bool
+    /// The name to expect in the peer's certificate where it is not the URL's host.
+    package var serverName: String?
+
+    package init(
+        authorities: [UInt8]? = nil, certificate: [UInt8]? = nil, key: [UInt8]? = nil, verifiesPeer: Bool = true, serverName: String? = nil
+    ) {
+        self.authorities = authorities
+        self.certificate = certificate
+        self.key = key
+        self.verifiesPeer = verifiesPeer
+        self.serverName = serverName
+    }
+}
+
+package struct HTTPResponse: Sendable {
+    package var status: Int
+    /// Names in lower case, in the order received.
+    package var headers: [(name: String, value: String)]
+    package var body: [UInt8]
+
+    package init(status: Int, headers: [(name: String, value: String)], body: [UInt8]) {
+        self.status = status
+        self.headers = headers
+        self.body = body
+    }
+
+    package func header(_ name: String) -> String? { headers.first { $0.name == name }?.value }
+}
+
+/// Why there is no answer.
+package struct TransportError: Error, Equatable, Sendable {
+    package enum Code: String, Sendable {
+        /// Nobody listens: connection refused, no such socket, no route, name not found. Nothing was sent.
+        case unreachable
+        /// EACCES on the socket.
+        case denied
+        case timedOut
+        /// The peer's certificate, or ours, was not accepted.
+        case tls
+        case tooLarge
+        /// The connection broke, or what came was not HTTP: the request may have been carried out.
+        case broken
+        /// The request makes no sense, or the client was closed.
+        case invalid
+    }
+
+    package let code: Code
+    /// What we did, to whom, and what came of it: "GET http://…: Connection refused".
+    package let message: String
+
+    package init(_ code: Code, _ message: String) {
+        self.code = code
+        self.message = message
+    }
+}
