@@ -69,6 +69,8 @@ package enum FailureClass: String, CaseIterable, Sendable {
     case identity
     case guarded
     case cooldown
+    /// The playbook has acted as often as it may within its window.
+    case budget
     case mode
     /// EPERM, 401, 403: we lack the right.
     case denied
@@ -90,7 +92,7 @@ package enum FailureClass: String, CaseIterable, Sendable {
 
     package var outcome: Outcome {
         switch self {
-        case .unresolved, .identity, .guarded, .cooldown, .mode, .policy, .drifted: .refused
+        case .unresolved, .identity, .guarded, .cooldown, .budget, .mode, .policy, .drifted: .refused
         case .invalid, .denied, .unsupported, .conflict, .busy, .unavailable, .timeout, .partial, .unknown: .failed
         }
     }
