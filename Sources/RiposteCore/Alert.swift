@@ -114,3 +114,19 @@ extension Alert {
         }
     }
 }
+
+extension Alert.Arrival {
+    package var json: JSON {
+        var object: JSONObject = ["intake": .text(intake), "trust": .text(trust.rawValue)]
+        object.append("peer", peer.map(JSON.text))
+        object.append("time", .text("\(time)"))
+        return .object(object)
+    }
+
+    package init?(json: JSON) {
+        guard let intake = json["intake"]?.string?.repaired, let trust = json["trust"]?.string?.valid.flatMap(Trust.init(rawValue:)),
+            let time = json["time"]?.string.flatMap({ Timestamp($0.bytes) })
+        else { return nil }
+        self.init(intake: intake, trust: trust, peer: json["peer"]?.string?.repaired, time: time)
+    }
+}

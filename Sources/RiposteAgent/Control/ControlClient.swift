@@ -1,0 +1,58 @@
+package import RiposteCore
+internal import RipostePlaybooks
+internal import RiposteTransport
+
+/// A desk that is the agent at the other end of the control socket.
+package final class ControlClient: Desk {
+    private let socket: String
+    private let client = HTTPClient()
+
+    package init(socket: String) { self.socket = socket }
+
+    package func act(_ command: ManualCommand) async throws(DeskError) -> ActionResult {
+        try result(in: await post(ControlPath.actions, command.json))
+    }
+
+    package func undo(_ command: UndoCommand) async throws(DeskError) -> ActionResult {
+        try result(in: await post(ControlPath.undo, command.json))
+    }
+
+    package func respond(_ command: RespondCommand) async throws(DeskError) -> [AlertReport] {
+        try await post(ControlPath.respond, command.json)["reports"]?.array?.compactMap(AlertReport.init(json:)) ?? []
+    }
+
+    /// What `riposte status` shows.
+    package func status() async throws(DeskError) -> JSON { try await exchange(.get, ControlPath.status, body: nil) }
+
+    package func close() async { client.close() }
+
+    private func post(_ path: String, _ body: JSON) async throws(DeskError) -> JSON { try await exchange(.post, path, body: body.bytes) }
+
+    private func exchange(_ method: HTTPRequest.Method, _ path: String, body: [UInt8]?) async throws(DeskError) -> JSON {
+        let response: HTTPResponse
+        do throws(TransportError) {
+            response = try await client.send(
+                HTTPRequest(
+                    method, "http://riposte\(path)", unixSocket: socket, headers: [("Content-Type", "application/json")], body: body,
+                    timeout: .seconds(600), maxResponseBytes: 256 << 20))
+        } catch {
+            switch error.code {
+            case .denied: throw DeskError(.denied, "the agent's socket \(socket) may not be opened by this user")
+            default: throw DeskError(.noAgent, "no agent answers at \(socket): \(error.message)")
+            }
+        }
+        guard let answer = try? JSON(parsing: response.body) else {
+            throw DeskError(.noAgent, "what answers at \(socket) is no agent (status \(response.status))")
+        }
+        guard response.status == 200 else {
+            let code = answer["code"]?.string?.valid.flatMap(DeskError.Code.init(rawValue:)) ?? .invalid
+            throw DeskError(code, answer["error"]?.string?.repaired ?? "the agent answered \(response.status)")
+        }
+        return answer
+    }
+
+    private func result(in answer: JSON) throws(DeskError) -> ActionResult {
+        guard let result = ActionResult(json: answer) else { throw DeskError(.noAgent, "the agent's answer is no result: other version?") }
+        return result
+    }
+}

@@ -1,0 +1,89 @@
+internal import RiposteCore
+internal import RipostePlaybooks
+
+/// The control socket's words: JSON over HTTP on `<run-dir>/riposte.sock`. Both ends read them from here.
+enum ControlPath {
+    static let actions = "/v1/actions"
+    static let undo = "/v1/undo"
+    static let respond = "/v1/respond"
+    static let status = "/v1/status"
+    static let reload = "/v1/reload"
+}
+
+extension ManualCommand {
+    var json: JSON {
+        var object: JSONObject = [
+            "action": .text(action.rawValue), "target": claim.json, "parameters": .object(parameters), "dry_run": .bool(isDryRun),
+        ]
+        object.append("reason", reason.map(JSON.text))
+        object.append("undo_after", undoAfter.map { .text($0.text) })
+        return .object(object)
+    }
+
+    init(json: JSON) throws(DeskError) {
+        guard let action = json["action"]?.string?.valid else { throw DeskError(.invalid, "action must be a text") }
+        guard let claim = json["target"].flatMap(TargetClaim.init(json:)) else { throw DeskError(.invalid, "target names nobody") }
+        self.init(
+            action: ActionName(rawValue: action), claim: claim, parameters: json["parameters"]?.object ?? JSONObject(),
+            isDryRun: json["dry_run"]?.bool ?? false, reason: json["reason"]?.string?.repaired,
+            undoAfter: json["undo_after"]?.string?.valid.flatMap { Duration(text: $0) })
+    }
+}
+
+extension UndoCommand {
+    var json: JSON {
+        var object: JSONObject = ["id": .text("\(action)"), "dry_run": .bool(isDryRun)]
+        object.append("reason", reason.map(JSON.text))
+        return .object(object)
+    }
+
+    init(json: JSON) throws(DeskError) {
+        guard let id = json["id"]?.string?.valid.flatMap({ Identifier($0) }) else { throw DeskError(.invalid, "id must be an action's id") }
+        self.init(action: id, isDryRun: json["dry_run"]?.bool ?? false, reason: json["reason"]?.string?.repaired)
+    }
+}
+
+extension RespondCommand {
+    var json: JSON {
+        var object: JSONObject = ["mode": .text(mode.rawValue)]
+        object.append("playbooks", playbooks.map { .array($0.map { ["name": .text($0.name), "text": .text($0.text)] }) })
+        object.append("maximum_alert_age", maximumAlertAge.map { .text($0.text) })
+        // As text: an alert that is not UTF-8, or no JSON at all, must reach the reader that says so.
+        object.append("alerts", .array(alerts.map { .text($0.base64) }))
+        return .object(object)
+    }
+
+    init(json: JSON) throws(DeskError) {
+        guard let mode = json["mode"]?.string?.valid.flatMap(Mode.init(rawValue:)) else { throw DeskError(.invalid, "mode must be a mode") }
+        let alerts = json["alerts"]?.array?.compactMap { $0.string?.valid.flatMap { [UInt8](base64: $0) } }
+        guard let alerts else { throw DeskError(.invalid, "alerts must be a list") }
+        let playbooks = json["playbooks"]?.array?.compactMap { document -> Document? in
+            guard let name = document["name"]?.string?.valid, let text = document["text"]?.string?.valid else { return nil }
+            return Document(name: name, text: text)
+        }
+        self.init(
+            playbooks: playbooks, alerts: alerts, mode: mode,
+            maximumAlertAge: json["maximum_alert_age"]?.string?.valid.flatMap { Duration(text: $0) })
+    }
+}
+
+extension AlertReport {
+    package var json: JSON {
+        var object: JSONObject = ["alert": .integer(Int64(number)), "rule": .text(rule)]
+        object.append("playbooks", .array(playbooks.map(JSON.text)))
+        object.append("results", .array(results.map(\.json)))
+        object.append("problem", problem.map(JSON.text))
+        return .object(object)
+    }
+
+    init?(json: JSON) {
+        guard let number = json["alert"]?.integer, let rule = json["rule"]?.string?.repaired else { return nil }
+        self.init(
+            number: Int(number), rule: rule, playbooks: json["playbooks"]?.array?.compactMap { $0.string?.repaired } ?? [],
+            results: json["results"]?.array?.compactMap(ActionResult.init(json:)) ?? [], problem: json["problem"]?.string?.repaired)
+    }
+}
+
+extension DeskError {
+    var json: JSON { ["error": .text(message), "code": .text(code.rawValue)] }
+}

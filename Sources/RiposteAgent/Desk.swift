@@ -1,0 +1,130 @@
+package import RiposteCore
+package import RipostePlaybooks
+
+/// Where a command's wishes go: to the running agent, or, where there is none, to an engine in the command's own process. Either
+/// way the same guards, the same journal, the same results.
+package protocol Desk: Sendable {
+    /// One action by hand.
+    func act(_ command: ManualCommand) async throws(DeskError) -> ActionResult
+    /// Takes one action back.
+    func undo(_ command: UndoCommand) async throws(DeskError) -> ActionResult
+    /// Feeds alerts through playbooks; one report per alert.
+    func respond(_ command: RespondCommand) async throws(DeskError) -> [AlertReport]
+    func close() async
+}
+
+/// An operator's wish for one action.
+package struct ManualCommand: Sendable, Equatable {
+    package var action: ActionName
+    package var claim: TargetClaim
+    package var parameters: JSONObject
+    package var isDryRun: Bool
+    package var reason: String?
+    /// Take it back by itself after this.
+    package var undoAfter: Duration?
+
+    package init(
+        action: ActionName, claim: TargetClaim, parameters: JSONObject = JSONObject(), isDryRun: Bool, reason: String? = nil,
+        undoAfter: Duration? = nil
+    ) {
+        self.action = action
+        self.claim = claim
+        self.parameters = parameters
+        self.isDryRun = isDryRun
+        self.reason = reason
+        self.undoAfter = undoAfter
+    }
+}
+
+package struct UndoCommand: Sendable, Equatable {
+    package var action: Identifier
+    package var isDryRun: Bool
+    package var reason: String?
+
+    package init(action: Identifier, isDryRun: Bool, reason: String? = nil) {
+        self.action = action
+        self.isDryRun = isDryRun
+        self.reason = reason
+    }
+}
+
+/// Alerts to put through playbooks once.
+package struct RespondCommand: Sendable, Equatable {
+    package struct Document: Sendable, Equatable {
+        package var name: String
+        package var text: String
+
+        package init(name: String, text: String) {
+            self.name = name
+            self.text = text
+        }
+    }
+
+    /// Playbook files, read by whoever asks; nil: those that the agent has in force.
+    package var playbooks: [Document]?
+    /// One alert as JSON per element.
+    package var alerts: [[UInt8]]
+    package var mode: Mode
+    /// Recorded alerts are old; without this they are only observed.
+    package var maximumAlertAge: Duration?
+
+    package init(playbooks: [Document]?, alerts: [[UInt8]], mode: Mode, maximumAlertAge: Duration? = nil) {
+        self.playbooks = playbooks
+        self.alerts = alerts
+        self.mode = mode
+        self.maximumAlertAge = maximumAlertAge
+    }
+}
+
+/// What became of one alert.
+package struct AlertReport: Sendable, Equatable {
+    /// The alert's place among those handed in, from 1.
+    package var number: Int
+    package var rule: String
+    package var playbooks: [String]
+    package var results: [ActionResult]
+    /// Set where the text was no alert, or was not taken.
+    package var problem: String?
+
+    package init(number: Int, rule: String, playbooks: [String] = [], results: [ActionResult] = [], problem: String? = nil) {
+        self.number = number
+        self.rule = rule
+        self.playbooks = playbooks
+        self.results = results
+        self.problem = problem
+    }
+}
+
+/// Why a desk could not even take a wish.
+package struct DeskError: Error, Equatable, Sendable, CustomStringConvertible {
+    package enum Code: String, Sendable {
+        /// The caller asked for something that makes no sense.
+        case invalid
+        /// The agent does not take orders from this user.
+        case denied
+        /// No agent answers, or it stopped answering half way.
+        case noAgent
+        /// Somebody else holds the journal, or it cannot be written.
+        case journal
+    }
+
+    package let code: Code
+    package let message: String
+
+    package init(_ code: Code, _ message: String) {
+        self.code = code
+        self.message = message
+    }
+
+    package var description: String { message }
+
+    /// The command line's exit status (design: 1 failed, 2 bad usage, 3 refused, 6 no agent).
+    package var exitStatus: Int32 {
+        switch code {
+        case .invalid: 2
+        case .denied: 3
+        case .noAgent: 6
+        case .journal: 1
+        }
+    }
+}

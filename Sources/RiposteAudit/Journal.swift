@@ -1,0 +1,258 @@
+internal import Dispatch
+internal import Foundation
+internal import Glibc
+package import Logging
+package import RiposteCore
+internal import Synchronization
+
+/// The audit journal: append-only JSON lines in segments, each record carrying the hash of the one before.
+///
+/// `append` returns when the kernel has the record, so it survives the death of the process; a thread of its own brings it to the
+/// medium within a few milliseconds, in groups. One process writes; any number read (``JournalReader``).
+package final class Journal: AuditLog {
+    package enum Durability: String, CaseIterable, Sendable {
+        /// To the medium in groups, soon.
+        case grouped
+        /// To the medium before `append` returns.
+        case strict
+    }
+
+    package struct Configuration: Sendable {
+        package var segmentBytes: Int
+        package var durability: Durability
+
+        package init(segmentBytes: Int = 64 << 20, durability: Durability = .grouped) {
+            self.segmentBytes = segmentBytes
+            self.durability = durability
+        }
+    }
+
+    /// What was found when the journal was opened.
+    package struct Opening: Sendable, Equatable {
+        package var lastSeq: Int64 = 0
+        package var wasClosedInOrder = true
+        /// A record that was not finished, now in a file of its own.
+        package var tornPart: String?
+        /// The journal ends before the record that is known to have been on the medium.
+        package var missingUpTo: Int64?
+    }
+
+    package let opening: Opening
+
+    private struct Interior {
+        var segment: Int32
+        var segmentBytes: Int
+        var seq: Int64
+        var hash: String
+        var failure: JournalError?
+        var isClosed = false
+    }
+
+    private let files: JournalFiles
+    private let disk: any JournalDisk
+    private let configuration: Configuration
+    private let logger: Logger
+    private let lockFile: Int32
+    private let headFile: Int32
+    private let interior: Mutex<Interior>
+    /// Says that there is something to sync; the thread ends when it finds the journal closed.
+    private let dirty = DispatchSemaphore(value: 0)
+    private let isDirty = Atomic<Bool>(false)
+    private let synced = DispatchSemaphore(value: 0)
+
+    /// Opens for writing; there is one writer at a time. Makes the folder where it is missing.
+    package init(
+        stateDirectory: String, configuration: Configuration = Configuration(), disk: any JournalDisk = FileDisk(), logger: Logger
+    ) throws(JournalError) {
+        files = JournalFiles(stateDirectory: stateDirectory)
+        self.disk = disk
+        self.configuration = configuration
+        self.logger = logger
+        try files.create()
+        lockFile = try Self.takeLock(files)
+        do throws(JournalError) {
+            var tail = try JournalTail(files: files)
+            opening = try tail.mend(disk: disk, files: files)
+            headFile = try disk.open(files.head)
+            let segment = try disk.open(files.segment(tail.segment))
+            interior = Mutex(Interior(segment: segment, segmentBytes: tail.length, seq: tail.seq, hash: tail.hash))
+        } catch {
+            Glibc.close(lockFile)
+            throw error
+        }
+        let thread = Thread { [self] in syncUntilClosed() }
+        thread.name = "riposte-journal"
+        thread.start()
+    }
+
+    private static func takeLock(_ files: JournalFiles) throws(JournalError) -> Int32 {
+        let file = open(files.lock, O_RDWR | O_CREAT | O_CLOEXEC, 0o600)
+        guard file >= 0 else { throw .disk("open \(files.lock)", errno) }
+        guard flock(file, LOCK_EX | LOCK_NB) == 0 else {
+            let holder = FileManager.default.contents(atPath: files.lock).map { String(decoding: $0, as: UTF8.self) } ?? ""
+            Glibc.close(file)
+            let pid = holder.split(whereSeparator: \.isWhitespace).first.map { " (pid \($0))" } ?? ""
+            throw JournalError(.inUse, "the journal in \(files.directory) is being written by another process\(pid)")
+        }
+        ftruncate(file, 0)
+        let text = Array("\(getpid())\n".utf8)
+        pwrite(file, text, text.count, 0)
+        return file
+    }
+
+    // MARK: - Writing
+
+    package func append(_ record: AuditRecord) throws { _ = try write(record) }
+
+    /// Appends and says which number the record got.
+    @discardableResult
+    package func write(_ record: AuditRecord) throws(JournalError) -> Int64 {
+        let result = interior.withLock { interior -> Result<Int64, JournalError> in
+            do throws(JournalError) { return .success(try append(record, &interior)) } catch { return .failure(error) }
+        }
+        let seq = try result.get()
+        if configuration.durability == .grouped, !isDirty.exchange(true, ordering: .acquiringAndReleasing) { dirty.signal() }
+        return seq
+    }
+
+    private func append(_ record: AuditRecord, _ interior: inout Interior) throws(JournalError) -> Int64 {
+        guard !interior.isClosed else { throw JournalError(.closed, "the journal is closed") }
+        if let failure = interior.failure { throw failure }
+        if interior.segmentBytes >= configuration.segmentBytes { try rotate(&interior) }
+        let seq = interior.seq + 1
+        var (line, hash) = JournalLine.encode(record, seq: seq, prev: interior.hash)
+        line.append(UInt8(ascii: "\n"))
+        do throws(JournalError) {
+            try disk.append(line, to: interior.segment)
+            if configuration.durability == .strict {
+                try disk.sync(interior.segment)
+                try disk.overwrite(JournalFiles.headText(seq: seq, hash: hash), of: headFile)
+            }
+        } catch {
+            try takeBack(&interior, after: error)
+        }
+        interior.segmentBytes += line.count
+        interior.seq = seq
+        interior.hash = hash
+        return seq
+    }
+
+    /// No half record may stay: the next one would stand behind it on the same line.
+    private func takeBack(_ interior: inout Interior, after error: JournalError) throws(JournalError) -> Never {
+        do throws(JournalError) { try disk.truncate(interior.segment, to: interior.segmentBytes) } catch let second {
+            interior.failure = JournalError(.failed, "\(error.message), and then \(second.message); open the journal again")
+        }
+        throw error
+    }
+
+    private func rotate(_ interior: inout Interior) throws(JournalError) {
+        try disk.sync(interior.segment)
+        let next = try disk.open(files.segment(interior.seq + 1))
+        disk.close(interior.segment)
+        interior.segment = next
+        interior.segmentBytes = 0
+    }
+
+    // MARK: - Syncing
+
+    private func syncUntilClosed() {
+        let pause: UInt32 = 2000
+        while true {
+            dirty.wait()
+            // Gather what comes meanwhile: one sync for all of it.
+            usleep(pause)
+            isDirty.store(false, ordering: .releasing)
+            if interior.withLock(\.isClosed) { break }
+            sync()
+        }
+        synced.signal()
+    }
+
+    /// Brings all that was appended to the medium, then moves the head.
+    private func sync() {
+        // A duplicate, so that rotation may close the segment meanwhile.
+        let (segment, seq, hash) = interior.withLock { (dup($0.segment), $0.seq, $0.hash) }
+        defer { Glibc.close(segment) }
+        do throws(JournalError) {
+            try disk.sync(segment)
+            try disk.overwrite(JournalFiles.headText(seq: seq, hash: hash), of: headFile)
+        } catch {
+            logger.error("journal is not on the medium", metadata: ["error": "\(error)", "audit.seq": "\(seq)"])
+        }
+    }
+
+    /// Syncs, gives up the lock. Later appends throw.
+    package func close() {
+        let wasOpen = interior.withLock { interior in
+            defer { interior.isClosed = true }
+            return !interior.isClosed
+        }
+        guard wasOpen else { return }
+        sync()
+        dirty.signal()
+        synced.wait()
+        interior.withLock { disk.close($0.segment) }
+        disk.close(headFile)
+        Glibc.close(lockFile)
+    }
+
+    /// The number and hash of the last record.
+    package var position: (seq: Int64, hash: String) { interior.withLock { ($0.seq, $0.hash) } }
+}
+
+/// The end of a journal: where the next record goes.
+struct JournalTail {
+    private(set) var segment: Int64 = 1
+    private(set) var length = 0
+    private(set) var seq: Int64 = 0
+    private(set) var hash = JournalLine.origin
+    private var last: AuditRecord.Kind?
+    private var torn: [UInt8] = []
+
+    init(files: JournalFiles) throws(JournalError) {
+        let segments = files.segments()
+        guard let newest = segments.last else { return }
+        segment = newest
+        try scan(files.segment(newest))
+        // A segment that was begun and got nothing: the chain ends in the one before.
+        if seq == 0, segments.count > 1 {
+            let (length, torn) = (length, torn)
+            try scan(files.segment(segments[segments.count - 2]))
+            (self.length, self.torn) = (length, torn)
+        }
+        if seq == 0 { seq = newest - 1 }
+    }
+
+    private mutating func scan(_ path: String) throws(JournalError) {
+        var scanner = try SegmentScanner(path: path)
+        length = 0
+        torn = []
+        while let line = try scanner.next() {
+            guard torn.isEmpty, let entry = JournalLine.decode(line) else {
+                torn += line + [UInt8(ascii: "\n")]
+                continue
+            }
+            (seq, hash, last, length) = (entry.seq, entry.hash, entry.record.kind, scanner.offset)
+        }
+        torn += scanner.rest
+    }
+
+    /// Puts a torn end aside and says what was found.
+    mutating func mend(disk: some JournalDisk, files: JournalFiles) throws(JournalError) -> Journal.Opening {
+        var opening = Journal.Opening(lastSeq: seq, wasClosedInOrder: last == .stop || last == nil)
+        if let head = files.readHead(), head.seq > seq { opening.missingUpTo = head.seq }
+        guard !torn.isEmpty else { return opening }
+        let path = files.torn(after: seq, at: Timestamp.now().nanoseconds)
+        let aside = try disk.open(path)
+        defer { disk.close(aside) }
+        try disk.append(torn, to: aside)
+        try disk.sync(aside)
+        let file = try disk.open(files.segment(segment))
+        defer { disk.close(file) }
+        try disk.truncate(file, to: length)
+        torn = []
+        opening.tornPart = path
+        opening.wasClosedInOrder = false
+        return opening
+    }
+}

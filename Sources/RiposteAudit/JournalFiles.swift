@@ -1,0 +1,47 @@
+internal import Foundation
+
+/// The files of a journal: segments named by the number of their first record, the head, the lock, and what was torn off.
+struct JournalFiles: Sendable {
+    let directory: String
+
+    init(stateDirectory: String) { directory = stateDirectory + "/journal" }
+
+    /// Number and length of the last record that is known to be on the medium. A journal that ends before it was cut.
+    var head: String { directory + "/HEAD" }
+    var lock: String { directory + "/journal.lock" }
+
+    func segment(_ first: Int64) -> String {
+        let digits = String(first)
+        return "\(directory)/\(String(repeating: "0", count: max(0, 20 - digits.count)))\(digits).jsonl"
+    }
+
+    func torn(after seq: Int64, at time: Int64) -> String { "\(directory)/torn-\(seq)-\(time).bin" }
+
+    /// First record numbers, ascending.
+    func segments() -> [Int64] {
+        let names = (try? FileManager.default.contentsOfDirectory(atPath: directory)) ?? []
+        return names.compactMap { $0.hasSuffix(".jsonl") ? Int64($0.dropLast(6)) : nil }.sorted()
+    }
+
+    /// Sequence number and hash in the head file.
+    func readHead() -> (seq: Int64, hash: String)? {
+        guard let bytes = FileManager.default.contents(atPath: head) else { return nil }
+        let parts = String(decoding: bytes, as: UTF8.self).split(whereSeparator: \.isWhitespace)
+        guard parts.count == 2, let seq = Int64(parts[0]) else { return nil }
+        return (seq, String(parts[1]))
+    }
+
+    static func headText(seq: Int64, hash: String) -> [UInt8] {
+        let digits = String(seq)
+        return Array("\(String(repeating: "0", count: max(0, 20 - digits.count)))\(digits) \(hash)\n".utf8)
+    }
+
+    func create() throws(JournalError) {
+        do {
+            try FileManager.default.createDirectory(
+                atPath: directory, withIntermediateDirectories: true, attributes: [.posixPermissions: 0o700])
+        } catch {
+            throw JournalError(.disk, "make the folder \(directory): \(error.localizedDescription)")
+        }
+    }
+}

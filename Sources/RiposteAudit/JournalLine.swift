@@ -1,0 +1,72 @@
+internal import Crypto
+package import RiposteCore
+
+/// One record as it stands in a segment: `{"seq":N,"prev":"…",…,"hash":"…"}`.
+///
+/// The hash is SHA-256 over the line's own bytes up to `,"hash"`; `prev`, the hash of the record before, is among them. So what is
+/// hashed is what is written, and there is no second spelling to agree on.
+package struct JournalEntry: Sendable {
+    package let seq: Int64
+    package let prev: String
+    package let hash: String
+    package let record: AuditRecord
+    /// As it stands, without the newline.
+    package let line: [UInt8]
+
+    /// The members in their order, chain included.
+    package var members: JSONObject { (try? JSON(parsing: line))?.object ?? JSONObject() }
+}
+
+enum JournalLine {
+    /// What the first record's `prev` is.
+    static let origin = String(repeating: "0", count: 64)
+    private static let hashKey = Array(#","hash":""#.utf8)
+    private static let hashLength = 64
+    /// `,"hash":"` + 64 + `"}`
+    private static let tailLength = hashKey.count + hashLength + 2
+
+    /// The line without newline, and its hash.
+    static func encode(_ record: AuditRecord, seq: Int64, prev: String) -> (line: [UInt8], hash: String) {
+        var line: [UInt8] = []
+        line.reserveCapacity(1024)
+        line.append(contentsOf: "{\"seq\":\(seq),\"prev\":\"\(prev)\"".utf8)
+        var members: [UInt8] = []
+        record.members.write(to: &members)
+        line.append(UInt8(ascii: ","))
+        line.append(contentsOf: members.dropFirst().dropLast())
+        let hash = digest(line[...])
+        line.append(contentsOf: hashKey)
+        line.append(contentsOf: hash.utf8)
+        line.append(contentsOf: "\"}".utf8)
+        return (line, hash)
+    }
+
+    /// The hash that a line claims and the one that its bytes have; nil where it has no place for one.
+    static func hashes(of line: [UInt8]) -> (claimed: String, actual: String)? {
+        guard line.count > tailLength, line.suffix(2).elementsEqual("\"}".utf8) else { return nil }
+        let cut = line.count - tailLength
+        guard line[cut..<(cut + hashKey.count)].elementsEqual(hashKey) else { return nil }
+        let claimed = String(decoding: line[(cut + hashKey.count)..<(line.count - 2)], as: UTF8.self)
+        return (claimed, digest(line[..<cut]))
+    }
+
+    /// Reads a line's place in the chain and its record; nil where it is no record. Does not check the hash.
+    static func decode(_ line: [UInt8]) -> JournalEntry? {
+        guard let members = (try? JSON(parsing: line))?.object, let seq = members["seq"]?.integer, let prev = members["prev"]?.string?.valid,
+            let hash = members["hash"]?.string?.valid, let record = AuditRecord(members: members)
+        else { return nil }
+        return JournalEntry(seq: seq, prev: prev, hash: hash, record: record, line: line)
+    }
+
+    private static func digest(_ bytes: ArraySlice<UInt8>) -> String {
+        let hash = bytes.withUnsafeBytes { SHA256.hash(data: $0) }
+        var text: [UInt8] = []
+        text.reserveCapacity(hashLength)
+        let digits = Array("0123456789abcdef".utf8)
+        for byte in hash {
+            text.append(digits[Int(byte >> 4)])
+            text.append(digits[Int(byte & 15)])
+        }
+        return String(decoding: text, as: UTF8.self)
+    }
+}

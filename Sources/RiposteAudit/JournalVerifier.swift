@@ -1,0 +1,133 @@
+internal import Foundation
+internal import RiposteCore
+
+/// Reads a whole journal and says whether every record is as it was written, in its place, and none is missing.
+package struct JournalVerifier: Sendable {
+    package struct Progress: Sendable {
+        package var records: Int
+        package var bytes: Int
+        package var totalBytes: Int
+    }
+
+    package struct Report: Sendable, Equatable {
+        package var records = 0
+        package var first: Int64?
+        package var last: Int64?
+        /// The first record that is not as it was written, or the place where one is missing.
+        package var broken: Break?
+        /// Bytes after the last whole record: a crash in the middle of a write, set aside at the next start.
+        package var tornBytes = 0
+        /// Files of earlier crashes, and others that do not belong.
+        package var remarks: [String] = []
+
+        package var isIntact: Bool { broken == nil }
+    }
+
+    package struct Break: Sendable, Equatable {
+        package var segment: String
+        package var line: Int
+        package var seq: Int64
+        package var problem: String
+    }
+
+    private let files: JournalFiles
+
+    package init(stateDirectory: String) { files = JournalFiles(stateDirectory: stateDirectory) }
+
+    package func verify(progress: (Progress) -> Void = { _ in }) throws(JournalError) -> Report {
+        var report = Report()
+        report.remarks = remarks()
+        let segments = files.segments()
+        let sizes = segments.map { size(of: files.segment($0)) }
+        var chain = Chain()
+        var done = Progress(records: 0, bytes: 0, totalBytes: sizes.reduce(0, +))
+        for (index, segment) in segments.enumerated() {
+            let name = String(files.segment(segment).split(separator: "/").last ?? "")
+            if index > 0, segment != chain.next {
+                report.broken = Break(segment: name, line: 0, seq: chain.next, problem: "records \(chain.next) to \(segment - 1) are missing")
+                return report
+            }
+            if index == 0 { chain.begin(at: segment) }
+            var scanner = try SegmentScanner(path: files.segment(segment))
+            var line = 0
+            while let bytes = try scanner.next() {
+                line += 1
+                if let problem = chain.take(bytes) {
+                    report.broken = Break(segment: name, line: line, seq: chain.next, problem: problem)
+                    return report
+                }
+                report.records += 1
+                report.first = report.first ?? chain.next - 1
+                report.last = chain.next - 1
+                done.records += 1
+                if done.records % 10_000 == 0 {
+                    progress(Progress(records: done.records, bytes: done.bytes + scanner.offset, totalBytes: done.totalBytes))
+                }
+            }
+            done.bytes += sizes[index]
+            guard scanner.rest.isEmpty || index == segments.count - 1 else {
+                report.broken = Break(segment: name, line: line + 1, seq: chain.next, problem: "the segment ends inside a record")
+                return report
+            }
+            report.tornBytes = scanner.rest.count
+        }
+        progress(done)
+        if segments.first.map({ $0 > 1 }) == true {
+            report.remarks.append("records before \(segments[0]) are not here; what is here hangs together")
+        }
+        report.broken = cut(chain)
+        return report
+    }
+
+    /// The head remembers the last record that was on the medium.
+    private func cut(_ chain: Chain) -> Break? {
+        guard let head = files.readHead() else { return nil }
+        let problem: String
+        if head.seq >= chain.next {
+            problem = "the journal ends here, but record \(head.seq) had been written: its end was cut off"
+        } else if head.seq == chain.next - 1, head.hash != chain.hash {
+            problem = "the last record is not the one that had been written"
+        } else {
+            return nil
+        }
+        return Break(segment: files.segments().last.map { files.segment($0) } ?? files.directory, line: 0, seq: chain.next, problem: problem)
+    }
+
+    private func remarks() -> [String] {
+        let names = ((try? FileManager.default.contentsOfDirectory(atPath: files.directory)) ?? []).sorted()
+        return names.compactMap { name in
+            if name.hasPrefix("torn-") { return "\(name): an unfinished record that was set aside after a crash" }
+            let isOurs = name == "HEAD" || name == "journal.lock" || (name.hasSuffix(".jsonl") && Int64(name.dropLast(6)) != nil)
+            return isOurs ? nil : "\(name.escapedForDisplay): does not belong here"
+        }
+    }
+
+    private func size(of path: String) -> Int {
+        ((try? FileManager.default.attributesOfItem(atPath: path))?[.size] as? NSNumber)?.intValue ?? 0
+    }
+
+    /// What the next record must say.
+    private struct Chain {
+        var next: Int64 = 1
+        var hash: String? = JournalLine.origin
+
+        mutating func begin(at seq: Int64) {
+            next = seq
+            // Of a journal whose beginning was archived the first link is taken as it is.
+            hash = seq == 1 ? JournalLine.origin : nil
+        }
+
+        /// What is wrong with a line, or nil.
+        mutating func take(_ line: [UInt8]) -> String? {
+            guard let hashes = JournalLine.hashes(of: line), let entry = JournalLine.decode(line) else { return "this is no record" }
+            guard hashes.claimed == hashes.actual else { return "the record was changed after it was written: its hash does not fit" }
+            guard entry.seq == next else {
+                return entry.seq > next ? "record \(next) is missing; \(entry.seq) stands in its place" : "record \(entry.seq) stands here out of order"
+            }
+            if let hash, entry.prev != hash { return "the record does not follow the one before it: one of the two was replaced" }
+            hash = hashes.actual
+            next += 1
+            return nil
+        }
+    }
+}

@@ -1,0 +1,209 @@
+internal import Logging
+package import RiposteCore
+internal import Synchronization
+
+extension Engine {
+    /// Why an alert was not taken.
+    package enum AdmissionError: Error, Equatable, Sendable {
+        /// ``Configuration/runLimit`` runs are open. Nothing of the alert was kept: send it again later.
+        case full
+        case closed
+        /// The journal did not take it.
+        case unsafe(String)
+    }
+
+    /// Takes an alert: finds its playbooks, puts both into the journal, and sets the runs going. When this returns, the alert survives the
+    /// death of the agent; it never waits for a run.
+    package func accept(_ alert: Alert) throws(AdmissionError) {
+        for run in try admit(alert) { Task { await self.run(run.id, run.playbook, for: alert, settled: [:]) } }
+    }
+
+    /// ``accept(_:)`` for whoever sees it through: returns when the runs have ended.
+    package func respond(to alert: Alert) async throws(AdmissionError) {
+        for run in try admit(alert) { await self.run(run.id, run.playbook, for: alert, settled: [:]) }
+    }
+
+    private func admit(_ alert: Alert) throws(AdmissionError) -> [(id: Identifier, playbook: Playbook)] {
+        let runs = playbooks.matching(alert).map { (id: Identifier.new(), playbook: $0) }
+        try reserve(runs.count)
+        do { try record(admission(of: alert, runs)) } catch {
+            for _ in runs { finishRun() }
+            throw .unsafe("\(error)")
+        }
+        report(.alert(alert, playbooks: runs.map(\.playbook.name)))
+        return runs
+    }
+
+    private func reserve(_ runs: Int) throws(AdmissionError) {
+        let problem = state.withLock { interior -> AdmissionError? in
+            if interior.isClosed { return .closed }
+            guard runs == 0 || interior.openRuns + runs <= configuration.runLimit else {
+                interior.counters.shed += 1
+                return .full
+            }
+            interior.counters.alerts += 1
+            if runs > 0 { interior.counters.matched += 1 }
+            interior.openRuns += runs
+            interior.underWay += runs
+            return nil
+        }
+        if let problem { throw problem }
+    }
+
+    private func finishRun() {
+        state.withLock { $0.openRuns -= 1 }
+        end()
+    }
+
+    private func admission(of alert: Alert, _ runs: [(id: Identifier, playbook: Playbook)]) -> AuditRecord {
+        var record = AuditRecord(.alert, at: alert.arrival.time, id: alert.id)
+        record.detail.append("alert", alert.original == nil ? .object(alert.document) : nil)
+        record.detail.append("alert_base64", alert.original.map { .text($0.base64) })
+        record.detail.append("arrival", alert.arrival.json)
+        if !runs.isEmpty {
+            record.detail.append("runs", .array(runs.map { ["run": .text("\($0.id)"), "playbook": .text($0.playbook.name)] }))
+        }
+        return record
+    }
+
+    // MARK: - Runs
+
+    /// The steps of one playbook for one alert, in order; `settled` are those that ended before a restart.
+    func run(_ run: Identifier, _ playbook: Playbook, for alert: Alert, settled: [String: Outcome]) async {
+        defer { finishRun() }
+        let cooldown = playbook.cooldown.map { CooldownTurn(playbook.name, $0, alert) }
+        if let cooldown {
+            guard await lanes.enter(cooldown.lane) else {
+                return refuse(run, playbook, alert, .busy, "too many alerts of this kind are being answered already")
+            }
+            if let rest = rest(of: cooldown) {
+                lanes.leave(cooldown.lane)
+                return refuse(run, playbook, alert, .cooldown, "cooling down for another \(rest.text)")
+            }
+        }
+        defer { if let cooldown { lanes.leave(cooldown.lane) } }
+        let message = await steps(of: playbook, run, for: alert, settled: settled, cooldownValues: cooldown?.key.values)
+        close(run, playbook, alert, message: message)
+    }
+
+    private func steps(
+        of playbook: Playbook, _ run: Identifier, for alert: Alert, settled: [String: Outcome], cooldownValues: [ByteText]?
+    ) async -> String? {
+        var acted: [Identifier] = []
+        for step in playbook.steps {
+            let outcome: Outcome
+            if let known = settled[step.name] {
+                outcome = known
+            } else {
+                let result = await self.step(step, of: playbook, run, for: alert, cooldownValues: cooldownValues)
+                if result.outcome == .done { acted.append(result.id) }
+                outcome = result.outcome
+            }
+            if outcome == .pending { return "waits for a person at step \(step.name)" }
+            guard outcome == .failed || outcome == .refused else { continue }
+            switch step.onFailure {
+            case .continue: continue
+            case .stop: return "stopped at step \(step.name)"
+            case .undo:
+                for id in acted.reversed() {
+                    _ = await undo(id, actor: AuditRecord.Actor(.playbook, name: playbook.name), reason: "step \(step.name) \(outcome.rawValue)")
+                }
+                return "taken back after step \(step.name)"
+            }
+        }
+        return nil
+    }
+
+    private func step(
+        _ step: Step, of playbook: Playbook, _ run: Identifier, for alert: Alert, cooldownValues: [ByteText]?
+    ) async -> ActionResult {
+        let mode = mode(of: step, in: playbook, for: alert)
+        var order = Order(
+            actor: AuditRecord.Actor(.playbook, name: playbook.name), action: step.action, claim: .host, mode: mode)
+        order.cause = Order.Cause(run: run, alert: alert.id, playbook: playbook.name, step: step.name)
+        guard step.condition(holdsFor: alert) else { return skip(order, "its condition does not hold") }
+        do throws(ActionError) {
+            guard let description = catalogue[step.action]?.description else {
+                throw ActionError(.unsupported, "look up \(step.action)", "this agent has no such action")
+            }
+            let request = try step.request(for: alert, description: description, at: .now())
+            order.claim = request.claim
+            order.parameters = request.parameters.json
+        } catch {
+            return fail(order, error)
+        }
+        order.undoAfter = step.undoAfter
+        order.budget = playbook.budget
+        order.cooldownValues = cooldownValues
+        return await perform(order)
+    }
+
+    /// The most careful of all that have a say.
+    private func mode(of step: Step, in playbook: Playbook, for alert: Alert) -> Mode {
+        let age = Timestamp.now() - alert.time
+        let isTimely = age <= configuration.maximumAlertAge && age >= .zero - configuration.clockSkew
+        let isBelieved = alert.arrival.trust == .trusted
+        return [configuration.mode, playbook.mode, step.mode, isTimely && isBelieved ? nil : .observe].compactMap(\.self).min() ?? .observe
+    }
+
+    private func skip(_ order: Order, _ why: String) -> ActionResult {
+        var draft = OutcomeDraft(order: order, began: .now)
+        draft.end(.skipped, why)
+        return settle(draft)
+    }
+
+    private func fail(_ order: Order, _ error: ActionError) -> ActionResult {
+        var draft = OutcomeDraft(order: order, began: .now)
+        draft.fail(error)
+        return settle(draft)
+    }
+
+    // MARK: - Ends of runs
+
+    private func refuse(_ run: Identifier, _ playbook: Playbook, _ alert: Alert, _ failure: FailureClass, _ message: String) {
+        close(run, playbook, alert, outcome: .refused, failure: failure, message: message)
+        report(
+            .result(
+                ActionResult(
+                    id: run, playbook: playbook.name, action: playbook.steps.first?.action.rawValue ?? "", outcome: .refused, dryRun: false,
+                    reason: message)))
+    }
+
+    func close(
+        _ run: Identifier, _ playbook: Playbook?, _ alert: Alert?, outcome: Outcome? = nil, failure: FailureClass? = nil, message: String?
+    ) {
+        var record = AuditRecord(.run, at: .now(), id: run)
+        record.alert = alert?.id
+        record.playbook = playbook?.name
+        record.outcome = outcome
+        record.failure = failure
+        record.message = message
+        // Without this record the run counts as unfinished: a restart looks at it again, and finds its steps settled.
+        do { try self.record(record) } catch {
+            logger.warning("end of a run is not on record", metadata: ["run.id": "\(run)", "error": "\(error)"])
+        }
+    }
+
+    private func rest(of turn: CooldownTurn) -> Duration? {
+        guard let last = state.withLock({ $0.state.lastActed[turn.key] }) else { return nil }
+        let rest = turn.length - (Timestamp.now() - last)
+        return rest > .zero ? rest : nil
+    }
+}
+
+/// One playbook's turn at what it must not answer twice within a time. Held for the whole run, so that of two alerts at the same moment the
+/// second sees what became of the first.
+private struct CooldownTurn {
+    let key: EngineState.CooldownKey
+    let length: Duration
+
+    init(_ playbook: String, _ cooldown: Cooldown, _ alert: Alert) {
+        let values = cooldown.by.map { field in
+            alert[field: ByteText(field)].map { ByteText($0.bytes) } ?? ""
+        }
+        key = EngineState.CooldownKey(playbook: playbook, values: values)
+        length = cooldown.length
+    }
+
+    var lane: String { "cooldown:\(key.playbook):\(key.values.map { $0.bytes.base64 }.joined(separator: ","))" }
+}

@@ -1,0 +1,130 @@
+internal import Logging
+package import RiposteCore
+internal import Synchronization
+
+extension Engine {
+    /// Carries out one order to its outcome. Never throws: every way to end is an outcome, and it is on record.
+    package func carryOut(_ order: Order) async -> ActionResult {
+        guard begin() else {
+            return refusal(of: order, ActionError(.unavailable, "perform \(order.action)", "the agent is stopping"), took: .zero)
+        }
+        defer { end() }
+        return await perform(order)
+    }
+
+    /// ``carryOut(_:)`` for whoever is counted as under way already.
+    func perform(_ order: Order) async -> ActionResult {
+        let stopwatch = ContinuousClock.now
+        var draft = OutcomeDraft(order: order, began: stopwatch)
+        do throws(ActionError) {
+            guard let action = catalogue[order.action] else {
+                throw ActionError(.invalid, "look up the action", "there is no action \"\(order.action.rawValue.escapedForDisplay)\"")
+            }
+            let plan = try await action.plan(request(for: order, action.description))
+            draft.note(plan)
+            guard await lanes.enter(plan.target.key) else {
+                throw ActionError(.busy, "take a turn at \(plan.target.summary)", "\(Lanes.waiterLimit) others wait already")
+            }
+            defer { lanes.leave(plan.target.key) }
+            try await carryOut(plan, by: action, &draft)
+        } catch {
+            draft.fail(error)
+        }
+        return settle(draft)
+    }
+
+    private func request(for order: Order, _ description: ActionDescription) throws(ActionError) -> ActionRequest {
+        let parameters: Parameters
+        do throws(ParameterError) { parameters = try Parameters(checking: order.parameters, for: description) } catch {
+            throw ActionError(
+                .invalid, "check the parameters of \(order.action)", error.expectation, remedy: error.suggestion.map { "did you mean \"\($0)\"?" })
+        }
+        return ActionRequest(claim: order.claim, parameters: parameters, token: order.token, time: .now())
+    }
+
+    /// From the plan to the deed. The first no is the answer.
+    private func carryOut(_ plan: Plan, by action: any Action, _ draft: inout OutcomeDraft) async throws(ActionError) {
+        let order = draft.order
+        for each in guards {
+            if let reason = await each.refusal(of: plan) {
+                throw ActionError(.guarded, "\(plan.action) \(plan.target.summary)", "\(reason) [\(each.name)]")
+            }
+        }
+        if let alreadySo = plan.alreadySo {
+            draft.end(.already, alreadySo)
+            return
+        }
+        switch order.mode {
+        case .observe:
+            draft.end(.planned, "would \(plan.summary)")
+            return
+        case .ask:
+            draft.end(.pending, "would \(plan.summary); waits for a person")
+            return
+        case .enforce: break
+        }
+        try reserveBudget(for: order)
+        defer { releaseBudget(for: order) }
+        try announce(plan, &draft)
+        do throws(ActionError) {
+            draft.note(try await action.perform(plan), of: plan)
+        } catch {
+            draft.fail(error)
+        }
+        // Written while the budget is still held, so that two acts never pass through one place in it.
+        if draft.outcome == .done { draft.isRecorded = write(draft) }
+    }
+
+    /// The intent, in the journal before the deed. Without it there is no deed.
+    private func announce(_ plan: Plan, _ draft: inout OutcomeDraft) throws(ActionError) {
+        draft.announced()
+        do { try record(draft.intentRecord(of: plan)) } catch {
+            throw ActionError(
+                .unavailable, "write the intent into the journal", "\(error)", remedy: "nothing was done; make room for the journal or mend its disk")
+        }
+    }
+
+    func settle(_ draft: OutcomeDraft) -> ActionResult {
+        if !draft.isRecorded { _ = write(draft) }
+        let result = draft.result
+        report(.result(result))
+        return result
+    }
+
+    /// A deed that is done cannot be undone by a full disk: the result stands, the failure is logged and counted.
+    private func write(_ draft: OutcomeDraft) -> Bool {
+        do { try record(draft.outcomeRecord) } catch { return false }
+        return true
+    }
+
+    func refusal(of order: Order, _ error: ActionError, took duration: Duration) -> ActionResult {
+        ActionResult(
+            id: order.id, playbook: order.cause?.playbook, step: order.cause?.step, action: order.action.rawValue, outcome: error.outcome,
+            dryRun: order.isDryRun, reason: error.message, duration: duration)
+    }
+
+    // MARK: - Budget
+
+    private func reserveBudget(for order: Order) throws(ActionError) {
+        guard let budget = order.budget, let playbook = order.cause?.playbook else { return }
+        let now = Timestamp.now()
+        let isWithin = state.withLock { interior in
+            let spent = interior.state.acts[playbook, default: []].count { now - $0 < budget.per }
+            guard spent + interior.budgetHeld[playbook, default: 0] < budget.actions else { return false }
+            interior.budgetHeld[playbook, default: 0] += 1
+            return true
+        }
+        guard isWithin else {
+            throw ActionError(
+                .budget, "perform \(order.action)", "playbook \(playbook) has spent its budget of \(budget.actions) actions per \(budget.per.text)")
+        }
+    }
+
+    private func releaseBudget(for order: Order) {
+        guard order.budget != nil, let playbook = order.cause?.playbook else { return }
+        state.withLock { interior in
+            let held = interior.budgetHeld[playbook, default: 0] - 1
+            interior.budgetHeld[playbook] = held > 0 ? held : nil
+        }
+    }
+}

@@ -1,0 +1,141 @@
+package import Logging
+package import RiposteCore
+internal import Synchronization
+
+/// The one door to every action. From match to deed it is a straight line: plan, guards, mode, budget, intent on record, perform, outcome on record.
+///
+/// Any number of orders are under way at once; those about the same target take turns. Nothing is performed whose intent is not in the
+/// journal. What must outlive the process is ``EngineState``, and the journal gives it back.
+package final class Engine: Sendable {
+    package struct Configuration: Sendable {
+        package var mode: Mode
+        /// Runs that are accepted and not finished; one more alert that matches is turned away until there is room.
+        package var runLimit: Int
+        /// An alert that is older, or from further ahead than ``clockSkew``, is observed only.
+        package var maximumAlertAge: Duration
+        package var clockSkew: Duration
+
+        package init(mode: Mode = .observe, runLimit: Int = 4096, maximumAlertAge: Duration = .seconds(3600), clockSkew: Duration = .seconds(30)) {
+            self.mode = mode
+            self.runLimit = runLimit
+            self.maximumAlertAge = maximumAlertAge
+            self.clockSkew = clockSkew
+        }
+    }
+
+    /// What happened, as it happens, for terminals and outputs. Called from many threads; must not wait.
+    package enum Event: Sendable {
+        case alert(Alert, playbooks: [String])
+        case result(ActionResult)
+    }
+
+    package let configuration: Configuration
+    package let catalogue: ActionCatalogue
+    let guards: [any Guard]
+    let log: any AuditLog
+    let logger: Logger
+    let lanes = Lanes()
+    let state: Mutex<Interior>
+    private let observe: @Sendable (Event) -> Void
+
+    struct Interior {
+        var state: EngineState
+        var playbooks: PlaybookSet
+        var isClosed = false
+        /// Runs and orders under way.
+        var underWay = 0
+        var openRuns = 0
+        /// Acts that were let through and have no outcome yet, by playbook.
+        var budgetHeld: [String: Int] = [:]
+        var whenIdle: [CheckedContinuation<Void, Never>] = []
+        /// Wakes whoever waits for the next undo when there is an earlier one.
+        var dueChanged: (@Sendable () -> Void)?
+        var undosUnderWay: Set<Identifier> = []
+        var counters = Counters()
+    }
+
+    /// Since start; for `status`.
+    package struct Counters: Sendable, Equatable {
+        package var alerts = 0
+        package var matched = 0
+        package var shed = 0
+        package var outcomes: [Outcome: Int] = [:]
+        package var journalFailures = 0
+    }
+
+    package init(
+        configuration: Configuration, catalogue: ActionCatalogue, guards: [any Guard], log: any AuditLog, playbooks: PlaybookSet,
+        state: EngineState = EngineState(), logger: Logger, observe: @escaping @Sendable (Event) -> Void = { _ in }
+    ) {
+        self.configuration = configuration
+        self.catalogue = catalogue
+        self.guards = guards
+        self.log = log
+        self.logger = logger
+        self.observe = observe
+        self.state = Mutex(Interior(state: state, playbooks: playbooks))
+    }
+
+    // MARK: - For status
+
+    package var counters: Counters { state.withLock(\.counters) }
+    package var playbooks: PlaybookSet { state.withLock(\.playbooks) }
+    package var snapshot: EngineState { state.withLock(\.state) }
+    package var underWay: Int { state.withLock(\.underWay) }
+
+    /// Takes a new set into use: runs under way finish on the steps that they began with.
+    package func use(_ playbooks: PlaybookSet) { state.withLock { $0.playbooks = playbooks } }
+
+    // MARK: - Records
+
+    /// Writes a record and lets the state follow. The one place where both happen.
+    func record(_ record: AuditRecord) throws {
+        do { try log.append(record) } catch {
+            state.withLock { $0.counters.journalFailures += 1 }
+            logger.error("journal refused a record", metadata: ["audit.kind": "\(record.kind.rawValue)", "error": "\(error)"])
+            throw error
+        }
+        let wake = state.withLock { interior -> (@Sendable () -> Void)? in
+            interior.state.apply(record)
+            if record.kind == .outcome, let outcome = record.outcome { interior.counters.outcomes[outcome, default: 0] += 1 }
+            return record.detail["undo"] == nil ? nil : interior.dueChanged
+        }
+        wake?()
+    }
+
+    func report(_ event: Event) { observe(event) }
+
+    // MARK: - Coming and going
+
+    func begin() -> Bool {
+        state.withLock { interior in
+            guard !interior.isClosed else { return false }
+            interior.underWay += 1
+            return true
+        }
+    }
+
+    func end() {
+        let waiting = state.withLock { interior -> [CheckedContinuation<Void, Never>] in
+            interior.underWay -= 1
+            guard interior.underWay == 0 else { return [] }
+            defer { interior.whenIdle = [] }
+            return interior.whenIdle
+        }
+        waiting.forEach { $0.resume() }
+    }
+
+    /// Takes nothing new from here on.
+    package func close() { state.withLock { $0.isClosed = true } }
+
+    /// Waits until nothing is under way.
+    package func idle() async {
+        await withCheckedContinuation { continuation in
+            let isIdle = state.withLock { interior in
+                if interior.underWay > 0 { interior.whenIdle.append(continuation) }
+                return interior.underWay == 0
+            }
+            if isIdle { continuation.resume() }
+        }
+    }
+}

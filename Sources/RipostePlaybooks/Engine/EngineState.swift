@@ -1,0 +1,230 @@
+package import RiposteCore
+
+/// What must survive the agent's death, as replaying the journal gives it: what can be taken back and when, what was begun and not
+/// finished, who is cooling down, what was spent.
+///
+/// A plain value that takes records and nothing else: no clock, no I/O. The engine feeds it each record that it writes, a
+/// restart feeds it the journal; both come to the same state.
+package struct EngineState: Sendable, Equatable {
+    /// An action that is in force and can be taken back.
+    package struct OpenUndo: Sendable, Equatable {
+        package var action: Identifier
+        package var actionName: ActionName
+        package var inverse: ActionName
+        package var target: Target
+        package var token: JSONObject?
+        /// Nil: only by hand.
+        package var due: Timestamp?
+        package var playbook: String?
+        package var since: Timestamp
+    }
+
+    /// An intent whose outcome is not known: the agent ended in between, or is at it now.
+    package struct OpenIntent: Sendable, Equatable {
+        package var record: AuditRecord
+    }
+
+    /// A run that was accepted and has not come to its end.
+    package struct OpenRun: Sendable, Equatable {
+        package var id: Identifier
+        package var playbook: String
+        package var alert: Identifier
+        /// Steps that have an outcome, by name.
+        package var settled: [String: Outcome]
+    }
+
+    package private(set) var openUndos: [Identifier: OpenUndo] = [:]
+    package private(set) var openIntents: [Identifier: OpenIntent] = [:]
+    package private(set) var openRuns: [Identifier: OpenRun] = [:]
+    /// The records of alerts that open runs are about, with the number of those runs.
+    package private(set) var alerts: [Identifier: (record: AuditRecord, openRuns: Int)] = [:]
+    /// When a playbook last acted, by playbook and cool-down key.
+    package private(set) var lastActed: [CooldownKey: Timestamp] = [:]
+    /// When each playbook acted, oldest first, no longer ago than ``budgetHorizon``.
+    package private(set) var acts: [String: [Timestamp]] = [:]
+    /// Actions that were taken back, newest last, so that asking again gets an answer that helps.
+    package private(set) var takenBack: [Identifier] = []
+
+    package struct CooldownKey: Hashable, Sendable {
+        package var playbook: String
+        package var values: [ByteText]
+    }
+
+    static let budgetHorizon = Duration.seconds(7 * 86400)
+    private static let takenBackLimit = 4096
+    private static let cooldownLimit = 65536
+
+    package init() {}
+
+    package static func == (left: EngineState, right: EngineState) -> Bool { left.json == right.json }
+
+    package mutating func apply(_ record: AuditRecord) {
+        switch record.kind {
+        case .alert: admit(record)
+        case .intent: if let id = record.id { openIntents[id] = OpenIntent(record: record) }
+        case .outcome: settle(record)
+        case .run: if let run = record.id { close(run) }
+        case .start, .stop, .reject, .config: break
+        }
+    }
+
+    // MARK: - Transitions
+
+    private mutating func admit(_ record: AuditRecord) {
+        guard let alert = record.id, let runs = record.detail["runs"]?.array, !runs.isEmpty else { return }
+        for run in runs {
+            guard let id = run["run"]?.string?.valid.flatMap({ Identifier($0) }), let playbook = run["playbook"]?.string?.valid else { continue }
+            openRuns[id] = OpenRun(id: id, playbook: playbook, alert: alert, settled: [:])
+            alerts[alert] = (record, (alerts[alert]?.openRuns ?? 0) + 1)
+        }
+    }
+
+    private mutating func settle(_ record: AuditRecord) {
+        guard let id = record.id, let outcome = record.outcome else { return }
+        let intent = openIntents.removeValue(forKey: id)
+        // What nobody knows and is not in effect is not settled: a restart does the step again.
+        if let run = record.run, let step = record.step, record.failure != .unknown { openRuns[run]?.settled[step] = outcome }
+        guard !record.dryRun else { return }
+        if outcome == .done { countAct(of: record) }
+        if outcome == .done || record.detail["undo"] != nil { openUndo(record, intent: intent) }
+        if let undoes = record.undoes { closeUndo(undoes, outcome: outcome) }
+    }
+
+    private mutating func openUndo(_ record: AuditRecord, intent: OpenIntent?) {
+        guard let id = record.id, let name = record.action, let target = record.target, let undo = record.detail["undo"],
+            let inverse = undo["inverse"]?.string?.valid
+        else { return }
+        openUndos[id] = OpenUndo(
+            action: id, actionName: ActionName(rawValue: name), inverse: ActionName(rawValue: inverse), target: target,
+            token: undo["token"]?.object, due: undo["due"]?.string.flatMap { Timestamp($0.bytes) }, playbook: record.playbook, since: record.time)
+    }
+
+    /// `undone`, `already` and `gone` leave nothing to take back; after a refusal only a person may try again; after a failure the due time stands.
+    private mutating func closeUndo(_ id: Identifier, outcome: Outcome) {
+        switch outcome {
+        case .undone, .done, .already, .gone:
+            guard openUndos.removeValue(forKey: id) != nil else { return }
+            takenBack.append(id)
+            if takenBack.count > Self.takenBackLimit { takenBack.removeFirst(takenBack.count - Self.takenBackLimit) }
+        case .refused: openUndos[id]?.due = nil
+        default: break
+        }
+    }
+
+    private mutating func close(_ run: Identifier) {
+        guard let open = openRuns.removeValue(forKey: run), let entry = alerts[open.alert] else { return }
+        alerts[open.alert] = entry.openRuns > 1 ? (entry.record, entry.openRuns - 1) : nil
+    }
+
+    private mutating func countAct(of record: AuditRecord) {
+        guard let playbook = record.playbook, record.undoes == nil else { return }
+        acts[playbook, default: []].append(record.time)
+        acts[playbook]?.removeAll { record.time - $0 > Self.budgetHorizon }
+        guard let values = record.detail["cooldown"]?.array?.compactMap(\.string) else { return }
+        lastActed[CooldownKey(playbook: playbook, values: values)] = record.time
+        if lastActed.count > Self.cooldownLimit { forgetOldCooldowns(now: record.time) }
+    }
+
+    /// Keeps the newer half: an attacker who makes up a million container ids must not grow this table, nor lift a cool-down of this minute.
+    private mutating func forgetOldCooldowns(now: Timestamp) {
+        let median = lastActed.values.sorted()[lastActed.count / 2]
+        lastActed = lastActed.filter { $0.value >= median }
+    }
+}
+
+// MARK: - Snapshot
+
+extension EngineState {
+    /// The state as JSON, so that a start need not read the whole journal: the records from which it follows.
+    package var json: JSONObject {
+        func identifier(_ id: Identifier) -> JSON { .text("\(id)") }
+        return [
+            "undos": .array(openUndos.values.sorted { $0.action < $1.action }.map(\.json)),
+            "intents": .array(openIntents.sorted { $0.key < $1.key }.map { .object($0.value.record.members) }),
+            "runs": .array(openRuns.values.sorted { $0.id < $1.id }.map(\.json)),
+            "alerts": .array(alerts.sorted { $0.key < $1.key }.map { .object($0.value.record.members) }),
+            "cooldowns": .array(
+                lastActed.map { key, time in
+                    ["playbook": .text(key.playbook), "values": .array(key.values.map(JSON.string)), "time": .text("\(time)")] as JSON
+                }.sorted { $0.line < $1.line }),
+            "acts": .object(
+                JSONObject(
+                    acts.sorted { $0.key < $1.key }.map { name, times in
+                        JSONObject.Member(key: ByteText(name), value: .array(times.map { .text("\($0)") }))
+                    })),
+            "taken_back": .array(takenBack.map(identifier)),
+        ]
+    }
+
+    /// Nil where it is not such a snapshot: then the journal is replayed.
+    package init?(json: JSONObject) {
+        self.init()
+        guard let undos = json["undos"]?.array, let intents = json["intents"]?.array, let runs = json["runs"]?.array,
+            let alertRecords = json["alerts"]?.array, let cooldowns = json["cooldowns"]?.array, let acts = json["acts"]?.object,
+            let takenBack = json["taken_back"]?.array
+        else { return nil }
+        for undo in undos.compactMap(OpenUndo.init(json:)) { openUndos[undo.action] = undo }
+        for record in intents.compactMap({ $0.object.flatMap(AuditRecord.init(members:)) }) {
+            if let id = record.id { openIntents[id] = OpenIntent(record: record) }
+        }
+        for run in runs.compactMap(OpenRun.init(json:)) { openRuns[run.id] = run }
+        for record in alertRecords.compactMap({ $0.object.flatMap(AuditRecord.init(members:)) }) {
+            if let id = record.id { alerts[id] = (record, openRuns.values.count { $0.alert == id }) }
+        }
+        for entry in cooldowns {
+            guard let playbook = entry["playbook"]?.string?.valid, let values = entry["values"]?.array?.compactMap(\.string),
+                let time = entry["time"]?.string.flatMap({ Timestamp($0.bytes) })
+            else { return nil }
+            lastActed[CooldownKey(playbook: playbook, values: values)] = time
+        }
+        for member in acts.members {
+            self.acts[member.key.repaired] = member.value.array?.compactMap { $0.string.flatMap { Timestamp($0.bytes) } } ?? []
+        }
+        self.takenBack = takenBack.compactMap { $0.string?.valid.flatMap { Identifier($0) } }
+        guard openUndos.count == undos.count, openIntents.count == intents.count, openRuns.count == runs.count else { return nil }
+    }
+}
+
+extension EngineState.OpenUndo {
+    package var json: JSON {
+        var object: JSONObject = [
+            "action_id": .text("\(action)"), "action": .text(actionName.rawValue), "inverse": .text(inverse.rawValue), "target": target.json,
+            "since": .text("\(since)"),
+        ]
+        object.append("token", token.map(JSON.object))
+        object.append("due", due.map { .text("\($0)") })
+        object.append("playbook", playbook.map(JSON.text))
+        return .object(object)
+    }
+
+    package init?(json: JSON) {
+        guard let action = json["action_id"]?.string?.valid.flatMap({ Identifier($0) }), let name = json["action"]?.string?.valid,
+            let inverse = json["inverse"]?.string?.valid, let target = json["target"].flatMap(Target.init(json:)),
+            let since = json["since"]?.string.flatMap({ Timestamp($0.bytes) })
+        else { return nil }
+        self.init(
+            action: action, actionName: ActionName(rawValue: name), inverse: ActionName(rawValue: inverse), target: target,
+            token: json["token"]?.object, due: json["due"]?.string.flatMap { Timestamp($0.bytes) }, playbook: json["playbook"]?.string?.valid,
+            since: since)
+    }
+}
+
+extension EngineState.OpenRun {
+    fileprivate var json: JSON {
+        [
+            "run": .text("\(id)"), "playbook": .text(playbook), "alert": .text("\(alert)"),
+            "settled": .object(
+                JSONObject(settled.sorted { $0.key < $1.key }.map { .init(key: ByteText($0.key), value: .text($0.value.rawValue)) })),
+        ]
+    }
+
+    fileprivate init?(json: JSON) {
+        guard let id = json["run"]?.string?.valid.flatMap({ Identifier($0) }), let playbook = json["playbook"]?.string?.valid,
+            let alert = json["alert"]?.string?.valid.flatMap({ Identifier($0) }), let settled = json["settled"]?.object
+        else { return nil }
+        let outcomes = settled.members.compactMap { member in
+            member.value.string?.valid.flatMap(Outcome.init(rawValue:)).map { (member.key.repaired, $0) }
+        }
+        self.init(id: id, playbook: playbook, alert: alert, settled: Dictionary(outcomes, uniquingKeysWith: { $1 }))
+    }
+}

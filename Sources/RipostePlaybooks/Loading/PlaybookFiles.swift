@@ -1,0 +1,38 @@
+internal import Foundation
+package import RiposteCore
+
+extension PlaybookSet {
+    /// Reads files and folders (their `*.yaml` and `*.yml`, sorted by name, not those of folders inside).
+    package static func load(paths: [String], _ catalogue: ActionCatalogue) throws(Diagnostics) -> (set: PlaybookSet, warnings: [Diagnostic]) {
+        try load(try documents(at: paths), catalogue)
+    }
+
+    package static func documents(at paths: [String]) throws(Diagnostics) -> [Document] {
+        var documents: [Document] = []
+        var problems: [Diagnostic] = []
+        for path in paths {
+            do { for file in try files(at: path) { documents.append(Document(name: file, text: try text(of: file))) } } catch {
+                problems.append(Diagnostic(code: "P016", file: path, message: (error as? Unreadable)?.message ?? error.localizedDescription))
+            }
+        }
+        guard problems.isEmpty else { throw Diagnostics(problems) }
+        return documents
+    }
+
+    private struct Unreadable: Error { let message: String }
+
+    private static func files(at path: String) throws -> [String] {
+        var isFolder: ObjCBool = false
+        guard FileManager.default.fileExists(atPath: path, isDirectory: &isFolder) else { throw Unreadable(message: "no such file or folder") }
+        guard isFolder.boolValue else { return [path] }
+        return try FileManager.default.contentsOfDirectory(atPath: path)
+            .filter { $0.hasSuffix(".yaml") || $0.hasSuffix(".yml") }.filter { !$0.hasPrefix(".") }.sorted()
+            .map { path.hasSuffix("/") ? path + $0 : "\(path)/\($0)" }
+    }
+
+    private static func text(of file: String) throws -> String {
+        let data = try Data(contentsOf: URL(fileURLWithPath: file))
+        guard let text = String(validating: data, as: UTF8.self) else { throw Unreadable(message: "\(file) is not UTF-8") }
+        return text
+    }
+}

@@ -1,0 +1,98 @@
+internal import Crypto
+package import RiposteCore
+internal import RiposteRules
+
+/// The playbooks in force, indexed so that an alert costs a look-up and not a pass over all of them.
+///
+/// Each playbook stands in the narrowest index that fits: under each rule name that it names; else, with a pattern, in the list of
+/// patterns; else under its tags; else among those that every alert must be held against.
+package struct PlaybookSet: Sendable {
+    package let playbooks: [Playbook]
+    /// SHA-256 of the files' texts: the name of this set in the journal.
+    package let digest: String
+
+    private var byRule: [ByteText: [Int]] = [:]
+    private var byPattern: [(pattern: GlobPattern, playbook: Int)] = []
+    private var byTag: [ByteText: [Int]] = [:]
+    private var others: [Int] = []
+    private let compiled: [CompiledMatch]
+
+    package static let empty = PlaybookSet([], digest: "")
+
+    package init(_ playbooks: [Playbook], digest: String) {
+        self.playbooks = playbooks
+        self.digest = digest
+        compiled = playbooks.map { CompiledMatch($0.match) }
+        for (index, playbook) in playbooks.enumerated() where playbook.isEnabled { file(index, playbook.match) }
+    }
+
+    static func digest(of texts: [String]) -> String {
+        var hash = SHA256()
+        for text in texts {
+            hash.update(data: Array("\(text.utf8.count):".utf8))
+            hash.update(data: Array(text.utf8))
+        }
+        return hash.finalize().map { ($0 < 16 ? "0" : "") + String($0, radix: 16) }.joined()
+    }
+
+    private mutating func file(_ index: Int, _ match: Match) {
+        if !match.rules.isEmpty {
+            for rule in Set(match.rules) {
+                if rule.contains(where: { $0 == "*" || $0 == "?" }) {
+                    byPattern.append((GlobPattern(Array(rule.utf8)), index))
+                } else {
+                    byRule[ByteText(rule), default: []].append(index)
+                }
+            }
+        } else if !match.tags.isEmpty {
+            for tag in Set(match.tags.compactMap(\.first)) { byTag[ByteText(tag), default: []].append(index) }
+        } else {
+            others.append(index)
+        }
+    }
+
+    /// Those that answer this alert, in the order of files and positions.
+    package func matching(_ alert: Alert) -> [Playbook] {
+        var candidates = others
+        if let named = byRule[alert.rule] { candidates += named }
+        for entry in byPattern where entry.pattern.matches(alert.rule.bytes) { candidates.append(entry.playbook) }
+        if !byTag.isEmpty {
+            for tag in alert.tags {
+                if let tagged = byTag[tag] { candidates += tagged }
+            }
+        }
+        guard !candidates.isEmpty else { return [] }
+        var result: [Playbook] = []
+        var last = -1
+        for candidate in candidates.sorted() where candidate != last {
+            last = candidate
+            if compiled[candidate].holds(for: alert) { result.append(playbooks[candidate]) }
+        }
+        return result
+    }
+}
+
+/// What is left to test of a match once an index has named it.
+private struct CompiledMatch: Sendable {
+    private let exceptRules: [GlobPattern]
+    private let priority: Match.PriorityTest?
+    private let tags: [[ByteText]]
+    private let sources: Set<ByteText>
+    private let when: WhenClause?
+
+    init(_ match: Match) {
+        exceptRules = match.exceptRules.map { GlobPattern(Array($0.utf8)) }
+        priority = match.priority
+        tags = match.tags.map { $0.map { ByteText($0) } }
+        sources = Set(match.sources.map { ByteText($0) })
+        when = match.when
+    }
+
+    func holds(for alert: Alert) -> Bool {
+        if let priority, !priority.holds(alert.priority) { return false }
+        if sources.isEmpty ? alert.source == "internal" : !(alert.source.map(sources.contains) ?? false) { return false }
+        if exceptRules.contains(where: { $0.matches(alert.rule.bytes) }) { return false }
+        if !tags.isEmpty, !tags.contains(where: { $0.allSatisfy(alert.tags.contains) }) { return false }
+        return when?.holds(for: alert) ?? true
+    }
+}

@@ -1,0 +1,364 @@
+internal import RiposteCore
+
+extension Condition {
+    /// Parentheses and `not` inside one another, as Falco allows in a filter that stands alone.
+    package static let depthLimit = 100
+
+    /// Reads a whole condition. The grammar is Falco's, quirks included: operators are found by the longest match and need not be followed
+    /// by a blank where no text could follow, `or` binds weakest, an even number of `not` is none.
+    package init(parsing text: String) throws(ConditionError) {
+        var parser = ConditionParser(Array(text.utf8))
+        self = try parser.whole()
+    }
+}
+
+private struct ConditionParser {
+    private let text: [UInt8]
+    private var position = 0
+    private var depth = 0
+
+    init(_ text: [UInt8]) { self.text = text }
+
+    mutating func whole() throws(ConditionError) -> Condition {
+        skipBlanks()
+        guard position < text.count else { throw ConditionError("the condition is empty", at: position) }
+        let condition = try disjunction()
+        skipBlanks()
+        guard position == text.count else { throw unexpected("expected 'and', 'or' or the end") }
+        return condition
+    }
+
+    // MARK: - Logic
+
+    private mutating func disjunction() throws(ConditionError) -> Condition {
+        try chain("or", of: { parser throws(ConditionError) in try parser.conjunction() }, Condition.or)
+    }
+
+    private mutating func conjunction() throws(ConditionError) -> Condition {
+        try chain("and", of: { parser throws(ConditionError) in try parser.negation() }, Condition.and)
+    }
+
+    private mutating func chain(
+        _ word: String, of element: (inout ConditionParser) throws(ConditionError) -> Condition, _ combine: ([Condition]) -> Condition
+    ) throws(ConditionError) -> Condition {
+        var parts = [try element(&self)]
+        while takeConnective(word) { parts.append(try element(&self)) }
+        return parts.count == 1 ? parts[0] : combine(parts)
+    }
+
+    /// `and` and `or` are followed by a blank or a parenthesis.
+    private mutating func takeConnective(_ word: String) -> Bool {
+        let start = position
+        skipBlanks()
+        if take(word), position < text.count, isBlank(text[position]) || text[position] == UInt8(ascii: "(") { return true }
+        position = start
+        return false
+    }
+
+    private mutating func negation() throws(ConditionError) -> Condition {
+        var isNegated = false
+        while true {
+            skipBlanks()
+            let start = position
+            guard take("not"), position < text.count, isBlank(text[position]) || text[position] == UInt8(ascii: "(") else {
+                position = start
+                break
+            }
+            isNegated.toggle()
+        }
+        let condition = try primary()
+        return isNegated ? .not(condition) : condition
+    }
+
+    private mutating func primary() throws(ConditionError) -> Condition {
+        skipBlanks()
+        guard take("(") else { return try comparisonOrMacro() }
+        depth += 1
+        guard depth <= Condition.depthLimit else { throw ConditionError("nested deeper than \(Condition.depthLimit) levels", at: position) }
+        let condition = try disjunction()
+        skipBlanks()
+        guard take(")") else { throw unexpected("expected ')'") }
+        depth -= 1
+        return condition
+    }
+
+    private mutating func comparisonOrMacro() throws(ConditionError) -> Condition {
+        let start = position
+        if let transform = try transform() { return .test(try test(of: .transform(transform), from: start)) }
+        if let field = try field() { return .test(try test(of: .field(field), from: start)) }
+        if let name = identifier() { return .macro(name, start..<position) }
+        throw unexpected("expected a field, '(' or 'not'")
+    }
+
+    // MARK: - Comparisons
+
+    private mutating func test(of left: Condition.Operand, from start: Int) throws(ConditionError) -> Condition.Test {
+        skipBlanks()
+        let comparison = try comparison()
+        var modifier: Condition.Modifier?
+        let right: Condition.Right
+        switch comparison {
+        case .exists: right = .nothing
+        case .within, .intersects, .pmatch: right = try listOrOperand()
+        case .less, .lessOrEqual, .greater, .greaterOrEqual: right = try number()
+        default:
+            modifier = takeModifier()
+            right = modifier == nil ? try value() : .list(try list())
+        }
+        return Condition.Test(left: left, comparison: comparison, modifier: modifier, right: right, range: start..<position)
+    }
+
+    private mutating func comparison() throws(ConditionError) -> Condition.Comparison {
+        for (word, comparison) in Self.symbols where take(word) { return comparison }
+        for comparison in Self.words where takeWord(comparison.rawValue, closed: comparison != .exists) { return comparison }
+        let given = String(decoding: text[position...].prefix { !isBlank($0) && $0 != UInt8(ascii: "(") && $0 != UInt8(ascii: ")") }, as: UTF8.self)
+        throw ConditionError(
+            given.isEmpty ? "expected an operator" : "\"\(given.escapedForDisplay)\" is no operator", at: position,
+            suggestion: nearMiss(to: given, among: Condition.Comparison.allCases.map(\.rawValue)))
+    }
+
+    private static let symbols: [(String, Condition.Comparison)] = [
+        ("==", .equal), ("=", .equal), ("!=", .notEqual), ("<=", .lessOrEqual), ("<", .less), (">=", .greaterOrEqual), (">", .greater),
+    ]
+
+    private static let words: [Condition.Comparison] = [
+        .exists, .contains, .icontains, .bcontains, .startswith, .bstartswith, .endswith, .glob, .iglob, .regex, .within, .intersects, .pmatch,
+    ]
+
+    private mutating func takeWord(_ word: String, closed: Bool) -> Bool {
+        let start = position
+        guard take(word) else { return false }
+        if !closed || (position < text.count && (isBlank(text[position]) || text[position] == UInt8(ascii: "("))) { return true }
+        position = start
+        return false
+    }
+
+    private mutating func takeModifier() -> Condition.Modifier? {
+        let start = position
+        skipBlanks()
+        for modifier in Condition.Modifier.allCases where takeWord(modifier.rawValue, closed: true) {
+            let end = position
+            skipBlanks()
+            if position < text.count, text[position] == UInt8(ascii: "(") {
+                return modifier
+            }
+            position = end
+        }
+        position = start
+        return nil
+    }
+
+    private mutating func value() throws(ConditionError) -> Condition.Right {
+        skipBlanks()
+        if let operand = try rightOperand() { return .operand(operand) }
+        guard let literal = try literal() else { throw unexpected("expected a value") }
+        return .literal(literal)
+    }
+
+    /// What may stand right of `<` and its like: a number, or another field.
+    private mutating func number() throws(ConditionError) -> Condition.Right {
+        skipBlanks()
+        if let operand = try rightOperand() { return .operand(operand) }
+        let start = position
+        guard let literal = try literal(), Self.isNumber(literal.bytes) else { throw ConditionError("expected a number", at: start) }
+        return .literal(literal)
+    }
+
+    private mutating func listOrOperand() throws(ConditionError) -> Condition.Right {
+        skipBlanks()
+        if let operand = try rightOperand() { return .operand(operand) }
+        return .list(try list())
+    }
+
+    /// A list in parentheses, or a bare word: the name of a list, which where there are no lists is the list of that one word.
+    private mutating func list() throws(ConditionError) -> [Condition.Literal] {
+        skipBlanks()
+        guard take("(") else {
+            guard let literal = try literal() else { throw unexpected("expected a list such as (a, b)") }
+            return [literal]
+        }
+        var literals: [Condition.Literal] = []
+        skipBlanks()
+        if take(")") { return literals }
+        while true {
+            skipBlanks()
+            guard let literal = try literal() else { throw unexpected("expected a value") }
+            literals.append(literal)
+            skipBlanks()
+            if take(",") { continue }
+            guard take(")") else { throw unexpected("expected ',' or ')'") }
+            return literals
+        }
+    }
+
+    private static func isNumber(_ bytes: [UInt8]) -> Bool {
+        guard let first = bytes.first else { return false }
+        let digits = first == UInt8(ascii: "-") || first == UInt8(ascii: "+") ? bytes.dropFirst() : bytes[...]
+        return digits.first.map { 0x30...0x39 ~= $0 } ?? false
+    }
+
+    // MARK: - Operands
+
+    private mutating func rightOperand() throws(ConditionError) -> Condition.Operand? {
+        if take("val(") {
+            skipBlanks()
+            guard let field = try field() else { throw unexpected("expected a field in val()") }
+            skipBlanks()
+            guard take(")") else { throw unexpected("expected ')' after val(\(field.text)") }
+            return .field(field)
+        }
+        return try transform().map(Condition.Operand.transform)
+    }
+
+    private mutating func transform() throws(ConditionError) -> Condition.Transform? {
+        let start = position
+        for name in Condition.Transform.Name.allCases where take(name.rawValue + "(") {
+            depth += 1
+            guard depth <= Condition.depthLimit else { throw ConditionError("nested deeper than \(Condition.depthLimit) levels", at: position) }
+            var arguments: [Condition.Operand] = []
+            repeat { arguments.append(try argument()) } while takeAfterBlanks(",")
+            guard takeAfterBlanks(")") else { throw unexpected("expected ',' or ')' in \(name.rawValue)()") }
+            depth -= 1
+            let selector = position < text.count && text[position] == UInt8(ascii: "[") ? try bracketed() : nil
+            return Condition.Transform(name: name, arguments: arguments, selector: selector, range: start..<position)
+        }
+        return nil
+    }
+
+    private mutating func argument() throws(ConditionError) -> Condition.Operand {
+        skipBlanks()
+        if take("(") {
+            var elements: [Condition.Operand] = []
+            if takeAfterBlanks(")") { return .list([]) }
+            repeat { elements.append(try argument()) } while takeAfterBlanks(",")
+            guard takeAfterBlanks(")") else { throw unexpected("expected ',' or ')'") }
+            return .list(elements)
+        }
+        if let transform = try transform() { return .transform(transform) }
+        if let field = try field() { return .field(field) }
+        let start = position
+        guard let literal = try literal(), text[start] == UInt8(ascii: "\"") || text[start] == UInt8(ascii: "'") || Self.isNumber(literal.bytes) else {
+            throw ConditionError("expected a field, a text in quotes, a number or a transformer", at: start)
+        }
+        return .literal(literal)
+    }
+
+    private mutating func takeAfterBlanks(_ word: String) -> Bool {
+        skipBlanks()
+        return take(word)
+    }
+
+    /// At least one dot: `proc.name`, `proc.aname[2]`.
+    private mutating func field() throws(ConditionError) -> Condition.FieldReference? {
+        let start = position
+        guard identifier() != nil, position < text.count, text[position] == UInt8(ascii: ".") else {
+            position = start
+            return nil
+        }
+        while position < text.count, text[position] == UInt8(ascii: ".") {
+            position += 1
+            guard identifier() != nil else { throw unexpected("expected a name after '.'") }
+        }
+        let name = String(decoding: text[start..<position], as: UTF8.self)
+        let argument = position < text.count && text[position] == UInt8(ascii: "[") ? try bracketed() : nil
+        return Condition.FieldReference(name: name, argument: argument, range: start..<position)
+    }
+
+    private mutating func bracketed() throws(ConditionError) -> String {
+        position += 1
+        let start = position
+        if position < text.count, text[position] == UInt8(ascii: "\"") || text[position] == UInt8(ascii: "'") {
+            let bytes = try quoted()
+            guard take("]") else { throw unexpected("expected ']'") }
+            return String(decoding: bytes, as: UTF8.self)
+        }
+        while position < text.count, ![UInt8(ascii: "]"), UInt8(ascii: "["), UInt8(ascii: "\""), UInt8(ascii: "'")].contains(text[position]), !isBlank(text[position]) {
+            position += 1
+        }
+        guard position > start, position < text.count, text[position] == UInt8(ascii: "]") else { throw unexpected("expected an argument and ']'") }
+        defer { position += 1 }
+        return String(decoding: text[start..<position], as: UTF8.self)
+    }
+
+    private mutating func identifier() -> String? {
+        let start = position
+        guard position < text.count, isLetter(text[position]) || text[position] == UInt8(ascii: "_") else { return nil }
+        while position < text.count, isLetter(text[position]) || 0x30...0x39 ~= text[position] || text[position] == UInt8(ascii: "_") { position += 1 }
+        return String(decoding: text[start..<position], as: UTF8.self)
+    }
+
+    // MARK: - Literals
+
+    private mutating func literal() throws(ConditionError) -> Condition.Literal? {
+        let start = position
+        guard position < text.count else { return nil }
+        if text[position] == UInt8(ascii: "\"") || text[position] == UInt8(ascii: "'") {
+            return Condition.Literal(bytes: try quoted(), range: start..<position)
+        }
+        while position < text.count, !isBlank(text[position]), !Self.endsBareWord(text[position]) { position += 1 }
+        return position > start ? Condition.Literal(bytes: Array(text[start..<position]), range: start..<position) : nil
+    }
+
+    private static func endsBareWord(_ byte: UInt8) -> Bool {
+        switch byte {
+        case UInt8(ascii: "("), UInt8(ascii: ")"), UInt8(ascii: "\""), UInt8(ascii: "'"), UInt8(ascii: "="), UInt8(ascii: ","): true
+        default: false
+        }
+    }
+
+    private mutating func quoted() throws(ConditionError) -> [UInt8] {
+        let start = position
+        let quote = text[position]
+        position += 1
+        var bytes: [UInt8] = []
+        while position < text.count {
+            let byte = text[position]
+            position += 1
+            if byte == quote { return bytes }
+            bytes.append(byte == UInt8(ascii: "\\") ? try escape(quote) : byte)
+        }
+        throw ConditionError("this quote is never closed", at: start)
+    }
+
+    private mutating func escape(_ quote: UInt8) throws(ConditionError) -> UInt8 {
+        guard position < text.count else { throw ConditionError("the text ends inside an escape", at: position) }
+        let byte = text[position]
+        position += 1
+        switch byte {
+        case quote, UInt8(ascii: "\\"), UInt8(ascii: "/"): return byte
+        case UInt8(ascii: "b"): return 0x08
+        case UInt8(ascii: "f"): return 0x0C
+        case UInt8(ascii: "n"): return 0x0A
+        case UInt8(ascii: "r"): return 0x0D
+        case UInt8(ascii: "t"): return 0x09
+        case UInt8(ascii: " "): return UInt8(ascii: "\\")
+        case UInt8(ascii: "x"):
+            guard position + 2 <= text.count, let value = UInt8(String(decoding: text[position..<position + 2], as: UTF8.self), radix: 16) else {
+                throw ConditionError("expected two hexadecimal digits after \\x", at: position)
+            }
+            position += 2
+            return value
+        default: throw ConditionError("unknown escape", at: position - 2)
+        }
+    }
+
+    // MARK: - Bytes
+
+    private mutating func take(_ word: String) -> Bool {
+        let bytes = word.utf8
+        guard text[position...].starts(with: bytes) else { return false }
+        position += bytes.count
+        return true
+    }
+
+    private mutating func skipBlanks() { while position < text.count, isBlank(text[position]) { position += 1 } }
+
+    private func isBlank(_ byte: UInt8) -> Bool { byte == 0x20 || byte == 0x09 || byte == 0x0A || byte == 0x0D || byte == 0x08 }
+
+    private func isLetter(_ byte: UInt8) -> Bool { 0x41...0x5A ~= byte & 0xDF }
+
+    private func unexpected(_ expectation: String) -> ConditionError {
+        guard position < text.count else { return ConditionError("\(expectation), but the condition ends", at: position) }
+        return ConditionError(expectation, at: position)
+    }
+}

@@ -1,0 +1,128 @@
+package import RiposteCore
+internal import Yams
+
+/// A YAML file that a person wrote, read strictly: every node knows its place, and everything that is wrong is collected, not only the first thing.
+///
+/// What YAML lets pass and people trip over is an error here: keys that stand twice, `yes` and `no` for true and false, anchors and aliases,
+/// more than one document.
+package final class YAMLReader {
+    package let file: String
+    private let lines: [Substring]
+    package private(set) var diagnostics: [Diagnostic] = []
+
+    private static let sizeLimit = 4 << 20
+    private static let nodeLimit = 200_000
+    private static let depthLimit = 64
+
+    package init(file: String, text: String) {
+        self.file = file
+        lines = text.split(separator: "\n", omittingEmptySubsequences: false)
+        self.text = text
+    }
+
+    private let text: String
+
+    /// The document's root; nil where the text is empty or no YAML, which is then reported.
+    package func root() -> YAMLNode? {
+        guard text.utf8.count <= Self.sizeLimit else {
+            report(code: "Y001", at: nil, "the file is larger than \(Self.sizeLimit >> 20) MiB")
+            return nil
+        }
+        do {
+            // Anchors are refused before the tree is walked: an alias is expanded where it stands, and a few of them inside one another are a bomb.
+            if let place = try anchorPlace() {
+                report(code: "Y003", at: place, "anchors and aliases are not supported")
+                return nil
+            }
+            var nodes = Array(try Yams.compose_all(yaml: text))
+            guard nodes.count <= 1 else {
+                report(code: "Y001", at: nil, "the file has \(nodes.count) documents; only one is read")
+                return nil
+            }
+            guard let node = nodes.popLast() else { return nil }
+            var budget = Self.nodeLimit
+            guard isWithinLimits(node, depth: 0, &budget) else {
+                report(code: "Y001", at: nil, "the file is nested deeper than \(Self.depthLimit) levels or has more than \(Self.nodeLimit) values")
+                return nil
+            }
+            return YAMLNode(node, reader: self)
+        } catch let error as YamlError {
+            reportYAMLError(error)
+            return nil
+        } catch {
+            report(code: "Y001", at: nil, "\(error)")
+            return nil
+        }
+    }
+
+    package func report(_ severity: Diagnostic.Severity = .error, code: String, at place: Diagnostic.Place?, _ message: String, suggestion: String? = nil) {
+        let snippet = place.flatMap { 1...lines.count ~= $0.line ? String(lines[$0.line - 1]) : nil }
+        diagnostics.append(
+            Diagnostic(severity, code: code, file: file, place: place, message: message, suggestion: suggestion, snippet: snippet))
+    }
+
+    private func reportYAMLError(_ error: YamlError) {
+        switch error {
+        case .scanner(_, let problem, let mark, _), .parser(_, let problem, let mark, _), .composer(_, let problem, let mark, _):
+            report(code: "Y001", at: Diagnostic.Place(line: mark.line, column: mark.column), "not YAML: \(problem)")
+        case .duplicatedKeysInMapping(let duplicates, let context):
+            let names = duplicates.map { $0.description.escapedForDisplay }.joined(separator: ", ")
+            report(code: "Y002", at: Diagnostic.Place(line: context.mark.line, column: context.mark.column), "key \(names) stands twice in one mapping")
+        case .reader(let problem, let offset, _, _):
+            report(code: "Y001", at: offset.map(place(ofByte:)), "not readable: \(problem)")
+        default: report(code: "Y001", at: nil, "not YAML: \(error)")
+        }
+    }
+
+    private func place(ofByte offset: Int) -> Diagnostic.Place {
+        let before = text.utf8.prefix(offset)
+        let line = before.count { $0 == UInt8(ascii: "\n") } + 1
+        let column = offset - (before.lastIndex(of: UInt8(ascii: "\n")).map { text.utf8.distance(from: text.startIndex, to: $0) + 1 } ?? 0) + 1
+        return Diagnostic.Place(line: line, column: column)
+    }
+
+    /// Where the first anchor or alias stands, found by the scanner's own rules: outside quotes, at the start of a value.
+    private func anchorPlace() throws -> Diagnostic.Place? {
+        for (index, line) in lines.enumerated() {
+            var previous: Character = " "
+            var quote: Character?
+            for (column, character) in line.enumerated() {
+                if let open = quote {
+                    if character == open { quote = nil }
+                } else if character == "\"" || character == "'" {
+                    if previous == " " || previous == "[" || previous == "{" { quote = character }
+                } else if character == "#", previous == " " {
+                    break
+                } else if character == "&" || character == "*", isValueStart(line.prefix(column)) {
+                    let next = line.dropFirst(column + 1).first
+                    if let next, next.isLetter || next.isNumber || next == "_" { return Diagnostic.Place(line: index + 1, column: column + 1) }
+                }
+                previous = character
+            }
+        }
+        return nil
+    }
+
+    /// Only blanks, or a key or a dash and blanks, stand before it.
+    private func isValueStart(_ before: Substring) -> Bool {
+        guard let last = before.last(where: { $0 != " " }) else { return true }
+        guard before.last == " " else { return last == "[" || last == "," || last == "{" }
+        return last == ":" || last == "-" || last == "[" || last == "," || last == "{"
+    }
+
+    private func isWithinLimits(_ node: Node, depth: Int, _ budget: inout Int) -> Bool {
+        budget -= 1
+        guard depth <= Self.depthLimit, budget > 0 else { return false }
+        switch node {
+        case .mapping(let mapping):
+            for (key, value) in mapping {
+                guard isWithinLimits(key, depth: depth + 1, &budget), isWithinLimits(value, depth: depth + 1, &budget) else { return false }
+            }
+            return true
+        case .sequence(let sequence):
+            for element in sequence { guard isWithinLimits(element, depth: depth + 1, &budget) else { return false } }
+            return true
+        case .scalar, .alias: return true
+        }
+    }
+}
