@@ -1,1 +1,62 @@
+// SPDX-License-Identifier: Apache-2.0
+// libcurl's setters are variadic, which Swift cannot call: one inline body per argument type.
+#pragma once
+
 #include <curl/curl.h>
+
+static inline CURLcode riposte_curl_set_long(CURL *handle, CURLoption option, long value)
+{
+	return curl_easy_setopt(handle, option, value);
+}
+
+static inline CURLcode riposte_curl_set_text(CURL *handle, CURLoption option, const char *value)
+{
+	return curl_easy_setopt(handle, option, value);
+}
+
+static inline CURLcode riposte_curl_set_pointer(CURL *handle, CURLoption option, void *value)
+{
+	return curl_easy_setopt(handle, option, value);
+}
+
+static inline CURLcode riposte_curl_set_size(CURL *handle, CURLoption option, curl_off_t value)
+{
+	return curl_easy_setopt(handle, option, value);
+}
+
+/// libcurl keeps a copy: the bytes need not outlive the call.
+static inline CURLcode riposte_curl_set_blob(CURL *handle, CURLoption option, const void *bytes, size_t length)
+{
+	struct curl_blob blob = { (void *)bytes, length, CURL_BLOB_COPY };
+
+	return curl_easy_setopt(handle, option, &blob);
+}
+
+typedef size_t (*riposte_curl_sink)(char *bytes, size_t size, size_t count, void *context);
+
+static inline CURLcode riposte_curl_set_sink(CURL *handle, CURLoption option, riposte_curl_sink sink)
+{
+	return curl_easy_setopt(handle, option, sink);
+}
+
+static inline long riposte_curl_status(CURL *handle)
+{
+	long status = 0;
+
+	curl_easy_getinfo(handle, CURLINFO_RESPONSE_CODE, &status);
+	return status;
+}
+
+static inline CURL *riposte_curl_finished(CURLM *multi, CURLcode *result)
+{
+	int left = 0;
+	CURLMsg *message;
+
+	while ((message = curl_multi_info_read(multi, &left))) {
+		if (message->msg != CURLMSG_DONE)
+			continue;
+		*result = message->data.result;
+		return message->easy_handle;
+	}
+	return NULL;
+}

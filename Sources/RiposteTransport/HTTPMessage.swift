@@ -38,17 +38,12 @@ package struct TLSOptions: Sendable, Hashable {
     package var certificate: [UInt8]?
     package var key: [UInt8]?
     package var verifiesPeer: Bool
-    /// The name to expect in the peer's certificate where it is not the URL's host.
-    package var serverName: String?
 
-    package init(
-        authorities: [UInt8]? = nil, certificate: [UInt8]? = nil, key: [UInt8]? = nil, verifiesPeer: Bool = true, serverName: String? = nil
-    ) {
+    package init(authorities: [UInt8]? = nil, certificate: [UInt8]? = nil, key: [UInt8]? = nil, verifiesPeer: Bool = true) {
         self.authorities = authorities
         self.certificate = certificate
         self.key = key
         self.verifiesPeer = verifiesPeer
-        self.serverName = serverName
     }
 }
 
@@ -91,5 +86,20 @@ package struct TransportError: Error, Equatable, Sendable {
     package init(_ code: Code, _ message: String) {
         self.code = code
         self.message = message
+    }
+}
+
+extension String {
+    /// For one segment of a URL's path: everything but unreserved characters (RFC 3986, section 2.3) is percent-encoded.
+    package var escapedForPath: String {
+        var result = ""
+        for byte in utf8 {
+            switch byte {
+            case 0x30...0x39, 0x41...0x5A, 0x61...0x7A, UInt8(ascii: "-"), UInt8(ascii: "_"), UInt8(ascii: "~"): result.unicodeScalars.append(Unicode.Scalar(byte))
+            case UInt8(ascii: ".") where self != "." && self != "..": result += "."
+            default: result += "%" + (byte < 16 ? "0" : "") + String(byte, radix: 16, uppercase: true)
+            }
+        }
+        return result
     }
 }

@@ -1,0 +1,134 @@
+internal import RiposteCore
+package import RipostePlaybooks
+
+/// `container.stop`: asks a container to end, and ends it when it does not.
+package struct ContainerStop: Action {
+    package let description = ActionDescription(
+        name: "container.stop", summary: "Asks a container to end, and kills it when it has not after a while.", target: .container, impact: .usersFeelIt,
+        parameters: [
+            Parameter("timeout", .duration(max: .seconds(300)), default: .duration(.seconds(10)), summary: "How long it is given, in whole seconds."),
+            Parameter("signal", .signal, summary: "Instead of the image's stop signal (API 1.42 and later)."),
+        ],
+        inverse: "container.start", needs: ["Docker socket"], fields: ["container.id"])
+    private let docker: DockerClient
+
+    package init(docker: DockerClient) { self.docker = docker }
+
+    package func plan(_ request: ActionRequest) async throws(ActionError) -> Plan {
+        let state = try await ContainerResolver(docker: docker).find(request.claim)
+        if state.isPaused {
+            // The engine wakes it to deliver the signal: the attacker's handler would run for the whole time.
+            throw ActionError(
+                .policy, "stop container \(state.name)", "it is paused, and stopping would let it run until the signal is handled", remedy: "use container.kill")
+        }
+        return Plan(
+            action: description.name, target: .container(state.identity), parameters: request.parameters, facts: state.facts,
+            alreadySo: state.isRunning ? nil : "it does not run (\(state.status))", summary: "stop container \(state.label)",
+            inverse: state.isAutoRemoved ? nil : description.inverse, remarks: state.remarks)
+    }
+
+    package func perform(_ plan: Plan) async throws(ActionError) -> Performance {
+        let id = try containerID(plan)
+        try await docker.stop(id, timeout: plan.parameters.duration("timeout") ?? .seconds(10), signal: plan.parameters.signal("signal"))
+        return try await stopped(id, docker, undoToken: JSONObject())
+    }
+}
+
+/// `container.kill`: a signal to a container's first process, KILL unless another is named.
+package struct ContainerKill: Action {
+    package let description = ActionDescription(
+        name: "container.kill", summary: "Sends a signal to a container's first process, KILL unless another is named.", target: .container,
+        impact: .destroys, parameters: [Parameter("signal", .signal, default: .signal(.kill), summary: "The signal to send.")],
+        needs: ["Docker socket"], fields: ["container.id"])
+    private let docker: DockerClient
+
+    package init(docker: DockerClient) { self.docker = docker }
+
+    package func plan(_ request: ActionRequest) async throws(ActionError) -> Plan {
+        let state = try await ContainerResolver(docker: docker).find(request.claim)
+        let signal = request.parameters.signal("signal") ?? .kill
+        return Plan(
+            action: description.name, target: .container(state.identity), parameters: request.parameters, facts: state.facts,
+            alreadySo: state.isRunning ? nil : "it does not run (\(state.status))", summary: "send \(signal.name) to container \(state.label)",
+            remarks: state.remarks)
+    }
+
+    package func perform(_ plan: Plan) async throws(ActionError) -> Performance {
+        let id = try containerID(plan)
+        let signal = plan.parameters.signal("signal") ?? .kill
+        do throws(ActionError) { try await docker.kill(id, signal: signal) } catch {
+            guard error.failure == .conflict else { throw error }
+            if try await !docker.inspect(id).isRunning { return Performance(.already, message: "it does not run any more") }
+            throw error
+        }
+        guard signal == .kill else { return Performance(.done, message: "\(signal.name) was delivered") }
+        return try await stopped(id, docker, undoToken: nil)
+    }
+}
+
+/// `container.restart`: stops and starts a container.
+package struct ContainerRestart: Action {
+    package let description = ActionDescription(
+        name: "container.restart", summary: "Stops and starts a container: what lived in its memory is gone, its files stay.", target: .container,
+        impact: .usersFeelIt,
+        parameters: [
+            Parameter("timeout", .duration(max: .seconds(300)), default: .duration(.seconds(10)), summary: "How long it is given to end, in whole seconds.")
+        ], needs: ["Docker socket"], fields: ["container.id"])
+    private let docker: DockerClient
+
+    package init(docker: DockerClient) { self.docker = docker }
+
+    package func plan(_ request: ActionRequest) async throws(ActionError) -> Plan {
+        let state = try await ContainerResolver(docker: docker).find(request.claim)
+        guard !state.isAutoRemoved else {
+            throw ActionError(.policy, "restart container \(state.name)", "it is removed when it ends (--rm), so there is nothing to start again")
+        }
+        return Plan(
+            action: description.name, target: .container(state.identity), parameters: request.parameters, facts: state.facts,
+            summary: "restart container \(state.label)")
+    }
+
+    package func perform(_ plan: Plan) async throws(ActionError) -> Performance {
+        let id = try containerID(plan)
+        try await docker.restart(id, timeout: plan.parameters.duration("timeout") ?? .seconds(10))
+        let state = try await docker.inspect(id)
+        return Performance(.done, message: "it runs again as process \(state.pid)", isConfirmed: state.isRunning, evidence: ["pid": .integer(Int64(state.pid))])
+    }
+}
+
+/// `container.start`: takes a stop back. Not offered: starting something is no response to an attack.
+package struct ContainerStart: Action {
+    package let description = ActionDescription(
+        name: "container.start", summary: "Starts a container that was stopped.", target: .container, impact: .reversible, needs: ["Docker socket"],
+        isOffered: false)
+    private let docker: DockerClient
+
+    package init(docker: DockerClient) { self.docker = docker }
+
+    package func plan(_ request: ActionRequest) async throws(ActionError) -> Plan {
+        let state = try await ContainerResolver(docker: docker).find(request.claim)
+        return Plan(
+            action: description.name, target: .container(state.identity), parameters: request.parameters, facts: state.facts,
+            alreadySo: state.isRunning ? "it runs" : nil, summary: "start container \(state.label)")
+    }
+
+    package func perform(_ plan: Plan) async throws(ActionError) -> Performance {
+        let id = try containerID(plan)
+        try await docker.start(id)
+        return Performance(.done, message: "it runs again", isConfirmed: try await docker.inspect(id).isRunning)
+    }
+}
+
+/// The engine answers before the last process is gone: look until it is, or two seconds are over.
+private func stopped(_ id: String, _ docker: DockerClient, undoToken: JSONObject?) async throws(ActionError) -> Performance {
+    for _ in 0..<40 {
+        do throws(ActionError) {
+            if try await !docker.inspect(id).isRunning { return Performance(.done, message: "it has ended", undoToken: undoToken) }
+        } catch {
+            guard error.failure == nil else { throw error }
+            return Performance(.done, message: "it has ended and was removed")
+        }
+        try? await Task.sleep(for: .milliseconds(50))
+    }
+    return Performance(.done, message: "the engine accepted it, but the container still runs", isConfirmed: false, undoToken: undoToken)
+}

@@ -1,0 +1,139 @@
+internal import RiposteCore
+package import RipostePlaybooks
+package import RiposteTransport
+internal import Synchronization
+
+/// Docker's Engine API over its Unix socket (https://docs.docker.com/reference/api/engine/, 1.41 and later); Podman's compatible socket too.
+package final class DockerClient: Sendable {
+    static let oldestVersion = APIVersion(1, 41)
+    static let newestVersion = APIVersion(1, 47)
+
+    package let socket: String
+    private let client: HTTPClient
+    private let version = Mutex<APIVersion?>(nil)
+
+    package init(socket: String = "/var/run/docker.sock", client: HTTPClient) {
+        self.socket = socket
+        self.client = client
+    }
+
+    struct APIVersion: Comparable, CustomStringConvertible {
+        let major: Int
+        let minor: Int
+
+        init(_ major: Int, _ minor: Int) { (self.major, self.minor) = (major, minor) }
+
+        init?(_ text: String) {
+            let parts = text.split(separator: ".").compactMap { Int($0) }
+            guard parts.count == 2 else { return nil }
+            self.init(parts[0], parts[1])
+        }
+
+        static func < (left: APIVersion, right: APIVersion) -> Bool { (left.major, left.minor) < (right.major, right.minor) }
+        var description: String { "\(major).\(minor)" }
+    }
+
+    // MARK: - Calls
+
+    /// What the engine says it is: for `doctor`.
+    package func engineVersion() async throws(ActionError) -> String {
+        let answer = try await exchange(.get, "/version", doing: "ask the container engine for its version")
+        return answer["Version"]?.string?.repaired ?? "?"
+    }
+
+    /// A container by full id, name, or the beginning of its id: the engine looks in this order.
+    func inspect(_ reference: String) async throws(ActionError) -> ContainerState {
+        let doing = "look up container \(reference.escapedForDisplay)"
+        let answer = try await call(.get, "/containers/\(reference.escapedForPath)/json", doing: doing)
+        guard let state = ContainerState(json: answer) else { throw ActionError(.unavailable, doing, "the engine's answer is no container") }
+        return state
+    }
+
+    /// All containers, stopped ones too.
+    package func list() async throws(ActionError) -> [ContainerListing] {
+        let answer = try await call(.get, "/containers/json?all=true", doing: "list containers")
+        return answer.array?.compactMap(ContainerListing.init(json:)) ?? []
+    }
+
+    func pause(_ id: String) async throws(ActionError) { _ = try await post(id, "pause") }
+    func unpause(_ id: String) async throws(ActionError) { _ = try await post(id, "unpause") }
+    func start(_ id: String) async throws(ActionError) { _ = try await post(id, "start") }
+
+    func stop(_ id: String, timeout: Duration, signal: Signal?) async throws(ActionError) {
+        let signal = signal.map { "&signal=\($0.name)" } ?? ""
+        _ = try await post(id, "stop?t=\(timeout.components.seconds)\(signal)", within: timeout + .seconds(5))
+    }
+
+    func kill(_ id: String, signal: Signal) async throws(ActionError) { _ = try await post(id, "kill?signal=\(signal.name)") }
+
+    func restart(_ id: String, timeout: Duration) async throws(ActionError) {
+        _ = try await post(id, "restart?t=\(timeout.components.seconds)", within: timeout + .seconds(15))
+    }
+
+    private func post(_ id: String, _ verb: String, within time: Duration = .seconds(5)) async throws(ActionError) -> JSON {
+        let word = verb.prefix { $0 != "?" }
+        return try await call(.post, "/containers/\(id.escapedForPath)/\(verb)", doing: "\(word) container \(id.prefix(12))", within: time)
+    }
+
+    // MARK: - Exchange
+
+    private func call(_ method: HTTPRequest.Method, _ path: String, doing: String, within time: Duration = .seconds(5)) async throws(ActionError) -> JSON {
+        try await exchange(method, "/v\(try await negotiated())\(path)", doing: doing, within: time)
+    }
+
+    /// The newest version that both sides speak.
+    private func negotiated() async throws(ActionError) -> APIVersion {
+        if let known = version.withLock(\.self) { return known }
+        let doing = "agree with the container engine on a version"
+        let answer = try await exchange(.get, "/version", doing: doing)
+        guard let server = answer["ApiVersion"]?.string?.valid.flatMap(APIVersion.init) else {
+            throw ActionError(.unavailable, doing, "\(socket) does not answer as a container engine does")
+        }
+        guard server >= Self.oldestVersion else {
+            throw ActionError(.unsupported, doing, "the engine speaks API \(server)", remedy: "Docker 20.10 (API \(Self.oldestVersion)) or later is needed")
+        }
+        let oldest = answer["MinAPIVersion"]?.string?.valid.flatMap(APIVersion.init) ?? Self.oldestVersion
+        guard oldest <= Self.newestVersion else {
+            throw ActionError(.unsupported, doing, "the engine wants API \(oldest) or later; this Riposte knows \(Self.newestVersion)")
+        }
+        let agreed = min(server, Self.newestVersion)
+        version.withLock { $0 = agreed }
+        return agreed
+    }
+
+    private func exchange(_ method: HTTPRequest.Method, _ path: String, doing: String, within time: Duration = .seconds(5)) async throws(ActionError) -> JSON {
+        let response: HTTPResponse
+        do throws(TransportError) {
+            response = try await client.send(
+                HTTPRequest(
+                    method, "http://docker\(path)", unixSocket: socket, headers: [("Content-Type", "application/json")], body: method == .post ? [] : nil,
+                    timeout: time))
+        } catch {
+            version.withLock { $0 = nil }
+            throw self.error(error, doing)
+        }
+        let body = (try? JSON(parsing: response.body)) ?? .null
+        // 304: the engine had nothing to do.
+        guard !(200...299).contains(response.status), response.status != 304 else { return body }
+        throw self.error(response.status, body["message"]?.string?.repaired ?? "status \(response.status)", doing)
+    }
+
+    private func error(_ error: TransportError, _ doing: String) -> ActionError {
+        switch error.code {
+        case .denied: ActionError(.denied, doing, "\(socket) may not be opened", remedy: "run as root or in the group docker")
+        case .unreachable: ActionError(.unavailable, doing, "no container engine answers at \(socket)", remedy: "start it, or set docker.socket")
+        case .timedOut: ActionError(.timeout, doing, "the container engine did not answer in time")
+        default: ActionError(.unavailable, doing, error.message)
+        }
+    }
+
+    private func error(_ status: Int, _ message: String, _ doing: String) -> ActionError {
+        switch status {
+        case 400: ActionError(.invalid, doing, message)
+        case 401, 403: ActionError(.denied, doing, message)
+        case 404: .gone(doing, message)
+        case 409: ActionError(.conflict, doing, message)
+        default: ActionError(.unavailable, doing, message)
+        }
+    }
+}

@@ -1,0 +1,115 @@
+internal import Glibc
+internal import RiposteCore
+
+/// Reads `/proc` with nothing between: open, read, close. See proc(5).
+enum ProcFS {
+    /// Nil where it cannot be read. At most 1 MiB.
+    static func bytes(of path: String) -> [UInt8]? {
+        let file = open(path, O_RDONLY | O_CLOEXEC)
+        guard file >= 0 else { return nil }
+        defer { close(file) }
+        var result: [UInt8] = []
+        let chunk = 4096
+        while result.count < 1 << 20 {
+            let old = result.count
+            result.append(contentsOf: repeatElement(0, count: chunk))
+            let count = result.withUnsafeMutableBytes { read(file, $0.baseAddress?.advanced(by: old), chunk) }
+            result.removeLast(chunk - max(0, count))
+            if count < 0, errno == EINTR { continue }
+            guard count >= 0 else { return nil }
+            // A file of /proc gives all it has in one read where it fits; a short one is the end.
+            if count < chunk { return result }
+        }
+        return result
+    }
+
+    static func link(_ path: String) -> ByteText? {
+        var buffer = [UInt8](repeating: 0, count: 4096)
+        let count = buffer.withUnsafeMutableBufferPointer { buffer in
+            buffer.withMemoryRebound(to: CChar.self) { pointer in pointer.baseAddress.map { readlink(path, $0, pointer.count) } ?? -1 }
+        }
+        return count > 0 ? ByteText(Array(buffer.prefix(count))) : nil
+    }
+
+    static func stat(_ pid: Int32) -> ProcessStat? { bytes(of: "/proc/\(pid)/stat").flatMap(ProcessStat.init(parsing:)) }
+
+    static func executable(_ pid: Int32) -> ByteText? { link("/proc/\(pid)/exe") }
+
+    /// Arguments joined by blanks, as Falco shows them.
+    static func commandLine(_ pid: Int32) -> ByteText? {
+        bytes(of: "/proc/\(pid)/cmdline").map { bytes in
+            let trimmed = bytes.last == 0 ? bytes.dropLast() : bytes[...]
+            return ByteText(trimmed.map { $0 == 0 ? UInt8(ascii: " ") : $0 })
+        }
+    }
+
+    /// The process that a thread belongs to; the pid itself for a process.
+    static func threadGroup(of tid: Int32) -> Int32? { status(tid, "Tgid:").flatMap { Int32($0) } }
+
+    static func userID(_ pid: Int32) -> UInt32? { status(pid, "Uid:").flatMap { UInt32($0) } }
+
+    private static func status(_ pid: Int32, _ key: String) -> String? {
+        guard let text = bytes(of: "/proc/\(pid)/status").map({ String(decoding: $0, as: UTF8.self) }) else { return nil }
+        let line = text.split(separator: "\n").first { $0.hasPrefix(key) }
+        return line?.dropFirst(key.count).split(whereSeparator: \.isWhitespace).first.map(String.init)
+    }
+
+    static func children(of pid: Int32) -> [Int32] {
+        guard let folder = opendir("/proc/\(pid)/task") else { return [] }
+        defer { closedir(folder) }
+        var result: [Int32] = []
+        while let entry = readdir(folder) {
+            let name = withUnsafeBytes(of: entry.pointee.d_name) { String(decoding: $0.prefix { $0 != 0 }, as: UTF8.self) }
+            guard let thread = Int32(name), let list = bytes(of: "/proc/\(pid)/task/\(thread)/children") else { continue }
+            result += String(decoding: list, as: UTF8.self).split(separator: " ").compactMap { Int32($0) }
+        }
+        return result
+    }
+
+    /// The path in the unified hierarchy, or that of the systemd one.
+    static func cgroup(_ pid: Int32) -> String? {
+        guard let text = bytes(of: "/proc/\(pid)/cgroup").map({ String(decoding: $0, as: UTF8.self) }) else { return nil }
+        let paths = text.split(separator: "\n").compactMap { $0.split(separator: ":", maxSplits: 2).last.map(String.init) }
+        return paths.max { $0.count < $1.count }
+    }
+
+    /// The id of the container that a cgroup path names: 64 hexadecimal digits, as Docker, containerd, CRI-O and Podman write them.
+    static func containerID(inCgroup path: String) -> String? {
+        path.split { !$0.isHexDigit }.first { $0.utf8.count == 64 }.map { $0.lowercased() }
+    }
+}
+
+/// The fields of `/proc/PID/stat` that we use.
+struct ProcessStat: Equatable {
+    var pid: Int32
+    var name: ByteText
+    var state: UInt8
+    var parent: Int32
+    var session: Int32
+    var flags: UInt32
+    var startTicks: UInt64
+
+    private static let kernelThreadFlag: UInt32 = 0x0020_0000
+
+    var isKernelThread: Bool { flags & Self.kernelThreadFlag != 0 }
+    var isZombie: Bool { state == UInt8(ascii: "Z") || state == UInt8(ascii: "X") }
+    var isStopped: Bool { state == UInt8(ascii: "T") }
+
+    /// The name stands in parentheses and may hold any byte, parentheses and newlines too: what counts is the last `)`.
+    init?(parsing bytes: [UInt8]) {
+        guard let open = bytes.firstIndex(of: UInt8(ascii: "(")), let close = bytes.lastIndex(of: UInt8(ascii: ")")), open < close,
+            let pid = Int32(String(decoding: bytes[..<open].filter { $0 != 0x20 }, as: UTF8.self))
+        else { return nil }
+        let fields = bytes[(close + 1)...].split(separator: 0x20).map { String(decoding: $0, as: UTF8.self) }
+        guard fields.count > 19, let state = fields[0].utf8.first, let parent = Int32(fields[1]), let session = Int32(fields[3]),
+            let flags = UInt32(fields[6]), let startTicks = UInt64(fields[19])
+        else { return nil }
+        self.pid = pid
+        name = ByteText(Array(bytes[(open + 1)..<close]))
+        self.state = state
+        self.parent = parent
+        self.session = session
+        self.flags = flags
+        self.startTicks = startTicks
+    }
+}

@@ -1,0 +1,158 @@
+internal import CNetfilter
+internal import RiposteCore
+internal import RipostePlaybooks
+
+/// The table `inet riposte`: blocked addresses in sets, and the host's isolation in chains of its own.
+///
+/// Base chains at priority −150 stand after connection tracking and before everybody's filters. An accept of ours opens nothing that others
+/// close; a drop of ours is final. Packets of containers and of published ports pass `forward`, so that is filtered too.
+struct HostTable {
+    private static let priority: Int32 = -150
+    static let blockChains = ["in", "out", "fwd"]
+    static let isolationChains = ["isolate_in", "isolate_out", "isolate_fwd"]
+
+    let context: NetworkContext
+
+    /// What of ours is there.
+    struct State {
+        var chains: [NetfilterReader.Chain] = []
+        var blocked: [NetfilterReader.Element] = []
+
+        var isIsolated: Bool { chains.contains { $0.name == isolationChains[0] } }
+        var hasBlocking: Bool { blockChains.allSatisfy { name in chains.contains { $0.name == name && $0.rules == HostTable.blockRules(name).count } } }
+    }
+
+    func state() throws(ActionError) -> State {
+        let reader = try NetfilterReader(in: context)
+        var state = State(chains: try reader.chains(of: .host))
+        guard !state.chains.isEmpty else { return state }
+        for set in AddressSet.all { state.blocked += try reader.elements(of: set, in: .host) }
+        return state
+    }
+
+    // MARK: - Blocking
+
+    private static func blockRules(_ chain: String) -> [NetfilterRule] {
+        let ends: [[NetfilterRule.Expression].End] =
+            switch chain {
+            case "in": [.source]
+            case "out": [.destination]
+            default: [.source, .destination]
+            }
+        return ends.flatMap { end in
+            AddressSet.all.map { set in
+                NetfilterRule(.isFamily(set.family) + .address(end, set.family) + [.isIn(set)]).then(.drop)
+            }
+        }
+    }
+
+    /// The batch that blocks; `replaced` are elements that it takes the place of.
+    func blocking(_ network: IPNetwork, for time: Duration?, replacing replaced: [IPNetwork], given state: State) -> NetfilterBatch {
+        var batch = NetfilterBatch()
+        batch.addTable(.host)
+        for set in AddressSet.all { batch.addSet(set, in: .host) }
+        if !state.hasBlocking { addBlocking(to: &batch) }
+        for old in replaced { batch.deleteElement(old, from: .holding(old), in: .host) }
+        batch.addElement(network, timeout: time, to: .holding(network), in: .host)
+        return batch
+    }
+
+    /// Made anew whole where any of it is missing.
+    private func addBlocking(to batch: inout NetfilterBatch) {
+        for (chain, hook) in zip(Self.blockChains, [NF_INET_LOCAL_IN, NF_INET_LOCAL_OUT, NF_INET_FORWARD]) {
+            batch.addBaseChain(chain, in: .host, hook: Int32(hook.rawValue), priority: Self.priority)
+            batch.deleteRules(of: chain, in: .host)
+            for rule in Self.blockRules(chain) { batch.addRule(rule, to: chain, in: .host) }
+        }
+    }
+
+    /// Takes the table away with the last thing in it.
+    func unblocking(_ networks: [IPNetwork], given state: State) -> NetfilterBatch {
+        var batch = NetfilterBatch()
+        let left = state.blocked.filter { !networks.contains($0.network) }
+        if left.isEmpty, !state.isIsolated {
+            batch.deleteTable(.host)
+        } else {
+            for network in networks { batch.deleteElement(network, from: .holding(network), in: .host) }
+        }
+        return batch
+    }
+
+    // MARK: - Isolation
+
+    func isolating(allow: [NetworkEndpoint]) -> NetfilterBatch {
+        var batch = NetfilterBatch()
+        batch.addTable(.host)
+        let hooks = [NF_INET_LOCAL_IN, NF_INET_LOCAL_OUT, NF_INET_FORWARD]
+        let rules = [inputRules(allow), outputRules(allow), [NetfilterRule([]).then(.drop)]]
+        for (index, chain) in Self.isolationChains.enumerated() {
+            batch.addBaseChain(chain, in: .host, hook: Int32(hooks[index].rawValue), priority: Self.priority + 1)
+            batch.deleteRules(of: chain, in: .host)
+            for rule in rules[index] { batch.addRule(rule, to: chain, in: .host) }
+        }
+        return batch
+    }
+
+    func releasing(given state: State) -> NetfilterBatch {
+        var batch = NetfilterBatch()
+        if state.blocked.isEmpty {
+            batch.deleteTable(.host)
+        } else {
+            for chain in Self.isolationChains where state.chains.contains(where: { $0.name == chain }) { batch.deleteChain(chain, in: .host) }
+        }
+        return batch
+    }
+
+    private func inputRules(_ allow: [NetworkEndpoint]) -> [NetfilterRule] {
+        var rules = [NetfilterRule(.interface(NFT_META_IIFNAME, is: "lo")).then(.accept)]
+        for endpoint in allow {
+            let isPeer: [NetfilterRule.Expression] = .isFamily(endpoint.network.family) + .address(.source, isIn: endpoint.network)
+            rules += endpoint.portTests(local: .destination, remote: .source, replyOnly: .remote).map {
+                NetfilterRule(isPeer + $0, comment: "\(endpoint)").then(.accept)
+            }
+        }
+        return rules + neighbourRules + dhcpRules(client: .destination, server: .source) + [NetfilterRule([]).then(.drop)]
+    }
+
+    private func outputRules(_ allow: [NetworkEndpoint]) -> [NetfilterRule] {
+        var rules = [NetfilterRule(.interface(NFT_META_OIFNAME, is: "lo")).then(.accept)]
+        for endpoint in allow {
+            let isPeer: [NetfilterRule.Expression] = .isFamily(endpoint.network.family) + .address(.destination, isIn: endpoint.network)
+            rules += endpoint.portTests(local: .source, remote: .destination, replyOnly: .local).map {
+                NetfilterRule(isPeer + $0, comment: "\(endpoint)").then(.accept)
+            }
+        }
+        return rules + neighbourRules + dhcpRules(client: .source, server: .destination) + [NetfilterRule([]).then(.drop)]
+    }
+
+    /// Without them neighbours and leases die, and the allow list with them: neighbour discovery, multicast listeners.
+    private var neighbourRules: [NetfilterRule] {
+        [133...136, 130...132, 143...143].map { NetfilterRule(.isFamily(.ipv6) + .icmpv6($0)).then(.accept) }
+    }
+
+    private func dhcpRules(client: [NetfilterRule.Expression].End, server: [NetfilterRule.Expression].End) -> [NetfilterRule] {
+        [(IPAddress.Family.ipv4, UInt16(68), UInt16(67)), (.ipv6, 546, 547)].map { family, clientPort, serverPort in
+            NetfilterRule(.isFamily(family) + .transport(.udp) + .port(client, clientPort) + .port(server, serverPort)).then(.accept)
+        }
+    }
+}
+
+extension NetworkEndpoint {
+    enum Side {
+        case local, remote
+    }
+
+    /// What must hold of the ports. The port of an allow-list entry is ours for those who come in, and theirs for those whom we call; the packets of the
+    /// answering side pass only as replies.
+    func portTests(
+        local: [NetfilterRule.Expression].End, remote: [NetfilterRule.Expression].End, replyOnly: Side
+    ) -> [[NetfilterRule.Expression]] {
+        guard let port else { return [[]] }
+        return (transport.map { [$0] } ?? Transport.allCases).flatMap { transport in
+            let isLocal: [NetfilterRule.Expression] = .transport(transport) + .port(local, port)
+            let isRemote: [NetfilterRule.Expression] = .transport(transport) + .port(remote, port)
+            let isReply: [NetfilterRule.Expression] = .isReply
+            return replyOnly == .remote ? [isLocal, isRemote + isReply] : [isLocal + isReply, isRemote]
+        }
+    }
+}

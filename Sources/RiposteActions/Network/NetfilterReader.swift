@@ -1,0 +1,152 @@
+internal import CNetfilter
+internal import Glibc
+internal import RiposteCore
+internal import RipostePlaybooks
+
+/// Reads back what is in the kernel.
+struct NetfilterReader: ~Copyable {
+    private let socket: NetlinkSocket
+
+    init(in context: NetworkContext) throws(ActionError) { socket = try NetlinkSocket(NETLINK_NETFILTER, in: context) }
+
+    struct Chain: Equatable {
+        var name: String
+        var device: String?
+        var rules: Int
+        var counters: Counters
+    }
+
+    struct Counters: Equatable {
+        var packets: UInt64 = 0
+        var bytes: UInt64 = 0
+    }
+
+    struct Rule: Equatable {
+        var chain: String
+        var comment: String?
+        var counters: Counters
+    }
+
+    struct Element: Equatable {
+        var network: IPNetwork
+        /// What is left; nil: without end.
+        var remaining: Duration?
+    }
+
+    /// The table's chains with their rules counted; nil where there is no such table.
+    borrowing func chains(of table: NetfilterTable) throws(ActionError) -> [Chain] {
+        var chains: [Chain] = []
+        try dump(NFT_MSG_GETCHAIN, table, "list chains") { message in
+            let chain = nftnl_chain_alloc()
+            defer { nftnl_chain_free(chain) }
+            guard nftnl_chain_nlmsg_parse(message, chain) == 0, let name = nftnl_chain_get_str(chain, UInt16(NFTNL_CHAIN_NAME.rawValue)),
+                let owner = nftnl_chain_get_str(chain, UInt16(NFTNL_CHAIN_TABLE.rawValue)), String(cString: owner) == table.name
+            else { return }
+            let device = nftnl_chain_get_str(chain, UInt16(NFTNL_CHAIN_DEV.rawValue)).map { String(cString: $0) }
+            chains.append(Chain(name: String(cString: name), device: device, rules: 0, counters: Counters()))
+        }
+        let rules = try rules(of: table)
+        for index in chains.indices {
+            let own = rules.filter { $0.chain == chains[index].name }
+            chains[index].rules = own.count
+            chains[index].counters = own.last?.counters ?? Counters()
+        }
+        return chains
+    }
+
+    borrowing func rules(of table: NetfilterTable) throws(ActionError) -> [Rule] {
+        var rules: [Rule] = []
+        try dump(NFT_MSG_GETRULE, table, "list rules") { message in
+            let rule = nftnl_rule_alloc()
+            defer { nftnl_rule_free(rule) }
+            guard nftnl_rule_nlmsg_parse(message, rule) == 0, let chain = nftnl_rule_get_str(rule, UInt16(NFTNL_RULE_CHAIN.rawValue)),
+                let owner = nftnl_rule_get_str(rule, UInt16(NFTNL_RULE_TABLE.rawValue)), String(cString: owner) == table.name
+            else { return }
+            rules.append(Rule(chain: String(cString: chain), comment: Self.comment(of: rule), counters: Self.counters(of: rule)))
+        }
+        return rules
+    }
+
+    private static func comment(of rule: OpaquePointer?) -> String? {
+        var length: UInt32 = 0
+        guard let data = nftnl_rule_get_data(rule, UInt16(NFTNL_RULE_USERDATA.rawValue), &length), length > 3 else { return nil }
+        let bytes = UnsafeRawBufferPointer(start: data, count: Int(length))
+        return bytes[0] == 0 ? String(decoding: bytes.dropFirst(2).prefix { $0 != 0 }, as: UTF8.self) : nil
+    }
+
+    private static func counters(of rule: OpaquePointer?) -> Counters {
+        guard let iterator = nftnl_expr_iter_create(rule) else { return Counters() }
+        defer { nftnl_expr_iter_destroy(iterator) }
+        while let expression = nftnl_expr_iter_next(iterator) {
+            guard let name = nftnl_expr_get_str(expression, UInt16(NFTNL_EXPR_NAME)), String(cString: name) == "counter" else { continue }
+            return Counters(
+                packets: nftnl_expr_get_u64(expression, UInt16(NFTNL_EXPR_CTR_PACKETS)), bytes: nftnl_expr_get_u64(expression, UInt16(NFTNL_EXPR_CTR_BYTES)))
+        }
+        return Counters()
+    }
+
+    /// The blocked addresses of a set; none where there is no such set.
+    borrowing func elements(of set: AddressSet, in table: NetfilterTable) throws(ActionError) -> [Element] {
+        var bounds: [(key: [UInt8], isEnd: Bool, remaining: Duration?)] = []
+        let named = nftnl_set_alloc()
+        defer { nftnl_set_free(named) }
+        nftnl_set_set_str(named, UInt16(NFTNL_SET_TABLE.rawValue), table.name)
+        nftnl_set_set_str(named, UInt16(NFTNL_SET_NAME.rawValue), set.name)
+        let request = Self.request(NFT_MSG_GETSETELEM, table) { nftnl_set_elems_nlmsg_build_payload($0, named) }
+        do throws(ActionError) {
+            try socket.dump(request, doing: "list set \(set.name)") { bounds += Self.bounds(in: $0) }
+        } catch {
+            guard error.answer == String(cString: strerror(ENOENT)) else { throw error }
+            return []
+        }
+        guard set.holdsBlocks else {
+            return bounds.compactMap { bound in IPAddress(bytes: bound.key).map { Element(network: IPNetwork($0), remaining: bound.remaining) } }
+        }
+        return Self.blocks(bounds)
+    }
+
+    private static func bounds(in message: UnsafePointer<nlmsghdr>) -> [(key: [UInt8], isEnd: Bool, remaining: Duration?)] {
+        let set = nftnl_set_alloc()
+        defer { nftnl_set_free(set) }
+        guard nftnl_set_elems_nlmsg_parse(message, set) == 0, let iterator = nftnl_set_elems_iter_create(set) else { return [] }
+        defer { nftnl_set_elems_iter_destroy(iterator) }
+        var result: [(key: [UInt8], isEnd: Bool, remaining: Duration?)] = []
+        while let element = nftnl_set_elems_iter_next(iterator) {
+            var length: UInt32 = 0
+            guard let key = nftnl_set_elem_get(element, UInt16(NFTNL_SET_ELEM_KEY), &length) else { continue }
+            let flags = nftnl_set_elem_is_set(element, UInt16(NFTNL_SET_ELEM_FLAGS)) ? nftnl_set_elem_get_u32(element, UInt16(NFTNL_SET_ELEM_FLAGS)) : 0
+            let remaining: Duration? = nftnl_set_elem_is_set(element, UInt16(NFTNL_SET_ELEM_EXPIRATION))
+                ? .milliseconds(Int64(clamping: nftnl_set_elem_get_u64(element, UInt16(NFTNL_SET_ELEM_EXPIRATION)))) : nil
+            result.append((Array(UnsafeRawBufferPointer(start: key, count: Int(length))), flags & UInt32(NFT_SET_ELEM_INTERVAL_END.rawValue) != 0, remaining))
+        }
+        return result
+    }
+
+    /// Each start with the end behind it. Ours are blocks with a prefix; what somebody else put in with other bounds is passed over.
+    private static func blocks(_ bounds: [(key: [UInt8], isEnd: Bool, remaining: Duration?)]) -> [Element] {
+        let sorted = bounds.sorted { ($0.key.lexicographicallyPrecedes($1.key)) || ($0.key == $1.key && $0.isEnd && !$1.isEnd) }
+        var result: [Element] = []
+        for (index, bound) in sorted.enumerated() where !bound.isEnd {
+            guard let address = IPAddress(bytes: bound.key) else { continue }
+            let end = sorted[(index + 1)...].first?.key
+            let network = (0...(bound.key.count * 8)).lazy.compactMap { IPNetwork(address, prefixLength: $0) }
+                .first { $0.address == address && $0.addressBehind == end }
+            if let network { result.append(Element(network: network, remaining: bound.remaining)) }
+        }
+        return result
+    }
+
+    private borrowing func dump(
+        _ type: nf_tables_msg_types, _ table: NetfilterTable, _ doing: String, _ body: (UnsafePointer<nlmsghdr>) -> Void
+    ) throws(ActionError) {
+        try socket.dump(Self.request(type, table) { _ in }, doing: doing, body)
+    }
+
+    private static func request(_ type: nf_tables_msg_types, _ table: NetfilterTable, _ fill: (UnsafeMutablePointer<nlmsghdr>) -> Void) -> [UInt8] {
+        NetlinkMessage.build(type: Int32(NFNL_SUBSYS_NFTABLES) << 8 | Int32(type.rawValue), flags: NLM_F_REQUEST | NLM_F_DUMP) { header in
+            guard let extra = mnl_nlmsg_put_extra_header(header, MemoryLayout<nfgenmsg>.size) else { return }
+            extra.assumingMemoryBound(to: nfgenmsg.self).pointee = nfgenmsg(nfgen_family: table.family, version: UInt8(NFNETLINK_V0), res_id: 0)
+            fill(header)
+        }
+    }
+}

@@ -1,0 +1,95 @@
+internal import RiposteCore
+package import RipostePlaybooks
+
+/// `network.block`: drops all packets from and to an address or block, on this host and through it.
+package struct NetworkBlock: Action {
+    package let description = ActionDescription(
+        name: "network.block", summary: "Drops every packet from and to an address or block, established connections too.", target: .address,
+        impact: .reversible,
+        parameters: [
+            Parameter("address", .network, isRequired: true, summary: "An IPv4 or IPv6 address or block; no names."),
+            Parameter("for", .duration(max: .seconds(30 * 86400)), summary: "The kernel lifts it after this time, whatever becomes of Riposte."),
+        ],
+        inverse: "network.unblock", needs: ["CAP_NET_ADMIN", "nf_tables"], fields: ["fd.rip", "fd.sip", "fd.cip"])
+    private let table: HostTable
+
+    package init(context: NetworkContext = .own) { table = HostTable(context: context) }
+
+    package func plan(_ request: ActionRequest) async throws(ActionError) -> Plan {
+        let network = try address(request)
+        let time = request.parameters.duration("for")
+        let state = try table.state()
+        let (covering, replaced) = Self.standing(network, time, state)
+        let batch = table.blocking(network, for: time, replacing: replaced, given: state)
+        return Plan(
+            action: description.name, target: .address(network), parameters: request.parameters,
+            facts: ["replaces": .array(replaced.map { .text("\($0)") }), "batch_bytes": .integer(Int64(batch.byteCount))],
+            alreadySo: covering.map { "\($0.network) is blocked already\($0.remaining.map { " for another \($0.roundedText)" } ?? "")" },
+            summary: "block \(network)\(time.map { " for \($0.text)" } ?? "")", inverse: description.inverse)
+    }
+
+    package func perform(_ plan: Plan) async throws(ActionError) -> Performance {
+        guard case .address(let network) = plan.target else { throw ActionError(.invalid, "block", "the plan is about no address") }
+        let time = plan.parameters.duration("for")
+        return try TableTurn.take { () throws(ActionError) in
+            let state = try table.state()
+            let (covering, replaced) = Self.standing(network, time, state)
+            if let covering { return Performance(.already, message: "\(covering.network) is blocked already") }
+            try table.blocking(network, for: time, replacing: replaced, given: state).commit(in: table.context)
+            let isThere = try table.state().blocked.contains { $0.network == network }
+            return Performance(.done, message: "\(network) is blocked", isConfirmed: isThere, undoToken: ["address": .text("\(network)")])
+        }
+    }
+
+    /// What blocks it already for long enough; and what it would take the place of: itself with less time left, and blocks inside it.
+    private static func standing(
+        _ network: IPNetwork, _ time: Duration?, _ state: HostTable.State
+    ) -> (covering: NetfilterReader.Element?, replaced: [IPNetwork]) {
+        let covering = state.blocked.first { element in
+            guard element.network.contains(network) else { return false }
+            guard let remaining = element.remaining else { return true }
+            // What is asked for began a moment ago for the second of two equal orders.
+            return time.map { remaining + .seconds(1) >= $0 } ?? false
+        }
+        return (covering, state.blocked.map(\.network).filter { network.contains($0) && ($0 == network || !$0.isSingleAddress) })
+    }
+}
+
+/// `network.unblock`: lets an address's packets pass again.
+package struct NetworkUnblock: Action {
+    package let description = ActionDescription(
+        name: "network.unblock", summary: "Lets the packets of a blocked address or block pass again.", target: .address, impact: .reversible,
+        parameters: [Parameter("address", .network, isRequired: true, summary: "What was blocked.")], needs: ["CAP_NET_ADMIN", "nf_tables"])
+    private let table: HostTable
+
+    package init(context: NetworkContext = .own) { table = HostTable(context: context) }
+
+    package func plan(_ request: ActionRequest) async throws(ActionError) -> Plan {
+        let network = try address(request)
+        let state = try table.state()
+        let isBlocked = state.blocked.contains { $0.network == network }
+        if !isBlocked, let wider = state.blocked.first(where: { $0.network.contains(network) }) {
+            throw ActionError(.conflict, "unblock \(network)", "it is blocked as part of \(wider.network)", remedy: "unblock \(wider.network) and block the rest")
+        }
+        return Plan(
+            action: description.name, target: .address(network), parameters: request.parameters, alreadySo: isBlocked ? nil : "\(network) is not blocked",
+            summary: "unblock \(network)")
+    }
+
+    package func perform(_ plan: Plan) async throws(ActionError) -> Performance {
+        guard case .address(let network) = plan.target else { throw ActionError(.invalid, "unblock", "the plan is about no address") }
+        return try TableTurn.take { () throws(ActionError) in
+            let state = try table.state()
+            guard state.blocked.contains(where: { $0.network == network }) else { return Performance(.already, message: "\(network) is not blocked") }
+            try table.unblocking([network], given: state).commit(in: table.context)
+            return Performance(.done, message: "\(network) is not blocked any more")
+        }
+    }
+}
+
+private func address(_ request: ActionRequest) throws(ActionError) -> IPNetwork {
+    switch request.claim {
+    case .address(let network), .proved(.address(let network)): return network
+    default: throw ActionError(.unresolved, "find the address", "the request names no address")
+    }
+}

@@ -1,0 +1,79 @@
+package import RiposteCore
+package import RipostePlaybooks
+
+/// `network.isolate`: cuts this host off from everybody but an allow list.
+package struct NetworkIsolate: Action {
+    package let description = ActionDescription(
+        name: "network.isolate", summary: "Cuts this host off from everybody but an allow list; loopback stays open.", target: .host, impact: .usersFeelIt,
+        parameters: [
+            Parameter(
+                "allow", .list(of: .endpoint, maxCount: 256), default: .list([]),
+                summary: "Who stays reachable, beside network.management_allow of the configuration: blocks with, if wanted, port and protocol."),
+            Parameter("lockout", .bool, default: .bool(false), summary: "Also with an empty allow list, which leaves no way in but the console."),
+        ],
+        inverse: "network.release", needs: ["CAP_NET_ADMIN", "nf_tables"])
+    private let table: HostTable
+    private let managementAllow: [NetworkEndpoint]
+
+    /// `managementAllow`: who always stays reachable.
+    package init(managementAllow: [NetworkEndpoint], context: NetworkContext = .own) {
+        self.managementAllow = managementAllow
+        table = HostTable(context: context)
+    }
+
+    package func plan(_ request: ActionRequest) async throws(ActionError) -> Plan {
+        let allow = allowList(request.parameters)
+        guard !allow.isEmpty || request.parameters.bool("lockout") else {
+            throw ActionError(
+                .guarded, "isolate this host", "the allow list is empty: nobody who manages this host could reach it any more",
+                remedy: "set network.management_allow or the parameter allow, or say lockout: true")
+        }
+        let state = try table.state()
+        let batch = table.isolating(allow: allow)
+        return Plan(
+            action: description.name, target: .host(machineID: Host.machineID), parameters: request.parameters,
+            facts: ["allow": .array(allow.map { .text("\($0)") }), "batch_bytes": .integer(Int64(batch.byteCount))],
+            alreadySo: state.isIsolated ? "this host is isolated already" : nil,
+            summary: "isolate this host but for \(allow.isEmpty ? "nobody" : allow.map(\.description).joined(separator: ", "))",
+            inverse: description.inverse)
+    }
+
+    package func perform(_ plan: Plan) async throws(ActionError) -> Performance {
+        let allow = allowList(plan.parameters)
+        return try TableTurn.take { () throws(ActionError) in
+            if try table.state().isIsolated { return Performance(.already, message: "this host is isolated already") }
+            try table.isolating(allow: allow).commit(in: table.context)
+            let isIsolated = try table.state().isIsolated
+            return Performance(.done, message: "this host is isolated", isConfirmed: isIsolated, undoToken: JSONObject())
+        }
+    }
+
+    private func allowList(_ parameters: Parameters) -> [NetworkEndpoint] {
+        var seen: Set<NetworkEndpoint> = []
+        return (managementAllow + parameters.endpoints("allow")).filter { seen.insert($0).inserted }
+    }
+}
+
+/// `network.release`: ends the host's isolation.
+package struct NetworkRelease: Action {
+    package let description = ActionDescription(
+        name: "network.release", summary: "Ends the isolation of this host.", target: .host, impact: .reversible, needs: ["CAP_NET_ADMIN", "nf_tables"])
+    private let table: HostTable
+
+    package init(context: NetworkContext = .own) { table = HostTable(context: context) }
+
+    package func plan(_ request: ActionRequest) async throws(ActionError) -> Plan {
+        Plan(
+            action: description.name, target: .host(machineID: Host.machineID), parameters: request.parameters,
+            alreadySo: try table.state().isIsolated ? nil : "this host is not isolated", summary: "release this host")
+    }
+
+    package func perform(_ plan: Plan) async throws(ActionError) -> Performance {
+        try TableTurn.take { () throws(ActionError) in
+            let state = try table.state()
+            guard state.isIsolated else { return Performance(.already, message: "this host is not isolated") }
+            try table.releasing(given: state).commit(in: table.context)
+            return Performance(.done, message: "this host is released")
+        }
+    }
+}

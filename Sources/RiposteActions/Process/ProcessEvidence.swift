@@ -1,0 +1,43 @@
+internal import RiposteCore
+
+/// What is worth keeping of a process before it ends, as far as it costs microseconds.
+enum ProcessEvidence {
+    private static let deletedMark = Array(" (deleted)".utf8)
+
+    static func facts(of stat: ProcessStat) -> JSONObject {
+        var facts: JSONObject = ["state": .text(String(UnicodeScalar(stat.state))), "session": .integer(Int64(stat.session))]
+        if let executable = ProcFS.executable(stat.pid) {
+            let isDeleted = executable.bytes.suffix(deletedMark.count).elementsEqual(deletedMark)
+            facts.append("executable", .string(executable))
+            if isDeleted { facts.append("executable_deleted", true) }
+        }
+        facts.append("command_line", ProcFS.commandLine(stat.pid).map(JSON.string))
+        facts.append("working_directory", ProcFS.link("/proc/\(stat.pid)/cwd").map(JSON.string))
+        facts.append("uid", ProcFS.userID(stat.pid).map { .integer(Int64($0)) })
+        if let cgroup = ProcFS.cgroup(stat.pid) {
+            facts.append("cgroup", .text(cgroup))
+            facts.append("container", ProcFS.containerID(inCgroup: cgroup).map(JSON.text))
+        }
+        facts.append("parents", .array(parents(of: stat)))
+        return facts
+    }
+
+    /// Up to the first process, or to sixteen.
+    private static func parents(of stat: ProcessStat) -> [JSON] {
+        var result: [JSON] = []
+        var next = stat.parent
+        while next > 0, result.count < 16, let parent = ProcFS.stat(next) {
+            result.append(["pid": .integer(Int64(parent.pid)), "name": .string(parent.name)])
+            next = parent.parent
+        }
+        return result
+    }
+
+    /// What will start it again, as far as its cgroup tells.
+    static func remarks(_ facts: JSONObject) -> [String] {
+        guard let cgroup = facts["cgroup"]?.string?.valid else { return [] }
+        if facts["container"] != nil { return ["it runs in a container, which ends with its first process and may be started again by its restart policy"] }
+        guard let unit = cgroup.split(separator: "/").last, unit.hasSuffix(".service") else { return [] }
+        return ["it belongs to \(String(unit).escapedForDisplay), which may start it again"]
+    }
+}

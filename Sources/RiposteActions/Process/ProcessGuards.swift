@@ -1,0 +1,52 @@
+internal import Glibc
+internal import RiposteCore
+package import RipostePlaybooks
+
+/// Processes that are never signalled. They are known by what the kernel says of them, not by what an alert says; and of a tree every member counts.
+package struct ProcessGuards: Guard {
+    package let name = "builtin.processes"
+
+    static let ownPID = getpid()
+
+    /// Without them the machine, its containers or the way into it are gone.
+    private static let protectedExecutables: Set<String> = [
+        "systemd", "systemd-journald", "systemd-udevd", "systemd-logind", "systemd-networkd", "systemd-resolved", "init", "dbus-daemon", "dbus-broker",
+        "dockerd", "containerd", "containerd-shim", "containerd-shim-runc-v2", "kubelet", "crio", "conmon", "podman", "riposte",
+    ]
+
+    package init() {}
+
+    package func refusal(of plan: Plan) async -> String? {
+        guard plan.action == "process.kill" || plan.action == "process.suspend", case .process(let identity) = plan.target else { return nil }
+        let members = plan.facts["members"]?.array?.compactMap(ProcessTree.Member.init(json:)).map(\.pid) ?? []
+        let ancestors = Self.ancestors()
+        for pid in Set(members + [identity.pid]).sorted() {
+            if let reason = Self.refusal(pid, ancestors) {
+                return pid == identity.pid ? reason : "the tree of process \(identity.pid) reaches process \(pid): \(reason)"
+            }
+        }
+        return nil
+    }
+
+    private static func refusal(_ pid: Int32, _ ancestors: Set<Int32>) -> String? {
+        if pid <= 1 { return "process 1 is the machine's init" }
+        if pid == ownPID { return "process \(pid) is Riposte itself" }
+        if ancestors.contains(pid) { return "process \(pid) is an ancestor of Riposte" }
+        guard let stat = ProcFS.stat(pid) else { return nil }
+        if stat.isKernelThread { return "process \(pid) is a kernel thread" }
+        let executable = ProcFS.executable(pid)
+        let file = executable.map { String(decoding: $0.bytes.split(separator: UInt8(ascii: "/")).last ?? [], as: UTF8.self) } ?? ""
+        let isInContainer = ProcFS.cgroup(pid).flatMap(ProcFS.containerID(inCgroup:)) != nil
+        // In a container anybody can call a program `systemd`; on the host these are what they are called.
+        if protectedExecutables.contains(file), !isInContainer { return "process \(pid) is \(file), which this machine cannot do without" }
+        if file == "sshd", stat.parent == 1 { return "process \(pid) is the listening sshd: the way into this machine" }
+        return nil
+    }
+
+    private static func ancestors() -> Set<Int32> {
+        var result: Set<Int32> = []
+        var next = getppid()
+        while next > 0, result.insert(next).inserted { next = ProcFS.stat(next)?.parent ?? 0 }
+        return result
+    }
+}

@@ -1,0 +1,128 @@
+internal import RiposteCore
+package import RipostePlaybooks
+
+/// `process.kill`: ends a process, with all its children where that is asked.
+package struct ProcessKill: Action {
+    package let description = ActionDescription(
+        name: "process.kill", summary: "Sends a signal to a process, KILL unless another is named, and sees it end.", target: .process, impact: .destroys,
+        parameters: [
+            Parameter("signal", .signal, default: .signal(.kill), summary: "The signal to send."),
+            Parameter("tree", .bool, default: .bool(false), summary: "The process with all its descendants: stopped first, so that none forks away."),
+            Parameter(
+                "grace", .duration(max: .seconds(60)),
+                summary: "Send the signal (TERM, unless one is named) and KILL what is left after this time. It gives an attacker that time."),
+        ],
+        needs: ["CAP_KILL", "the host's pid namespace"], fields: ["proc.pid", "proc.pid.ts", "proc.name", "proc.exepath", "proc.cmdline"])
+
+    /// How long a KILL may take until it is called unseen.
+    private let confirmation: Duration
+
+    package init(confirmation: Duration = .milliseconds(200)) { self.confirmation = confirmation }
+
+    package func plan(_ request: ActionRequest) async throws(ActionError) -> Plan {
+        let found = try ProcessResolver().find(request.claim, at: request.time)
+        var facts = ProcessEvidence.facts(of: found.stat)
+        let isTree = request.parameters.bool("tree")
+        let members = isTree ? ProcessTree.members(below: found.stat) : [ProcessTree.Member(found.stat)]
+        if isTree { facts.append("members", .array(members.map(\.json))) }
+        return Plan(
+            action: description.name, target: .process(found.identity), parameters: request.parameters, facts: facts,
+            summary: Self.summary(request.parameters, members.count, found.identity), remarks: ProcessEvidence.remarks(facts))
+    }
+
+    private static func summary(_ parameters: Parameters, _ count: Int, _ identity: ProcessIdentity) -> String {
+        let name = "process \(identity.pid) (\(identity.name.shown))"
+        let whom = count > 1 ? "\(name) and \(count - 1) below it" : name
+        guard let grace = parameters.duration("grace") else { return "send \(signal(parameters).name) to \(whom)" }
+        return "send \(signal(parameters).name) to \(whom), and KILL after \(grace.text)"
+    }
+
+    /// With a grace the default KILL would leave none.
+    private static func signal(_ parameters: Parameters) -> Signal {
+        let signal = parameters.signal("signal") ?? .kill
+        return parameters.duration("grace") != nil && signal == .kill ? .terminate : signal
+    }
+
+    package func perform(_ plan: Plan) async throws(ActionError) -> Performance {
+        guard case .process(let identity) = plan.target else { throw ActionError(.invalid, "kill", "the plan is about no process") }
+        let handle = try pinned(identity)
+        guard plan.parameters.bool("tree") else { return try await kill(handle, plan.parameters, identity) }
+        return try await killTree(handle, identity, plan.parameters)
+    }
+
+    private func kill(_ handle: borrowing ProcessHandle, _ parameters: Parameters, _ identity: ProcessIdentity) async throws(ActionError) -> Performance {
+        let signal = Self.signal(parameters)
+        try handle.send(signal)
+        if let grace = parameters.duration("grace") {
+            if await handle.hasEnded(within: grace) { return Performance(.done, message: "it ended on \(signal.name)") }
+            try handle.sendUnlessGone(.kill)
+        } else if signal != .kill {
+            return Performance(.done, message: "\(signal.name) was delivered", evidence: ["signal": .text(signal.name)])
+        }
+        guard await handle.hasEnded(within: confirmation) else { throw stillThere(identity) }
+        return Performance(.done, message: "it has ended", evidence: ["signal": "KILL"])
+    }
+
+    /// Stop all, then end all, parents last: none can fork, and no parent can start a child again.
+    private func killTree(_ handle: borrowing ProcessHandle, _ identity: ProcessIdentity, _ parameters: Parameters) async throws(ActionError) -> Performance {
+        guard let root = ProcFS.stat(identity.pid) else { throw .gone("kill the tree of process \(identity.pid)", "no such process") }
+        let signal = Self.signal(parameters)
+        let members = try ProcessTree.stop(root)
+        for member in members.reversed() {
+            guard let handle = try member.handle() else { continue }
+            try handle.sendUnlessGone(signal)
+            // A stopped process handles no signal but KILL until it goes on.
+            if signal != .kill { try handle.sendUnlessGone(.continue) }
+        }
+        let evidence: JSONObject = ["killed": .array(members.map(\.json)), "signal": .text(signal.name)]
+        if let grace = parameters.duration("grace") {
+            _ = await ended(members, within: grace)
+            for member in members.reversed() { if let handle = try member.handle() { try handle.sendUnlessGone(.kill) } }
+        } else if signal != .kill {
+            return Performance(.done, message: "\(signal.name) was delivered to \(members.count) processes", evidence: evidence)
+        }
+        let left = await ended(members, within: confirmation)
+        guard left.isEmpty else {
+            throw ActionError(
+                .partial, "end the tree of process \(identity.pid)", "\(left.count) of \(members.count) processes are still there: \(left.map { String($0.pid) }.joined(separator: ", "))",
+                evidence: evidence)
+        }
+        return Performance(.done, message: "\(members.count) processes have ended", evidence: evidence)
+    }
+
+    /// Those that are still there when the time is up.
+    private func ended(_ members: [ProcessTree.Member], within time: Duration) async -> [ProcessTree.Member] {
+        let deadline = ContinuousClock.now + time
+        var left: [ProcessTree.Member] = []
+        for member in members {
+            guard let handle = try? member.handle() else { continue }
+            if await !handle.hasEnded(within: max(.zero, ContinuousClock.now.duration(to: deadline))) { left.append(member) }
+        }
+        return left
+    }
+
+    private func stillThere(_ identity: ProcessIdentity) -> ActionError {
+        let state = ProcFS.stat(identity.pid).map { String(UnicodeScalar($0.state)) } ?? "?"
+        let why = state == "D" ? "it is in uninterruptible sleep (state D) and will end when the kernel lets it go" : "it is still there (state \(state))"
+        return ActionError(.timeout, "end process \(identity.pid)", "KILL was delivered, but \(why)", evidence: ["state": .text(state)])
+    }
+}
+
+/// The process that a plan means, pinned and looked at once more; never one that must not be touched, whatever the plan says.
+func pinned(_ identity: ProcessIdentity) throws(ActionError) -> ProcessHandle {
+    let doing = "pin process \(identity.pid)"
+    guard identity.pid > 1, identity.pid != ProcessGuards.ownPID else {
+        throw ActionError(.guarded, doing, "process \(identity.pid) is never touched")
+    }
+    let handle = try ProcessHandle(pid: identity.pid)
+    guard identity.bootID == Host.bootID, let stat = ProcFS.stat(identity.pid), stat.startTicks == identity.startTicks, !stat.isZombie else {
+        throw .gone(doing, "it has ended")
+    }
+    return handle
+}
+
+extension ProcessHandle {
+    borrowing func sendUnlessGone(_ signal: Signal) throws(ActionError) {
+        do throws(ActionError) { try send(signal) } catch { if error.failure != nil { throw error } }
+    }
+}

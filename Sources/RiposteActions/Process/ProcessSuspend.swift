@@ -1,0 +1,92 @@
+internal import RiposteCore
+package import RipostePlaybooks
+
+/// `process.suspend`: stops a process where it stands, to be looked at or taken back.
+package struct ProcessSuspend: Action {
+    package let description = ActionDescription(
+        name: "process.suspend", summary: "Stops a process (SIGSTOP) without ending it.", target: .process, impact: .reversible,
+        parameters: [Parameter("tree", .bool, default: .bool(false), summary: "The process with all its descendants.")],
+        inverse: "process.resume", needs: ["CAP_KILL", "the host's pid namespace"],
+        fields: ["proc.pid", "proc.pid.ts", "proc.name", "proc.exepath", "proc.cmdline"])
+
+    package init() {}
+
+    package func plan(_ request: ActionRequest) async throws(ActionError) -> Plan {
+        let found = try ProcessResolver().find(request.claim, at: request.time)
+        var facts = ProcessEvidence.facts(of: found.stat)
+        let isTree = request.parameters.bool("tree")
+        let members = isTree ? ProcessTree.members(below: found.stat) : [ProcessTree.Member(found.stat)]
+        if isTree { facts.append("members", .array(members.map(\.json))) }
+        let name = "process \(found.identity.pid) (\(found.identity.name.shown))"
+        return Plan(
+            action: description.name, target: .process(found.identity), parameters: request.parameters, facts: facts,
+            alreadySo: members.allSatisfy(\.wasStopped) ? "it is stopped already" : nil,
+            summary: "stop \(members.count > 1 ? "\(name) and \(members.count - 1) below it" : name)", inverse: description.inverse)
+    }
+
+    package func perform(_ plan: Plan) async throws(ActionError) -> Performance {
+        guard case .process(let identity) = plan.target else { throw ActionError(.invalid, "suspend", "the plan is about no process") }
+        let handle = try pinned(identity)
+        guard let root = ProcFS.stat(identity.pid) else { throw .gone("stop process \(identity.pid)", "no such process") }
+        let members: [ProcessTree.Member]
+        if plan.parameters.bool("tree") {
+            members = try ProcessTree.stop(root)
+        } else {
+            if root.isStopped { return Performance(.already, message: "it is stopped already") }
+            try handle.send(.stop)
+            members = [ProcessTree.Member(root)]
+        }
+        // Those who were stopped before are not ours to wake.
+        let ours = members.filter { !$0.wasStopped }
+        guard !ours.isEmpty else { return Performance(.already, message: "it is stopped already") }
+        return Performance(
+            .done, message: ours.count > 1 ? "\(ours.count) processes are stopped" : "it is stopped", isConfirmed: await areStopped(ours),
+            undoToken: ["members": .array(ours.map(\.json))])
+    }
+
+    /// The state follows the signal as soon as the process leaves the kernel.
+    private func areStopped(_ members: [ProcessTree.Member]) async -> Bool {
+        for _ in 0..<50 {
+            if members.allSatisfy({ ProcFS.stat($0.pid).map { $0.isStopped || $0.isZombie } ?? true }) { return true }
+            try? await Task.sleep(for: .milliseconds(2))
+        }
+        return false
+    }
+}
+
+/// `process.resume`: lets a stopped process go on.
+package struct ProcessResume: Action {
+    package let description = ActionDescription(
+        name: "process.resume", summary: "Lets a stopped process go on (SIGCONT).", target: .process, impact: .reversible,
+        parameters: [Parameter("tree", .bool, default: .bool(false), summary: "The process with all its descendants.")],
+        needs: ["CAP_KILL", "the host's pid namespace"], fields: ["proc.pid", "proc.pid.ts", "proc.name", "proc.exepath", "proc.cmdline"])
+
+    package init() {}
+
+    package func plan(_ request: ActionRequest) async throws(ActionError) -> Plan {
+        let found = try ProcessResolver().find(request.claim, at: request.time)
+        let members = Self.members(request, found.stat)
+        let stopped = members.filter { ProcFS.stat($0.pid).map { $0.isStopped && !$0.isZombie } ?? false }
+        return Plan(
+            action: description.name, target: .process(found.identity), parameters: request.parameters,
+            facts: ["members": .array(members.map(\.json))], alreadySo: stopped.isEmpty ? "it is not stopped" : nil,
+            summary: "let \(stopped.count > 1 ? "\(stopped.count) processes" : "process \(found.identity.pid) (\(found.identity.name.shown))") go on")
+    }
+
+    /// Taking back wakes only those whom the suspension stopped.
+    private static func members(_ request: ActionRequest, _ root: ProcessStat) -> [ProcessTree.Member] {
+        if let token = request.token { return token["members"]?.array?.compactMap(ProcessTree.Member.init(json:)) ?? [] }
+        return request.parameters.bool("tree") ? ProcessTree.members(below: root) : [ProcessTree.Member(root)]
+    }
+
+    package func perform(_ plan: Plan) async throws(ActionError) -> Performance {
+        var woken = 0
+        for member in plan.facts["members"]?.array?.compactMap(ProcessTree.Member.init(json:)) ?? [] {
+            guard let handle = try member.handle() else { continue }
+            try handle.sendUnlessGone(.continue)
+            woken += 1
+        }
+        guard woken > 0 else { throw .gone("let processes go on", "none of them is left") }
+        return Performance(.done, message: woken > 1 ? "\(woken) processes go on" : "it goes on")
+    }
+}
