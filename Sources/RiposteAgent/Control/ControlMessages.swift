@@ -1,4 +1,4 @@
-internal import RiposteCore
+package import RiposteCore
 internal import RipostePlaybooks
 
 /// The control socket's words: JSON over HTTP on `<run-dir>/riposte.sock`. Both ends read them from here.

@@ -15,13 +15,14 @@ extension Engine {
 
     /// Looks at the world for each intent that has no outcome and writes down what it says, then carries on with the runs that had not ended.
     ///
-    /// Call once, after the state was replayed and before the first alert.
-    package func recover() async -> Recovery {
+    /// Call once, after the state was replayed and before the first alert. A command that only borrows the journal leaves runs to the agent.
+    package func recover(resumingRuns: Bool = true) async -> Recovery {
         let left = snapshot
         var recovery = Recovery(openUndos: left.openUndos.count)
         for (_, intent) in left.openIntents.sorted(by: { $0.key < $1.key }) {
             if let result = await clearUp(intent.record) { recovery.intents.append(result) }
         }
+        guard resumingRuns else { return recovery }
         for run in snapshot.openRuns.values.sorted(by: { $0.id < $1.id }) {
             if resume(run) { recovery.resumedRuns += 1 } else { recovery.droppedRuns += 1 }
         }

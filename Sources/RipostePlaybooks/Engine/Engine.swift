@@ -34,13 +34,22 @@ package final class Engine: Sendable {
     let guards: [any Guard]
     let log: any AuditLog
     let logger: Logger
-    let lanes = Lanes()
-    let state: Mutex<Interior>
+    /// Shared with ``variant(mode:maximumAlertAge:playbooks:observe:)``s.
+    let lanes: Lanes
+    let state: SharedInterior
+    private let playbooksInForce: Mutex<PlaybookSet>
     private let observe: @Sendable (Event) -> Void
+
+    final class SharedInterior: Sendable {
+        private let interior: Mutex<Interior>
+
+        init(_ interior: Interior) { self.interior = Mutex(interior) }
+
+        func withLock<Value: Sendable>(_ body: (inout Interior) -> Value) -> Value { interior.withLock { body(&$0) } }
+    }
 
     struct Interior {
         var state: EngineState
-        var playbooks: PlaybookSet
         var isClosed = false
         /// Runs and orders under way.
         var underWay = 0
@@ -73,18 +82,32 @@ package final class Engine: Sendable {
         self.log = log
         self.logger = logger
         self.observe = observe
-        self.state = Mutex(Interior(state: state, playbooks: playbooks))
+        lanes = Lanes()
+        self.state = SharedInterior(Interior(state: state))
+        playbooksInForce = Mutex(playbooks)
+    }
+
+    init(variantOf other: Engine, configuration: Configuration, playbooks: PlaybookSet, observe: @escaping @Sendable (Event) -> Void) {
+        self.configuration = configuration
+        self.observe = observe
+        catalogue = other.catalogue
+        guards = other.guards
+        log = other.log
+        logger = other.logger
+        lanes = other.lanes
+        state = other.state
+        playbooksInForce = Mutex(playbooks)
     }
 
     // MARK: - For status
 
-    package var counters: Counters { state.withLock(\.counters) }
-    package var playbooks: PlaybookSet { state.withLock(\.playbooks) }
-    package var snapshot: EngineState { state.withLock(\.state) }
-    package var underWay: Int { state.withLock(\.underWay) }
+    package var counters: Counters { state.withLock { $0.counters } }
+    package var playbooks: PlaybookSet { playbooksInForce.withLock(\.self) }
+    package var snapshot: EngineState { state.withLock { $0.state } }
+    package var underWay: Int { state.withLock { $0.underWay } }
 
     /// Takes a new set into use: runs under way finish on the steps that they began with.
-    package func use(_ playbooks: PlaybookSet) { state.withLock { $0.playbooks = playbooks } }
+    package func use(_ playbooks: PlaybookSet) { playbooksInForce.withLock { $0 = playbooks } }
 
     // MARK: - Records
 
@@ -137,5 +160,16 @@ package final class Engine: Sendable {
             }
             if isIdle { continuation.resume() }
         }
+    }
+}
+
+extension Engine {
+    /// Lets go whoever waits in ``idle()``, though something is still under way.
+    package func abandonWaiters() {
+        let waiting = state.withLock { interior in
+            defer { interior.whenIdle = [] }
+            return interior.whenIdle
+        }
+        waiting.forEach { $0.resume() }
     }
 }

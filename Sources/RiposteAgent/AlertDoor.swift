@@ -1,0 +1,54 @@
+internal import Logging
+internal import RiposteAudit
+internal import RiposteCore
+internal import RiposteIntake
+internal import RipostePlaybooks
+internal import Synchronization
+
+/// Where intakes hand alerts in: the engine, with a record of what was no alert.
+struct AlertDoor: AlertSink {
+    /// Records of rejects in a minute; a flood of nonsense must not fill the journal. What is beyond is counted by the intake.
+    private static let rejectsPerMinute = 60
+
+    private let house: EngineHouse
+    private let logger: Logger
+    private let recent = RecentRejects()
+
+    init(_ house: EngineHouse, logger: Logger) {
+        self.house = house
+        self.logger = logger
+    }
+
+    func accept(_ alert: Alert) throws(RiposteIntake.AdmissionError) {
+        do throws(Engine.AdmissionError) { try house.engine.accept(alert) } catch {
+            switch error {
+            case .full: throw .full
+            case .closed: throw .closed
+            case .unsafe(let reason): throw .unsafe(reason)
+            }
+        }
+    }
+
+    func reject(_ problem: AlertError, excerpt: [UInt8], arrival: Alert.Arrival) {
+        guard recent.mayRecord(at: arrival.time, limit: Self.rejectsPerMinute) else { return }
+        logger.notice(
+            "not an alert", metadata: ["intake.name": "\(arrival.intake)", "peer": "\(arrival.peer ?? "")", "problem": "\(problem.description.escapedForDisplay)"])
+        var record = AuditRecord(.reject, at: arrival.time)
+        record.message = problem.description
+        record.detail = ["arrival": arrival.json, "excerpt_base64": .text(excerpt.base64)]
+        do { try house.journal.append(record) } catch { logger.error("reject is not on record", metadata: ["error": "\(error)"]) }
+    }
+
+    private final class RecentRejects: Sendable {
+        private let window = Mutex<(minute: Int64, count: Int)>((0, 0))
+
+        func mayRecord(at time: Timestamp, limit: Int) -> Bool {
+            let minute = time.nanoseconds / 60_000_000_000
+            return window.withLock { window in
+                if window.minute != minute { window = (minute, 0) }
+                window.count += 1
+                return window.count <= limit
+            }
+        }
+    }
+}

@@ -1,0 +1,101 @@
+package import RiposteAudit
+package import RiposteCore
+
+/// Everything that can be set, with its default. `config/riposte.yaml` shows the same, key by key.
+package struct AgentConfiguration: Sendable {
+    /// What the engine may do at most; a playbook, a step or an untrusted intake can only be more careful.
+    package var mode = Mode.observe
+    /// Journal, index, offsets.
+    package var stateDirectory = "/var/lib/riposte"
+    /// Sockets and locks.
+    package var runDirectory = "/run/riposte"
+    package var logLevel = "info"
+    /// Files and folders.
+    package var playbooks: [String] = []
+    package var intake = IntakeSection()
+    package var control = ControlSection()
+    package var audit = AuditSection()
+    package var engine = EngineSection()
+    package var docker = DockerSection()
+    package var kubernetes = KubernetesSection()
+    package var network = NetworkSection()
+
+    package init() {}
+
+    package struct IntakeSection: Sendable {
+        package var http = HTTP()
+        package var file = File()
+        package var stdin = Stdin()
+        package var socket = Socket()
+
+        package struct HTTP: Sendable {
+            package var isEnabled = true
+            /// `ADDRESS:PORT`; IPv6 in brackets.
+            package var listen = "127.0.0.1:2803"
+            package var trust = Alert.Arrival.Trust.trusted
+            /// A file with one bearer token per line.
+            package var tokenFile: String?
+            package var certificate: String?
+            package var key: String?
+            package var clientAuthority: String?
+            package var allowsUnauthenticated = false
+            package var bodyLimit = 1 << 20
+            package var connectionLimit = 16384
+        }
+
+        package struct File: Sendable {
+            /// Nil: no file is followed.
+            package var path: String?
+            package var startsAtBeginning = false
+            package var trust = Alert.Arrival.Trust.trusted
+        }
+
+        package struct Stdin: Sendable {
+            package var isEnabled = false
+            package var trust = Alert.Arrival.Trust.trusted
+        }
+
+        package struct Socket: Sendable {
+            package var isEnabled = true
+            /// Nil: `alerts.sock` and `alerts.dgram.sock` in the run directory.
+            package var path: String?
+            package var datagramPath: String?
+            package var userIDs: [Int] = []
+            package var trust = Alert.Arrival.Trust.trusted
+        }
+    }
+
+    package struct ControlSection: Sendable {
+        /// A group whose members may give the agent orders, beside root and the agent's own user.
+        package var group: String?
+    }
+
+    package struct AuditSection: Sendable {
+        package var segmentBytes = 64 << 20
+        package var durability = Journal.Durability.grouped
+    }
+
+    package struct EngineSection: Sendable {
+        package var runLimit = 4096
+        package var maximumAlertAge = Duration.seconds(3600)
+    }
+
+    package struct DockerSection: Sendable {
+        package var socket = "/var/run/docker.sock"
+    }
+
+    package struct KubernetesSection: Sendable {
+        package var kubeconfig: String?
+        package var context: String?
+        package var protectedNamespaces = ["kube-system", "kube-public", "kube-node-lease"]
+    }
+
+    package struct NetworkSection: Sendable {
+        /// Who always reaches this host, also when it is isolated, and is never blocked.
+        package var managementAllow: [NetworkEndpoint] = []
+    }
+
+    package var controlSocket: String { runDirectory + "/riposte.sock" }
+    package var alertSocket: String { intake.socket.path ?? runDirectory + "/alerts.sock" }
+    package var alertDatagramSocket: String { intake.socket.datagramPath ?? runDirectory + "/alerts.dgram.sock" }
+}

@@ -1,0 +1,174 @@
+internal import Foundation
+package import RiposteCore
+internal import RiposteRules
+
+/// What a command line sets; nil leaves it to the environment, the file, the default, in this order.
+package struct ConfigurationOverrides: Sendable {
+    package var file: String?
+    package var mode: Mode?
+    package var stateDirectory: String?
+    package var runDirectory: String?
+    package var logLevel: String?
+    package var listen: String?
+    package var playbooks: [String] = []
+
+    package init() {}
+}
+
+extension AgentConfiguration {
+    static let defaultFile = "/etc/riposte/riposte.yaml"
+    static let logLevels = ["trace", "debug", "info", "notice", "warning", "error", "critical"]
+
+    /// Flag, then `RIPOSTE_…`, then file, then default. Everything that is wrong is thrown in one go.
+    package static func load(
+        _ overrides: ConfigurationOverrides, environment: [String: String] = ProcessInfo.processInfo.environment
+    ) throws(Diagnostics) -> AgentConfiguration {
+        var configuration = AgentConfiguration()
+        let named = overrides.file ?? environment["RIPOSTE_CONFIG"]
+        if let path = named ?? (FileManager.default.fileExists(atPath: defaultFile) ? defaultFile : nil) {
+            guard let data = FileManager.default.contents(atPath: path), let text = String(validating: data, as: UTF8.self) else {
+                throw Diagnostics([Diagnostic(code: "C001", file: path, message: "the file cannot be read")])
+            }
+            try configuration.read(text, file: path)
+        }
+        try configuration.apply(environment)
+        configuration.apply(overrides)
+        return configuration
+    }
+
+    /// Reads a file's text over what is set.
+    package mutating func read(_ text: String, file: String) throws(Diagnostics) {
+        let reader = YAMLReader(file: file, text: text)
+        if let root = reader.root(), !root.isNull { read(root) }
+        let found = Diagnostics(reader.diagnostics)
+        if found.hasErrors { throw found }
+        // Paths in a file are as seen from it.
+        let folder = URL(fileURLWithPath: file).deletingLastPathComponent().path
+        playbooks = playbooks.map { $0.hasPrefix("/") ? $0 : URL(fileURLWithPath: "\(folder)/\($0)").standardizedFileURL.path }
+    }
+
+    private mutating func apply(_ environment: [String: String]) throws(Diagnostics) {
+        func fail(_ name: String, _ problem: String) -> Diagnostics { Diagnostics([Diagnostic(code: "C003", file: "environment", message: "\(name) \(problem)")]) }
+        if let value = environment["RIPOSTE_MODE"] {
+            guard let mode = Mode(rawValue: value) else { throw fail("RIPOSTE_MODE", "must be one of \(Mode.allCases.map(\.rawValue).joined(separator: ", "))") }
+            self.mode = mode
+        }
+        if let value = environment["RIPOSTE_LOG_LEVEL"] {
+            guard Self.logLevels.contains(value) else { throw fail("RIPOSTE_LOG_LEVEL", "must be one of \(Self.logLevels.joined(separator: ", "))") }
+            logLevel = value
+        }
+        if let value = environment["RIPOSTE_STATE_DIR"], !value.isEmpty { stateDirectory = value }
+        if let value = environment["RIPOSTE_RUN_DIR"], !value.isEmpty { runDirectory = value }
+        if let value = environment["RIPOSTE_HTTP"], !value.isEmpty { intake.http.listen = value }
+        if let value = environment["RIPOSTE_PLAYBOOKS"], !value.isEmpty { playbooks = value.split(separator: ":").map(String.init) }
+        if let value = environment["RIPOSTE_DOCKER_SOCKET"], !value.isEmpty { docker.socket = value }
+    }
+
+    private mutating func apply(_ overrides: ConfigurationOverrides) {
+        if let value = overrides.mode { mode = value }
+        if let value = overrides.stateDirectory { stateDirectory = value }
+        if let value = overrides.runDirectory { runDirectory = value }
+        if let value = overrides.logLevel { logLevel = value }
+        if let value = overrides.listen { intake.http.listen = value }
+        if !overrides.playbooks.isEmpty { playbooks = overrides.playbooks }
+    }
+
+    // MARK: - Sections
+
+    private mutating func read(_ node: YAMLNode) {
+        let known = [
+            "mode", "state_dir", "run_dir", "log_level", "playbooks", "intake", "control", "audit", "engine", "docker", "kubernetes", "network",
+        ]
+        guard let keys = node.mapping(known: known, what: "the configuration", code: "C002") else { return }
+        if let value = keys["mode"]?.choice(Mode.self, code: "C003") { mode = value }
+        if let value = keys["state_dir"]?.text(code: "C003") { stateDirectory = value }
+        if let value = keys["run_dir"]?.text(code: "C003") { runDirectory = value }
+        if let node = keys["log_level"], let value = node.text(code: "C003") {
+            if Self.logLevels.contains(value) { logLevel = value } else {
+                node.report(code: "C003", "expected one of \(Self.logLevels.joined(separator: ", "))", suggestion: nearMiss(to: value, among: Self.logLevels))
+            }
+        }
+        if let nodes = keys["playbooks"]?.list(orSingle: true, code: "C003") { playbooks = nodes.compactMap { $0.text(code: "C003") } }
+        if let node = keys["intake"] { intake.read(node) }
+        if let keys = keys["control"]?.mapping(known: ["group"], what: "control", code: "C002") { control.group = keys["group"]?.text(code: "C003") }
+        if let node = keys["audit"] { audit.read(node) }
+        if let keys = keys["engine"]?.mapping(known: ["run_limit", "max_alert_age"], what: "engine", code: "C002") {
+            if let value = keys["run_limit"]?.integer(in: 1...1_000_000, code: "C003") { engine.runLimit = value }
+            if let value = keys["max_alert_age"]?.duration(code: "C003") { engine.maximumAlertAge = value }
+        }
+        if let keys = keys["docker"]?.mapping(known: ["socket"], what: "docker", code: "C002"), let value = keys["socket"]?.text(code: "C003") {
+            docker.socket = value
+        }
+        if let keys = keys["kubernetes"]?.mapping(known: ["kubeconfig", "context", "protected_namespaces"], what: "kubernetes", code: "C002") {
+            if let node = keys["kubeconfig"], !node.isNull { kubernetes.kubeconfig = node.text(code: "C003") }
+            if let node = keys["context"], !node.isNull { kubernetes.context = node.text(code: "C003") }
+            if let nodes = keys["protected_namespaces"]?.list(code: "C003") { kubernetes.protectedNamespaces = nodes.compactMap { $0.text(code: "C003") } }
+        }
+        if let keys = keys["network"]?.mapping(known: ["management_allow"], what: "network", code: "C002") {
+            network.managementAllow = keys["management_allow"]?.list(code: "C003")?.compactMap(Self.endpoint) ?? []
+        }
+    }
+
+    private static func endpoint(_ node: YAMLNode) -> NetworkEndpoint? {
+        guard let text = node.text(code: "C003") else { return nil }
+        if let endpoint = NetworkEndpoint(text) { return endpoint }
+        node.report(code: "C003", "expected a block with, if wanted, port and protocol, such as 10.0.0.0/8 or 192.0.2.7:22/tcp")
+        return nil
+    }
+}
+
+extension AgentConfiguration.AuditSection {
+    fileprivate mutating func read(_ node: YAMLNode) {
+        guard let keys = node.mapping(known: ["segment_size", "durability"], what: "audit", code: "C002") else { return }
+        if let value = keys["segment_size"]?.size(code: "C003") { segmentBytes = value }
+        if let value = keys["durability"]?.choice(type(of: durability), code: "C003") { durability = value }
+    }
+}
+
+extension AgentConfiguration.IntakeSection {
+    fileprivate mutating func read(_ node: YAMLNode) {
+        guard let keys = node.mapping(known: ["http", "file", "stdin", "socket"], what: "intake", code: "C002") else { return }
+        if let node = keys["http"] { readHTTP(node) }
+        if let keys = keys["file"]?.mapping(known: ["path", "from_start", "trust"], what: "intake.file", code: "C002") {
+            if let node = keys["path"], !node.isNull { file.path = node.text(code: "C003") }
+            if let value = keys["from_start"]?.bool(code: "C003") { file.startsAtBeginning = value }
+            if let value = Self.trust(keys["trust"]) { file.trust = value }
+        }
+        if let keys = keys["stdin"]?.mapping(known: ["enabled", "trust"], what: "intake.stdin", code: "C002") {
+            if let value = keys["enabled"]?.bool(code: "C003") { stdin.isEnabled = value }
+            if let value = Self.trust(keys["trust"]) { stdin.trust = value }
+        }
+        if let keys = keys["socket"]?.mapping(known: ["enabled", "path", "datagram_path", "uids", "trust"], what: "intake.socket", code: "C002") {
+            if let value = keys["enabled"]?.bool(code: "C003") { socket.isEnabled = value }
+            if let node = keys["path"], !node.isNull { socket.path = node.text(code: "C003") }
+            if let node = keys["datagram_path"], !node.isNull { socket.datagramPath = node.text(code: "C003") }
+            if let nodes = keys["uids"]?.list(code: "C003") { socket.userIDs = nodes.compactMap { $0.integer(in: 0...Int(UInt32.max), code: "C003") } }
+            if let value = Self.trust(keys["trust"]) { socket.trust = value }
+        }
+    }
+
+    private mutating func readHTTP(_ node: YAMLNode) {
+        let known = ["enabled", "listen", "trust", "token_file", "tls", "allow_unauthenticated", "max_body", "max_connections"]
+        guard let keys = node.mapping(known: known, what: "intake.http", code: "C002") else { return }
+        if let value = keys["enabled"]?.bool(code: "C003") { http.isEnabled = value }
+        if let value = keys["listen"]?.text(code: "C003") { http.listen = value }
+        if let value = Self.trust(keys["trust"]) { http.trust = value }
+        if let node = keys["token_file"], !node.isNull { http.tokenFile = node.text(code: "C003") }
+        if let value = keys["allow_unauthenticated"]?.bool(code: "C003") { http.allowsUnauthenticated = value }
+        if let value = keys["max_body"]?.size(code: "C003") { http.bodyLimit = value }
+        if let value = keys["max_connections"]?.integer(in: 1...1_000_000, code: "C003") { http.connectionLimit = value }
+        guard let node = keys["tls"], !node.isNull, let tls = node.mapping(known: ["certificate", "key", "client_ca"], what: "intake.http.tls", code: "C002")
+        else { return }
+        http.certificate = tls["certificate"]?.text(code: "C003")
+        http.key = tls["key"]?.text(code: "C003")
+        http.clientAuthority = tls["client_ca"].flatMap { $0.isNull ? nil : $0.text(code: "C003") }
+        if http.certificate == nil || http.key == nil { node.report(code: "C003", "intake.http.tls needs certificate and key") }
+    }
+
+    private static func trust(_ node: YAMLNode?) -> Alert.Arrival.Trust? {
+        guard let node, let text = node.text(code: "C003") else { return nil }
+        if let trust = Alert.Arrival.Trust(rawValue: text) { return trust }
+        node.report(code: "C003", "expected trusted or untrusted", suggestion: nearMiss(to: text, among: ["trusted", "untrusted"]))
+        return nil
+    }
+}

@@ -1,0 +1,101 @@
+internal import CRiposte
+internal import HTTPTypes
+internal import Hummingbird
+internal import HummingbirdCore
+internal import Glibc
+internal import Logging
+internal import NIOCore
+internal import RiposteCore
+internal import RiposteIntake
+internal import RipostePlaybooks
+
+/// The agent's ear for operators: HTTP on a Unix socket. Who asks is what the kernel says of the connection, never what the request says.
+struct ControlServer: Sendable {
+    let path: String
+    let groupID: UInt32?
+    let house: EngineHouse
+    let status: @Sendable () -> JSON
+    let reload: @Sendable () -> JSON
+    let logger: Logger
+
+    func run() async throws {
+        try UnixSocket.clear(path)
+        let router = Router(context: ControlContext.self)
+        router.get(RouterPath(ControlPath.status)) { _, context in await respond(context) { status() } }
+        router.post(RouterPath(ControlPath.reload)) { _, context in await respond(context) { reload() } }
+        router.post(RouterPath(ControlPath.actions)) { request, context in
+            await order(request, context) { desk, json throws(DeskError) in try await desk.act(ManualCommand(json: json)).json }
+        }
+        router.post(RouterPath(ControlPath.undo)) { request, context in
+            await order(request, context) { desk, json throws(DeskError) in try await desk.undo(UndoCommand(json: json)).json }
+        }
+        router.post(RouterPath(ControlPath.respond)) { request, context in
+            await order(request, context) { desk, json throws(DeskError) in
+                ["reports": .array(try await desk.respond(RespondCommand(json: json)).map(\.json))]
+            }
+        }
+        let application = Application(
+            router: router, configuration: ApplicationConfiguration(address: .unixDomainSocket(path: path), serverName: nil),
+            onServerRunning: { _ in openToGroup() }, logger: logger)
+        try await application.run()
+    }
+
+    /// Until here the file's mode is what the umask made of it; who connects is asked for credentials all the same.
+    private func openToGroup() {
+        chmod(path, 0o660)
+        if let groupID { chown(path, UInt32.max, groupID) }
+    }
+
+    private static let bodyLimit = 256 << 20
+
+    private func order(
+        _ request: Request, _ context: ControlContext, _ body: (LocalDesk, JSON) async throws(DeskError) -> JSON
+    ) async -> Response {
+        guard let actor = await actor(context) else { return denied }
+        guard let bytes = try? await request.body.collect(upTo: Self.bodyLimit), let json = try? JSON(parsing: Array(buffer: bytes)) else {
+            return Self.response(.badRequest, DeskError(.invalid, "the body is no JSON").json)
+        }
+        do throws(DeskError) { return Self.response(.ok, try await body(LocalDesk(house, actor: actor), json)) } catch {
+            return Self.response(.badRequest, error.json)
+        }
+    }
+
+    private func respond(_ context: ControlContext, _ body: () -> JSON) async -> Response {
+        guard await actor(context) != nil else { return denied }
+        return Self.response(.ok, body())
+    }
+
+    private var denied: Response { Self.response(.forbidden, DeskError(.denied, "the agent takes no orders from this user").json) }
+
+    private func actor(_ context: ControlContext) async -> AuditRecord.Actor? {
+        guard let peer = await context.peer() else { return nil }
+        let isAllowed = peer.uid == 0 || peer.uid == geteuid() || groupID.map { peer.gid == $0 || Operator.isMember(peer.uid, of: $0) } ?? false
+        guard isAllowed else {
+            logger.warning("order refused", metadata: ["peer.uid": "\(peer.uid)", "peer.pid": "\(peer.pid)"])
+            return nil
+        }
+        return AuditRecord.Actor(.person, name: Operator.name(of: peer.uid), uid: peer.uid, pid: peer.pid)
+    }
+
+    private static func response(_ status: HTTPResponse.Status, _ json: JSON) -> Response {
+        Response(status: status, headers: [.contentType: "application/json"], body: .init(byteBuffer: ByteBuffer(bytes: json.bytes)))
+    }
+}
+
+/// A request that knows its connection.
+private struct ControlContext: RequestContext {
+    var coreContext: CoreRequestContextStorage
+    private let channel: any Channel
+
+    init(source: ApplicationRequestContextSource) {
+        coreContext = CoreRequestContextStorage(source: source)
+        channel = source.channel
+    }
+
+    /// SO_PEERCRED; the kernel's `struct ucred` has the layout of ours.
+    func peer() async -> riposte_credentials? {
+        guard let options = channel as? any SocketOptionProvider else { return nil }
+        let credentials: EventLoopFuture<riposte_credentials> = options.unsafeGetSocketOption(level: .socket, name: .init(rawValue: SO_PEERCRED))
+        return try? await credentials.get()
+    }
+}

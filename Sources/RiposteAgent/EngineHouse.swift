@@ -1,0 +1,117 @@
+internal import Foundation
+package import Logging
+package import RiposteAudit
+internal import RiposteCore
+internal import RiposteTransport
+package import RipostePlaybooks
+
+/// An engine with its journal: what the agent and a command without an agent have in common.
+package final class EngineHouse: Sendable {
+    package let engine: Engine
+    package let journal: Journal
+    package let facilities: Facilities
+    /// What was unfinished, and what became of it.
+    package let recovery: Engine.Recovery
+    private let stateDirectory: String
+    private let logger: Logger
+
+    /// Opens the journal, comes to the state that it tells of, and clears up what the last owner left. `purpose` is for the record: `agent`, or the
+    /// command that was given.
+    package static func open(
+        _ configuration: AgentConfiguration, playbooks: PlaybookSet, facilities: Facilities, purpose: String, resumesRuns: Bool, logger: Logger,
+        observe: @escaping @Sendable (Engine.Event) -> Void = { _ in }
+    ) async throws -> EngineHouse {
+        let journal = try Journal(
+            stateDirectory: configuration.stateDirectory,
+            configuration: Journal.Configuration(segmentBytes: configuration.audit.segmentBytes, durability: configuration.audit.durability), logger: logger)
+        do {
+            let state = try replay(configuration.stateDirectory)
+            let engine = Engine(
+                configuration: Engine.Configuration(
+                    mode: configuration.mode, runLimit: configuration.engine.runLimit, maximumAlertAge: configuration.engine.maximumAlertAge),
+                catalogue: facilities.catalogue, guards: facilities.guards, log: journal, playbooks: playbooks, state: state, logger: logger,
+                observe: observe)
+            try journal.append(start(journal, configuration, state, playbooks, purpose))
+            let recovery = await engine.recover(resumingRuns: resumesRuns)
+            return EngineHouse(engine, journal, facilities, recovery, configuration.stateDirectory, logger)
+        } catch {
+            journal.close()
+            throw error
+        }
+    }
+
+    private init(
+        _ engine: Engine, _ journal: Journal, _ facilities: Facilities, _ recovery: Engine.Recovery, _ stateDirectory: String, _ logger: Logger
+    ) {
+        self.engine = engine
+        self.journal = journal
+        self.facilities = facilities
+        self.recovery = recovery
+        self.stateDirectory = stateDirectory
+        self.logger = logger
+    }
+
+    private static func replay(_ stateDirectory: String) throws -> EngineState {
+        let snapshot = StateSnapshot.load(stateDirectory: stateDirectory)
+        let known = snapshot.flatMap { EngineState(json: $0.state) }
+        var state = known ?? EngineState()
+        try JournalReader(stateDirectory: stateDirectory).read(from: known == nil ? 1 : (snapshot?.seq ?? 0) + 1) { entry in
+            state.apply(entry.record)
+            return true
+        }
+        return state
+    }
+
+    private static func start(
+        _ journal: Journal, _ configuration: AgentConfiguration, _ state: EngineState, _ playbooks: PlaybookSet, _ purpose: String
+    ) -> AuditRecord {
+        var record = AuditRecord(.start, at: .now())
+        record.actor = AuditRecord.Actor(.agent, name: purpose, uid: geteuid(), pid: getpid())
+        record.mode = configuration.mode
+        record.detail = [
+            "version": .text(Version.text), "host": .text(ProcessInfo.processInfo.hostName), "playbooks": .text(playbooks.digest),
+            "closed_in_order": .bool(journal.opening.wasClosedInOrder), "open_undos": .integer(Int64(state.openUndos.count)),
+            "unknown_outcomes": .integer(Int64(state.openIntents.count)), "unfinished_runs": .integer(Int64(state.openRuns.count)),
+        ]
+        record.detail.append("torn", journal.opening.tornPart.map(JSON.text))
+        record.detail.append("missing_up_to", journal.opening.missingUpTo.map(JSON.integer))
+        return record
+    }
+
+    /// Keeps the state beside the journal where nothing is under way, so that the next start need not read it all.
+    package func keepSnapshot() {
+        guard engine.underWay == 0 else { return }
+        let position = journal.position
+        let state = engine.snapshot
+        // Only if nothing came in between: then the state is that of this very record.
+        guard position.seq > 0, engine.underWay == 0, journal.position.seq == position.seq else { return }
+        do { try StateSnapshot(seq: position.seq, hash: position.hash, state: state.json).save(stateDirectory: stateDirectory) } catch {
+            logger.warning("state was not kept beside the journal", metadata: ["error": "\(error)"])
+        }
+    }
+
+    /// Takes nothing new, waits for what is under way, at most so long, and closes the journal.
+    package func close(within time: Duration = .seconds(4)) async {
+        engine.close()
+        await withTaskGroup { group in
+            group.addTask { await self.engine.idle() }
+            group.addTask { try? await Task.sleep(for: time) }
+            await group.next()
+            group.cancelAll()
+            // `idle` cannot be cancelled: whoever waits for it is left behind if the time is up, so look once and go on.
+            if self.engine.underWay > 0 { self.engine.abandonWaiters() }
+        }
+        if engine.underWay > 0 { logger.warning("stopped with actions under way", metadata: ["engine.under_way": "\(engine.underWay)"]) }
+        var record = AuditRecord(.stop, at: .now())
+        record.detail = ["under_way": .integer(Int64(engine.underWay))]
+        do { try journal.append(record) } catch { logger.error("the journal's last record was not written", metadata: ["error": "\(error)"]) }
+        keepSnapshot()
+        journal.close()
+        facilities.http.close()
+    }
+}
+
+/// Which Riposte this is.
+package enum Version {
+    package static let text = "0.1.0"
+}

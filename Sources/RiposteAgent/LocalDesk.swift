@@ -1,0 +1,89 @@
+internal import Foundation
+package import RiposteCore
+internal import RipostePlaybooks
+internal import Synchronization
+
+/// A desk that is an engine in this very process.
+package final class LocalDesk: Desk {
+    package let house: EngineHouse
+    private let actor: AuditRecord.Actor
+
+    package init(_ house: EngineHouse, actor: AuditRecord.Actor) {
+        self.house = house
+        self.actor = actor
+    }
+
+    package func act(_ command: ManualCommand) async throws(DeskError) -> ActionResult {
+        guard house.facilities.catalogue[command.action]?.description.isOffered == true else {
+            throw DeskError(.invalid, "there is no action \"\(command.action.rawValue.escapedForDisplay)\"")
+        }
+        var order = Order(
+            actor: actor, action: command.action, claim: command.claim, parameters: command.parameters, mode: command.isDryRun ? .observe : .enforce,
+            reason: command.reason)
+        order.undoAfter = command.undoAfter
+        return await house.engine.carryOut(order)
+    }
+
+    package func undo(_ command: UndoCommand) async throws(DeskError) -> ActionResult {
+        await house.engine.undo(command.action, actor: actor, mode: command.isDryRun ? .observe : .enforce, reason: command.reason)
+    }
+
+    /// Alerts one after the other, each through an engine of its own settings on the same journal.
+    package func respond(_ command: RespondCommand) async throws(DeskError) -> [AlertReport] {
+        let playbooks: PlaybookSet
+        if let documents = command.playbooks {
+            do throws(Diagnostics) {
+                playbooks = try PlaybookSet.load(documents.map { .init(name: $0.name, text: $0.text) }, house.facilities.catalogue).set
+            } catch {
+                throw DeskError(.invalid, error.description)
+            }
+        } else {
+            playbooks = house.engine.playbooks
+        }
+        let collector = Collector()
+        var reports: [AlertReport] = []
+        let runner = house.engine.variant(
+            mode: command.mode, maximumAlertAge: command.maximumAlertAge ?? house.engine.configuration.maximumAlertAge, playbooks: playbooks,
+            observe: { collector.take($0) })
+        for (index, text) in command.alerts.enumerated() {
+            reports.append(await respond(to: text, number: index + 1, runner, collector))
+        }
+        return reports
+    }
+
+    private func respond(to text: [UInt8], number: Int, _ engine: Engine, _ collector: Collector) async -> AlertReport {
+        let arrival = Alert.Arrival(intake: "respond", peer: actor.name)
+        let alert: Alert
+        do throws(AlertError) { alert = try Alert(parsing: text, id: .new(), arrival: arrival) } catch {
+            return AlertReport(number: number, rule: "", problem: error.description)
+        }
+        do throws(Engine.AdmissionError) { try await engine.respond(to: alert) } catch {
+            return AlertReport(number: number, rule: alert.rule.repaired, problem: "not taken: \(error)")
+        }
+        let (playbooks, results) = collector.drain()
+        return AlertReport(number: number, rule: alert.rule.repaired, playbooks: playbooks, results: results)
+    }
+
+    package func close() async { await house.close() }
+}
+
+/// What the engine tells while one alert is answered.
+private final class Collector: Sendable {
+    private let seen = Mutex<(playbooks: [String], results: [ActionResult])>(([], []))
+
+    func take(_ event: Engine.Event) {
+        seen.withLock { seen in
+            switch event {
+            case .alert(_, let playbooks): seen.playbooks = playbooks
+            case .result(let result): seen.results.append(result)
+            }
+        }
+    }
+
+    func drain() -> ([String], [ActionResult]) {
+        seen.withLock { seen in
+            defer { seen = ([], []) }
+            return (seen.playbooks, seen.results)
+        }
+    }
+}

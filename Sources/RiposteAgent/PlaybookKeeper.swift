@@ -1,0 +1,101 @@
+internal import Foundation
+internal import Glibc
+internal import Logging
+internal import RiposteAudit
+internal import RiposteCore
+internal import RipostePlaybooks
+internal import Synchronization
+
+/// Keeps the playbooks in force equal to their files: read anew on a change, on SIGHUP and on request, whole or not at all.
+package final class PlaybookKeeper: Sendable {
+    private struct State {
+        var digest: String
+        var count: Int
+        var since = Timestamp.now()
+        var rejected: (at: Timestamp, problems: Diagnostics)?
+    }
+
+    private let paths: [String]
+    private let house: EngineHouse
+    private let logger: Logger
+    private let state: Mutex<State>
+
+    init(paths: [String], house: EngineHouse, logger: Logger) {
+        self.paths = paths
+        self.house = house
+        self.logger = logger
+        state = Mutex(State(digest: house.engine.playbooks.digest, count: house.engine.playbooks.playbooks.count))
+    }
+
+    /// Reads the files. What is in force stays in force where any of them has an error.
+    func reload() -> JSON {
+        do throws(Diagnostics) {
+            let (set, _) = try PlaybookSet.load(paths: paths, house.facilities.catalogue)
+            let isNew = state.withLock { state in
+                defer {
+                    if state.digest != set.digest { state.since = .now() }
+                    (state.digest, state.count, state.rejected) = (set.digest, set.playbooks.count, nil)
+                }
+                return state.digest != set.digest
+            }
+            guard isNew else { return status }
+            house.engine.use(set)
+            record("playbooks are in force", ["playbooks": .text(set.digest), "count": .integer(Int64(set.playbooks.count))], outcome: .done)
+            logger.info("playbooks are in force", metadata: ["playbooks.count": "\(set.playbooks.count)", "playbooks.digest": "\(set.digest.prefix(12))"])
+        } catch {
+            let isNew = state.withLock { state in
+                defer { state.rejected = (.now(), error) }
+                return state.rejected?.problems != error
+            }
+            guard isNew else { return status }
+            record("playbooks were rejected; those before stay in force", ["problems": .array(error.entries.map(\.json))], outcome: .refused)
+            logger.error("playbooks rejected", metadata: ["problems": "\(error.entries.count)", "first": "\(error.entries.first?.rendered.escapedForDisplay ?? "")"])
+        }
+        return status
+    }
+
+    private func record(_ message: String, _ detail: JSONObject, outcome: Outcome) {
+        var record = AuditRecord(.config, at: .now(), detail: detail)
+        record.message = message
+        record.outcome = outcome
+        do { try house.journal.append(record) } catch { logger.error("change of playbooks is not on record", metadata: ["error": "\(error)"]) }
+    }
+
+    var status: JSON {
+        state.withLock { state in
+            var object: JSONObject = [
+                "count": .integer(Int64(state.count)), "digest": .text(state.digest), "since": .text("\(state.since)"),
+                "paths": .array(paths.map(JSON.text)),
+            ]
+            if let rejected = state.rejected {
+                object.append("rejected", ["since": .text("\(rejected.at)"), "problems": .array(rejected.problems.entries.map(\.json))])
+            }
+            return .object(object)
+        }
+    }
+
+    /// Looks for changes until cancelled: names, sizes and times of the files, once a second.
+    func watch() async throws {
+        var seen = fingerprint()
+        while true {
+            try await Task.sleep(for: .seconds(1))
+            let now = fingerprint()
+            guard now != seen else { continue }
+            // Once more a moment later: an editor may be half way through.
+            try await Task.sleep(for: .milliseconds(200))
+            seen = fingerprint()
+            _ = reload()
+        }
+    }
+
+    private func fingerprint() -> [String] {
+        paths.flatMap { path -> [String] in
+            let names = (try? FileManager.default.contentsOfDirectory(atPath: path)).map { $0.sorted().map { "\(path)/\($0)" } } ?? [path]
+            return names.map { name in
+                var information = stat()
+                guard stat(name, &information) == 0 else { return "\(name) missing" }
+                return "\(name) \(information.st_ino) \(information.st_size) \(information.st_mtim.tv_sec).\(information.st_mtim.tv_nsec)"
+            }
+        }
+    }
+}

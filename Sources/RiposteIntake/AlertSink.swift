@@ -1,0 +1,86 @@
+package import RiposteCore
+internal import Synchronization
+
+/// The engine's door for alerts, as intakes see it.
+package protocol AlertSink: Sendable {
+    /// Takes one alert. When it returns the alert is safe: it survives the death of the agent. Callable from any thread; waits for no response.
+    func accept(_ alert: Alert) throws(AdmissionError)
+    /// Takes note of something that was no alert.
+    func reject(_ problem: AlertError, excerpt: [UInt8], arrival: Alert.Arrival)
+}
+
+package enum AdmissionError: Error, Equatable, Sendable {
+    /// There is no room at the moment: send it again later.
+    case full
+    /// The agent is stopping.
+    case closed
+    /// It could not be made safe.
+    case unsafe(String)
+}
+
+/// What an intake has seen since it started.
+package final class IntakeCounters: Sendable {
+    package struct Values: Sendable, Equatable {
+        package var accepted = 0
+        package var rejected = 0
+        /// Turned away for lack of room.
+        package var shed = 0
+        /// Refused for lack of a right.
+        package var denied = 0
+        package var connections = 0
+    }
+
+    private let values = Mutex(Values())
+
+    package init() {}
+
+    package var snapshot: Values { values.withLock(\.self) }
+
+    func count(_ key: any WritableKeyPath<Values, Int> & Sendable, _ amount: Int = 1) { values.withLock { $0[keyPath: key] += amount } }
+}
+
+/// One way in for alerts: a service that runs as long as the agent.
+package protocol Intake: Sendable {
+    /// Its name in the configuration and in every alert's arrival.
+    var name: String { get }
+    /// Where it listens or what it reads, for people.
+    var place: String { get }
+    var counters: IntakeCounters { get }
+    /// Ends when the agent stops, or, of a finite source, at its end.
+    func run() async throws
+}
+
+/// Reads alerts out of texts and hands them in, one after the other.
+struct AlertReader: Sendable {
+    let name: String
+    let trust: Alert.Arrival.Trust
+    let sink: any AlertSink
+    let counters: IntakeCounters
+
+    func arrival(peer: String?) -> Alert.Arrival { Alert.Arrival(intake: name, trust: trust, peer: peer) }
+
+    /// Hands one line in. Throws only what the sink says; what is no alert is counted and told, and the source goes on.
+    func take(_ line: some Collection<UInt8>, peer: String?) throws(AdmissionError) {
+        guard line.contains(where: { !$0.isBlank }) else { return }
+        let arrival = arrival(peer: peer)
+        let alert: Alert
+        do throws(AlertError) { alert = try Alert(parsing: line, id: .new(at: arrival.time), arrival: arrival) } catch {
+            reject(error, line, arrival)
+            return
+        }
+        do throws(AdmissionError) { try sink.accept(alert) } catch {
+            if error == .full { counters.count(\.shed) }
+            throw error
+        }
+        counters.count(\.accepted)
+    }
+
+    func reject(_ problem: AlertError, _ text: some Collection<UInt8>, _ arrival: Alert.Arrival) {
+        counters.count(\.rejected)
+        sink.reject(problem, excerpt: Array(text.prefix(256)), arrival: arrival)
+    }
+}
+
+extension UInt8 {
+    var isBlank: Bool { self == 0x20 || (0x09...0x0D).contains(self) }
+}

@@ -1,0 +1,14 @@
+package import RiposteCore
+
+extension Engine {
+    /// An engine of other settings and playbooks over the same state, journal, lanes and budgets: for alerts that are fed in by hand. Its mode may be any;
+    /// who feeds them in has said so.
+    package func variant(
+        mode: Mode, maximumAlertAge: Duration, playbooks: PlaybookSet, observe: @escaping @Sendable (Event) -> Void
+    ) -> Engine {
+        var configuration = configuration
+        configuration.mode = mode
+        configuration.maximumAlertAge = maximumAlertAge
+        return Engine(variantOf: self, configuration: configuration, playbooks: playbooks, observe: observe)
+    }
+}
