@@ -72,7 +72,7 @@ let package = Package(
         .executableTarget(
             name: "riposte",
             dependencies: [
-                "RiposteCore", "RiposteRules", "RipostePlaybooks", "RiposteActions", "RiposteAudit", "RiposteAgent", argumentParser, logging,
+                "RiposteCore", "RipostePlaybooks", "RiposteActions", "RiposteAudit", "RiposteAgent", "RiposteIntake", argumentParser, logging,
             ],
             swiftSettings: swiftSettings),
 

@@ -1,7 +1,6 @@
 internal import Foundation
 package import RiposteCore
 internal import RipostePlaybooks
-internal import Synchronization
 
 /// A desk that is an engine in this very process.
 package final class LocalDesk: Desk {
@@ -40,18 +39,18 @@ package final class LocalDesk: Desk {
         } else {
             playbooks = house.engine.playbooks
         }
-        let collector = Collector()
+        let seen = Seen()
         var reports: [AlertReport] = []
         let runner = house.engine.variant(
             mode: command.mode, maximumAlertAge: command.maximumAlertAge ?? house.engine.configuration.maximumAlertAge, playbooks: playbooks,
-            observe: { collector.take($0) })
+            observe: { seen.take($0) })
         for (index, text) in command.alerts.enumerated() {
-            reports.append(await respond(to: text, number: index + 1, runner, collector))
+            reports.append(await respond(to: text, number: index + 1, runner, seen))
         }
         return reports
     }
 
-    private func respond(to text: [UInt8], number: Int, _ engine: Engine, _ collector: Collector) async -> AlertReport {
+    private func respond(to text: [UInt8], number: Int, _ engine: Engine, _ seen: Seen) async -> AlertReport {
         let arrival = Alert.Arrival(intake: "respond", peer: actor.name)
         let alert: Alert
         do throws(AlertError) { alert = try Alert(parsing: text, id: .new(), arrival: arrival) } catch {
@@ -60,30 +59,9 @@ package final class LocalDesk: Desk {
         do throws(Engine.AdmissionError) { try await engine.respond(to: alert) } catch {
             return AlertReport(number: number, rule: alert.rule.repaired, problem: "not taken: \(error)")
         }
-        let (playbooks, results) = collector.drain()
+        let (playbooks, results) = seen.drain()
         return AlertReport(number: number, rule: alert.rule.repaired, playbooks: playbooks, results: results)
     }
 
     package func close() async { await house.close() }
-}
-
-/// What the engine tells while one alert is answered.
-private final class Collector: Sendable {
-    private let seen = Mutex<(playbooks: [String], results: [ActionResult])>(([], []))
-
-    func take(_ event: Engine.Event) {
-        seen.withLock { seen in
-            switch event {
-            case .alert(_, let playbooks): seen.playbooks = playbooks
-            case .result(let result): seen.results.append(result)
-            }
-        }
-    }
-
-    func drain() -> ([String], [ActionResult]) {
-        seen.withLock { seen in
-            defer { seen = ([], []) }
-            return (seen.playbooks, seen.results)
-        }
-    }
 }

@@ -1,5 +1,4 @@
 internal import Foundation
-internal import Glibc
 internal import Logging
 internal import RiposteAudit
 internal import RiposteCore
@@ -92,9 +91,9 @@ package final class PlaybookKeeper: Sendable {
         paths.flatMap { path -> [String] in
             let names = (try? FileManager.default.contentsOfDirectory(atPath: path)).map { $0.sorted().map { "\(path)/\($0)" } } ?? [path]
             return names.map { name in
-                var information = stat()
-                guard stat(name, &information) == 0 else { return "\(name) missing" }
-                return "\(name) \(information.st_ino) \(information.st_size) \(information.st_mtim.tv_sec).\(information.st_mtim.tv_nsec)"
+                guard let facts = try? FileManager.default.attributesOfItem(atPath: name) else { return "\(name) missing" }
+                let changed = (facts[.modificationDate] as? Date)?.timeIntervalSinceReferenceDate ?? 0
+                return "\(name) \(facts[.systemFileNumber] ?? 0) \(facts[.size] ?? 0) \(changed)"
             }
         }
     }

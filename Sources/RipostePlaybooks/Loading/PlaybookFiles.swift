@@ -2,7 +2,7 @@ internal import Foundation
 package import RiposteCore
 
 extension PlaybookSet {
-    /// Reads files and folders (their `*.yaml` and `*.yml`, sorted by name, not those of folders inside).
+    /// Reads files and folders: their `*.yaml` and `*.yml` sorted by name, without `*.test.yaml` and folders inside.
     package static func load(paths: [String], _ catalogue: ActionCatalogue) throws(Diagnostics) -> (set: PlaybookSet, warnings: [Diagnostic]) {
         try load(try documents(at: paths), catalogue)
     }
@@ -26,7 +26,7 @@ extension PlaybookSet {
         guard FileManager.default.fileExists(atPath: path, isDirectory: &isFolder) else { throw Unreadable(message: "no such file or folder") }
         guard isFolder.boolValue else { return [path] }
         return try FileManager.default.contentsOfDirectory(atPath: path)
-            .filter { $0.hasSuffix(".yaml") || $0.hasSuffix(".yml") }.filter { !$0.hasPrefix(".") }.sorted()
+            .filter { $0.hasSuffix(".yaml") || $0.hasSuffix(".yml") }.filter { !$0.hasPrefix(".") && !$0.hasSuffix(".test.yaml") }.sorted()
             .map { path.hasSuffix("/") ? path + $0 : "\(path)/\($0)" }
     }
 

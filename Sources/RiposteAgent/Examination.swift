@@ -1,0 +1,143 @@
+internal import CRiposte
+internal import Foundation
+internal import Glibc
+internal import RiposteActions
+package import RiposteCore
+internal import RipostePlaybooks
+internal import RiposteTransport
+
+/// Looks at what this machine can and cannot do: `riposte doctor`.
+package struct Examination: Sendable {
+    package struct Finding: Sendable, Equatable {
+        package enum Verdict: String, Sendable { case good, lacking, bad }
+
+        package var subject: String
+        package var verdict: Verdict
+        package var finding: String
+        package var remedy: String?
+
+        package var json: JSON {
+            var object: JSONObject = ["subject": .text(subject), "verdict": .text(verdict.rawValue), "finding": .text(finding)]
+            object.append("remedy", remedy.map(JSON.text))
+            return .object(object)
+        }
+    }
+
+    private let configuration: AgentConfiguration
+
+    package init(_ configuration: AgentConfiguration) { self.configuration = configuration }
+
+    /// Bad is what the agent cannot do without; lacking, what some actions need.
+    package func findings() async -> [Finding] {
+        let facilities = Facilities(configuration)
+        defer { facilities.http.close() }
+        var findings = [kernel, pidfd, capabilities]
+        findings += [nftables, await docker(facilities), await kubernetes(facilities)]
+        findings += [folder("state directory", configuration.stateDirectory), folder("run directory", configuration.runDirectory)]
+        findings += [descriptors, playbooks(facilities), management]
+        return findings
+    }
+
+    private var kernel: Finding {
+        var information = utsname()
+        uname(&information)
+        let release = withUnsafeBytes(of: information.release) { String(decoding: $0.prefix { $0 != 0 }, as: UTF8.self) }
+        let numbers = release.split { !$0.isNumber }.prefix(2).compactMap { Int($0) }
+        let isNew = numbers.count == 2 && (numbers[0], numbers[1]) >= (5, 10)
+        return Finding(
+            subject: "kernel", verdict: isNew ? .good : .bad, finding: "Linux \(release)", remedy: isNew ? nil : "Linux 5.10 or later is needed")
+    }
+
+    private var pidfd: Finding {
+        let descriptor = riposte_pidfd_open(getpid())
+        if descriptor >= 0 { close(descriptor) }
+        return Finding(
+            subject: "pidfd", verdict: descriptor >= 0 ? .good : .bad, finding: descriptor >= 0 ? "processes can be pinned" : String(cString: strerror(-descriptor)),
+            remedy: descriptor >= 0 ? nil : "without it no process can be signalled safely; Linux 5.3 or later, and no seccomp filter on pidfd_open")
+    }
+
+    /// Of CapEff in /proc/self/status those that actions need, by their numbers in capabilities(7).
+    private var capabilities: Finding {
+        let status = (try? String(contentsOfFile: "/proc/self/status", encoding: .utf8)) ?? ""
+        let line = status.split(separator: "\n").first { $0.hasPrefix("CapEff:") }
+        let effective = line?.split(whereSeparator: \.isWhitespace).last.flatMap { UInt64($0, radix: 16) } ?? 0
+        let needed: [(String, Int)] = [("CAP_KILL", 5), ("CAP_NET_ADMIN", 12), ("CAP_SYS_PTRACE", 19), ("CAP_SYS_ADMIN", 21)]
+        let missing = needed.filter { effective & (1 << UInt64($0.1)) == 0 }.map(\.0)
+        return Finding(
+            subject: "capabilities", verdict: missing.isEmpty ? .good : .lacking,
+            finding: missing.isEmpty ? needed.map(\.0).joined(separator: ", ") : "missing: \(missing.joined(separator: ", "))",
+            remedy: missing.isEmpty ? nil : "run as root, or give them with AmbientCapabilities= in the unit")
+    }
+
+    private var nftables: Finding {
+        do throws(ActionError) {
+            let state = try NetworkState.read()
+            return Finding(subject: "nftables", verdict: .good, finding: "\(state.blocks.count) addresses blocked, host \(state.isIsolated ? "isolated" : "open")")
+        } catch {
+            return Finding(subject: "nftables", verdict: .lacking, finding: error.message, remedy: error.remedy ?? "the module nf_tables, and CAP_NET_ADMIN")
+        }
+    }
+
+    private func docker(_ facilities: Facilities) async -> Finding {
+        do throws(ActionError) {
+            return Finding(subject: "container engine", verdict: .good, finding: "Docker \(try await facilities.docker.engineVersion()) at \(facilities.docker.socket)")
+        } catch {
+            return Finding(subject: "container engine", verdict: .lacking, finding: error.answer, remedy: error.remedy)
+        }
+    }
+
+    private func kubernetes(_ facilities: Facilities) async -> Finding {
+        do throws(ActionError) {
+            let client = try facilities.kubernetes()
+            let version = try await client.serverVersion()
+            let (mayDelete, _) = try await client.mayI("delete", "pods", in: "default")
+            let (mayEvict, _) = try await client.mayI("create", "pods", subresource: "eviction", in: "default")
+            let missing = [mayDelete ? nil : "delete pods", mayEvict ? nil : "create pods/eviction"].compactMap(\.self)
+            return Finding(
+                subject: "Kubernetes", verdict: missing.isEmpty ? .good : .lacking,
+                finding: "\(version) by \(client.configuration.origin)\(missing.isEmpty ? "" : "; missing in namespace default: \(missing.joined(separator: ", "))")",
+                remedy: missing.isEmpty ? nil : "grant them with a Role and a RoleBinding")
+        } catch {
+            return Finding(subject: "Kubernetes", verdict: .lacking, finding: error.answer, remedy: error.remedy)
+        }
+    }
+
+    private func folder(_ subject: String, _ path: String) -> Finding {
+        let parent = sequence(first: path) { $0 == "/" ? nil : URL(fileURLWithPath: $0).deletingLastPathComponent().path }
+            .first { FileManager.default.fileExists(atPath: $0) } ?? "/"
+        let isWritable = access(parent, W_OK) == 0
+        let note = parent == path ? path : "\(path) (will be made)"
+        return Finding(
+            subject: subject, verdict: isWritable ? .good : .bad, finding: isWritable ? note : "\(path) cannot be written",
+            remedy: isWritable ? nil : "run as root, or set --state-dir and --run-dir")
+    }
+
+    private var descriptors: Finding {
+        var limit = rlimit()
+        getrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limit)
+        let isEnough = limit.rlim_max >= 16384
+        return Finding(
+            subject: "open files", verdict: isEnough ? .good : .lacking, finding: "\(limit.rlim_max) at most",
+            remedy: isEnough ? nil : "LimitNOFILE=65536 in the unit, so that many idle connections keep no alert out")
+    }
+
+    private func playbooks(_ facilities: Facilities) -> Finding {
+        guard !configuration.playbooks.isEmpty else {
+            return Finding(subject: "playbooks", verdict: .lacking, finding: "none are configured", remedy: "set playbooks: in the configuration, or --playbooks")
+        }
+        do throws(Diagnostics) {
+            let (set, warnings) = try PlaybookSet.load(paths: configuration.playbooks, facilities.catalogue)
+            return Finding(subject: "playbooks", verdict: .good, finding: "\(set.playbooks.count) in \(configuration.playbooks.joined(separator: ", ")), \(warnings.count) warnings")
+        } catch {
+            return Finding(subject: "playbooks", verdict: .bad, finding: "\(error.entries.count) problems", remedy: "riposte playbook check")
+        }
+    }
+
+    private var management: Finding {
+        let allow = configuration.network.managementAllow
+        return Finding(
+            subject: "management", verdict: allow.isEmpty ? .lacking : .good,
+            finding: allow.isEmpty ? "network.management_allow is empty" : allow.map(\.description).joined(separator: ", "),
+            remedy: allow.isEmpty ? "name who must always reach this host; without it network.isolate is refused" : nil)
+    }
+}

@@ -1,0 +1,251 @@
+internal import ArgumentParser
+internal import Foundation
+internal import RiposteAgent
+internal import RiposteAudit
+internal import RiposteCore
+
+struct AuditCommand: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "audit", abstract: "Reads, verifies and exports the journal.",
+        subcommands: [AuditListCommand.self, AuditShowCommand.self, AuditFollowCommand.self, AuditVerifyCommand.self, AuditExportCommand.self])
+}
+
+/// Which records.
+struct AuditFilter: ParsableArguments {
+    @Option(name: .long, help: "The newest so many.")
+    var limit: Int?
+
+    @Option(name: .long, help: "Not older than: a time (RFC 3339) or a duration such as 1h.")
+    var since: String?
+
+    @Option(name: .long, help: "About the alert with this id.")
+    var alert: Identifier?
+
+    @Option(name: .long, help: "Of this action, such as process.kill.")
+    var action: String?
+
+    @Option(name: .long, help: "With this outcome.")
+    var outcome: Outcome?
+
+    @Option(name: .long, help: "About this target: a pid, a container's id or name, NAMESPACE/POD, an address, host; or the beginning of one.")
+    var target: String?
+
+    func query(defaultLimit: Int) throws -> AuditIndex.Query {
+        var query = AuditIndex.Query()
+        query.limit = limit ?? defaultLimit
+        guard query.limit > 0 else { throw ValidationError("--limit must be greater than 0") }
+        if let since {
+            guard let time = Timestamp(since) ?? Duration(text: since).map({ Timestamp.now() + (.zero - $0) }) else {
+                throw ValidationError("--since takes a time such as 2026-03-04T11:22:33Z or a duration such as 1h")
+            }
+            query.since = time
+        }
+        query.alert = alert
+        query.action = action
+        query.outcome = outcome
+        query.target = target
+        return query
+    }
+}
+
+struct AuditListCommand: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "list", abstract: "Lists the newest records that fit.",
+        discussion: """
+            Examples:
+              riposte audit list --since 1h --outcome done
+              riposte audit list --target web --json
+            """)
+
+    @OptionGroup var common: CommonOptions
+    @OptionGroup var filter: AuditFilter
+
+    func run() async throws {
+        let records = try AuditAccess(common).records(filter.query(defaultLimit: 50))
+        if common.json {
+            for entry in records { print(String(decoding: entry.line, as: UTF8.self)) }
+        } else {
+            print(Terminal.table(["SEQ", "TIME", "KIND", "OUTCOME", "WHAT"], records.map(AuditText.row)))
+        }
+    }
+}
+
+struct AuditShowCommand: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "show", abstract: "Shows a record by number, or all records of an action, run or alert by id.",
+        discussion: "Example:\n  riposte audit show 01KAS2V3TB4Y5MWR7H3ZQ0E8CN")
+
+    @OptionGroup var common: CommonOptions
+
+    @Argument(help: "A record's number, or the id of an action or alert.")
+    var which: String
+
+    func run() async throws {
+        let access = try AuditAccess(common)
+        var records: [JournalEntry] = []
+        if let seq = Int64(which) {
+            records = try access.reader.entry(seq).map { [$0] } ?? []
+        } else if let id = Identifier(which) {
+            var query = AuditIndex.Query()
+            query.limit = 10_000
+            query.id = id
+            records = try access.records(query)
+            query.id = nil
+            query.alert = id
+            records += try access.records(query).filter { entry in !records.contains { $0.seq == entry.seq } }
+        } else {
+            throw ValidationError("\"\(which.escapedForDisplay)\" is no record's number and no id")
+        }
+        guard !records.isEmpty else { throw Complaint("there is no such record", status: 4) }
+        for entry in records.sorted(by: { $0.seq < $1.seq }) {
+            print(common.json ? String(decoding: entry.line, as: UTF8.self) : AuditText.whole(entry))
+        }
+    }
+}
+
+struct AuditFollowCommand: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "follow", abstract: "Prints records as they come.", discussion: "Example:\n  riposte audit follow --json | jq -c 'select(.outcome==\"done\")'")
+
+    @OptionGroup var common: CommonOptions
+
+    @Option(name: .long, help: "Begin with so many of the newest.")
+    var last: Int = 10
+
+    func run() async throws {
+        let access = try AuditAccess(common)
+        let newest = try access.reader.lastSeq() ?? 0
+        try access.reader.follow(from: max(1, newest - Int64(max(0, last)) + 1)) { entry in
+            let line = common.json ? String(decoding: entry.line, as: UTF8.self) : AuditText.row(entry).joined(separator: "  ")
+            // Ends with whoever reads.
+            return (try? FileHandle.standardOutput.write(contentsOf: Data((line + "\n").utf8))) != nil
+        }
+    }
+}
+
+struct AuditVerifyCommand: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "verify", abstract: "Says whether every record is as it was written, in its place, and none is missing.",
+        discussion: "Ends with 0, or 1 where the journal was changed.\n\nExample:\n  riposte audit verify")
+
+    @OptionGroup var common: CommonOptions
+
+    func run() async throws {
+        let access = try AuditAccess(common)
+        let showsProgress = isatty(STDERR_FILENO) == 1
+        let report = try JournalVerifier(stateDirectory: access.stateDirectory).verify { progress in
+            guard showsProgress, progress.totalBytes > 0 else { return }
+            FileHandle.standardError.write(Data("\r\(progress.records) records, \(progress.bytes * 100 / max(1, progress.totalBytes)) %\u{1B}[K".utf8))
+        }
+        if showsProgress { FileHandle.standardError.write(Data("\r\u{1B}[K".utf8)) }
+        print(common.json ? AuditText.json(report).line : AuditText.text(report))
+        throw ExitCode(report.isIntact ? 0 : 1)
+    }
+}
+
+struct AuditExportCommand: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "export", abstract: "Writes the journal's records out, line for line, chain included.",
+        discussion: "Example:\n  riposte audit export --since 24h > incident.jsonl")
+
+    @OptionGroup var common: CommonOptions
+    @OptionGroup var filter: AuditFilter
+
+    func run() async throws {
+        let query = try filter.query(defaultLimit: Int(Int32.max))
+        for entry in try AuditAccess(common).records(query) { print(String(decoding: entry.line, as: UTF8.self)) }
+    }
+}
+
+/// The journal of the configuration, for reading.
+struct AuditAccess {
+    let stateDirectory: String
+    let reader: JournalReader
+    private let common: CommonOptions
+
+    init(_ common: CommonOptions) throws {
+        self.common = common
+        stateDirectory = try common.configuration().stateDirectory
+        reader = JournalReader(stateDirectory: stateDirectory)
+        guard FileManager.default.fileExists(atPath: reader.directory) else {
+            throw Complaint("there is no journal in \(reader.directory)", status: 4)
+        }
+        guard FileManager.default.isReadableFile(atPath: reader.directory) else {
+            throw Complaint("the journal in \(reader.directory) cannot be read by this user", status: 1)
+        }
+    }
+
+    func records(_ query: AuditIndex.Query) throws -> [JournalEntry] {
+        let index = try AuditIndex(stateDirectory: stateDirectory, logger: CommonOptions.logger("warning"))
+        try index.catchUp()
+        return try index.records(query)
+    }
+}
+
+/// Records for people.
+enum AuditText {
+    static func row(_ entry: JournalEntry) -> [String] {
+        let record = entry.record
+        return [
+            "\(entry.seq)", record.time.clockText, record.kind.rawValue, (record.outcome?.rawValue ?? "-") + (record.dryRun ? " (dry)" : ""), summary(entry),
+        ]
+    }
+
+    static func summary(_ entry: JournalEntry) -> String {
+        let record = entry.record
+        var parts: [String] = []
+        switch record.kind {
+        case .alert:
+            parts.append(record.detail["alert"]?["rule"]?.string?.shown ?? "(not UTF-8)")
+            let playbooks = record.detail["runs"]?.array?.compactMap { $0["playbook"]?.string?.shown } ?? []
+            parts.append("→ \(playbooks.isEmpty ? "no playbook" : playbooks.joined(separator: ", "))")
+        case .start: parts.append("\(record.actor?.name.escapedForDisplay ?? "") in mode \(record.mode?.rawValue ?? "-")")
+        default:
+            if let action = record.action { parts.append(action.escapedForDisplay) }
+            if let target = record.target { parts.append(target.summary) }
+            if let playbook = record.playbook { parts.append("[\(playbook.escapedForDisplay)\(record.step.map { "/\($0.escapedForDisplay)" } ?? "")]") }
+            if let actor = record.actor, actor.kind == .person { parts.append("by \(actor.name.escapedForDisplay)") }
+            if let message = record.message { parts.append("· \(message.escapedForDisplay)") }
+        }
+        return parts.joined(separator: " ")
+    }
+
+    static func whole(_ entry: JournalEntry) -> String {
+        ([Terminal.paint("record \(entry.seq)", .bold)] + lines(of: .object(entry.members), indent: 2)).joined(separator: "\n")
+    }
+
+    private static func lines(of json: JSON, indent: Int) -> [String] {
+        guard let object = json.object else { return [String(repeating: " ", count: indent) + json.displayText] }
+        return object.members.filter { $0.key != "seq" }.flatMap { member -> [String] in
+            let head = String(repeating: " ", count: indent) + member.key.shown
+            if let inner = member.value.object, !inner.isEmpty { return [head] + lines(of: member.value, indent: indent + 2) }
+            return [head.padded(to: 24) + member.value.displayText]
+        }
+    }
+
+    static func json(_ report: JournalVerifier.Report) -> JSON {
+        var object: JSONObject = ["intact": .bool(report.isIntact), "records": .integer(Int64(report.records))]
+        object.append("first", report.first.map(JSON.integer))
+        object.append("last", report.last.map(JSON.integer))
+        object.append("torn_bytes", .integer(Int64(report.tornBytes)))
+        if let broken = report.broken {
+            object.append(
+                "broken", ["segment": .text(broken.segment), "line": .integer(Int64(broken.line)), "seq": .integer(broken.seq), "problem": .text(broken.problem)])
+        }
+        object.append("remarks", .array(report.remarks.map(JSON.text)))
+        return .object(object)
+    }
+
+    static func text(_ report: JournalVerifier.Report) -> String {
+        var lines: [String] = []
+        if let broken = report.broken {
+            lines.append(Terminal.paint("broken", .red) + " at record \(broken.seq) (\(broken.segment), line \(broken.line)): \(broken.problem)")
+            lines.append("\(report.records) records before it are as they were written")
+        } else {
+            let range = report.first.flatMap { first in report.last.map { ", \(first) to \($0)" } } ?? ""
+            lines.append(Terminal.paint("intact", .green) + ": \(report.records) records\(range)")
+        }
+        if report.tornBytes > 0 { lines.append("the last \(report.tornBytes) bytes are an unfinished record, which the next start sets aside") }
+        return (lines + report.remarks.map(\.escapedForDisplay)).joined(separator: "\n")
+    }
+}

@@ -1,0 +1,206 @@
+internal import ArgumentParser
+internal import Foundation
+internal import RiposteAgent
+internal import RiposteCore
+internal import RipostePlaybooks
+
+struct PlaybookCommand: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "playbook", abstract: "Checks, lists, shows and tries playbooks.",
+        subcommands: [
+            PlaybookCheckCommand.self, PlaybookListCommand.self, PlaybookShowCommand.self, PlaybookDryRunCommand.self, PlaybookTestCommand.self,
+            PlaybookSchemaCommand.self,
+        ])
+}
+
+/// Which playbook files.
+struct PlaybookArguments: ParsableArguments {
+    @Argument(help: "Playbook files, or folders of them. Default: those of the configuration.", completion: .file())
+    var paths: [String] = []
+
+    func load(_ common: CommonOptions) throws -> (set: PlaybookSet, warnings: [Diagnostic]) {
+        let configuration = try common.configuration()
+        return try PlaybookSet.load(paths: try paths(configuration), Facilities(configuration).catalogue)
+    }
+
+    func paths(_ configuration: AgentConfiguration) throws -> [String] {
+        let chosen = paths.isEmpty ? configuration.playbooks : paths
+        guard !chosen.isEmpty else { throw ValidationError("which playbooks? Name files or folders, or set playbooks in the configuration") }
+        return chosen
+    }
+}
+
+struct PlaybookCheckCommand: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "check", abstract: "Says everything that is wrong with playbook files, each thing at its place.",
+        discussion: "Ends with 0 or 2.\n\nExample:\n  riposte playbook check playbooks/ my.yaml")
+
+    @OptionGroup var common: CommonOptions
+    @OptionGroup var which: PlaybookArguments
+
+    func run() async throws {
+        do {
+            let (set, warnings) = try which.load(common)
+            show(warnings)
+            if !common.json { print("\(set.playbooks.count) playbooks are good\(warnings.isEmpty ? "" : ", with \(warnings.count) warnings")") }
+        } catch let error as Diagnostics {
+            show(error.entries)
+            throw ExitCode(2)
+        }
+    }
+
+    private func show(_ entries: [Diagnostic]) {
+        for entry in entries { print(common.json ? entry.json.line : entry.rendered) }
+    }
+}
+
+struct PlaybookListCommand: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "list", abstract: "Lists playbooks with their modes and actions.", discussion: "Example:\n  riposte playbook list playbooks/")
+
+    @OptionGroup var common: CommonOptions
+    @OptionGroup var which: PlaybookArguments
+
+    func run() async throws {
+        let playbooks = try which.load(common).set.playbooks
+        guard !common.json else {
+            for playbook in playbooks { print(PlaybookText.json(playbook).line) }
+            return
+        }
+        print(
+            Terminal.table(
+                ["NAME", "MODE", "STEPS", "ANSWERS", "FILE"],
+                playbooks.map { playbook in
+                    [
+                        playbook.name, playbook.isEnabled ? playbook.mode?.rawValue ?? "agent's" : "off", playbook.steps.map(\.action.rawValue).joined(separator: ", "),
+                        PlaybookText.answers(playbook.match).escapedForDisplay, "\(playbook.file):\(playbook.line)",
+                    ]
+                }))
+    }
+}
+
+struct PlaybookShowCommand: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "show", abstract: "Shows one playbook, as it was understood.", discussion: "Example:\n  riposte playbook show contain-shell playbooks/")
+
+    @OptionGroup var common: CommonOptions
+
+    @Argument(help: "The playbook's name.")
+    var name: String
+
+    @OptionGroup var which: PlaybookArguments
+
+    func run() async throws {
+        let playbooks = try which.load(common).set.playbooks
+        guard let playbook = playbooks.first(where: { $0.name == name }) else {
+            let near = nearMiss(to: name, among: playbooks.map(\.name)).map { "; did you mean \"\($0)\"?" } ?? ""
+            throw Complaint("there is no playbook \"\(name.escapedForDisplay)\"\(near)", status: 4)
+        }
+        print(common.json ? PlaybookText.json(playbook).line : PlaybookText.text(playbook))
+    }
+}
+
+struct PlaybookDryRunCommand: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "dry-run", abstract: "Says what playbooks would do for alerts, on the world as it is, and touches nothing.",
+        discussion: "Example:\n  riposte playbook dry-run playbooks/ --alerts alerts.jsonl")
+
+    @OptionGroup var action: CommonOptions
+    @OptionGroup var which: PlaybookArguments
+
+    @Option(name: .long, help: "A file of alerts, one per line, or - for standard input.", completion: .file())
+    var alerts: String
+
+    func run() async throws {
+        let configuration = try action.configuration()
+        let set = try PlaybookSet.load(paths: try which.paths(configuration), Facilities(configuration).catalogue).set
+        let reports = await DryRun(configuration: configuration, playbooks: set).reports(try AlertFile.lines(alerts))
+        throw ExitCode(AlertReportText.show(reports, asJSON: action.json))
+    }
+}
+
+struct PlaybookSchemaCommand: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "schema", abstract: "Prints the JSON Schema of playbook files, for editors.",
+        discussion: "Example:\n  riposte playbook schema > playbooks.schema.json")
+
+    @OptionGroup var common: CommonOptions
+
+    func run() async throws { print(PlaybookSchema.json(Facilities(try common.configuration()).catalogue).line) }
+}
+
+/// Playbooks for people and programs.
+enum PlaybookText {
+    static func answers(_ match: Match) -> String {
+        var parts: [String] = []
+        if !match.rules.isEmpty { parts.append(match.rules.count > 1 ? "\(match.rules[0]) and \(match.rules.count - 1) more" : match.rules[0]) }
+        if let priority = match.priority { parts.append("\(priority.comparison.rawValue) \(priority.priority)") }
+        if !match.tags.isEmpty { parts.append("tags \(match.tags.map { $0.joined(separator: "+") }.joined(separator: ", "))") }
+        if match.when != nil { parts.append("when …") }
+        return parts.isEmpty ? "any alert" : parts.joined(separator: "; ")
+    }
+
+    static func text(_ playbook: Playbook) -> String {
+        var lines = [Terminal.paint(playbook.name, .bold), "  \(playbook.description.escapedForDisplay)", "  file      \(playbook.file):\(playbook.line)"]
+        lines.append("  mode      \(playbook.isEnabled ? playbook.mode?.rawValue ?? "the agent's" : "off")")
+        if !playbook.match.rules.isEmpty { lines.append("  rules     \(playbook.match.rules.joined(separator: " | ").escapedForDisplay)") }
+        if !playbook.match.exceptRules.isEmpty { lines.append("  except    \(playbook.match.exceptRules.joined(separator: " | ").escapedForDisplay)") }
+        if let priority = playbook.match.priority { lines.append("  priority  \(priority.comparison.rawValue) \(priority.priority)") }
+        if !playbook.match.tags.isEmpty { lines.append("  tags      \(playbook.match.tags.map { $0.joined(separator: " and ") }.joined(separator: " | ").escapedForDisplay)") }
+        if let when = playbook.match.when { lines.append("  when      \(when.text.escapedForDisplay)") }
+        if let cooldown = playbook.cooldown { lines.append("  cooldown  \(cooldown.length.text) by \(cooldown.by.isEmpty ? "playbook" : cooldown.by.joined(separator: ", "))") }
+        if let budget = playbook.budget { lines.append("  budget    \(budget.actions) actions per \(budget.per.text)") }
+        for (index, step) in playbook.steps.enumerated() {
+            lines.append("  \(index + 1). \(step.action)\(step.name == String(step.action.rawValue.map { $0 == "." ? "-" : $0 }) ? "" : " (\(step.name))")")
+            for (name, value) in step.parameters { lines.append("       \(name): \(value.text.escapedForDisplay)") }
+            if let when = step.when { lines.append("       when: \(when.text.escapedForDisplay)") }
+            if let time = step.undoAfter { lines.append("       undo after \(time.text)") }
+            if step.onFailure != .stop { lines.append("       on failure: \(step.onFailure.rawValue)") }
+            if let mode = step.mode { lines.append("       mode: \(mode.rawValue)") }
+        }
+        return lines.joined(separator: "\n")
+    }
+
+    static func json(_ playbook: Playbook) -> JSON {
+        var object: JSONObject = [
+            "name": .text(playbook.name), "description": .text(playbook.description), "enabled": .bool(playbook.isEnabled), "file": .text(playbook.file),
+            "line": .integer(Int64(playbook.line)), "rules": .array(playbook.match.rules.map(JSON.text)),
+            "tags": .array(playbook.match.tags.map { .array($0.map(JSON.text)) }),
+        ]
+        object.append("mode", playbook.mode.map { .text($0.rawValue) })
+        object.append("priority", playbook.match.priority.map { .text("\($0.comparison.rawValue) \($0.priority)") })
+        object.append("when", playbook.match.when.map { .text($0.text) })
+        object.append("cooldown", playbook.cooldown.map { ["for": .text($0.length.text), "by": .array($0.by.map(JSON.text))] })
+        object.append("budget", playbook.budget.map { ["actions": .integer(Int64($0.actions)), "per": .text($0.per.text)] })
+        object.append(
+            "steps",
+            .array(
+                playbook.steps.map { step in
+                    var member: JSONObject = ["name": .text(step.name), "action": .text(step.action.rawValue)]
+                    member.append("with", .object(JSONObject(step.parameters.map { .init(key: ByteText($0.name), value: .text($0.value.text)) })))
+                    member.append("when", step.when.map { .text($0.text) })
+                    member.append("undo_after", step.undoAfter.map { .text($0.text) })
+                    member.append("on_failure", .text(step.onFailure.rawValue))
+                    member.append("mode", step.mode.map { .text($0.rawValue) })
+                    return .object(member)
+                }))
+        return .object(object)
+    }
+}
+
+extension ParameterSource {
+    /// As it was written.
+    var text: String {
+        switch self {
+        case .literal(let json): json.string?.repaired ?? json.line
+        case .template(let template):
+            template.parts.map { part in
+                switch part {
+                case .text(let text): text
+                case .field(let name): "{{ \(name) }}"
+                }
+            }.joined()
+        case .list(let elements): "[\(elements.map(\.text).joined(separator: ", "))]"
+        }
+    }
+}

@@ -1,0 +1,76 @@
+internal import Foundation
+internal import RiposteCore
+internal import RipostePlaybooks
+
+/// How people see things: colour on terminals only, columns, everything escaped that came from elsewhere.
+enum Terminal {
+    enum Colour: String {
+        case red = "31"
+        case green = "32"
+        case yellow = "33"
+        case blue = "36"
+        case dim = "2"
+        case bold = "1"
+    }
+
+    /// https://no-color.org
+    static let hasColour = isatty(STDOUT_FILENO) == 1 && (ProcessInfo.processInfo.environment["NO_COLOR"] ?? "").isEmpty
+        && ProcessInfo.processInfo.environment["TERM"] != "dumb"
+
+    static func paint(_ text: String, _ colour: Colour) -> String { hasColour ? "\u{1B}[\(colour.rawValue)m\(text)\u{1B}[0m" : text }
+
+    static func complain(_ message: String) { complainPlainly("riposte: \(message)") }
+
+    static func complainPlainly(_ message: String) { FileHandle.standardError.write(Data((message + "\n").utf8)) }
+
+    static func remark(_ message: String) { complainPlainly("riposte: \(message)") }
+
+    /// Columns as wide as their widest cell; the last one runs on.
+    static func table(_ header: [String], _ rows: [[String]]) -> String {
+        let widths = header.indices.map { column in ([header] + rows).map { $0[column].count }.max() ?? 0 }
+        func line(_ cells: [String]) -> String {
+            zip(cells, widths).enumerated().map { index, cell in
+                index == cells.count - 1 ? cell.0 : cell.0 + String(repeating: " ", count: cell.1 - cell.0.count)
+            }.joined(separator: "  ")
+        }
+        return ([paint(line(header), .bold)] + rows.map(line)).joined(separator: "\n")
+    }
+}
+
+/// Results and alerts on one line each.
+enum ResultText {
+    static func line(_ result: ActionResult) -> String {
+        var parts = [mark(result.outcome), result.action.escapedForDisplay]
+        if let target = result.target { parts.append(target.summary) }
+        if let text = result.detail ?? result.reason { parts.append("· \(text.escapedForDisplay)") }
+        if let playbook = result.playbook { parts.append(Terminal.paint("[\(playbook)\(result.step.map { "/\($0)" } ?? "")]", .dim)) }
+        if let undo = result.undo, undo.available {
+            let due = undo.due.map { " (by itself at \($0.clockText))" } ?? ""
+            parts.append(Terminal.paint("undo: riposte undo \(result.id)\(due)", .dim))
+        }
+        return parts.joined(separator: " ")
+    }
+
+    static func mark(_ outcome: Outcome) -> String {
+        let word = outcome.rawValue + String(repeating: " ", count: max(0, 7 - outcome.rawValue.count))
+        switch outcome {
+        case .done, .undone: return Terminal.paint(word, .green)
+        case .failed: return Terminal.paint(word, .red)
+        case .refused, .expired: return Terminal.paint(word, .yellow)
+        case .planned, .pending: return Terminal.paint(word, .blue)
+        case .already, .gone, .skipped: return Terminal.paint(word, .dim)
+        }
+    }
+
+    static func line(_ alert: Alert, playbooks: [String]) -> String {
+        let place = alert[field: "container.name"]?.string.map { " container=\($0.shown)" } ?? ""
+        let process = alert[field: "proc.cmdline"]?.string.map { " \"\($0.shown.prefix(80))\"" } ?? ""
+        let answer = playbooks.isEmpty ? "no playbook" : playbooks.joined(separator: ", ")
+        return "\(Terminal.paint("alert  ", .bold)) \(alert.priority.name) \(alert.rule.shown)\(place)\(process) \(Terminal.paint("→ \(answer)", .dim))"
+    }
+}
+
+extension Timestamp {
+    /// To the second, for people.
+    var clockText: String { "\(description.prefix(19))Z" }
+}

@@ -1,0 +1,85 @@
+internal import ArgumentParser
+internal import Foundation
+internal import RiposteAgent
+internal import RiposteCore
+internal import RipostePlaybooks
+
+struct Respond: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        abstract: "Feeds alerts through playbooks once, then ends.",
+        discussion: """
+            Alerts are JSON, one per line. The mode is observe unless another is given. Alerts that are older than an hour are only observed; \
+            for recorded ones give --max-alert-age.
+
+            Examples:
+              riposte respond --playbooks playbooks/ alerts.jsonl
+              tail -1 /var/log/falco.jsonl | riposte respond --playbooks my.yaml --mode enforce -
+            """)
+
+    @OptionGroup var action: ActionOptions
+
+    @Option(name: .long, help: "A playbook file or a folder of them; may be repeated. Default: those of the configuration.", completion: .file())
+    var playbooks: [String] = []
+
+    @Option(name: .long, help: "observe, ask or enforce.")
+    var mode: Mode = .observe
+
+    @Option(name: .long, help: "Alerts older than this are only observed, such as 24h.")
+    var maxAlertAge: Duration?
+
+    @Argument(help: "A file of alerts, or - for standard input.", completion: .file())
+    var file: String = "-"
+
+    func run() async throws {
+        let configuration = try action.common.configuration()
+        let paths = playbooks.isEmpty ? configuration.playbooks : playbooks
+        guard !paths.isEmpty else { throw ValidationError("no playbooks: give --playbooks, or set playbooks in the configuration") }
+        let catalogue = Facilities(configuration).catalogue
+        let documents = try PlaybookSet.documents(at: paths)
+        _ = try PlaybookSet.load(documents, catalogue)
+        let command = RespondCommand(
+            playbooks: documents.map { .init(name: $0.name, text: $0.text) }, alerts: try AlertFile.lines(file), mode: action.dryRun ? .observe : mode,
+            maximumAlertAge: maxAlertAge)
+        try await action.withDesk { desk, _ in
+            let reports = try await desk.respond(command)
+            return AlertReportText.show(reports, asJSON: action.common.json)
+        }
+    }
+}
+
+/// Alerts in a file, one per line.
+enum AlertFile {
+    static func lines(_ path: String) throws -> [[UInt8]] {
+        let data: Data
+        if path == "-" {
+            data = FileHandle.standardInput.readDataToEndOfFile()
+        } else {
+            guard let contents = FileManager.default.contents(atPath: path) else { throw Complaint("\(path) cannot be read", status: 2) }
+            data = contents
+        }
+        let bytes = Array(data)
+        // One document over several lines is as good as one line.
+        if let whole = try? JSON(parsing: bytes) { return whole.array?.map(\.bytes) ?? [bytes] }
+        return bytes.split(separator: UInt8(ascii: "\n")).filter { $0.contains { $0 > 0x20 } }.map(Array.init)
+    }
+}
+
+/// What became of alerts.
+enum AlertReportText {
+    /// Prints them; gives the exit status: of results the gravest, and 2 where something was no alert.
+    static func show(_ reports: [AlertReport], asJSON: Bool) -> Int32 {
+        for report in reports {
+            if asJSON {
+                for result in report.results { print(result.json.line) }
+                if let problem = report.problem { Terminal.complain("alert \(report.number): \(problem)") }
+                continue
+            }
+            let answer = report.problem.map { Terminal.paint($0.escapedForDisplay, .red) }
+                ?? (report.playbooks.isEmpty ? Terminal.paint("no playbook", .dim) : report.playbooks.joined(separator: ", "))
+            print("\(Terminal.paint("alert \(report.number)", .bold)) \(report.rule.escapedForDisplay) → \(answer)")
+            for result in report.results { print("  \(ResultText.line(result))") }
+        }
+        let status = reports.flatMap(\.results).map(\.outcome).exitStatus
+        return status == 0 && reports.contains { $0.problem != nil } ? 2 : status
+    }
+}

@@ -1,0 +1,93 @@
+internal import ArgumentParser
+internal import Foundation
+internal import Logging
+internal import RiposteAgent
+internal import RiposteAudit
+internal import RiposteCore
+internal import RiposteIntake
+internal import RipostePlaybooks
+
+struct Run: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        abstract: "Runs the response agent.",
+        discussion: """
+            Listens for alerts, answers them by playbooks, and writes each step to the journal. On standard output: each alert and each result as it \
+            happens, a line of text, or with --json Falco's alert object and the result object.
+
+            Examples:
+              riposte run --config config/riposte.yaml
+              riposte run --mode enforce --playbooks /etc/riposte/playbooks
+              falco -o json_output=true | riposte run --stdin
+            """)
+
+    @OptionGroup var common: CommonOptions
+
+    @Option(name: .long, help: "observe, ask or enforce: the most that it may do.")
+    var mode: Mode?
+
+    @Flag(name: .long, help: "The same as --mode observe.")
+    var dryRun = false
+
+    @Option(name: .long, help: "Where to listen for HTTP, ADDRESS:PORT.")
+    var http: String?
+
+    @Option(name: .long, help: "A playbook file or a folder of them; may be repeated.", completion: .file())
+    var playbooks: [String] = []
+
+    @Flag(name: .long, help: "Take alerts from standard input too.")
+    var stdin = false
+
+    @Option(name: .long, help: "Follow this file of JSON lines too.", completion: .file())
+    var file: String?
+
+    @Flag(name: .long, help: "Run without an own sensor. This version has none, so it changes nothing.")
+    var noSensor = false
+
+    func validate() throws {
+        if dryRun, let mode, mode != .observe { throw ValidationError("--dry-run and --mode \(mode.rawValue) contradict each other") }
+    }
+
+    func run() async throws {
+        var overrides = common.overrides()
+        overrides.mode = dryRun ? .observe : mode
+        overrides.listen = http
+        overrides.playbooks = playbooks
+        var configuration = try AgentConfiguration.load(overrides)
+        if stdin { configuration.intake.stdin.isEnabled = true }
+        if let file { configuration.intake.file.path = file }
+        let printer = EventPrinter(asJSON: common.json)
+        do {
+            let agent = try Agent(configuration, logger: CommonOptions.logger(configuration.logLevel))
+            try await agent.run(onReady: { Self.greet($0) }, observe: { printer.take($0) })
+        } catch let error as JournalError {
+            throw Complaint(error.message + (error.code == .inUse ? "; another agent runs on this state directory" : ""), status: 1)
+        } catch let error as HTTPIntake.Misconfigured {
+            throw Complaint(error.description, status: 2)
+        } catch let error as UnixSocket.Unusable {
+            throw Complaint(error.description, status: 1)
+        }
+        printer.finish()
+    }
+
+    /// On standard error: standard output is for alerts and results.
+    private static func greet(_ banner: Agent.Banner) {
+        var lines = ["Riposte \(Version.text) is ready."]
+        let what: String =
+            switch banner.mode {
+            case .observe: "plans and reports, touches nothing"
+            case .ask: "waits for a person"
+            case .enforce: "acts"
+            }
+        lines.append("  mode       \(banner.mode.rawValue): \(what)")
+        lines.append("  playbooks  \(banner.playbooks)")
+        for intake in banner.intakes { lines.append("  alerts     \(intake.name): \(intake.place)") }
+        lines.append("  control    \(banner.controlSocket)")
+        lines.append("  journal    \(banner.journal)")
+        for remark in banner.remarks { lines.append("  note       \(remark.escapedForDisplay)") }
+        if let place = banner.httpPlace {
+            lines.append("Send it a sample alert from another terminal:")
+            lines.append("  curl -s \(place) -d @examples/alert.json")
+        }
+        Terminal.complainPlainly(lines.joined(separator: "\n"))
+    }
+}
