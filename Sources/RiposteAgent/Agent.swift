@@ -58,7 +58,7 @@ package struct Agent: Sendable {
         let began = Timestamp.now()
         let control = ControlServer(
             path: configuration.controlSocket, groupID: try controlGroup(), house: house,
-            status: { status(house, keeper, intakes, since: began) }, reload: keeper.reload, logger: logger)
+            status: { status(house, keeper, intakes, since: began) }, reload: keeper.reload, logger: logger, libraryLogger: quiet(logger))
         // Those who take orders and alerts come last: they stop first, and the undo keeper is there as long as they are.
         var services = [
             service("undo") { await house.engine.keepUndos() },
@@ -226,10 +226,10 @@ private func every(_ pause: Duration, _ body: () -> Void) async throws {
     }
 }
 
-/// Libraries tell at `info` what only their authors want to know.
+/// The HTTP library tells of each connection that a shutdown ends, at `error`; what concerns an operator is thrown.
 private func quiet(_ logger: Logger) -> Logger {
     var logger = logger
-    logger.logLevel = max(logger.logLevel, .warning)
+    logger.logLevel = max(logger.logLevel, .critical)
     return logger
 }
 

@@ -58,7 +58,7 @@ struct ActionOptions: ParsableArguments {
         try await withDesk { desk, isAgent in
             let result = try await desk.act(command)
             report(result)
-            if !isAgent, result.undo?.due != nil {
+            if !isAgent, time != nil, result.undo?.due != nil {
                 Terminal.remark("no agent is running: it will be taken back when one is started")
             }
             return result.outcome.exitStatus

@@ -117,7 +117,7 @@ struct ContainerInterfaces {
         // Alive after the namespace was opened: it is this process's and not a later one's.
         try process.checkPermission()
         guard try Self.identity(of: namespace, doing) != ownIdentity(doing) else {
-            throw ActionError(.unsupported, doing, "it uses the host's network, which cannot be cut for it alone", remedy: "use container.pause or network.block")
+            throw ActionError(.policy, doing, "it uses the host's network, which cannot be cut for it alone", remedy: "use container.pause or network.block")
         }
         let inner = try RouteReader(in: NetworkContext(namespace: namespace)).links().filter { !$0.isLoopback }
         let routes = try RouteReader(in: context)
@@ -130,12 +130,12 @@ struct ContainerInterfaces {
         for link in inner where !Self.isIdleTunnel(link) {
             guard link.kind == "veth" else {
                 throw ActionError(
-                    .unsupported, doing, "its interface \(link.name.escapedForDisplay) is \(link.kind.isEmpty ? "a device of the host" : link.kind), not a veth",
+                    .policy, doing, "its interface \(link.name.escapedForDisplay) is \(link.kind.isEmpty ? "a device of the host" : link.kind), not a veth",
                     remedy: "use container.pause")
             }
             // Both ends must name each other, and the outer one this container's namespace.
             guard let end = outer.first(where: { $0.index == link.peer && $0.peer == link.index && $0.peerNamespace == number && $0.kind == "veth" }) else {
-                throw ActionError(.unsupported, doing, "the other end of its interface \(link.name.escapedForDisplay) is not in the host's network")
+                throw ActionError(.policy, doing, "the other end of its interface \(link.name.escapedForDisplay) is not in the host's network")
             }
             ends.append(end)
         }

@@ -20,6 +20,7 @@ package struct NetworkBlock: Action {
         let time = request.parameters.duration("for")
         let state = try table.state()
         let (covering, replaced) = Self.standing(network, time, state)
+        if covering == nil { try Self.checkOverlap(network, state) }
         let batch = table.blocking(network, for: time, replacing: replaced, given: state)
         return Plan(
             action: description.name, target: .address(network), parameters: request.parameters,
@@ -39,6 +40,16 @@ package struct NetworkBlock: Action {
             let isThere = try table.state().blocked.contains { $0.network == network }
             return Performance(.done, message: "\(network) is blocked", isConfirmed: isThere, undoToken: ["address": .text("\(network)")])
         }
+    }
+
+    /// In the kernel's sets blocks do not overlap: what lies inside a wider one that ends sooner cannot be given a longer time of its own.
+    private static func checkOverlap(_ network: IPNetwork, _ state: HostTable.State) throws(ActionError) {
+        guard !network.isSingleAddress,
+            let wider = state.blocked.first(where: { $0.network != network && !$0.network.isSingleAddress && $0.network.contains(network) })
+        else { return }
+        throw ActionError(
+            .conflict, "block \(network)", "it lies inside \(wider.network), which is blocked for another \(wider.remaining?.roundedText ?? "?") only",
+            remedy: "block \(wider.network) for longer, or unblock it first")
     }
 
     /// What blocks it already for long enough; and what it would take the place of: itself with less time left, and blocks inside it.

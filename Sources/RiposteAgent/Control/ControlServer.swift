@@ -17,6 +17,7 @@ struct ControlServer: Sendable {
     let status: @Sendable () -> JSON
     let reload: @Sendable () -> JSON
     let logger: Logger
+    let libraryLogger: Logger
 
     func run() async throws {
         try UnixSocket.clear(path)
@@ -36,7 +37,7 @@ struct ControlServer: Sendable {
         }
         let application = Application(
             router: router, configuration: ApplicationConfiguration(address: .unixDomainSocket(path: path), serverName: nil),
-            onServerRunning: { _ in openToGroup() }, logger: logger)
+            onServerRunning: { _ in openToGroup() }, logger: libraryLogger)
         try await application.run()
     }
 

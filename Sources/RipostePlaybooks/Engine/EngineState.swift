@@ -88,6 +88,13 @@ package struct EngineState: Sendable, Equatable {
         if outcome == .done { countAct(of: record) }
         if outcome == .done || record.detail["undo"] != nil { openUndo(record, intent: intent) }
         if let undoes = record.undoes { closeUndo(undoes, outcome: outcome) }
+        if outcome == .done { closeUndos(takenBackBy: record) }
+    }
+
+    /// Somebody did by hand what an undo would have done: a release, an unpause.
+    private mutating func closeUndos(takenBackBy record: AuditRecord) {
+        guard let name = record.action, let key = record.target?.key else { return }
+        for open in openUndos.values where open.inverse.rawValue == name && open.target.key == key { closeUndo(open.action, outcome: .done) }
     }
 
     private mutating func openUndo(_ record: AuditRecord, intent: OpenIntent?) {
