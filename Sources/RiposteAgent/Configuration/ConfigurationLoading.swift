@@ -90,7 +90,9 @@ extension AgentConfiguration {
         }
         if let nodes = keys["playbooks"]?.list(orSingle: true, code: "C003") { playbooks = nodes.compactMap { $0.text(code: "C003") } }
         if let node = keys["intake"] { intake.read(node) }
-        if let keys = keys["control"]?.mapping(known: ["group"], what: "control", code: "C002") { control.group = keys["group"]?.text(code: "C003") }
+        if let keys = keys["control"]?.mapping(known: ["group"], what: "control", code: "C002"), let node = keys["group"], !node.isNull {
+            control.group = node.text(code: "C003")
+        }
         if let node = keys["audit"] { audit.read(node) }
         if let keys = keys["engine"]?.mapping(known: ["run_limit", "max_alert_age"], what: "engine", code: "C002") {
             if let value = keys["run_limit"]?.integer(in: 1...1_000_000, code: "C003") { engine.runLimit = value }

@@ -51,7 +51,7 @@ extension PlaybookSet {
                 if let earlier = places[name] { node.report(code: "P005", "playbook \"\(name)\" was defined before, at \(earlier)") }
                 places[name] = "\(document.name):\(node.place?.line ?? 0)"
             }
-            diagnostics += reader.diagnostics
+            diagnostics += reader.diagnostics.sorted { ($0.place ?? .init(line: 0, column: 0)) < ($1.place ?? .init(line: 0, column: 0)) }
         }
         let found = Diagnostics(diagnostics)
         if found.hasErrors { throw found }
