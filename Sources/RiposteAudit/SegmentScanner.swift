@@ -24,7 +24,7 @@ struct SegmentScanner: ~Copyable {
     mutating func next() throws(JournalError) -> [UInt8]? {
         var searched = start
         while true {
-            if let end = buffer[searched...].firstIndex(of: UInt8(ascii: "\n")) {
+            if let end = newline(from: searched) {
                 let line = Array(buffer[start..<end])
                 offset += end + 1 - start
                 start = end + 1
@@ -38,16 +38,26 @@ struct SegmentScanner: ~Copyable {
     /// What stands after the last newline, once ``next()`` has given nil.
     var rest: [UInt8] { Array(buffer[start...]) }
 
+    /// `memchr`: what stands in a journal is looked through byte by byte only once.
+    private func newline(from place: Int) -> Int? {
+        buffer.withUnsafeBytes { bytes in
+            guard let base = bytes.baseAddress, let found = memchr(base + place, Int32(UInt8(ascii: "\n")), bytes.count - place) else { return nil }
+            return UnsafeRawPointer(found) - base
+        }
+    }
+
     private mutating func fill() throws(JournalError) -> Bool {
         buffer.removeFirst(start)
         start = 0
-        let old = buffer.count
-        buffer.append(contentsOf: repeatElement(0, count: Self.chunk))
-        var count = -1
-        repeat { count = buffer.withUnsafeMutableBytes { read(file, $0.baseAddress?.advanced(by: old), Self.chunk) } } while count < 0 && errno == EINTR
-        let error = errno
-        buffer.removeLast(Self.chunk - max(0, count))
-        guard count >= 0 else { throw .disk("read the journal", error) }
-        return count > 0
+        var failure: Int32 = 0
+        let piece = [UInt8](unsafeUninitializedCapacity: Self.chunk) { bytes, filled in
+            var count = -1
+            repeat { count = read(file, bytes.baseAddress, Self.chunk) } while count < 0 && errno == EINTR
+            if count < 0 { failure = errno }
+            filled = max(0, count)
+        }
+        guard failure == 0 else { throw .disk("read the journal", failure) }
+        buffer += piece
+        return !piece.isEmpty
     }
 }
