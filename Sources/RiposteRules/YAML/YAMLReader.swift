@@ -34,7 +34,10 @@ package final class YAMLReader {
                 report(code: "Y003", at: place, "anchors and aliases are not supported")
                 return nil
             }
-            var nodes = Array(try Yams.compose_all(yaml: text))
+            // Not `compose_all`: its sequence ends silently where it finds an error.
+            let parser = try Yams.Parser(yaml: text, encoding: .utf8)
+            var nodes: [Node] = []
+            while let node = try parser.nextRoot() { nodes.append(node) }
             guard nodes.count <= 1 else {
                 report(code: "Y001", at: nil, "the file has \(nodes.count) documents; only one is read")
                 return nil
