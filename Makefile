@@ -1,0 +1,52 @@
+# Riposte. `make help` lists what there is.
+
+SUDO := $(if $(filter-out 0,$(shell id -u)),sudo,)
+SWIFT ?= swift
+BUILD_PACKAGES := libcurl4-openssl-dev libnftnl-dev libmnl-dev libsqlite3-dev pkg-config
+TEST_PACKAGES := docker.io iptables busybox-static nftables iproute2 openssl iputils-ping
+RUN_ARGUMENTS ?=
+TEST_ARGUMENTS ?=
+
+# Installs those of $(1) that are missing, and nothing where all are there.
+define install
+	@missing=""; for package in $(1); do \
+		dpkg-query -W -f='$${Status}' $$package 2>/dev/null | grep -q 'ok installed' || missing="$$missing $$package"; done; \
+	if [ -n "$$missing" ]; then \
+		echo "installing:$$missing"; \
+		$(SUDO) apt-get update -qq && $(SUDO) env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $$missing >/dev/null; fi
+endef
+
+.PHONY: run build test bench check fmt clean help dependencies test-dependencies
+
+run: build ## install what is missing, build, and run the agent (mode observe)
+	$(SUDO) .build/release/riposte run --config config/riposte.yaml $(RUN_ARGUMENTS)
+
+build: dependencies ## build the release binary, .build/release/riposte
+	$(SWIFT) build -c release --product riposte
+
+test: test-dependencies ## install what tests need and run all of them (as root, so that nothing is skipped)
+	$(SUDO) env PATH="$$PATH" RIPOSTE_STRICT="$$RIPOSTE_STRICT" CI="$$CI" $(SWIFT) test $(TEST_ARGUMENTS)
+
+bench: build ## measure the release build against a floor in the same run
+	$(SUDO) python3 benchmarks/run.py .build/release/riposte
+
+check: dependencies ## formatting, playbooks and their tests
+	$(SWIFT) format lint --recursive --parallel Sources Tests Package.swift
+	$(SWIFT) build --product riposte
+	.build/debug/riposte playbook check playbooks
+	.build/debug/riposte playbook test playbooks
+
+fmt: ## format the Swift sources
+	$(SWIFT) format --in-place --recursive --parallel Sources Tests Package.swift
+
+clean: ## remove what was built
+	rm -rf .build .build-* Package.resolved
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+dependencies:
+	$(call install,$(BUILD_PACKAGES))
+
+test-dependencies:
+	$(call install,$(BUILD_PACKAGES) $(TEST_PACKAGES))
