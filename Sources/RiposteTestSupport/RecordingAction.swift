@@ -1,0 +1,81 @@
+internal import RiposteCore
+package import RipostePlaybooks
+internal import Synchronization
+
+/// An action on a world that is a set of names: what is asked, what is done, and how it fails, as the test says.
+package final class RecordingAction: Action {
+    package let description: ActionDescription
+    private let world: RecordingWorld
+    private let takesAway: Bool
+
+    package init(_ name: ActionName, world: RecordingWorld, inverse: ActionName? = nil, target: ActionDescription.TargetKind = .container, takesAway: Bool = false) {
+        description = ActionDescription(
+            name: name, summary: "Marks a target.", target: target, impact: .reversible,
+            parameters: [Parameter("for", .duration(max: .seconds(3600)), summary: "How long.")], inverse: inverse)
+        self.world = world
+        self.takesAway = takesAway
+    }
+
+    package func plan(_ request: ActionRequest) async throws(ActionError) -> Plan {
+        let target = try world.target(of: request.claim)
+        let isMarked = world.marks.contains(target.key)
+        return Plan(
+            action: description.name, target: target, parameters: request.parameters, alreadySo: isMarked != takesAway ? "it is so" : nil,
+            summary: "mark \(target.key)", inverse: description.inverse)
+    }
+
+    package func perform(_ plan: Plan) async throws(ActionError) -> Performance {
+        try await world.change(plan.target.key, takesAway: takesAway, by: description.name)
+        return Performance(.done, message: "marked", undoToken: ["mark": .text(plan.target.key)])
+    }
+}
+
+/// The world of recording actions.
+package final class RecordingWorld: Sendable {
+    private struct State {
+        var marks: Set<String> = []
+        var performed: [String] = []
+        var failure: ActionError?
+        var gone: Set<String> = []
+        var gate: (@Sendable () async -> Void)?
+    }
+
+    private let state = Mutex(State())
+
+    package init() {}
+
+    package var marks: Set<String> { state.withLock(\.marks) }
+    /// `action key`, in the order of the deeds.
+    package var performed: [String] { state.withLock(\.performed) }
+    package func fail(with error: ActionError?) { state.withLock { $0.failure = error } }
+    package func end(_ id: String) { state.withLock { _ = $0.gone.insert(id) } }
+    /// Every deed waits for this.
+    package func hold(_ gate: (@Sendable () async -> Void)?) { state.withLock { $0.gate = gate } }
+
+    func target(of claim: TargetClaim) throws(ActionError) -> Target {
+        let id: String
+        switch claim {
+        case .container(let claim): id = claim.reference
+        case .proved(.container(let identity)): id = identity.id
+        default: throw ActionError(.unresolved, "find it", "no container")
+        }
+        guard !state.withLock({ $0.gone.contains(id) }) else { throw .gone("find \(id)", "it has ended") }
+        return .container(ContainerIdentity(id: id, name: "c-\(id)", image: "i"))
+    }
+
+    func change(_ key: String, takesAway: Bool, by action: ActionName) async throws(ActionError) {
+        if let gate = state.withLock(\.gate) { await gate() }
+        let failure = state.withLock { state -> ActionError? in
+            if let failure = state.failure { return failure }
+            state.performed.append("\(action) \(key)")
+            if takesAway { state.marks.remove(key) } else { state.marks.insert(key) }
+            return nil
+        }
+        if let failure { throw failure }
+    }
+}
+
+extension RecordingWorld {
+    /// As if an action had done it and nobody had written it down.
+    package func mark(_ id: String) async throws(ActionError) { try await change("container:\(id)", takesAway: false, by: "test") }
+}

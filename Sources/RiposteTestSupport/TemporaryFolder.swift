@@ -1,0 +1,58 @@
+internal import Foundation
+
+/// A folder that is there as long as the test.
+package final class TemporaryFolder: Sendable {
+    package let path: String
+
+    package init() throws {
+        path = NSTemporaryDirectory() + "riposte-" + UUID().uuidString.prefix(8)
+        try FileManager.default.createDirectory(atPath: path, withIntermediateDirectories: true)
+    }
+
+    deinit { try? FileManager.default.removeItem(atPath: path) }
+
+    package func file(_ name: String, _ text: String = "") throws -> String {
+        let file = "\(path)/\(name)"
+        try Data(text.utf8).write(to: URL(fileURLWithPath: file))
+        return file
+    }
+}
+
+/// Files that several test targets read.
+package enum Fixtures {
+    /// `Tests/Fixtures/NAME`.
+    package static func bytes(_ name: String) throws -> [UInt8] {
+        let folder = URL(fileURLWithPath: #filePath).deletingLastPathComponent().appendingPathComponent("../../Tests/Fixtures").standardizedFileURL
+        return Array(try Data(contentsOf: folder.appendingPathComponent(name)))
+    }
+
+    /// The alerts that a real Falco wrote, one per line.
+    package static func falcoAlerts() throws -> [[UInt8]] {
+        try bytes("falco-alerts.jsonl").split(separator: UInt8(ascii: "\n")).map(Array.init)
+    }
+}
+
+/// What the machine that the tests run on can do.
+package enum Machine {
+    package static let isRoot = geteuid() == 0
+
+    package static func has(_ program: String) -> Bool {
+        ["/usr/sbin", "/usr/bin", "/sbin", "/bin", "/usr/local/bin"].contains { FileManager.default.isExecutableFile(atPath: "\($0)/\(program)") }
+    }
+}
+
+/// Runs a program of the test's and gives what it prints.
+@discardableResult
+package func run(_ arguments: [String]) throws -> (status: Int32, output: String) {
+    let process = Process()
+    process.executableURL = URL(fileURLWithPath: "/usr/bin/env")
+    process.arguments = arguments
+    let pipe = Pipe()
+    process.standardOutput = pipe
+    process.standardError = pipe
+    process.standardInput = FileHandle.nullDevice
+    try process.run()
+    let output = pipe.fileHandleForReading.readDataToEndOfFile()
+    process.waitUntilExit()
+    return (process.terminationStatus, String(decoding: output, as: UTF8.self))
+}

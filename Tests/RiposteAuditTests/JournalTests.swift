@@ -1,0 +1,241 @@
+import Foundation
+import Logging
+import RiposteAudit
+import RiposteCore
+import RiposteTestSupport
+import Synchronization
+import Testing
+
+private let logger = Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }
+
+private func record(_ text: String, outcome: Outcome = .done) -> AuditRecord {
+    var record = AuditRecord(.outcome, at: .now(), id: .new(), detail: ["text": .text(text)])
+    record.action = "process.kill"
+    record.outcome = outcome
+    record.target = .container(ContainerIdentity(id: String(repeating: "ab", count: 32), name: "web", image: "i"))
+    return record
+}
+
+private func open(_ folder: TemporaryFolder, segmentBytes: Int = 64 << 20, disk: any JournalDisk = FileDisk()) throws -> Journal {
+    try Journal(stateDirectory: folder.path, configuration: .init(segmentBytes: segmentBytes), disk: disk, logger: logger)
+}
+
+private func texts(_ folder: TemporaryFolder) throws -> [String] {
+    var texts: [String] = []
+    try JournalReader(stateDirectory: folder.path).read { entry in
+        texts.append(entry.record.detail["text"]?.string?.repaired ?? "")
+        return true
+    }
+    return texts
+}
+
+private func verify(_ folder: TemporaryFolder) throws -> JournalVerifier.Report { try JournalVerifier(stateDirectory: folder.path).verify() }
+
+private func segments(_ folder: TemporaryFolder) throws -> [String] {
+    try FileManager.default.contentsOfDirectory(atPath: folder.path + "/journal").filter { $0.hasSuffix(".jsonl") }.sorted().map { "\(folder.path)/journal/\($0)" }
+}
+
+@Suite("The journal")
+struct JournalTests {
+    @Test("records come back in order, over segments and restarts")
+    func order() throws {
+        let folder = try TemporaryFolder()
+        for round in 0..<3 {
+            let journal = try open(folder, segmentBytes: 2000)
+            for index in 0..<10 { try journal.append(record("\(round * 10 + index)")) }
+            journal.close()
+        }
+        #expect(try texts(folder) == (0..<30).map(String.init))
+        #expect(try segments(folder).count > 3)
+        let report = try verify(folder)
+        #expect(report.isIntact && report.records == 30 && report.first == 1 && report.last == 30)
+    }
+
+    @Test("many threads append; every record has its place")
+    func threads() throws {
+        let folder = try TemporaryFolder()
+        let journal = try open(folder, segmentBytes: 20_000)
+        DispatchQueue.concurrentPerform(iterations: 8) { thread in for index in 0..<50 { try? journal.append(record("\(thread)-\(index)")) } }
+        journal.close()
+        #expect(try verify(folder).records == 400 && verify(folder).isIntact)
+        #expect(Set(try texts(folder)).count == 400)
+    }
+
+    @Test("one writes at a time; who comes second is told who is first")
+    func lock() throws {
+        let folder = try TemporaryFolder()
+        let first = try open(folder)
+        let error = #expect(throws: JournalError.self) { try open(folder) }
+        #expect(error?.code == .inUse && error?.message.contains("pid \(getpid())") == true)
+        first.close()
+        try open(folder).close()
+        #expect(throws: JournalError.self) { try first.append(record("late")) }
+    }
+
+    @Test("a record that was torn at any byte is set aside, and what was whole stays")
+    func torn() throws {
+        let folder = try TemporaryFolder()
+        let journal = try open(folder)
+        for index in 0..<3 { try journal.append(record("\(index)")) }
+        journal.close()
+        let path = try #require(try segments(folder).first)
+        let whole = try #require(FileManager.default.contents(atPath: path))
+        let lastStart = try #require(whole.dropLast().lastIndex(of: UInt8(ascii: "\n"))) + 1
+        for cut in stride(from: lastStart + 1, to: whole.count, by: 7) {
+            let copy = try TemporaryFolder()
+            try FileManager.default.createDirectory(atPath: copy.path + "/journal", withIntermediateDirectories: true)
+            try whole.prefix(cut).write(to: URL(fileURLWithPath: copy.path + "/journal/" + (path.split(separator: "/").last ?? "")))
+            let reopened = try open(copy)
+            #expect(reopened.opening.tornPart != nil && reopened.opening.lastSeq == 2 && !reopened.opening.wasClosedInOrder)
+            try reopened.append(record("after"))
+            reopened.close()
+            #expect(try texts(copy) == ["0", "1", "after"])
+            #expect(try verify(copy).isIntact)
+        }
+    }
+
+    @Test("a write that fails, at any step, leaves a chain that verifies and loses nothing that was acknowledged")
+    func everyFault() throws {
+        for step in 1... {
+            let folder = try TemporaryFolder()
+            let disk = FaultyDisk(failingAt: step)
+            var acknowledged: [String] = []
+            if let journal = try? open(folder, segmentBytes: 1200, disk: disk) {
+                for index in 0..<6 { if (try? journal.append(record("\(index)"))) != nil { acknowledged.append("\(index)") } }
+                journal.close()
+            }
+            try open(folder).close()
+            #expect(try texts(folder) == acknowledged, "step \(step)")
+            #expect(try verify(folder).isIntact, "step \(step)")
+            if !disk.hasFailed { return }
+        }
+    }
+
+    @Test("every change after the fact is found, at the first record that it touches", arguments: [
+        ("edit", 3), ("delete", 3), ("swap", 3), ("forge", 7), ("cut", 6), ("segment", 2),
+    ])
+    func tampering(_ kind: String, _ seq: Int64) throws {
+        let folder = try TemporaryFolder()
+        let journal = try open(folder, segmentBytes: kind == "segment" ? 1 : 1 << 20)
+        for index in 1...6 { try journal.append(record("text \(index)")) }
+        journal.close()
+        #expect(try verify(folder).isIntact)
+        let paths = try segments(folder)
+        var lines = try String(contentsOfFile: paths[0], encoding: .utf8).split(separator: "\n").map(String.init)
+        switch kind {
+        case "edit": lines[2] = lines[2].replacing("text 3", with: "text X")
+        case "delete": lines.remove(at: 2)
+        case "swap": lines.swapAt(2, 3)
+        case "forge": lines.append(lines[5].replacing("\"seq\":6", with: "\"seq\":7"))
+        case "cut": lines.removeLast()
+        default: try FileManager.default.removeItem(atPath: paths[1])
+        }
+        if kind != "segment" { try Data((lines.joined(separator: "\n") + "\n").utf8).write(to: URL(fileURLWithPath: paths[0])) }
+        let report = try verify(folder)
+        #expect(report.broken?.seq == seq, "\(report)")
+    }
+
+    @Test("each byte of a record counts")
+    func everyByte() throws {
+        let folder = try TemporaryFolder()
+        let journal = try open(folder)
+        for index in 1...3 { try journal.append(record("\(index)")) }
+        journal.close()
+        let path = try #require(try segments(folder).first)
+        let whole = Array(try #require(FileManager.default.contents(atPath: path)))
+        let start = try #require(whole.firstIndex(of: UInt8(ascii: "\n"))) + 1
+        let end = try #require(whole[start...].firstIndex(of: UInt8(ascii: "\n")))
+        for place in stride(from: start, to: end, by: 11) {
+            var changed = whole
+            changed[place] ^= 1
+            try Data(changed).write(to: URL(fileURLWithPath: path))
+            #expect(try verify(folder).broken?.seq == 2, "byte \(place)")
+        }
+    }
+
+    @Test("the index answers, can be deleted, and survives being damaged")
+    func index() throws {
+        let folder = try TemporaryFolder()
+        let journal = try open(folder)
+        for index in 0..<20 { try journal.append(record("\(index)", outcome: index % 2 == 0 ? .done : .failed)) }
+        journal.close()
+        func ask(_ change: (inout AuditIndex.Query) -> Void) throws -> [String] {
+            var query = AuditIndex.Query()
+            change(&query)
+            let index = try AuditIndex(stateDirectory: folder.path, logger: logger)
+            try index.catchUp()
+            return try index.records(query).compactMap { $0.record.detail["text"]?.string?.repaired }
+        }
+        for _ in 0..<2 {
+            #expect(try ask { $0.limit = 3 } == ["17", "18", "19"])
+            #expect(try ask { $0.outcome = .failed; $0.limit = 2 } == ["17", "19"])
+            #expect(try ask { $0.target = "web" }.count == 20)
+            #expect(try ask { $0.target = "abab" }.count == 20)
+            #expect(try ask { $0.target = "' OR 1=1 --" }.isEmpty)
+            #expect(try ask { $0.since = .now() + .seconds(60) }.isEmpty)
+            try Data("not a database at all, but long enough to be read as one".utf8).write(to: URL(fileURLWithPath: folder.path + "/index.sqlite"))
+        }
+    }
+
+    @Test("a state beside the journal is believed only where the journal bears it out")
+    func snapshot() throws {
+        let folder = try TemporaryFolder()
+        let journal = try open(folder)
+        for index in 0..<5 { try journal.append(record("\(index)")) }
+        let position = journal.position
+        try StateSnapshot(seq: position.seq, hash: position.hash, state: ["x": 1]).save(stateDirectory: folder.path)
+        journal.close()
+        #expect(StateSnapshot.load(stateDirectory: folder.path)?.state == ["x": 1])
+        try StateSnapshot(seq: position.seq, hash: String(repeating: "0", count: 64), state: ["x": 1]).save(stateDirectory: folder.path)
+        #expect(StateSnapshot.load(stateDirectory: folder.path) == nil)
+    }
+}
+
+/// A disk that fails once, at its n-th operation; a write that fails leaves half of it behind.
+private final class FaultyDisk: JournalDisk {
+    private let disk = FileDisk()
+    private let left: Mutex<Int>
+
+    init(failingAt step: Int) { left = Mutex(step) }
+
+    var hasFailed: Bool { left.withLock { $0 <= 0 } }
+
+    private func fails() -> Bool {
+        left.withLock { left in
+            left -= 1
+            return left == 0
+        }
+    }
+
+    private var fault: JournalError { JournalError(.disk, "no space left on device") }
+
+    func open(_ path: String) throws(JournalError) -> Int32 {
+        if fails() { throw fault }
+        return try disk.open(path)
+    }
+
+    func append(_ bytes: [UInt8], to file: Int32) throws(JournalError) {
+        if fails() {
+            try disk.append(Array(bytes.prefix(bytes.count / 2)), to: file)
+            throw fault
+        }
+        try disk.append(bytes, to: file)
+    }
+
+    func truncate(_ file: Int32, to length: Int) throws(JournalError) {
+        if fails() { throw fault }
+        try disk.truncate(file, to: length)
+    }
+
+    func sync(_ file: Int32) throws(JournalError) {
+        if fails() { throw fault }
+        try disk.sync(file)
+    }
+
+    func overwrite(_ bytes: [UInt8], of file: Int32) throws(JournalError) {
+        if fails() { throw fault }
+        try disk.overwrite(bytes, of: file)
+    }
+
+    func close(_ file: Int32) { disk.close(file) }
+}

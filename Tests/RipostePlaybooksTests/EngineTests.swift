@@ -1,0 +1,297 @@
+import Logging
+import RiposteCore
+import RipostePlaybooks
+import RiposteTestSupport
+import Synchronization
+import Testing
+
+/// An engine on a world of marks, with a journal in memory.
+private final class Bench: Sendable {
+    let world = RecordingWorld()
+    let log = RecordingLog()
+    let engine: Engine
+    let results = Mutex<[ActionResult]>([])
+
+    init(_ playbooks: String, mode: Mode = .enforce, state: EngineState = EngineState(), runLimit: Int = 100, guards: [any Guard] = []) throws {
+        let catalogue = Self.catalogue(world)
+        let set = try PlaybookSet.load([.init(name: "t.yaml", text: "apiVersion: riposte/v1\nplaybooks:\n" + playbooks)], catalogue).set
+        let sink = Sink()
+        engine = Engine(
+            configuration: .init(mode: mode, runLimit: runLimit), catalogue: catalogue, guards: guards, log: log, playbooks: set, state: state,
+            logger: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }, observe: { sink.take($0) })
+        sink.bench = self
+    }
+
+    static func catalogue(_ world: RecordingWorld) -> ActionCatalogue {
+        ActionCatalogue([
+            RecordingAction("container.pause", world: world, inverse: "container.unpause"), RecordingAction("container.unpause", world: world, takesAway: true),
+            RecordingAction("container.kill", world: world),
+        ])
+    }
+
+    func respond(_ container: String, rule: String = "r", trust: Alert.Arrival.Trust = .trusted, time: Timestamp = .now()) async throws -> [ActionResult] {
+        let text = #"{"rule":"\#(rule)","priority":"Warning","time":"\#(time)","output_fields":{"container.id":"\#(container)"}}"#
+        try await engine.respond(to: Alert(parsing: Array(text.utf8), id: .new(), arrival: .init(intake: "t", trust: trust)))
+        return results.withLock { results in
+            defer { results = [] }
+            return results
+        }
+    }
+
+    var state: EngineState { log.records.reduce(into: EngineState()) { $0.apply($1) } }
+
+    private final class Sink: Sendable {
+        private let held = Mutex<Weak>(Weak(bench: nil))
+
+        struct Weak { weak var bench: Bench? }
+
+        var bench: Bench? {
+            get { held.withLock(\.bench) }
+            set { held.withLock { $0 = Weak(bench: newValue) } }
+        }
+
+        func take(_ event: Engine.Event) {
+            if case .result(let result) = event { bench?.results.withLock { $0.append(result) } }
+        }
+    }
+}
+
+private let one = "aaaaaaaaaaaa"
+private let two = "bbbbbbbbbbbb"
+private let pause = "  - name: p\n    match: { rules: r }\n    steps: [{ action: container.pause }]\n"
+
+@Suite("The engine")
+struct EngineTests {
+    @Test("the intent is on record before the deed, the outcome after it")
+    func records() async throws {
+        let bench = try Bench(pause)
+        let results = try await bench.respond(one)
+        #expect(results.map(\.outcome) == [.done])
+        #expect(bench.log.records.map(\.kind) == [.alert, .intent, .outcome, .run])
+        #expect(bench.world.performed == ["container.pause container:\(one)"])
+        #expect(bench.log.records[1].id == results[0].id && bench.log.records[2].id == results[0].id)
+    }
+
+    @Test("the same plan twice: the second time it is so already")
+    func twice() async throws {
+        let bench = try Bench(pause)
+        _ = try await bench.respond(one)
+        #expect(try await bench.respond(one).map(\.outcome) == [.already])
+        #expect(bench.world.performed.count == 1)
+    }
+
+    @Test("without an intent on record there is no deed")
+    func noIntent() async throws {
+        let bench = try Bench(pause)
+        bench.log.refuse([.intent])
+        #expect(try await bench.respond(one).map(\.outcome) == [.failed])
+        #expect(bench.world.performed.isEmpty)
+    }
+
+    @Test("an alert that could not be made safe is not taken")
+    func unsafe() async throws {
+        let bench = try Bench(pause)
+        bench.log.refuse([.alert])
+        await #expect(throws: Engine.AdmissionError.self) { try await bench.respond(one) }
+        #expect(bench.engine.underWay == 0)
+    }
+
+    @Test("the most careful mode wins", arguments: [
+        (Mode.enforce, "", Alert.Arrival.Trust.trusted, Outcome.done), (.observe, "mode: enforce", .trusted, .planned), (.enforce, "mode: observe", .trusted, .planned),
+        (.enforce, "mode: ask", .trusted, .pending), (.enforce, "mode: enforce", .untrusted, .planned), (.ask, "mode: enforce", .trusted, .pending),
+    ])
+    func modes(_ agent: Mode, _ playbook: String, _ trust: Alert.Arrival.Trust, _ expected: Outcome) async throws {
+        let bench = try Bench("  - name: p\n    \(playbook)\n    match: { rules: r }\n    steps: [{ action: container.pause }]\n", mode: agent)
+        #expect(try await bench.respond(one, trust: trust).map(\.outcome) == [expected])
+        #expect(bench.world.performed.isEmpty == (expected != .done))
+    }
+
+    @Test("old alerts and alerts from the future are only observed")
+    func age() async throws {
+        let bench = try Bench(pause)
+        #expect(try await bench.respond(one, time: .now() + .seconds(-7200)).map(\.outcome) == [.planned])
+        #expect(try await bench.respond(one, time: .now() + .seconds(120)).map(\.outcome) == [.planned])
+    }
+
+    @Test("after a run that acted comes a rest, for the same values only")
+    func cooldown() async throws {
+        let bench = try Bench("  - name: p\n    cooldown: { for: 5m, by: [container.id] }\n    match: { rules: r }\n    steps: [{ action: container.kill }]\n")
+        #expect(try await bench.respond(one).map(\.outcome) == [.done])
+        #expect(try await bench.respond(one).map(\.outcome) == [.refused])
+        #expect(try await bench.respond(two).map(\.outcome) == [.done])
+        #expect(bench.log.records.last { $0.kind == .run && $0.outcome == .refused }?.failure == .cooldown)
+    }
+
+    @Test("a budget holds, also for many alerts at the same moment")
+    func budget() async throws {
+        let bench = try Bench("  - name: p\n    budget: { actions: 3, per: 1h }\n    match: { rules: r }\n    steps: [{ action: container.kill }]\n")
+        try await withThrowingTaskGroup(of: Void.self) { group in
+            for index in 0..<40 { group.addTask { _ = try await bench.respond("cccccccccc\(10 + index)") } }
+            try await group.waitForAll()
+        }
+        #expect(bench.world.performed.count == 3)
+        #expect(bench.log.records.count { $0.outcome == .refused && $0.failure == .budget } == 37)
+    }
+
+    @Test("a guard's no is the answer, and nothing is touched")
+    func guards() async throws {
+        struct Never: Guard {
+            let name = "test.never"
+            func refusal(of plan: Plan) async -> String? { "not this one" }
+        }
+        let bench = try Bench(pause, guards: [Never()])
+        let results = try await bench.respond(one)
+        #expect(results.map(\.outcome) == [.refused])
+        #expect(results[0].reason?.contains("not this one [test.never]") == true)
+        #expect(bench.world.performed.isEmpty && !bench.log.records.contains { $0.kind == .intent })
+    }
+
+    @Test("what happens after a failure", arguments: [("stop", [Outcome.done, .failed]), ("continue", [.done, .failed, .failed]), ("undo", [.done, .failed, .undone])])
+    func onFailure(_ choice: String, _ expected: [Outcome]) async throws {
+        let steps = """
+                  - { action: container.pause }
+                  - { name: b, action: container.kill, on_failure: \(choice) }
+                  - { name: c, action: container.kill }
+            """
+        let failing = FailingAction("container.kill")
+        let world = RecordingWorld()
+        let catalogue = ActionCatalogue([
+            RecordingAction("container.pause", world: world, inverse: "container.unpause"), RecordingAction("container.unpause", world: world, takesAway: true), failing,
+        ])
+        let set = try PlaybookSet.load([.init(name: "t", text: "apiVersion: riposte/v1\nplaybooks:\n  - name: p\n    match: { any: true }\n    steps:\n\(steps)\n")], catalogue).set
+        let log = RecordingLog()
+        let engine = Engine(configuration: .init(mode: .enforce), catalogue: catalogue, guards: [], log: log, playbooks: set, logger: Logger(label: "t"))
+        try await engine.respond(to: alert(fields: ["container.id": .text(one)]))
+        #expect(log.records.filter { $0.kind == .outcome }.compactMap(\.outcome) == expected)
+        #expect(world.marks.isEmpty == (choice == "undo"))
+    }
+
+    @Test("a slow target holds up nobody but itself")
+    func lanes() async throws {
+        let bench = try Bench("  - name: p\n    match: { rules: r }\n    steps: [{ action: container.kill }]\n")
+        let gate = Gate()
+        let entered = Gate()
+        bench.world.hold {
+            await entered.open()
+            await gate.pass()
+        }
+        let slow = Task { try await bench.respond(one) }
+        await entered.pass()
+        bench.world.hold(nil)
+        #expect(try await bench.respond(two).contains { $0.outcome == .done })
+        await gate.open()
+        _ = try await slow.value
+        #expect(bench.world.performed == ["container.kill container:\(two)", "container.kill container:\(one)"])
+    }
+
+    @Test("no more runs than there is room for; alerts that match nothing need none")
+    func room() async throws {
+        let bench = try Bench("  - name: p\n    match: { rules: r }\n    steps: [{ action: container.kill }]\n", runLimit: 1)
+        let gate = Gate()
+        let entered = Gate()
+        bench.world.hold {
+            await entered.open()
+            await gate.pass()
+        }
+        let slow = Task { try await bench.respond(one) }
+        await entered.pass()
+        await #expect(throws: Engine.AdmissionError.full) { try await bench.respond(two) }
+        _ = try await bench.respond(two, rule: "other")
+        await gate.open()
+        _ = try await slow.value
+        #expect(bench.engine.counters.shed == 1)
+    }
+
+    @Test("an action is taken back once; who asks again is told")
+    func undo() async throws {
+        let bench = try Bench(pause)
+        let id = try await bench.respond(one)[0].id
+        let ann = AuditRecord.Actor(.person, name: "ann")
+        #expect(await bench.engine.undo(id, actor: ann, mode: .observe).outcome == .planned)
+        #expect(bench.world.marks == ["container:\(one)"])
+        #expect(await bench.engine.undo(id, actor: ann).outcome == .undone)
+        #expect(bench.world.marks.isEmpty)
+        #expect(await bench.engine.undo(id, actor: ann).outcome == .already)
+        #expect(await bench.engine.undo(.new(), actor: ann).outcome == .gone)
+    }
+
+    @Test("what is due is taken back, after a restart too")
+    func undoAfterRestart() async throws {
+        let first = try Bench("  - name: p\n    match: { rules: r }\n    steps: [{ action: container.pause, undo: { after: 50ms } }]\n")
+        _ = try await first.respond(one)
+        #expect(first.state.openUndos.count == 1)
+        // The state goes through its snapshot, as on disk.
+        let state = try #require(EngineState(json: first.state.json))
+        #expect(state == first.state)
+        let second = try Bench(pause, state: state)
+        _ = try await second.respond(one)
+        let keeper = Task { await second.engine.keepUndos() }
+        while !second.log.records.contains(where: { $0.outcome == .undone }) { await Task.yield() }
+        keeper.cancel()
+        #expect(second.world.marks.isEmpty && second.engine.snapshot.openUndos.count <= 1)
+    }
+
+    @Test("a release by hand closes the undo that it makes idle")
+    func release() async throws {
+        let bench = try Bench(pause)
+        _ = try await bench.respond(one)
+        let order = Order(actor: .init(.person, name: "ann"), action: "container.unpause", claim: .container(.init(reference: one)), mode: .enforce)
+        #expect(await bench.engine.carryOut(order).outcome == .done)
+        #expect(bench.engine.snapshot.openUndos.isEmpty)
+    }
+
+    @Test("the agent ends at any record of a response: the next one says what is known, and carries on")
+    func everyCrash() async throws {
+        let whole = try Bench("  - name: p\n    match: { rules: r }\n    steps: [{ action: container.pause, undo: { after: 1h } }, { action: container.kill }]\n")
+        _ = try await whole.respond(one)
+        let records = whole.log.records
+        for cut in 0...records.count {
+            // What had been done when the agent ended: deeds lie between an intent and its outcome, so both worlds are tried.
+            for deedWasDone in [false, true] {
+                var state = EngineState()
+                for record in records.prefix(cut) { state.apply(record) }
+                let next = try Bench("  - name: p\n    match: { rules: r }\n    steps: [{ action: container.pause, undo: { after: 1h } }, { action: container.kill }]\n", state: state)
+                let marked = records.prefix(cut).contains { $0.kind == .outcome && $0.outcome == .done }
+                let isOpen = records.prefix(cut).last?.kind == .intent
+                if marked || (isOpen && deedWasDone) { try await next.world.mark(one) }
+                let recovery = await next.engine.recover()
+                await next.engine.idle()
+                #expect(recovery.intents.count == (isOpen ? 1 : 0))
+                if isOpen { #expect(recovery.intents[0].outcome == (marked || deedWasDone ? .done : .failed)) }
+                let after = next.log.records.reduce(into: state) { $0.apply($1) }
+                #expect(after.openIntents.isEmpty && after.openRuns.isEmpty, "cut \(cut)")
+                // Whatever was paused can be taken back.
+                if cut > 0 { #expect(next.world.marks.isEmpty || after.openUndos.count == 1, "cut \(cut)") }
+            }
+        }
+    }
+}
+
+/// Opens once.
+private actor Gate {
+    private var isOpen = false
+    private var waiters: [CheckedContinuation<Void, Never>] = []
+
+    func open() {
+        isOpen = true
+        waiters.forEach { $0.resume() }
+        waiters = []
+    }
+
+    func pass() async {
+        if !isOpen { await withCheckedContinuation { waiters.append($0) } }
+    }
+}
+
+private struct FailingAction: Action {
+    let description: ActionDescription
+
+    init(_ name: ActionName) { description = ActionDescription(name: name, summary: "", target: .container, impact: .destroys) }
+
+    func plan(_ request: ActionRequest) async throws(ActionError) -> Plan {
+        guard case .container(let claim) = request.claim else { throw ActionError(.unresolved, "find", "none") }
+        return Plan(action: description.name, target: .container(.init(id: claim.reference, name: "n", image: "i")), parameters: request.parameters, summary: "fail")
+    }
+
+    func perform(_ plan: Plan) async throws(ActionError) -> Performance { throw ActionError(.unavailable, "do it", "the world said no") }
+}
