@@ -79,15 +79,12 @@ let package = Package(
             swiftSettings: swiftSettings),
 
         // Tests.
-        room("RiposteTestSupport", ["RiposteCore", "RipostePlaybooks"]),
+        room("RiposteTestSupport", ["RiposteCore", "RipostePlaybooks", "CRiposte"]),
         tests("RiposteCoreTests", ["RiposteCore", "RiposteTestSupport"]),
         tests("RiposteRulesTests", ["RiposteCore", "RiposteRules", "RiposteTestSupport"]),
         tests("RipostePlaybooksTests", ["RiposteCore", "RiposteRules", "RipostePlaybooks", "RiposteTestSupport", logging]),
         tests("RiposteAuditTests", ["RiposteCore", "RiposteAudit", "RiposteTestSupport", logging]),
-        tests("RiposteTransportTests", ["RiposteTransport", "RiposteTestSupport"]),
         tests("RiposteActionsTests", ["RiposteCore", "RipostePlaybooks", "RiposteActions", "RiposteTransport", "RiposteTestSupport"]),
-        tests("RiposteIntakeTests", ["RiposteCore", "RiposteIntake", "RiposteTestSupport", logging]),
-        tests("RiposteAgentTests", ["RiposteCore", "RiposteAudit", "RipostePlaybooks", "RiposteAgent", "RiposteTestSupport", "riposte"]),
     ],
     swiftLanguageModes: [.v6]
 )

@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <spawn.h>
 #include <sys/eventfd.h>
 #include <sys/syscall.h>
@@ -31,23 +32,42 @@ int riposte_pidfd_send_signal(int pidfd, int signal)
 	return result_or_errno(syscall(SYS_pidfd_send_signal, pidfd, signal, NULL, 0));
 }
 
-pid_t riposte_spawn(char *const argv[], char *const envp[], int output)
+static int add_stream(posix_spawn_file_actions_t *actions, int given, int descriptor)
+{
+	if (given < 0)
+		return posix_spawn_file_actions_addopen(actions, descriptor, "/dev/null", O_RDWR, 0);
+	return posix_spawn_file_actions_adddup2(actions, given, descriptor);
+}
+
+pid_t riposte_spawn(char *const argv[], char *const envp[], int input, int output, int error)
 {
 	posix_spawn_file_actions_t actions;
+	posix_spawnattr_t attributes;
+	sigset_t all, none;
 	pid_t pid = 0;
-	int error = posix_spawn_file_actions_init(&actions);
+	int code = posix_spawn_file_actions_init(&actions);
 
-	if (error)
-		return -error;
-	error = posix_spawn_file_actions_addopen(&actions, 0, "/dev/null", O_RDONLY, 0);
-	if (!error)
-		error = posix_spawn_file_actions_adddup2(&actions, output, 1);
-	if (!error)
-		error = posix_spawn_file_actions_addclosefrom_np(&actions, 3);
-	if (!error)
-		error = posix_spawnp(&pid, argv[0], &actions, NULL, argv, envp);
+	if (code)
+		return -code;
+	// What we ignore or block, SIGPIPE say, is no business of the child's.
+	sigfillset(&all);
+	sigemptyset(&none);
+	posix_spawnattr_init(&attributes);
+	posix_spawnattr_setsigdefault(&attributes, &all);
+	posix_spawnattr_setsigmask(&attributes, &none);
+	posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSIGDEF | POSIX_SPAWN_SETSIGMASK);
+	code = add_stream(&actions, input, 0);
+	if (!code)
+		code = add_stream(&actions, output, 1);
+	if (!code)
+		code = add_stream(&actions, error, 2);
+	if (!code)
+		code = posix_spawn_file_actions_addclosefrom_np(&actions, 3);
+	if (!code)
+		code = posix_spawnp(&pid, argv[0], &actions, &attributes, argv, envp);
+	posix_spawnattr_destroy(&attributes);
 	posix_spawn_file_actions_destroy(&actions);
-	return error ? -error : pid;
+	return code ? -code : pid;
 }
 
 int riposte_eventfd(void)

@@ -17,22 +17,18 @@ package final class DockerEngine: Sendable {
         folder = NSTemporaryDirectory() + "riposte-docker-\(getpid())"
         socket = folder + "/docker.sock"
         try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
-        let daemon = Process()
-        daemon.executableURL = URL(fileURLWithPath: "/usr/bin/env")
-        daemon.arguments = [
-            "dockerd", "--data-root", folder + "/data", "--exec-root", folder + "/exec", "-H", "unix://" + socket, "--pidfile", folder + "/pid", "--bip",
-            "172.31.249.1/24",
-        ]
         _ = FileManager.default.createFile(atPath: folder + "/log", contents: nil)
-        daemon.standardOutput = FileHandle(forWritingAtPath: folder + "/log")
-        daemon.standardError = daemon.standardOutput
-        try daemon.run()
+        let daemon = try ChildProcess(
+            [
+                "dockerd", "--data-root", folder + "/data", "--exec-root", folder + "/exec", "-H", "unix://" + socket, "--pidfile", folder + "/pid",
+                "--bip", "172.31.249.1/24",
+            ], output: FileHandle(forWritingAtPath: folder + "/log")?.fileDescriptor)
         Self.endAtExit(daemon, folder)
         try waitUntilReady(daemon)
         try importImage()
     }
 
-    private func waitUntilReady(_ daemon: Process) throws {
+    private func waitUntilReady(_ daemon: ChildProcess) throws {
         for _ in 0..<600 {
             if try run(["curl", "-s", "--unix-socket", socket, "http://docker/_ping"]).output == "OK" { return }
             guard daemon.isRunning else { break }
@@ -59,20 +55,18 @@ package final class DockerEngine: Sendable {
     }
 
     /// What a killed test process leaves behind goes with the machine; an ended one leaves nothing.
-    private static func endAtExit(_ daemon: Process, _ folder: String) {
-        ending.withLock { $0 = (daemon.processIdentifier, folder) }
+    private static func endAtExit(_ daemon: ChildProcess, _ folder: String) {
+        ending.withLock { $0 = (daemon, folder) }
         atexit {
-            guard let (pid, folder) = DockerEngine.ending.withLock({ $0 }) else { return }
-            kill(pid, SIGTERM)
-            for _ in 0..<100 where kill(pid, 0) == 0 { usleep(100_000) }
-            _ = try? riposteRun(["rm", "-rf", folder])
+            guard let (daemon, folder) = DockerEngine.ending.withLock({ $0 }) else { return }
+            daemon.signal(SIGTERM)
+            for _ in 0..<100 where daemon.isRunning { usleep(100_000) }
+            _ = try? run(["rm", "-rf", folder])
         }
     }
 
-    private static let ending = Mutex<(Int32, String)?>(nil)
+    private static let ending = Mutex<(ChildProcess, String)?>(nil)
 }
-
-private func riposteRun(_ arguments: [String]) throws -> (status: Int32, output: String) { try run(arguments) }
 
 /// A container of a test, removed with it.
 package final class TestContainer: Sendable {

@@ -27,6 +27,7 @@ package final class NetworkNamespace: Sendable {
         }
     }
 
+    @discardableResult
     package func execute(_ arguments: [String]) throws -> (status: Int32, output: String) { try run(["ip", "netns", "exec", name] + arguments) }
 
     /// Whether an answer comes, three times asked where one is hoped for.

@@ -9,9 +9,9 @@ int riposte_pidfd_open(pid_t pid);
 /// pidfd_send_signal(2). Signal 0 only asks whether it could be sent.
 int riposte_pidfd_send_signal(int pidfd, int signal);
 
-/// execs `argv[0]` in a child with nothing but the descriptors 0 to 2, standard output going to `output`; returns its pid.
-/// For credential plugins of kubeconfig files: an argument vector, never a shell.
-pid_t riposte_spawn(char *const argv[], char *const envp[], int output);
+/// posix_spawnp(3) of `argv[0]`, found in PATH, with nothing but the descriptors 0 to 2: those named, or /dev/null where -1 is.
+/// An argument vector, never a shell; signals are at their defaults. The pid, or -errno where it could not be executed.
+pid_t riposte_spawn(char *const argv[], char *const envp[], int input, int output, int error);
 
 /// eventfd(2), closed on exec and never waiting: a way to wake a thread that polls.
 int riposte_eventfd(void);

@@ -8,19 +8,18 @@ enum ProcFS {
         let file = open(path, O_RDONLY | O_CLOEXEC)
         guard file >= 0 else { return nil }
         defer { close(file) }
-        var result: [UInt8] = []
-        let chunk = 4096
-        while result.count < 1 << 20 {
-            let old = result.count
-            result.append(contentsOf: repeatElement(0, count: chunk))
-            let count = result.withUnsafeMutableBytes { read(file, $0.baseAddress?.advanced(by: old), chunk) }
-            result.removeLast(chunk - max(0, count))
-            if count < 0, errno == EINTR { continue }
-            guard count >= 0 else { return nil }
-            // A file of /proc gives all it has in one read where it fits; a short one is the end.
-            if count < chunk { return result }
+        return withUnsafeTemporaryAllocation(byteCount: 4096, alignment: 1) { buffer in
+            var result: [UInt8] = []
+            // To the very end: a list, `children` say, comes in reads that are shorter than what was asked for.
+            while result.count < 1 << 20 {
+                let count = read(file, buffer.baseAddress, buffer.count)
+                if count < 0, errno == EINTR { continue }
+                guard count >= 0 else { return nil }
+                if count == 0 { break }
+                result.append(contentsOf: buffer.prefix(count))
+            }
+            return result
         }
-        return result
     }
 
     static func link(_ path: String) -> ByteText? {

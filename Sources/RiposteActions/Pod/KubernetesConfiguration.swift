@@ -160,7 +160,7 @@ actor KubernetesCredentials {
         var argv: [UnsafeMutablePointer<CChar>?] = arguments.map { strdup($0) } + [nil]
         var envp: [UnsafeMutablePointer<CChar>?] = environment.map { strdup($0) } + [nil]
         defer { (argv + envp).forEach { free($0) } }
-        let pid = riposte_spawn(&argv, &envp, ends[1])
+        let pid = riposte_spawn(&argv, &envp, -1, ends[1], 2)
         close(ends[1])
         guard pid > 0 else { throw ActionError(.unavailable, doing, String(cString: strerror(-pid))) }
         defer {

@@ -1,0 +1,211 @@
+import Foundation
+@testable import RiposteActions
+import RiposteCore
+import RipostePlaybooks
+import RiposteTestSupport
+import Testing
+
+/// What an alert says of a child: all of it true.
+private func claim(_ child: ChildProcess, seenAt: Timestamp? = .now()) throws -> ProcessClaim {
+    let stat = try #require(ProcFS.stat(child.pid))
+    return ProcessClaim(pid: child.pid, startedAt: Host.time(ofTicks: stat.startTicks), name: stat.name, seenAt: seenAt)
+}
+
+/// Processes whose command line holds a word that only they know.
+private func processes(with word: String) throws -> [Int32] {
+    try FileManager.default.contentsOfDirectory(atPath: "/proc").compactMap { Int32($0) }.filter { pid in
+        ProcFS.commandLine(pid)?.shown.contains(word) == true && ProcFS.stat(pid)?.isZombie == false
+    }
+}
+
+private func until(_ condition: () throws -> Bool) async throws {
+    for _ in 0..<2000 {
+        if try condition() { return }
+        try await Task.sleep(for: .milliseconds(5))
+    }
+    Issue.record("it never came to be")
+}
+
+@Suite("process.kill, on children of the test")
+struct ProcessKillTests {
+    @Test("a process that the alert proves is ended, and the second alert finds it gone")
+    func kill() async throws {
+        let child = try ChildProcess(["sleep", "1000"])
+        let request = try ProcessKill().ask(.process(claim(child)))
+        let plan = try await ProcessKill().plan(request)
+        #expect(child.isRunning, "a plan only looks")
+        #expect(plan.summary == "send KILL to process \(child.pid) (sleep)")
+        #expect(plan.facts["command_line"]?.string == "sleep 1000")
+        let performance = try await ProcessKill().perform(plan)
+        #expect(performance.outcome == .done && performance.isConfirmed)
+        #expect(child.waitForSignal() == SIGKILL)
+        #expect(try await ProcessKill().verdict(.process(claim(pid: child.pid))) == "gone")
+        await #expect(throws: ActionError.self, "the same plan twice finds nobody") { try await ProcessKill().perform(plan) }
+    }
+
+    private func claim(pid: Int32) -> ProcessClaim { ProcessClaim(pid: pid, startedAt: .now()) }
+    private func claim(_ child: ChildProcess) throws -> ProcessClaim { try RiposteActionsTests.claim(child) }
+
+    /// One thing about a true claim that is changed, and the answer.
+    struct Lie: Sendable, CustomTestStringConvertible {
+        let testDescription: String
+        let verdict: String
+        let change: @Sendable (inout ProcessClaim) -> Void
+
+        init(_ name: String, _ verdict: String, _ change: @escaping @Sendable (inout ProcessClaim) -> Void) {
+            testDescription = name
+            self.verdict = verdict
+            self.change = change
+        }
+    }
+
+    @Test(
+        "an alert's claim holds or fails, each way with its own answer",
+        arguments: [
+            Lie("nothing", "ok") { _ in },
+            Lie("start 10 s earlier: the pid was used again", "identity") { $0.startedAt = $0.startedAt.map { $0 + .seconds(-10) } },
+            Lie("start 10 s later", "identity") { $0.startedAt = $0.startedAt.map { $0 + .seconds(10) } },
+            Lie("start 100 ms off, a slewed clock, and the name is right", "ok") { $0.startedAt = $0.startedAt.map { $0 + .milliseconds(100) } },
+            Lie("start 100 ms off and the name is wrong", "identity") {
+                $0.startedAt = $0.startedAt.map { $0 + .milliseconds(100) }
+                $0.name = "nginx"
+            },
+            Lie("no start time, but the name", "ok") { $0.startedAt = nil },
+            Lie("no start time, wrong name", "identity") { ($0.startedAt, $0.name) = (nil, "nginx") },
+            Lie("no start time, wrong name, right executable", "ok") {
+                ($0.startedAt, $0.name) = (nil, "nginx")
+                $0.executable = ProcFS.executable($0.pid)
+            },
+            Lie("no start time, Falco's command line", "ok") { ($0.startedAt, $0.name, $0.commandLine) = (nil, nil, "sleep 1000") },
+            Lie("nothing to know it by", "unresolved") { ($0.startedAt, $0.name) = (nil, nil) },
+            Lie("no start time, and the alert is a minute old", "identity") { ($0.startedAt, $0.seenAt) = (nil, .now() + .seconds(-60)) },
+            Lie("no start time, and seen before the process was there", "identity") { ($0.startedAt, $0.seenAt) = (nil, .now() + .seconds(-5)) },
+            Lie("an alert of before this boot", "identity") { $0.seenAt = Host.bootTime + .seconds(-60) },
+            Lie("pid 0", "unresolved") { $0.pid = 0 },
+            Lie("a pid below 0", "unresolved") { $0.pid = -1 },
+            Lie("a pid that nobody has", "gone") { $0.pid = 0x3FFF_FFFF },
+            Lie("a person's bare pid", "ok") { $0 = ProcessClaim(pid: $0.pid) },
+        ])
+    func claims(lie: Lie) async throws {
+        let child = try ChildProcess(["sleep", "1000"])
+        var claim = try claim(child)
+        lie.change(&claim)
+        #expect(try await ProcessKill().verdict(.process(claim)) == lie.verdict)
+        #expect(child.isRunning)
+    }
+
+    @Test("a zombie is gone: it has ended, and its number is all that is left")
+    func zombie() async throws {
+        let shell = try ChildProcess(["sh", "-c", "sleep 0 & exec sleep 1000"])
+        try await until { ProcFS.children(of: shell.pid).contains { ProcFS.stat($0)?.isZombie == true } }
+        let zombie = try #require(ProcFS.children(of: shell.pid).first)
+        #expect(try await ProcessKill().verdict(.process(ProcessClaim(pid: zombie))) == "gone")
+    }
+
+    @Test("a tree ends whole, though it forks all the while")
+    func forkingTree() async throws {
+        let word = "9\(UInt32.random(in: 10_000_000...99_999_999))"
+        let child = try ChildProcess(["sh", "-c", "i=0; while [ $i -lt 3000 ]; do sleep \(word) & i=$((i+1)); done; wait"])
+        try await until { try processes(with: word).count > 50 }
+        let performance = try await ProcessKill(confirmation: .seconds(10)).carryOut(.process(claim(child)), ["tree": true])
+        #expect(performance.outcome == .done)
+        #expect(child.waitForSignal() == SIGKILL)
+        #expect(try processes(with: word).isEmpty)
+        #expect((performance.evidence["killed"]?.array?.count ?? 0) > 50)
+    }
+
+    @Test("without `tree` the children live on")
+    func onlyOne() async throws {
+        let word = "9\(UInt32.random(in: 10_000_000...99_999_999))"
+        let child = try ChildProcess(["sh", "-c", "sleep \(word) & wait"])
+        try await until { try processes(with: "sleep \(word)").count > 1 }
+        _ = try await ProcessKill().carryOut(.process(claim(child)))
+        let orphans = try processes(with: word)
+        #expect(orphans.count == 1)
+        for pid in orphans { Foundation.kill(pid, SIGKILL) }
+    }
+
+    @Test(
+        "grace: TERM first, and KILL for who does not listen",
+        arguments: [("trap '' TERM; while :; do sleep 0.05; done", SIGKILL), ("while :; do sleep 0.05; done", SIGTERM)])
+    func grace(script: String, signal: Int32) async throws {
+        let child = try ChildProcess(["sh", "-c", script])
+        // The trap is set once the first sleep runs.
+        try await until { !ProcFS.children(of: child.pid).isEmpty }
+        let performance = try await ProcessKill(confirmation: .seconds(5)).carryOut(.process(claim(child)), ["grace": "300ms"])
+        #expect(performance.outcome == .done)
+        #expect(child.waitForSignal() == signal)
+    }
+
+    @Test("another signal is delivered, and its effect not promised")
+    func otherSignal() async throws {
+        let child = try ChildProcess(["sleep", "1000"])
+        let performance = try await ProcessKill().carryOut(.process(claim(child)), ["signal": "HUP"])
+        #expect(performance.message == "HUP was delivered")
+        #expect(child.waitForSignal() == SIGHUP)
+    }
+}
+
+@Suite("process.suspend and process.resume, on children of the test")
+struct ProcessSuspendTests {
+    @Test("a process stands still, twice is `already`, and goes on")
+    func suspend() async throws {
+        let child = try ChildProcess(["sleep", "1000"])
+        let claim = try TargetClaim.process(claim(child))
+        let performance = try await ProcessSuspend().carryOut(claim)
+        #expect(performance.outcome == .done && performance.isConfirmed)
+        #expect(child.status("State:")?.hasPrefix("T") == true)
+        #expect(try await ProcessSuspend().carryOut(claim).outcome == .already)
+        #expect(try await ProcessResume().carryOut(claim, token: performance.undoToken).outcome == .done)
+        try await until { child.status("State:")?.hasPrefix("T") == false }
+        #expect(try await ProcessResume().carryOut(claim).outcome == .already)
+    }
+
+    @Test("taking back wakes those whom the suspension stopped, and nobody who was stopped before")
+    func undoOfATree() async throws {
+        let child = try ChildProcess(["sh", "-c", "sleep 1000 & sleep 1001 & wait"])
+        try await until { ProcFS.children(of: child.pid).count == 2 }
+        let (first, second) = (ProcFS.children(of: child.pid)[0], ProcFS.children(of: child.pid)[1])
+        kill(first, SIGSTOP)
+        try await until { ProcFS.stat(first)?.isStopped == true }
+        let claim = try TargetClaim.process(claim(child))
+        let performance = try await ProcessSuspend().carryOut(claim, ["tree": true])
+        #expect(ProcFS.stat(second)?.isStopped == true)
+        _ = try await ProcessResume().carryOut(claim, token: performance.undoToken)
+        try await until { ProcFS.stat(second)?.isStopped == false }
+        #expect(ProcFS.stat(first)?.isStopped == true)
+        for pid in [first, second] { kill(pid, SIGKILL) }
+    }
+}
+
+@Suite("processes that are never touched")
+struct ProcessGuardTests {
+    @Test("init, the agent, who started it, and kernel threads", arguments: [1, getpid(), getppid()] + (ProcFS.stat(2)?.isKernelThread == true ? [2] : []))
+    func refused(pid: Int32) async throws {
+        for action in [ProcessKill(), ProcessSuspend()] as [any Action] {
+            let plan = try await action.plan(action.ask(.process(ProcessClaim(pid: pid))))
+            let reason = await ProcessGuards().refusal(of: plan)
+            #expect(reason?.hasPrefix("process \(pid) is") == true)
+        }
+    }
+
+    @Test("a tree is refused for any of its members")
+    func tree() async throws {
+        let plan = try await ProcessKill().plan(ProcessKill().ask(.process(ProcessClaim(pid: getppid())), ["tree": true]))
+        #expect(await ProcessGuards().refusal(of: plan) != nil)
+    }
+
+    @Test("anybody else is not")
+    func allowed() async throws {
+        let child = try ChildProcess(["sleep", "1000"])
+        let plan = try await ProcessKill().plan(ProcessKill().ask(.process(claim(child))))
+        #expect(await ProcessGuards().refusal(of: plan) == nil)
+    }
+
+    @Test("a plan that names init or us is not performed even where no guard was asked", arguments: [1, getpid()])
+    func lastLine(pid: Int32) async throws {
+        let plan = try await ProcessKill().plan(ProcessKill().ask(.process(ProcessClaim(pid: pid))))
+        let error = try await #require(throws: ActionError.self) { try await ProcessKill().perform(plan) }
+        #expect(error.failure == .guarded)
+    }
+}
