@@ -18,11 +18,13 @@ package final class DockerEngine: Sendable {
         socket = folder + "/docker.sock"
         try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
         _ = FileManager.default.createFile(atPath: folder + "/log", contents: nil)
+        let log = open(folder + "/log", O_WRONLY | O_CLOEXEC)
+        defer { close(log) }
         let daemon = try ChildProcess(
             [
                 "dockerd", "--data-root", folder + "/data", "--exec-root", folder + "/exec", "-H", "unix://" + socket, "--pidfile", folder + "/pid",
                 "--bip", "172.31.249.1/24",
-            ], output: FileHandle(forWritingAtPath: folder + "/log")?.fileDescriptor)
+            ], output: log)
         Self.endAtExit(daemon, folder)
         try waitUntilReady(daemon)
         try importImage()
@@ -44,9 +46,8 @@ package final class DockerEngine: Sendable {
 
     private func importImage() throws {
         let root = folder + "/root"
-        try run(["sh", "-c", "mkdir -p \(root)/bin && cp $(command -v busybox) \(root)/bin/busybox && \(root)/bin/busybox --install -s \(root)/bin && tar -C \(root) -cf \(folder)/image.tar ."])
-        // The links point into the folder where they were made; in the image they are beside busybox.
-        try run(["sh", "-c", "for a in sh sleep ping ip nc; do ln -sf busybox \(root)/bin/$a; done; tar -C \(root) -cf \(folder)/image.tar bin"])
+        let script = "mkdir -p \(root)/bin && cp $(command -v busybox) \(root)/bin && for a in $(busybox --list); do ln -s busybox \(root)/bin/$a; done"
+        try run(["sh", "-c", script + "; tar -C \(root) -cf \(folder)/image.tar bin"])
         let answer = try run([
             "curl", "-s", "--unix-socket", socket, "-X", "POST", "-H", "Content-Type: application/x-tar", "--data-binary", "@\(folder)/image.tar",
             "http://docker/v1.41/images/create?fromSrc=-&repo=riposte-test",
@@ -102,9 +103,13 @@ package final class TestContainer: Sendable {
         try run(["docker", "-H", "unix://" + socket, "exec", id] + command).status
     }
 
-    package var address: String {
-        let text = inspection
-        guard let start = text.range(of: "\"IPAddress\":\"") else { return "" }
-        return String(text[start.upperBound...].prefix { $0 != "\"" })
+    /// In the engine's own bridge.
+    package var address: String { addresses.first ?? "" }
+
+    /// In the network that it joined last.
+    package var lastAddress: String { addresses.last ?? "" }
+
+    private var addresses: [String] {
+        inspection.components(separatedBy: "\"IPAddress\":\"").dropFirst().map { String($0.prefix { $0 != "\"" }) }.filter { !$0.isEmpty }
     }
 }
