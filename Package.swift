@@ -79,7 +79,7 @@ let package = Package(
             swiftSettings: swiftSettings),
 
         // Tests.
-        room("RiposteTestSupport", ["RiposteCore", "RipostePlaybooks", "CRiposte"]),
+        room("RiposteTestSupport", ["RiposteCore", "RipostePlaybooks", "CRiposte", httpTypes, hummingbird, hummingbirdCore, hummingbirdTLS, nioCore, nioSSL, logging]),
         tests("RiposteCoreTests", ["RiposteCore", "RiposteTestSupport"]),
         tests("RiposteRulesTests", ["RiposteCore", "RiposteRules", "RiposteTestSupport"]),
         tests("RipostePlaybooksTests", ["RiposteCore", "RiposteRules", "RipostePlaybooks", "RiposteTestSupport", logging]),

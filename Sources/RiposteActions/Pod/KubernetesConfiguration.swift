@@ -56,7 +56,9 @@ package struct KubernetesConfiguration: Sendable {
         func fail(_ problem: String) -> ActionError { ActionError(.invalid, doing, problem) }
         guard let text = String(validating: try bytes(of: path), as: UTF8.self) else { throw fail("it is not UTF-8") }
         let reader = YAMLReader(file: path, text: text)
-        guard let root = reader.root()?.json else { throw fail(reader.diagnostics.first?.message ?? "it is empty") }
+        guard let root = reader.root()?.json else {
+            throw fail(reader.diagnostics.first.map { "\($0.place.map { "line \($0.line), column \($0.column): " } ?? "")\($0.message)" } ?? "it is empty")
+        }
         guard let contextName = wanted ?? root["current-context"]?.string?.repaired, !contextName.isEmpty else { throw fail("it has no current-context") }
         guard let context = named(contextName, in: root["contexts"])?["context"] else { throw fail("there is no context \"\(contextName)\"") }
         let clusterName = context["cluster"]?.string?.repaired ?? ""

@@ -1,0 +1,227 @@
+import Foundation
+@testable import RiposteActions
+import RiposteCore
+import RipostePlaybooks
+import RiposteTestSupport
+import RiposteTransport
+import Testing
+
+private let uid = "12c5e1aa-0000-4000-8000-000000000001"
+private func web(uid: String? = uid, container: String? = nil, seenAt: Timestamp? = .now()) -> TargetClaim {
+    .pod(PodClaim(namespace: "prod", name: "web-1", uid: uid, containerID: container, seenAt: seenAt))
+}
+
+@Suite("pods, against a strict double of the Kubernetes API", .enabled(if: Certificates.isPossible, "needs openssl"))
+struct PodActionTests {
+    @Test("a pod is deleted by its UID, and a plan has asked for all that may go wrong before")
+    func delete() async throws {
+        let double = try await KubernetesDouble()
+        let client = try double.client()
+        let action = PodDelete { client }
+        let plan = try await action.plan(action.ask(web()))
+        #expect(plan.target == .pod(PodIdentity(namespace: "prod", name: "web-1", uid: uid)))
+        #expect(plan.remarks.contains { $0.contains("ReplicaSet web will make a new one") })
+        #expect(double.deeds.isEmpty, "the probe is a dry run of the API's own")
+        let performance = try await action.perform(plan)
+        #expect(performance.outcome == .done && performance.isConfirmed)
+        #expect(double.deeds == ["DELETE /api/v1/namespaces/prod/pods/web-1"])
+        let body = try #require(double.requests.last { $0.method == "DELETE" }).body
+        #expect(
+            String(decoding: body, as: UTF8.self)
+                == #"{"apiVersion":"v1","kind":"DeleteOptions","gracePeriodSeconds":1,"preconditions":{"uid":"\#(uid)"}}"#)
+        #expect(try await action.verdict(web()) == "gone")
+    }
+
+    @Test("a pod is evicted by its UID")
+    func evict() async throws {
+        let double = try await KubernetesDouble { $0.lingers = 2 }
+        let client = try double.client()
+        let performance = try await PodEvict { client }.carryOut(web(), ["grace": "1s"])
+        #expect(performance.outcome == .done && performance.isConfirmed, "seen to be gone after it lingered")
+        #expect(double.deeds == ["POST /api/v1/namespaces/prod/pods/web-1/eviction"])
+    }
+
+    @Test("a pod that still terminates when the time is up is `done`, unconfirmed; to delete it again is `already`")
+    func terminating() async throws {
+        let double = try await KubernetesDouble { $0.lingers = 1_000_000 }
+        let client = try double.client()
+        let performance = try await PodDelete { client }.carryOut(web(), ["grace": "1s"])
+        #expect(performance.outcome == .done && !performance.isConfirmed)
+        #expect(try await PodDelete { client }.carryOut(web()).outcome == .already)
+    }
+
+    /// How the API says no, in its words, and what we make of it.
+    struct No: Sendable, CustomTestStringConvertible {
+        let testDescription: String
+        let verdict: String
+        let code: Int
+        let body: String
+
+        init(_ name: String, _ verdict: String, _ code: Int, _ reason: String, _ message: String, details: String? = nil) {
+            testDescription = name
+            self.verdict = verdict
+            self.code = code
+            body = KubernetesDouble.status(code, reason, message, details: details)
+        }
+    }
+
+    @Test(
+        "each no of the API becomes the right outcome, with its message",
+        arguments: [
+            No(
+                "403", "denied", 403, "Forbidden", #"pods \"web-1\" is forbidden: User \"system:serviceaccount:facts:riposte\" cannot delete"#,
+                details: #"{"name":"web-1","kind":"pods"}"#),
+            No(
+                "403 of a namespace that goes away", "gone", 403, "Forbidden", "namespace dying is being terminated",
+                details: #"{"name":"x","kind":"pods","causes":[{"reason":"NamespaceTerminating","message":"m","field":"metadata.namespace"}]}"#),
+            No("404", "gone", 404, "NotFound", #"pods \"web-1\" not found"#, details: #"{"name":"web-1","kind":"pods"}"#),
+            No("409: the UID is another's", "identity", 409, "Conflict", #"Operation cannot be fulfilled on Pod \"web-1\": the UID"#),
+            No("422", "invalid", 422, "Invalid", "DeleteOptions is invalid", details: #"{"causes":[{"reason":"FieldValueInvalid","message":"m","field":"f"}]}"#),
+            No(
+                "429 of a disruption budget: a policy, no wish for patience", "policy", 429, "TooManyRequests",
+                "Cannot evict pod as it would violate the pod's disruption budget.",
+                details: #"{"causes":[{"reason":"DisruptionBudget","message":"The disruption budget web does not allow evicting pods currently"}]}"#),
+            No("429 of a busy server", "busy", 429, "TooManyRequests", "too many requests"),
+            No("500 of two budgets on one pod", "policy", 500, "", "This pod has more than one PodDisruptionBudget, which the eviction subresource does not support."),
+            No("503", "unavailable", 503, "ServiceUnavailable", "apiserver is shutting down"),
+        ])
+    func refusals(no: No) async throws {
+        let double = try await KubernetesDouble { $0.answer = .init(no.code, no.body) }
+        let client = try double.client()
+        #expect(try await PodEvict { client }.verdict(web()) == no.verdict)
+        let message = try #require(JSON(parsing: Array(no.body.utf8))["message"]?.string?.shown)
+        let action = PodEvict { client }
+        let error = try await #require(throws: ActionError.self) { try await action.plan(action.ask(web())) }
+        #expect(error.message.contains(message))
+    }
+
+    @Test(
+        "an alert's pod is the pod of that name only if the API's facts say so",
+        arguments: [
+            (web(), "ok"), (web(uid: "ffffffff-0000-4000-8000-000000000009"), "identity"), (web(uid: nil, container: "cccccccccccc"), "ok"),
+            (web(uid: nil, container: "dddddddddddd"), "identity"), (web(uid: nil), "ok"),
+            (web(uid: nil, seenAt: Timestamp("2025-12-31T00:00:00Z")), "identity"), (web(uid: nil, seenAt: nil), "ok"),
+            (.pod(PodClaim(namespace: "prod", name: "nobody")), "gone"), (.pod(PodClaim(namespace: "prod", name: "../../secrets/x")), "unresolved"),
+            (.pod(PodClaim(namespace: "prod?x=1", name: "web-1")), "unresolved"), (.pod(PodClaim(namespace: "", name: "web-1")), "unresolved"),
+        ] as [(TargetClaim, String)])
+    func identity(claim: TargetClaim, verdict: String) async throws {
+        let double = try await KubernetesDouble()
+        let client = try double.client()
+        #expect(try await PodDelete { client }.verdict(claim) == verdict)
+        #expect(double.deeds.isEmpty)
+    }
+
+    @Test("a pod that was made anew between plan and deed is not hit: the UID goes with the call")
+    func madeAnew() async throws {
+        let double = try await KubernetesDouble()
+        let client = try double.client()
+        let action = PodDelete { client }
+        let plan = try await action.plan(action.ask(web()))
+        double.world.withLock { $0.pods["prod/web-1"]?.uid = "another" }
+        let error = try await #require(throws: ActionError.self) { try await action.perform(plan) }
+        #expect(error.failure == .identity)
+        #expect(double.world.withLock { $0.pods["prod/web-1"]?.isTerminating } == false)
+    }
+
+    @Test("a right that is missing is found before the deed, by asking the API")
+    func rights() async throws {
+        let double = try await KubernetesDouble { $0.forbidden = ["create pods/eviction"] }
+        let client = try double.client()
+        #expect(try await PodEvict { client }.verdict(web()) == "denied")
+        #expect(try await PodDelete { client }.verdict(web()) == "ok")
+    }
+
+    // MARK: - Who we are, and who they are
+
+    @Test("a client certificate speaks for us, and a stranger's does not")
+    func clientCertificate() async throws {
+        let double = try await KubernetesDouble(asksClients: true)
+        let client = try double.client(user: double.certificate("client"))
+        #expect(try await PodDelete { client }.verdict(web()) == "ok")
+        #expect(double.requests.allSatisfy { $0.headers["authorization"] == nil })
+        let stranger = try double.client(user: double.certificate("stranger"))
+        #expect(try await PodDelete { stranger }.verdict(web()) == "unavailable")
+    }
+
+    @Test("a server that our authority does not vouch for, or under another name, gets no token", arguments: [("stranger-ca.crt", "127.0.0.1"), ("ca.crt", "127.0.0.2")])
+    func strangeServer(authority: String, host: String) async throws {
+        let double = try await KubernetesDouble()
+        let client = try double.client(authority: authority, host: host)
+        #expect(try await PodDelete { client }.verdict(web()) == "unavailable")
+        #expect(double.requests.isEmpty)
+    }
+
+    @Test("a token is read from its file each time, for it rotates")
+    func rotatingToken() async throws {
+        let double = try await KubernetesDouble()
+        let folder = try TemporaryFolder()
+        let file = try folder.file("token", "an-old-one\n")
+        let client = try double.client(user: "{ tokenFile: \(file) }")
+        #expect(try await PodDelete { client }.verdict(web()) == "denied")
+        _ = try folder.file("token", "the-token\n")
+        #expect(try await PodDelete { client }.verdict(web()) == "ok")
+    }
+
+    @Test("a credential plugin is run as an argument vector, kept, and run again after a 401")
+    func plugin() async throws {
+        let double = try await KubernetesDouble { $0.token = "second" }
+        let folder = try TemporaryFolder()
+        let plugin = try folder.file(
+            "plugin",
+            """
+            #!/bin/sh
+            echo "$1" >> '\(folder.path)/runs'
+            test "$(wc -l < '\(folder.path)/runs')" = 1 && token=first || token=second
+            echo '{"kind":"ExecCredential","apiVersion":"client.authentication.k8s.io/v1","status":{"token":"'$token'"}}'
+            """)
+        chmod(plugin, 0o755)
+        let client = try double.client(user: "{ exec: { apiVersion: client.authentication.k8s.io/v1, command: \(plugin), args: [\"$(id);a b\"] } }")
+        #expect(try await PodDelete { client }.verdict(web()) == "ok")
+        #expect(try String(contentsOfFile: "\(folder.path)/runs", encoding: .utf8) == "$(id);a b\n$(id);a b\n")
+    }
+
+    // MARK: - Whom never
+
+    @Test(
+        "pods that are never deleted",
+        arguments: [
+            ("kube-system", KubernetesDouble.Pod(uid: uid), "protected"), ("prod", .init(uid: uid, labels: #"{"riposte.dev/protected":"true"}"#), "riposte.dev/protected"),
+            ("prod", .init(uid: uid, annotations: #"{"kubernetes.io/config.mirror":"x"}"#), "static pod"), ("prod", .init(uid: uid, owner: "Node"), "static pod"),
+            ("prod", .init(uid: uid, priorityClass: "system-node-critical"), "priority class"), ("riposte", .init(uid: uid), "protected"),
+        ])
+    func guarded(namespace: String, pod: KubernetesDouble.Pod, reason: String) async throws {
+        let double = try await KubernetesDouble { $0.pods = ["\(namespace)/x": pod] }
+        let client = try double.client()
+        let action = PodDelete { client }
+        let plan = try await action.plan(action.ask(.pod(PodClaim(namespace: namespace, name: "x"))))
+        #expect(await PodGuard(ownNamespace: "riposte").refusal(of: plan)?.contains(reason) == true)
+    }
+}
+
+@Suite("where the Kubernetes API is")
+struct KubernetesConfigurationTests {
+    @Test(
+        "a kubeconfig file that lacks something says what",
+        arguments: [
+            ("current-context: a\ncontexts: []", "context \"a\""), ("contexts: []", "current-context"),
+            ("current-context: a\ncontexts: [{name: a, context: {cluster: b, user: c}}]", "cluster \"b\""),
+            ("current-context: a\ncontexts: [{name: a, context: {cluster: b, user: c}}]\nclusters: [{name: b, cluster: {server: 'https://x'}}]", "user \"c\""),
+            ("current-context: a\ncontexts: [{name: a, context: {cluster: b, user: c}}]\nclusters: [{name: b, cluster: {server: 'ftp://x'}}]\nusers: [{name: c, user: {}}]", "server"),
+            ("", "empty"), ("a: [", "line"),
+        ])
+    func wrong(text: String, reason: String) throws {
+        let folder = try TemporaryFolder()
+        let path = try folder.file("config", text)
+        let error = try #require(throws: ActionError.self) { try KubernetesConfiguration.find(kubeconfig: path) }
+        #expect(error.message.contains(reason), "\(error.message)")
+    }
+
+    @Test("inside a pod the service account speaks, and its namespace is ours")
+    func inCluster() throws {
+        let folder = try TemporaryFolder()
+        for (name, text) in [("ca.crt", "x"), ("token", "t"), ("namespace", "riposte")] { _ = try folder.file(name, text) }
+        let found = try KubernetesConfiguration.find(
+            environment: ["KUBERNETES_SERVICE_HOST": "10.96.0.1", "KUBERNETES_SERVICE_PORT": "443"], serviceAccount: folder.path)
+        #expect(found.server == "https://10.96.0.1:443" && found.ownNamespace == "riposte")
+    }
+}
