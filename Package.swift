@@ -84,7 +84,9 @@ let package = Package(
         tests("RiposteRulesTests", ["RiposteCore", "RiposteRules", "RiposteTestSupport"]),
         tests("RipostePlaybooksTests", ["RiposteCore", "RiposteRules", "RipostePlaybooks", "RiposteTestSupport", logging]),
         tests("RiposteAuditTests", ["RiposteCore", "RiposteAudit", "RiposteTestSupport", logging]),
+        tests("RiposteTransportTests", ["RiposteTransport", "RiposteTestSupport"]),
         tests("RiposteActionsTests", ["RiposteCore", "RipostePlaybooks", "RiposteActions", "RiposteTransport", "RiposteTestSupport"]),
+        tests("RiposteIntakeTests", ["RiposteCore", "RiposteIntake", "RiposteTransport", "RiposteTestSupport", logging]),
     ],
     swiftLanguageModes: [.v6]
 )

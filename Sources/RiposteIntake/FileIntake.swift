@@ -109,6 +109,7 @@ private struct FollowedFile {
     private var inode: UInt64
     /// Behind the last byte that was read.
     private var offset = 0
+    private var knownHead: [UInt8] = []
     private var lines = LineSplitter()
 
     init?(path: String) {
@@ -129,7 +130,8 @@ private struct FollowedFile {
     /// The first bytes: an inode is used again, a file begun anew begins otherwise.
     private var head: [UInt8] {
         var bytes = [UInt8](repeating: 0, count: 64)
-        return Array(bytes.prefix(max(0, pread(descriptor, &bytes, bytes.count, 0))))
+        let count = pread(descriptor, &bytes, bytes.count, 0)
+        return Array(bytes.prefix(max(0, count)))
     }
 
     mutating func start(at position: OffsetFile.Position?, orAtBeginning: Bool) {
@@ -144,12 +146,16 @@ private struct FollowedFile {
         }
     }
 
+    /// A file that was emptied is shorter than what was read, or, refilled already, begins otherwise.
     mutating func noticeTruncation() {
         var information = stat()
         fstat(descriptor, &information)
-        guard Int(information.st_size) < offset else { return }
-        offset = 0
-        lines = LineSplitter()
+        let head = head
+        if Int(information.st_size) < offset || !head.starts(with: knownHead.prefix(offset)) {
+            offset = 0
+            lines = LineSplitter()
+        }
+        knownHead = head
     }
 
     /// The lines of the next piece; nil where there is nothing more for now.

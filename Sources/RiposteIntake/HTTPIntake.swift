@@ -115,9 +115,7 @@ package struct HTTPIntake: Intake {
         }
         if let length = request.headers[.contentLength].flatMap({ Int($0) }), length > configuration.bodyLimit { return tooLarge }
         let body: [UInt8]
-        do { body = try await collect(request) } catch let error as HTTPError {
-            return error.status == .contentTooLarge ? tooLarge : Self.response(error.status, ["error": "the body could not be read"])
-        } catch is BodyTimeout {
+        do { body = try await collect(request) } catch is NIOTooManyBytesError { return tooLarge } catch is BodyTimeout {
             counters.count(\.rejected)
             return Self.response(.requestTimeout, ["error": "the body took too long"], [.connection: "close"])
         } catch {
@@ -240,8 +238,36 @@ enum AlertBody {
         guard let elements = json.array else { return [try alert(json, isFaithful ? nil : body, 1, arrival)] }
         guard !elements.isEmpty else { throw BodyError(number: 0, problem: AlertError(problem: "the array is empty")) }
         var alerts: [Alert] = []
-        for (index, element) in elements.enumerated() { alerts.append(try alert(element, isFaithful ? nil : element.bytes, index + 1, arrival)) }
+        let texts = isFaithful ? [] : elementTexts(body)
+        for (index, element) in elements.enumerated() { alerts.append(try alert(element, isFaithful ? nil : texts[index], index + 1, arrival)) }
         return alerts
+    }
+
+    /// The bytes of each element of an array; of bytes that were read as one already.
+    private static func elementTexts(_ body: [UInt8]) -> [[UInt8]] {
+        var (texts, start, depth) = ([[UInt8]](), body.startIndex, 0)
+        var (isInText, isEscaped) = (false, false)
+        for (index, byte) in body.enumerated() {
+            if isInText {
+                if byte == UInt8(ascii: "\""), !isEscaped { isInText = false }
+                isEscaped = byte == UInt8(ascii: "\\") && !isEscaped
+                continue
+            }
+            switch byte {
+            case UInt8(ascii: "\""): isInText = true
+            case UInt8(ascii: "["), UInt8(ascii: "{"):
+                depth += 1
+                if depth == 1 { start = index + 1 }
+            case UInt8(ascii: ","), UInt8(ascii: "]"), UInt8(ascii: "}"):
+                if depth == 1 {
+                    texts.append(Array(body[start..<index]))
+                    start = index + 1
+                }
+                if byte != UInt8(ascii: ",") { depth -= 1 }
+            default: break
+            }
+        }
+        return texts
     }
 
     private static func lines(_ lines: [ArraySlice<UInt8>], _ arrival: Alert.Arrival) throws(BodyError) -> [Alert] {

@@ -29,6 +29,7 @@ package struct SocketIntake: Intake {
     package var name: String { configuration.name }
     package var place: String { configuration.streamPath }
     package let counters = IntakeCounters()
+    private static let readSize = 1 << 16
     private let configuration: Configuration
     private let reader: AlertReader
     private let logger: Logger
@@ -43,15 +44,17 @@ package struct SocketIntake: Intake {
 
     package func run() async throws {
         let stream = try UnixSocket.listen(configuration.streamPath, type: SOCK_STREAM, mode: configuration.mode)
-        let datagram = try UnixSocket.listen(configuration.datagramPath, type: SOCK_DGRAM, mode: configuration.mode)
-        riposte_pass_credentials(datagram)
-        onListening()
         defer {
             close(stream)
-            close(datagram)
             unlink(configuration.streamPath)
+        }
+        let datagram = try UnixSocket.listen(configuration.datagramPath, type: SOCK_DGRAM, mode: configuration.mode)
+        defer {
+            close(datagram)
             unlink(configuration.datagramPath)
         }
+        riposte_pass_credentials(datagram)
+        onListening()
         try await SourceThread().run(named: "riposte-socket") { thread in serve(stream, datagram, thread) }
     }
 
@@ -64,7 +67,7 @@ package struct SocketIntake: Intake {
 
     private func serve(_ stream: Int32, _ datagram: Int32, _ thread: SourceThread) {
         var connections: [Int32: Connection] = [:]
-        var buffer = [UInt8](repeating: 0, count: configuration.lineLimit + 1)
+        var buffer = [UInt8](repeating: 0, count: max(Self.readSize, configuration.lineLimit + 1))
         defer { connections.keys.forEach { close($0) } }
         while true {
             let isFull = connections.count >= configuration.connectionLimit
@@ -100,7 +103,7 @@ package struct SocketIntake: Intake {
     /// Nil when the connection is over.
     private func receive(_ descriptor: Int32, _ connection: Connection, _ buffer: inout [UInt8], _ thread: SourceThread) -> Connection? {
         var connection = connection
-        let count = read(descriptor, &buffer, 1 << 16)
+        let count = read(descriptor, &buffer, Self.readSize)
         if count < 0 { return errno == EAGAIN || errno == EINTR ? connection : nil }
         guard count > 0 else {
             if let last = connection.lines.end() { _ = take(.line(last), connection.peer, thread) }

@@ -1,0 +1,248 @@
+import Foundation
+import Logging
+import RiposteCore
+@testable import RiposteIntake
+import RiposteTestSupport
+import RiposteTransport
+import Testing
+
+@Suite("http: alerts by POST", .serialized)
+struct HTTPIntakeTests {
+    let sink = RecordingSink()
+    private let client = HTTPClient()
+
+    private struct Server {
+        let port: Int
+        let counters: IntakeCounters
+        let client: HTTPClient
+
+        func send(
+            _ body: [UInt8], method: HTTPRequest.Method = .post, path: String = "/", headers: [(String, String)] = [("Content-Type", "application/json")],
+            scheme: String = "http", tls: TLSOptions = TLSOptions()
+        ) async throws(TransportError) -> HTTPResponse {
+            try await client.send(HTTPRequest(method, "\(scheme)://127.0.0.1:\(port)\(path)", headers: headers, body: body, timeout: .seconds(20), tls: tls))
+        }
+    }
+
+    private func withServer(_ change: (inout HTTPIntake.Configuration) -> Void = { _ in }, _ body: (Server) async throws -> Void) async throws {
+        var configuration = HTTPIntake.Configuration()
+        configuration.port = 0
+        change(&configuration)
+        let (ports, report) = AsyncStream.makeStream(of: Int.self)
+        let intake = try HTTPIntake(configuration, sink: sink, logger: Logger(label: "test", factory: { _ in SwiftLogNoOpLogHandler() })) { report.yield($0) }
+        try await withIntake(intake) {
+            var iterator = ports.makeAsyncIterator()
+            try await body(Server(port: try #require(await iterator.next()), counters: intake.counters, client: client))
+        }
+    }
+
+    @Test(
+        "one alert, an array, lines; whatever the path and the content type",
+        arguments: [
+            (alert("a"), ["a"]), ("[" + alert("a") + "," + alert("b") + "]", ["a", "b"]), (alert("a") + "\n" + alert("b") + "\n\n", ["a", "b"]),
+            ("\n " + alert("a") + " \n", ["a"]),
+        ], ["/", "/alerts"])
+    func bodies(body: (text: String, rules: [String]), path: String) async throws {
+        try await withServer { server in
+            for type in ["application/json", "text/plain", "application/x-ndjson"] {
+                let response = try await server.send(Array(body.text.utf8), path: path, headers: [("Content-Type", type)])
+                #expect(response.status == 202)
+                let answer = try JSON(parsing: response.body)
+                let ids = sink.alerts.suffix(body.rules.count).map { JSON.text("\($0.id)") }
+                #expect(answer["ids"]?.array == ids)
+                let only = ids.count == 1 ? ids.first : JSON?.none
+                #expect(answer["id"] == only)
+            }
+            #expect(sink.rules == body.rules + body.rules + body.rules)
+            #expect(sink.alerts[0].arrival.peer?.hasPrefix("127.0.0.1:") == true)
+            #expect(server.counters.snapshot.accepted == 3 * body.rules.count)
+        }
+    }
+
+    @Test("all that a real Falco wrote, in one body, comes through as it was")
+    func falco() async throws {
+        let lines = try Fixtures.falcoAlerts()
+        try await withServer { server in
+            let response = try await server.send(Array(lines.joined(separator: [0x0A])))
+            #expect(response.status == 202)
+            #expect(sink.alerts.count == lines.count)
+            for (alert, line) in zip(sink.alerts, lines) { #expect(try JSON.object(alert.document) == JSON(parsing: line)) }
+        }
+    }
+
+    @Test(
+        "what is no alert is refused with the reason and the place, and nothing of the body is taken",
+        arguments: [
+            ("", 400, nil, nil), ("{", 400, 1, 1), ("nonsense", 400, 1, 0), ("[]", 400, nil, 0), (#"{"priority":"Warning"}"#, 400, 1, nil),
+            (alert("a") + "\n{\"rule\":\n", 400, 2, nil), ("[" + alert("a") + ",7]", 400, 2, nil), (#"{"rule":"a","priority":"Purple","output":"o"}"#, 400, 1, nil),
+            (String(repeating: "[", count: 100_000), 400, 1, nil), (String(repeating: #"{"a":"#, count: 100_000), 400, 1, nil), ("\u{0}\u{1}\u{1b}[31m", 400, 1, 0),
+            (alert("a") + "}", 400, 1, nil), (#"{"rule":"a","priority":"Warning","output":"o","output_fields":[]}"#, 400, 1, nil),
+        ] as [(String, Int, Int?, Int?)])
+    func refused(text: String, status: Int, number: Int?, offset: Int?) async throws {
+        try await withServer { server in
+            let response = try await server.send(Array(text.utf8))
+            #expect(response.status == status)
+            let answer = try JSON(parsing: response.body)
+            #expect(answer["error"]?.string?.shown.isEmpty == false)
+            if let number { #expect(answer["alert"]?.integer == Int64(number)) }
+            if let offset, number != nil { #expect(answer["offset"]?.integer == Int64(offset)) }
+            #expect(sink.alerts.isEmpty)
+            #expect(server.counters.snapshot.rejected == 1)
+        }
+    }
+
+    @Test("a list in which one alert is not UTF-8 keeps that one's bytes as evidence")
+    func notUTF8InList() async throws {
+        try await withServer { server in
+            let bad = Array(alert("x").utf8).map { $0 == UInt8(ascii: "x") ? 0xFF : $0 }
+            let response = try await server.send([0x5B] + Array(alert("a").utf8) + [0x2C] + bad + [0x5D])
+            #expect(response.status == 202)
+            #expect(sink.alerts.map(\.rule.bytes) == [[UInt8(ascii: "a")], [0xFF]])
+            #expect(sink.alerts[1].original == bad)
+        }
+    }
+
+    @Test("too large, by what it says and by what it is", arguments: [true, false])
+    func tooLarge(isChunked: Bool) async throws {
+        try await withServer({ $0.bodyLimit = 1000 }) { server in
+            let head = "POST / HTTP/1.1\r\nHost: x\r\n" + (isChunked ? "Transfer-Encoding: chunked\r\n\r\n7D0\r\n" : "Content-Length: 104857600\r\n\r\n")
+            let body = String(repeating: " ", count: 2000)
+            let answer = try await Raw.exchange(server.port, isChunked ? "\(head)\(body)\r\n0\r\n\r\n" : head + body)
+            #expect(answer.hasPrefix("HTTP/1.1 413 "), "\(answer.prefix(100))")
+            #expect(server.counters.snapshot.rejected == 1)
+            #expect(try await server.send(Array(alert("a").utf8)).status == 202)
+        }
+    }
+
+    @Test("a token, wrong, missing, right", arguments: [(nil, 401), ("Bearer wrong", 401), ("Bearer ", 401), ("bearer-two", 401), ("Bearer two", 202), ("Bearer one", 202)])
+    func token(header: String?, status: Int) async throws {
+        try await withServer({ $0.tokens = ["one", "two"] }) { server in
+            let response = try await server.send(Array(alert("a").utf8), headers: header.map { [("Authorization", $0)] } ?? [])
+            #expect(response.status == status)
+            #expect(sink.alerts.count == (status == 202 ? 1 : 0))
+            #expect(server.counters.snapshot.denied == (status == 401 ? 1 : 0))
+        }
+    }
+
+    @Test(
+        "a full engine, one that stops, one that cannot keep it safe",
+        arguments: [(AdmissionError.full, 429, "1"), (.closed, 503, nil), (.unsafe("No space left on device"), 503, nil)] as [(AdmissionError, Int, String?)])
+    func refusal(error: AdmissionError, status: Int, retryAfter: String?) async throws {
+        sink.refuse(error)
+        try await withServer { server in
+            let response = try await server.send(Array(alert("a").utf8))
+            #expect(response.status == status)
+            #expect(response.header("retry-after") == retryAfter)
+        }
+    }
+
+    @Test("the part of a list that found room is named, so that the rest can be sent again")
+    func partlyFull() async throws {
+        sink.makeRoom(1)
+        try await withServer { server in
+            let response = try await server.send(Array((alert("a") + "\n" + alert("b")).utf8))
+            #expect(response.status == 429)
+            #expect(try JSON(parsing: response.body)["ids"]?.array?.count == 1)
+        }
+    }
+
+    @Test(
+        "other methods and paths", arguments: [(HTTPRequest.Method.get, "/", 404), (.post, "/other", 404), (.delete, "/alerts", 404), (.get, "/healthz", 200), (.put, "/alerts", 202)])
+    func others(method: HTTPRequest.Method, path: String, status: Int) async throws {
+        try await withServer { server in
+            let response = try await server.send(Array(alert("a").utf8), method: method, path: path)
+            #expect(response.status == status)
+        }
+    }
+
+    @Test("who trickles a body or sends nothing at all is let go, and others are served meanwhile")
+    func slow() async throws {
+        try await withServer({ ($0.bodyTimeout, $0.idleTimeout) = (.milliseconds(300), .milliseconds(300)) }) { server in
+            async let trickled = Raw.exchange(server.port, "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 1000\r\n\r\n{")
+            async let silent = Raw.exchange(server.port, "")
+            async let halfHead = Raw.exchange(server.port, "POST / HTT")
+            #expect(try await server.send(Array(alert("a").utf8)).status == 202)
+            let (slow, nothing, half) = (try await trickled, try await silent, try await halfHead)
+            #expect(slow.isEmpty || slow.hasPrefix("HTTP/1.1 408 "))
+            #expect(nothing.isEmpty)
+            #expect(half.isEmpty || half.hasPrefix("HTTP/1.1 4"))
+        }
+    }
+
+    @Test("what is not HTTP ends its own connection", arguments: ["\u{16}\u{3}\u{1}\u{2}\u{0}", "GET\r\n\r\n", "POST / HTTP/9.9\r\n\r\n", "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: -5\r\n\r\n"])
+    func notHTTP(text: String) async throws {
+        try await withServer({ $0.idleTimeout = .milliseconds(500) }) { server in
+            let answer = try await Raw.exchange(server.port, text)
+            #expect(answer.isEmpty || answer.hasPrefix("HTTP/1.1 4") || answer.hasPrefix("HTTP/1.0 4"), "\(answer)")
+            #expect(try await server.send(Array(alert("a").utf8)).status == 202)
+        }
+    }
+
+    // MARK: - TLS
+
+    @Test("mutual TLS: our client is served, a stranger and nobody are not", .enabled(if: Certificates.isPossible, "needs openssl"), arguments: ["client", "stranger", nil])
+    func mutualTLS(who: String?) async throws {
+        let certificates = try Certificates.shared.get()
+        func bytes(_ name: String) throws -> [UInt8] { Array(try #require(FileManager.default.contents(atPath: certificates.path(name)))) }
+        try await withServer({
+            $0.tls = .init(certificate: certificates.path("server.crt"), key: certificates.path("server.key"), clientAuthority: certificates.path("ca.crt"))
+        }) { server in
+            let tls = TLSOptions(
+                authorities: try bytes("ca.crt"), certificate: try who.map { try bytes("\($0).crt") }, key: try who.map { try bytes("\($0).key") })
+            let status = try? await server.send(Array(alert("a").utf8), scheme: "https", tls: tls).status
+            #expect(status == (who == "client" ? 202 : nil))
+            #expect(sink.alerts.count == (who == "client" ? 1 : 0))
+        }
+    }
+
+    @Test(
+        "an address that others can reach wants to know who they are",
+        arguments: [("127.0.0.1", true), ("::1", true), ("localhost", true), ("127.8.8.8", true), ("0.0.0.0", false), ("::", false), ("10.0.0.1", false)])
+    func exposure(host: String, isFine: Bool) throws {
+        var configuration = HTTPIntake.Configuration()
+        configuration.host = host
+        let logger = Logger(label: "test", factory: { _ in SwiftLogNoOpLogHandler() })
+        let isRefused = (try? HTTPIntake(configuration, sink: sink, logger: logger)) == nil
+        #expect(isRefused != isFine)
+        configuration.tokens = ["x"]
+        _ = try HTTPIntake(configuration, sink: sink, logger: logger)
+        (configuration.tokens, configuration.allowsUnauthenticated) = ([], true)
+        _ = try HTTPIntake(configuration, sink: sink, logger: logger)
+    }
+}
+
+/// Bytes to a port, and what comes back until the other side closes or five seconds are over.
+private enum Raw {
+    static func exchange(_ port: Int, _ text: String) async throws -> String {
+        try await withCheckedThrowingContinuation { continuation in
+            Thread { continuation.resume(with: Result { try blockingExchange(port, text) }) }.start()
+        }
+    }
+
+    private static func blockingExchange(_ port: Int, _ text: String) throws -> String {
+        var place = sockaddr_in()
+        place.sin_family = sa_family_t(AF_INET)
+        place.sin_port = UInt16(port).bigEndian
+        inet_pton(AF_INET, "127.0.0.1", &place.sin_addr)
+        let descriptor = socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0)
+        defer { close(descriptor) }
+        var wait = timeval(tv_sec: 5, tv_usec: 0)
+        setsockopt(descriptor, SOL_SOCKET, SO_RCVTIMEO, &wait, socklen_t(MemoryLayout<timeval>.size))
+        let status = withUnsafePointer(to: &place) { pointer in
+            pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) { connect(descriptor, $0, socklen_t(MemoryLayout<sockaddr_in>.size)) }
+        }
+        try #require(status == 0)
+        let bytes = Array(text.utf8)
+        _ = send(descriptor, bytes, bytes.count, Int32(MSG_NOSIGNAL))
+        var answer: [UInt8] = []
+        var buffer = [UInt8](repeating: 0, count: 4096)
+        while true {
+            let count = recv(descriptor, &buffer, buffer.count, 0)
+            guard count > 0 else { break }
+            answer += buffer.prefix(count)
+            // A refusal is enough; whether the connection is closed after it is the server's to choose.
+            if answer.starts(with: Array("HTTP/1.1 4".utf8)) { break }
+        }
+        return String(decoding: answer, as: UTF8.self)
+    }
+}

@@ -1,0 +1,142 @@
+import Foundation
+import Logging
+import RiposteCore
+@testable import RiposteIntake
+import RiposteTestSupport
+import Testing
+
+@Suite("socket: alerts on Unix sockets, from whom the kernel names")
+struct SocketIntakeTests {
+    let folder: TemporaryFolder
+    let sink = RecordingSink()
+    private var configuration: SocketIntake.Configuration
+
+    init() throws {
+        folder = try TemporaryFolder()
+        configuration = SocketIntake.Configuration(streamPath: folder.path + "/s", datagramPath: folder.path + "/d")
+    }
+
+    private func intake(_ configuration: SocketIntake.Configuration, onListening: @escaping @Sendable () -> Void = {}) -> SocketIntake {
+        SocketIntake(configuration, sink: sink, logger: Logger(label: "test", factory: { _ in SwiftLogNoOpLogHandler() }), onListening: onListening)
+    }
+
+    private func withSocket(_ change: (inout SocketIntake.Configuration) -> Void = { _ in }, _ body: (IntakeCounters) async throws -> Void) async throws {
+        var configuration = configuration
+        change(&configuration)
+        let (ready, report) = AsyncStream.makeStream(of: Void.self)
+        let intake = intake(configuration) { report.finish() }
+        try await withIntake(intake) {
+            for await _ in ready {}
+            try await body(intake.counters)
+        }
+    }
+
+    @Test("lines on a stream, in order, from several connections; the peer is on record")
+    func stream() async throws {
+        try await withSocket { _ in
+            let (first, second) = (try UnixClient(configuration.streamPath), try UnixClient(configuration.streamPath))
+            first.send(alert("a") + "\n" + alert("b") + "\n")
+            try await sink.expect(["a", "b"])
+            second.send(alert("c") + "\n")
+            try await sink.expect(["a", "b", "c"])
+            #expect(sink.alerts.allSatisfy { $0.arrival.peer == "uid \(geteuid()) pid \(getpid())" && $0.arrival.intake == "socket" })
+            first.send(alert("last, without newline"))
+            first.end()
+            try await sink.expect(["a", "b", "c", "last, without newline"])
+        }
+    }
+
+    @Test("one alert per datagram; what is none is told")
+    func datagram() async throws {
+        try await withSocket { counters in
+            let client = try UnixClient(configuration.datagramPath, isDatagram: true)
+            client.send(alert("a"))
+            client.send("nonsense")
+            client.send(alert("b") + "\n")
+            try await sink.expect(["a", "b"])
+            #expect(sink.alerts[0].arrival.peer == "uid \(geteuid()) pid \(getpid())")
+            #expect(counters.snapshot.rejected == 1)
+        }
+    }
+
+    @Test("a full engine makes a stream wait, and costs a datagram")
+    func full() async throws {
+        sink.makeRoom(1)
+        try await withSocket { counters in
+            let datagrams = try UnixClient(configuration.datagramPath, isDatagram: true)
+            datagrams.send(alert("first"))
+            try await sink.expect(["first"])
+            datagrams.send(alert("lost"))
+            for _ in 0..<500 where counters.snapshot.shed == 0 { try await Task.sleep(for: .milliseconds(10)) }
+            #expect(counters.snapshot.shed == 1)
+            let stream = try UnixClient(configuration.streamPath)
+            stream.send(alert("waits") + "\n")
+            try await Task.sleep(for: .milliseconds(100))
+            #expect(sink.rules == ["first"])
+            sink.makeRoom(.max)
+            try await sink.expect(["first", "waits"])
+        }
+    }
+
+    @Test("a line that is too long, and one that is never finished, end nobody else's")
+    func bounds() async throws {
+        try await withSocket({ ($0.lineLimit, $0.partialLineTimeout) = (200, .milliseconds(100)) }) { counters in
+            let (long, slow) = (try UnixClient(configuration.streamPath), try UnixClient(configuration.streamPath))
+            long.send(String(repeating: "x", count: 1000) + "\n" + alert("after") + "\n")
+            try await sink.expect(["after"])
+            slow.send("{")
+            for _ in 0..<500 where sink.problems.count < 2 { try await Task.sleep(for: .milliseconds(10)) }
+            #expect(sink.problems.map(\.problem) == ["a line is longer than 200 bytes", "a line was not finished in time"])
+            #expect(counters.snapshot.rejected == 2)
+        }
+    }
+
+    @Test("a dead socket's file is replaced; any other file, and a living socket, is not")
+    func files() async throws {
+        _ = try folder.file("d2", "precious")
+        var blocked = configuration
+        blocked.datagramPath = folder.path + "/d2"
+        let refused = intake(blocked)
+        await #expect(throws: UnixSocket.Unusable.self) { try await refused.run() }
+        #expect(!FileManager.default.fileExists(atPath: blocked.streamPath), "half a pair is not left behind")
+        #expect(FileManager.default.contents(atPath: folder.path + "/d2") == Data("precious".utf8))
+        try await withSocket { _ in
+            #expect(throws: UnixSocket.Unusable.self) { try UnixSocket.clear(configuration.streamPath) }
+        }
+        let dead = socket(AF_UNIX, Int32(SOCK_STREAM.rawValue), 0)
+        try UnixClient.bind(dead, configuration.streamPath)
+        close(dead)
+        try await withSocket { _ in
+            try UnixClient(configuration.streamPath).send(alert("a") + "\n")
+            try await sink.expect(["a"])
+        }
+    }
+}
+
+private final class UnixClient {
+    private var descriptor: Int32
+
+    init(_ path: String, isDatagram: Bool = false) throws {
+        descriptor = socket(AF_UNIX, Int32((isDatagram ? SOCK_DGRAM : SOCK_STREAM).rawValue), 0)
+        let descriptor = descriptor
+        try #require(Self.withAddress(path) { connect(descriptor, $0, $1) } == 0)
+    }
+
+    deinit { end() }
+
+    func send(_ text: String) { _ = Array(text.utf8).withUnsafeBytes { write(descriptor, $0.baseAddress, $0.count) } }
+
+    func end() {
+        if descriptor >= 0 { close(descriptor) }
+        descriptor = -1
+    }
+
+    static func bind(_ descriptor: Int32, _ path: String) throws { try #require(withAddress(path) { Glibc.bind(descriptor, $0, $1) } == 0) }
+
+    private static func withAddress(_ path: String, _ body: (UnsafePointer<sockaddr>, socklen_t) -> Int32) -> Int32 {
+        var address = sockaddr_un()
+        address.sun_family = sa_family_t(AF_UNIX)
+        withUnsafeMutableBytes(of: &address.sun_path) { $0.copyBytes(from: path.utf8) }
+        return withUnsafePointer(to: &address) { $0.withMemoryRebound(to: sockaddr.self, capacity: 1) { body($0, socklen_t(MemoryLayout<sockaddr_un>.size)) } }
+    }
+}

@@ -1,0 +1,81 @@
+import Foundation
+import RiposteTestSupport
+import RiposteTransport
+import Testing
+
+@Suite("requests by libcurl, on loopback")
+struct HTTPClientTests {
+    @Test("method, path, headers and body arrive as they are, and the answer comes back as it is", arguments: [HTTPRequest.Method.get, .post, .put, .patch, .delete])
+    func exchange(method: HTTPRequest.Method) async throws {
+        let server = try await LoopbackServer { _ in .init(418, #"{"short":"stout"}"#, headers: ["x-answer": "yes", "content-type": "application/json"]) }
+        let client = HTTPClient()
+        let body: [UInt8]? = method == .get ? nil : Array("body \u{0} ü".utf8)
+        let response = try await client.send(
+            HTTPRequest(method, "http://127.0.0.1:\(server.port)/a%20b?c=d", headers: [("X-Question", "why"), ("Content-Type", "text/x")], body: body))
+        #expect(response.status == 418)
+        #expect(response.header("x-answer") == "yes")
+        #expect(String(decoding: response.body, as: UTF8.self) == #"{"short":"stout"}"#)
+        let request = try #require(server.requests.first)
+        #expect(request.method == method.rawValue && request.path == "/a%20b?c=d")
+        #expect(request.headers["x-question"] == "why" && request.headers["content-type"] == "text/x")
+        #expect(request.body == body ?? [])
+        #expect(request.headers["expect"] == nil, "no round trip is spent on asking whether the body may come")
+    }
+
+    @Test("each way to fail has its code")
+    func failures() async throws {
+        let server = try await LoopbackServer { request in
+            if request.path == "/slow" { try? await Task.sleep(for: .seconds(30)) }
+            return .init(200, String(repeating: "x", count: request.path == "/long" ? 5000 : 1))
+        }
+        let client = HTTPClient()
+        func code(_ request: HTTPRequest) async -> TransportError.Code? {
+            do throws(TransportError) {
+                _ = try await client.send(request)
+                return nil
+            } catch { return error.code }
+        }
+        let base = "http://127.0.0.1:\(server.port)"
+        #expect(await code(HTTPRequest(.get, base + "/")) == nil)
+        #expect(await code(HTTPRequest(.get, base + "/slow", timeout: .milliseconds(200))) == .timedOut)
+        #expect(await code(HTTPRequest(.get, base + "/long", maxResponseBytes: 1000)) == .tooLarge)
+        #expect(await code(HTTPRequest(.get, "http://127.0.0.1:1/")) == .unreachable)
+        #expect(await code(HTTPRequest(.get, "http://x/", unixSocket: "/nonexistent")) == .unreachable)
+        #expect(await code(HTTPRequest(.get, "ftp://127.0.0.1/")) == .invalid, "nothing but HTTP is spoken")
+        #expect(await code(HTTPRequest(.get, "file:///etc/passwd")) == .invalid)
+    }
+
+    @Test("an answer that leads elsewhere is not followed: the token would go with us")
+    func redirect() async throws {
+        let server = try await LoopbackServer { request in
+            request.path == "/" ? .init(302, "", headers: ["location": "/elsewhere"]) : .init(200, "")
+        }
+        let response = try await HTTPClient().send(HTTPRequest(.get, "http://127.0.0.1:\(server.port)/", headers: [("Authorization", "Bearer secret")]))
+        #expect(response.status == 302)
+        #expect(server.requests.count == 1)
+    }
+
+    @Test("a peer that hangs holds up nobody else, and a cancelled request ends at once")
+    func concurrency() async throws {
+        let server = try await LoopbackServer { request in
+            if request.path == "/slow" { try? await Task.sleep(for: .seconds(30)) }
+            return .init(200, "")
+        }
+        let client = HTTPClient()
+        let slow = Task { try await client.send(HTTPRequest(.get, "http://127.0.0.1:\(server.port)/slow", timeout: .seconds(60))) }
+        try await withThrowingTaskGroup(of: Int.self) { group in
+            for _ in 0..<50 { group.addTask { try await client.send(HTTPRequest(.get, "http://127.0.0.1:\(server.port)/")).status } }
+            for try await status in group { #expect(status == 200) }
+        }
+        slow.cancel()
+        await #expect(throws: TransportError.self) { try await slow.value }
+        client.close()
+        await #expect(throws: TransportError.self) { try await client.send(HTTPRequest(.get, "http://127.0.0.1:\(server.port)/")) }
+    }
+
+    @Test(
+        "one segment of a path", arguments: [("a-b_c.d~e", "a-b_c.d~e"), ("a/b", "a%2Fb"), ("..", "%2E%2E"), (".", "%2E"), ("a?b#c%", "a%3Fb%23c%25"), ("ü\n", "%C3%BC%0A")])
+    func escaping(text: String, escaped: String) {
+        #expect(text.escapedForPath == escaped)
+    }
+}
