@@ -78,6 +78,10 @@ let package = Package(
             ],
             swiftSettings: swiftSettings),
 
+        .executableTarget(
+            name: "riposte-bench", dependencies: ["RiposteCore", "RipostePlaybooks", "RiposteAudit", logging], path: "benchmarks/riposte-bench",
+            swiftSettings: swiftSettings),
+
         // Tests.
         room("RiposteTestSupport", ["RiposteCore", "RipostePlaybooks", "CRiposte", httpTypes, hummingbird, hummingbirdCore, hummingbirdTLS, nioCore, nioSSL, logging]),
         tests("RiposteCoreTests", ["RiposteCore", "RiposteTestSupport"]),
@@ -87,6 +91,7 @@ let package = Package(
         tests("RiposteTransportTests", ["RiposteTransport", "RiposteTestSupport"]),
         tests("RiposteActionsTests", ["RiposteCore", "RipostePlaybooks", "RiposteActions", "RiposteTransport", "RiposteTestSupport"]),
         tests("RiposteIntakeTests", ["RiposteCore", "RiposteIntake", "RiposteTransport", "RiposteTestSupport", logging]),
+        tests("RiposteAgentTests", ["RiposteCore", "RiposteAudit", "RipostePlaybooks", "RiposteTransport", "RiposteAgent", "RiposteTestSupport", "riposte"]),
     ],
     swiftLanguageModes: [.v6]
 )

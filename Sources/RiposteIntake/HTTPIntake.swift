@@ -6,6 +6,7 @@ package import Logging
 internal import NIOCore
 internal import NIOSSL
 package import RiposteCore
+internal import Synchronization
 
 /// Alerts by HTTP: Falco's `http_output`, falcosidekick's webhook and Talon outputs, or anybody's POST.
 package struct HTTPIntake: Intake {
@@ -55,6 +56,7 @@ package struct HTTPIntake: Intake {
     private let reader: AlertReader
     private let logger: Logger
     private let onListening: @Sendable (Int) -> Void
+    private let boundPort = BoundPort()
 
     /// `onListening` is told the port once connections are taken.
     package init(
@@ -72,10 +74,13 @@ package struct HTTPIntake: Intake {
         reader = AlertReader(name: configuration.name, trust: configuration.trust, sink: sink, counters: counters)
     }
 
+    /// With the port that is bound, once one is.
     package var place: String {
         let host = configuration.host.contains(":") ? "[\(configuration.host)]" : configuration.host
-        return "\(configuration.tls == nil ? "http" : "https")://\(host):\(configuration.port)/"
+        return "\(configuration.tls == nil ? "http" : "https")://\(host):\(boundPort.value.withLock(\.self) ?? configuration.port)/"
     }
+
+    private final class BoundPort: Sendable { let value = Mutex<Int?>(nil) }
 
     package func run() async throws {
         let router = Router(context: PeerContext.self)
@@ -90,7 +95,11 @@ package struct HTTPIntake: Intake {
             configuration: ApplicationConfiguration(
                 address: .hostname(configuration.host, port: configuration.port), serverName: nil, backlog: 1024, reuseAddress: true,
                 availableConnectionsDelegate: MaximumAvailableConnections(configuration.connectionLimit)),
-            onServerRunning: { [onListening] channel in onListening(channel.localAddress?.port ?? 0) }, logger: logger)
+            onServerRunning: { [onListening, boundPort] channel in
+                let port = channel.localAddress?.port ?? 0
+                boundPort.value.withLock { $0 = port }
+                onListening(port)
+            }, logger: logger)
         try await application.run()
     }
 

@@ -42,9 +42,18 @@ extension AgentConfiguration {
         if let root = reader.root(), !root.isNull { read(root) }
         let found = Diagnostics(reader.diagnostics)
         if found.hasErrors { throw found }
-        // Paths in a file are as seen from it.
-        let folder = URL(fileURLWithPath: file).deletingLastPathComponent().path
-        playbooks = playbooks.map { $0.hasPrefix("/") ? $0 : URL(fileURLWithPath: "\(folder)/\($0)").standardizedFileURL.path }
+        resolvePaths(from: URL(fileURLWithPath: file).deletingLastPathComponent().path)
+    }
+
+    /// Paths in a file are as seen from it. What is not of the file is absolute already.
+    private mutating func resolvePaths(from folder: String) {
+        func resolved(_ path: String) -> String { path.hasPrefix("/") ? path : URL(fileURLWithPath: "\(folder)/\(path)").standardizedFileURL.path }
+        for key in [\.stateDirectory, \.runDirectory, \.docker.socket] as [WritableKeyPath<Self, String>] { self[keyPath: key] = resolved(self[keyPath: key]) }
+        for key in [
+            \.intake.http.tokenFile, \.intake.http.certificate, \.intake.http.key, \.intake.http.clientAuthority, \.intake.file.path, \.intake.socket.path,
+            \.intake.socket.datagramPath, \.kubernetes.kubeconfig,
+        ] as [WritableKeyPath<Self, String?>] { self[keyPath: key] = self[keyPath: key].map(resolved) }
+        playbooks = playbooks.map(resolved)
     }
 
     private mutating func apply(_ environment: [String: String]) throws(Diagnostics) {

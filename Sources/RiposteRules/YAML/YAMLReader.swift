@@ -64,13 +64,25 @@ package final class YAMLReader {
             Diagnostic(severity, code: code, file: file, place: place, message: message, suggestion: suggestion, snippet: snippet))
     }
 
+    /// The parser names where the mapping begins. In block style its keys stand in one column, and the second can be found.
+    private func place(ofSecond key: String?, inMappingAt mark: Mark) -> Diagnostic.Place {
+        let start = Diagnostic.Place(line: mark.line, column: mark.column)
+        guard let key else { return start }
+        var found = 0
+        for (index, line) in lines.enumerated().dropFirst(mark.line - 1) where line.dropFirst(mark.column - 1).hasPrefix("\(key):") {
+            found += 1
+            if found == 2 { return Diagnostic.Place(line: index + 1, column: mark.column) }
+        }
+        return start
+    }
+
     private func reportYAMLError(_ error: YamlError) {
         switch error {
         case .scanner(_, let problem, let mark, _), .parser(_, let problem, let mark, _), .composer(_, let problem, let mark, _):
             report(code: "Y001", at: Diagnostic.Place(line: mark.line, column: mark.column), "not YAML: \(problem)")
         case .duplicatedKeysInMapping(let duplicates, let context):
-            let names = duplicates.map { $0.description.escapedForDisplay }.joined(separator: ", ")
-            report(code: "Y002", at: Diagnostic.Place(line: context.mark.line, column: context.mark.column), "key \(names) stands twice in one mapping")
+            let names = duplicates.map(\.escapedForDisplay).joined(separator: ", ")
+            report(code: "Y002", at: place(ofSecond: duplicates.first, inMappingAt: context.mark), "key \(names) stands twice in one mapping")
         case .reader(let problem, let offset, _, _):
             report(code: "Y001", at: offset.map(place(ofByte:)), "not readable: \(problem)")
         default: report(code: "Y001", at: nil, "not YAML: \(error)")

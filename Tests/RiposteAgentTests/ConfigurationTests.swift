@@ -1,0 +1,82 @@
+import Foundation
+@testable import RiposteAgent
+import RiposteCore
+import RiposteTestSupport
+import Testing
+
+@Suite("configuration: flag, environment, file, default")
+struct ConfigurationTests {
+    let folder: TemporaryFolder
+
+    init() throws { folder = try TemporaryFolder() }
+
+    private func load(_ text: String, environment: [String: String] = [:], _ change: (inout ConfigurationOverrides) -> Void = { _ in }) throws -> AgentConfiguration {
+        var overrides = ConfigurationOverrides()
+        overrides.file = try folder.file("riposte.yaml", text)
+        change(&overrides)
+        return try AgentConfiguration.load(overrides, environment: environment)
+    }
+
+    @Test("the more particular wins")
+    func precedence() throws {
+        #expect(try load("").mode == .observe)
+        #expect(try load("mode: ask").mode == .ask)
+        #expect(try load("mode: ask", environment: ["RIPOSTE_MODE": "enforce"]).mode == .enforce)
+        #expect(try load("mode: ask", environment: ["RIPOSTE_MODE": "enforce"]) { $0.mode = .observe }.mode == .observe)
+        #expect(try load("state_dir: /a", environment: ["RIPOSTE_STATE_DIR": "/b"]).stateDirectory == "/b")
+        #expect(try load("run_dir: /a", environment: ["RIPOSTE_RUN_DIR": "/b"]) { $0.runDirectory = "/c" }.runDirectory == "/c")
+        #expect(try load("", environment: ["RIPOSTE_PLAYBOOKS": "/a:/b"]).playbooks == ["/a", "/b"])
+    }
+
+    @Test("the shipped file says what the defaults are")
+    func shipped() throws {
+        let path = URL(fileURLWithPath: #filePath).deletingLastPathComponent().appendingPathComponent("../../config/riposte.yaml").standardizedFileURL.path
+        var overrides = ConfigurationOverrides()
+        overrides.file = path
+        var shipped = try AgentConfiguration.load(overrides, environment: [:])
+        #expect(shipped.playbooks.count == 1 && shipped.playbooks[0].hasSuffix("/playbooks"))
+        shipped.playbooks = []
+        #expect("\(shipped)" == "\(AgentConfiguration())")
+    }
+
+    @Test("relative paths are as seen from the file")
+    func paths() throws {
+        let loaded = try load(
+            "state_dir: s\nrun_dir: /r\nplaybooks: [../p]\nintake: { http: { token_file: t, tls: { certificate: c, key: k } }, file: { path: ./f } }\nkubernetes: { kubeconfig: kc }")
+        let parent = URL(fileURLWithPath: folder.path).deletingLastPathComponent().path
+        #expect(loaded.stateDirectory == folder.path + "/s" && loaded.runDirectory == "/r" && loaded.playbooks == [parent + "/p"])
+        #expect(loaded.intake.http.tokenFile == folder.path + "/t" && loaded.intake.http.certificate == folder.path + "/c")
+        #expect(loaded.intake.file.path == folder.path + "/f" && loaded.kubernetes.kubeconfig == folder.path + "/kc")
+    }
+
+    @Test(
+        "what is wrong is said with its place and, where one is near, a suggestion",
+        arguments: [
+            ("moed: ask", "1:1", "mode"), ("mode: asks", "1:7", "ask"), ("intake:\n  htpp: {}", "2:3", "http"), ("intake: { http: { enabled: maybe } }", "1:28", nil),
+            ("audit: { segment_size: lots }", "1:24", nil), ("engine: { run_limit: 0 }", "1:22", nil), ("network: { management_allow: [nowhere] }", "1:31", nil),
+            ("log_level: loud", "1:12", nil), ("- a", "1:1", nil), ("mode: [", "", nil), ("intake: { http: { tls: { key: k } } }", "1:24", nil), ("mode: ask\nmode: observe", "2:1", nil),
+        ] as [(String, String, String?)])
+    func wrong(text: String, place: String, suggestion: String?) throws {
+        let problems = try #require(throws: Diagnostics.self) { try load(text) }
+        let first = try #require(problems.entries.first)
+        #expect(first.rendered.contains("riposte.yaml:\(place)"), "\(first.rendered)")
+        if let suggestion { #expect(first.suggestion == suggestion) }
+    }
+
+    @Test("a variable of the environment is checked too", arguments: [["RIPOSTE_MODE": "loud"], ["RIPOSTE_LOG_LEVEL": "x"]])
+    func environment(variables: [String: String]) throws {
+        let problems = try #require(throws: Diagnostics.self) { try load("", environment: variables) }
+        #expect(problems.description.contains(variables.keys.first ?? "?"))
+    }
+
+    @Test(
+        "addresses to listen on",
+        arguments: [
+            ("127.0.0.1:2803", "127.0.0.1", 2803), ("[::1]:1", "::1", 1), (":80", "0.0.0.0", 80), ("localhost:0", "localhost", 0), ("nonsense", nil, nil), ("x:99999", nil, nil),
+            ("x:", nil, nil),
+        ] as [(String, String?, Int?)])
+    func addresses(text: String, host: String?, port: Int?) {
+        let found = Agent.hostAndPort(text)
+        #expect(found?.0 == host && found?.1 == port)
+    }
+}

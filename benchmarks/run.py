@@ -1,0 +1,507 @@
+#!/usr/bin/env python3
+"""Measures a release build of Riposte against the floor, a small C program, in the same run, and prints one table.
+
+Exit status: 0 when everything was measured, whether or not an aim was missed; 1 when something could not be measured.
+"""
+
+import argparse
+import contextlib
+import dataclasses
+import datetime
+import json
+import math
+import os
+import pathlib
+import select
+import shutil
+import socket
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+
+HERE = pathlib.Path(__file__).resolve().parent
+ALERTS = HERE.parent / "Tests" / "Fixtures" / "falco-alerts.jsonl"
+KILL_RULE = "Bench kill"
+OBSERVED_RULE = "Adding ssh keys to authorized_keys"
+# A failure is better than a run that never ends.
+PATIENCE = 30.0
+
+
+class Failure(Exception):
+    """Something could not be measured."""
+
+
+# MARK: rows
+
+
+@dataclasses.dataclass
+class Row:
+    """One line of the table. `aim` is None where there is none."""
+
+    measurement: str
+    value: str
+    peer: str = ""
+    ratio: float | None = None
+    aim: bool | None = None
+    aim_text: str = ""
+    raw: dict = dataclasses.field(default_factory=dict)
+
+    def cells(self):
+        ratio = "" if self.ratio is None else f"{self.ratio:.2f}"
+        met = "" if self.aim is None else ("met" if self.aim else "missed") + f" ({self.aim_text})"
+        return [self.measurement, self.value, self.peer, ratio, met]
+
+
+def percentile(samples, share):
+    """Nearest rank: a time that was really measured."""
+    ordered = sorted(samples)
+    return ordered[max(0, math.ceil(share * len(ordered)) - 1)]
+
+
+def milliseconds(seconds):
+    return f"{seconds * 1000:.3f} ms"
+
+
+def per_second(rate):
+    return f"{rate:,.0f} /s".replace(",", " ")
+
+
+def mebibytes(kibibytes):
+    return f"{kibibytes / 1024:.1f} MiB"
+
+
+def print_table(rows):
+    lines = [["measurement", "value", "peer or limit", "ratio", "aim"]] + [row.cells() for row in rows]
+    widths = [max(len(line[column]) for line in lines) for column in range(5)]
+    for number, line in enumerate(lines):
+        texts = [line[0].ljust(widths[0])] + [line[i].rjust(widths[i]) for i in (1, 2, 3)] + [line[4]]
+        print("  ".join(texts).rstrip())
+        if number == 0:
+            print("  ".join("-" * width for width in widths))
+
+
+# MARK: playbooks
+
+
+def bench_playbooks():
+    """One that kills, for the time to a dead target; one that observes, so that the flood of alerts goes through plans too."""
+    return f"""apiVersion: riposte/v1
+playbooks:
+  - name: bench-kill
+    mode: enforce
+    match: {{ rules: ["{KILL_RULE}"] }}
+    steps:
+      - action: process.kill
+  - name: bench-observe
+    mode: observe
+    match: {{ rules: ["{OBSERVED_RULE}"] }}
+    steps:
+      - action: process.kill
+"""
+
+
+def many_playbooks(count, rules):
+    """Half name a rule. Half have a pattern and a condition, of which every tenth fits an alert of the fixture; the star is in all places in turn."""
+    entries = []
+    for index in range(count):
+        real = rules[(index // 2) % len(rules)]
+        if index % 2 == 0:
+            rule = real if index // 2 < len(rules) else f"Site rule {index:04}"
+            match = f"rules: [{json.dumps(rule)}]"
+        else:
+            words = real.split() if index % 20 == 1 else f"Site rule {index:04} of team {index % 7}".split()
+            pattern = [" ".join(words[:3]) + "*", "*" + " ".join(words[-2:]), "*" + " ".join(words[1:3]) + "*", words[0] + "*" + words[-1]][(index // 2) % 4]
+            condition = ["container.id exists and not proc.name in (sh, bash)", "proc.pname = sh and user.uid = 0", 'proc.cmdline contains "passwd"'][index % 3]
+            match = f"rules: [{json.dumps(pattern)}], when: {json.dumps(condition)}"
+        entries.append(f"  - name: bench-{index:04}\n    mode: observe\n    match: {{ {match} }}\n    steps:\n      - action: process.kill\n")
+    return "apiVersion: riposte/v1\nplaybooks:\n" + "".join(entries)
+
+
+# MARK: processes
+
+
+class Targets:
+    """Processes to be killed, started before the clock runs. They are our children, so their pids stay ours until we reap them."""
+
+    def __init__(self, program):
+        self.program = program
+        self.ready = []
+
+    def spawn(self, count):
+        for _ in range(count):
+            pid = os.posix_spawn(self.program, ["sleep", "1000"], {})
+            self.ready.append((pid, os.pidfd_open(pid)))
+
+    def take(self):
+        return self.ready.pop()
+
+    def reap(self, pid, descriptor):
+        os.close(descriptor)
+        os.waitpid(pid, 0)
+
+    def close(self):
+        for pid, descriptor in self.ready:
+            os.kill(pid, 9)
+            self.reap(pid, descriptor)
+        self.ready = []
+
+
+def boot_time():
+    return time.time_ns() - time.clock_gettime_ns(time.CLOCK_BOOTTIME)
+
+
+def start_time(pid):
+    """When a process was started, on the wall clock, in nanoseconds: what Falco calls proc.pid.ts."""
+    fields = pathlib.Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return boot_time() + int(fields[19]) * 1_000_000_000 // os.sysconf("SC_CLK_TCK")
+
+
+def resident(pid):
+    """VmRSS in KiB."""
+    for line in pathlib.Path(f"/proc/{pid}/status").read_text().splitlines():
+        if line.startswith("VmRSS:"):
+            return int(line.split()[1])
+    raise Failure(f"process {pid} has no VmRSS")
+
+
+def until(what, condition):
+    deadline = time.monotonic() + PATIENCE
+    while not condition():
+        if time.monotonic() > deadline:
+            raise Failure(f"waited {PATIENCE:.0f} s in vain: {what}")
+        time.sleep(0.005)
+
+
+def free_port():
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+def connect(path):
+    connection = socket.socket(socket.AF_UNIX)
+    connection.connect(str(path))
+    return connection
+
+
+def end(process):
+    if process.poll() is None:
+        process.terminate()
+        try:
+            process.wait(PATIENCE)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+
+
+class Agent:
+    """A Riposte of our own: its own state, sockets and port."""
+
+    def __init__(self, binary, folder, playbooks):
+        folder.mkdir()
+        self.socket = folder / "run" / "alerts.sock"
+        self.port = free_port()
+        configuration = folder / "riposte.yaml"
+        configuration.write_text("mode: enforce\nlog_level: warning\n")
+        command = [binary, "run", "--config", configuration, "--state-dir", folder / "state", "--run-dir", folder / "run"]
+        command += ["--http", f"127.0.0.1:{self.port}", "--playbooks", playbooks]
+        began = time.monotonic()
+        # Alerts and results are printed as for any user, to a place that takes no time.
+        self.process = subprocess.Popen(list(map(str, command)), stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+        self.start_seconds = self._wait_for_banner(began)
+
+    def _wait_for_banner(self, began):
+        said = b""
+        os.set_blocking(self.process.stderr.fileno(), False)
+        while b"is ready." not in said:
+            if not select.select([self.process.stderr], [], [], PATIENCE)[0]:
+                raise Failure("the agent did not become ready")
+            piece = self.process.stderr.read()
+            if piece == b"":
+                raise Failure("the agent ended: " + said.decode(errors="replace").strip())
+            said += piece or b""
+        seconds = time.monotonic() - began
+        # It says that it is ready: hold it to that.
+        connect(self.socket).close()
+        return seconds
+
+    def close(self):
+        end(self.process)
+        self.process.stderr.close()
+
+
+def build_floor(folder):
+    program = folder / "floor"
+    subprocess.run([os.environ.get("CC", "cc"), "-O2", "-o", program, HERE / "floor.c"], check=True)
+    return program
+
+
+# MARK: from alert to dead target
+
+
+class Alerts:
+    """Alerts in Falco's shape and size: one of the fixture's, with another rule, time and process."""
+
+    def __init__(self, template):
+        self.template = template
+
+    def line(self, pid, started_at):
+        now = time.time_ns()
+        text = datetime.datetime.fromtimestamp(now // 1_000_000_000, datetime.UTC).strftime("%Y-%m-%dT%H:%M:%S")
+        fields = self.template["output_fields"] | {"evt.time": now, "proc.name": "sleep", "proc.pid": pid, "proc.pid.ts": started_at}
+        alert = self.template | {"rule": KILL_RULE, "time": f"{text}.{now % 1_000_000_000:09}Z", "output_fields": fields}
+        return json.dumps(alert, separators=(",", ":")).encode() + b"\n"
+
+
+class LineDoor:
+    """A connection that stays; an alert is a line."""
+
+    def __init__(self, path):
+        self.connection = connect(path)
+
+    def message(self, line):
+        return line
+
+    def finish(self):
+        pass
+
+
+class HTTPDoor:
+    """A connection that is kept alive; an alert is a POST in one write."""
+
+    def __init__(self, port):
+        self.connection = socket.create_connection(("127.0.0.1", port))
+        self.connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self.connection.settimeout(PATIENCE)
+
+    def message(self, line):
+        head = f"POST / HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\nContent-Length: {len(line)}\r\n\r\n"
+        return head.encode() + line
+
+    def finish(self):
+        """Reads the answer, which may come before or after the deed and is not part of the time."""
+        answer = b""
+        while b"\r\n\r\n" not in answer:
+            answer += self._more()
+        head, _, body = answer.partition(b"\r\n\r\n")
+        if not head.startswith(b"HTTP/1.1 202"):
+            raise Failure("HTTP: " + head.split(b"\r\n")[0].decode(errors="replace"))
+        length = next(int(line.split(b":")[1]) for line in head.lower().split(b"\r\n") if line.startswith(b"content-length:"))
+        while len(body) < length:
+            body += self._more()
+
+    def _more(self):
+        piece = self.connection.recv(65536)
+        if not piece:
+            raise Failure("HTTP: the connection was closed")
+        return piece
+
+
+def time_to_death(door, alerts, targets):
+    """Seconds from just before the write to the moment at which the target's pidfd says that it has ended."""
+    pid, descriptor = targets.take()
+    message = door.message(alerts.line(pid, start_time(pid)))
+    poll = select.poll()
+    poll.register(descriptor, select.POLLIN)
+    began = time.clock_gettime_ns(time.CLOCK_MONOTONIC)
+    door.connection.sendall(message)
+    ended = poll.poll(PATIENCE * 1000)
+    seconds = (time.clock_gettime_ns(time.CLOCK_MONOTONIC) - began) / 1e9
+    if not ended:
+        targets.ready.append((pid, descriptor))
+        raise Failure("a target was not killed")
+    targets.reap(pid, descriptor)
+    door.finish()
+    return seconds
+
+
+def measure_deaths(doors, alerts, targets, count, warm_up):
+    """Samples by door. The doors take turns, a different one first each time, so that all see the same machine."""
+    samples = {name: [] for name in doors}
+    order = list(doors)
+    for number in range(-warm_up, count):
+        if len(targets.ready) < len(order):
+            targets.spawn(50 * len(order))
+        order.append(order.pop(0))
+        for name in order:
+            seconds = time_to_death(doors[name], alerts, targets)
+            if number >= 0:
+                samples[name].append(seconds)
+            # What comes after the deed, the outcome's record and the sync, is not to fall into the next one's time.
+            time.sleep(0.006)
+    return samples
+
+
+def rows_of_deaths(samples):
+    rows = []
+    floor = samples["floor"]
+    for name in ("socket", "HTTP"):
+        mine = samples[name]
+        median, floor_median = statistics.median(mine), statistics.median(floor)
+        tail, floor_tail = percentile(mine, 0.99), percentile(floor, 0.99)
+        raw = {"samples": len(mine), "median": median, "p99": tail, "floor_median": floor_median, "floor_p99": floor_tail}
+        rows.append(
+            Row(f"alert to dead target, {name}, median", milliseconds(median), milliseconds(floor_median), median / floor_median,
+                median < 0.001 and median <= 5 * floor_median, "< 1 ms, <= 5 x floor", raw))
+        rows.append(
+            Row(f"alert to dead target, {name}, p99", milliseconds(tail), milliseconds(floor_tail), tail / floor_tail, tail < 0.005, "< 5 ms"))
+    return rows
+
+
+# MARK: a flood of alerts
+
+
+def send_until_taken(agent, door, block, blocks, alerts, targets):
+    """Seconds until all was taken. A connection's alerts are taken in their order, so when the last one's target is dead the others are in the journal."""
+    targets.spawn(1)
+    began = time.monotonic()
+    for _ in range(blocks):
+        door.connection.sendall(block)
+    time_to_death(door, alerts, targets)
+    return time.monotonic() - began
+
+
+def measure_flood(agent, fixture, alerts, targets, total):
+    """Alerts per second through the socket, and resident memory before, after a tenth and after all."""
+    block = b"".join(fixture)
+    blocks = math.ceil(total / len(fixture))
+    first = max(1, blocks // 10)
+    door = LineDoor(agent.socket)
+    time.sleep(1)
+    idle = resident(agent.process.pid)
+    seconds = send_until_taken(agent, door, block, first, alerts, targets)
+    time.sleep(1)
+    warm = resident(agent.process.pid)
+    rates = []
+    left = blocks - first
+    part = max(1, left // 5)
+    while left > 0:
+        now = min(part, left)
+        seconds = send_until_taken(agent, door, block, now, alerts, targets)
+        rates.append(now * len(fixture) / seconds)
+        left -= now
+    time.sleep(1)
+    after = resident(agent.process.pid)
+    rate = statistics.median(rates)
+    # Flat: what the first tenth needed is what all of them need, but for a tenth.
+    return [
+        Row(f"alerts end to end, socket, journal written", per_second(rate), raw={"rates": rates}),
+        Row("resident memory, idle", mebibytes(idle), raw={"kib": idle}),
+        Row(f"resident memory after {blocks * len(fixture):,} alerts".replace(",", " "), mebibytes(after),
+            f"{mebibytes(warm)} after a tenth", after / warm, after <= 1.1 * warm, "flat: <= 1.10", {"kib": after, "kib_after_tenth": warm}),
+    ]
+
+
+# MARK: inside a process
+
+
+def measure_inside(binary, folder, sets, rounds, iterations):
+    folder.mkdir()
+    command = [binary, ALERTS, folder, rounds, iterations] + [sets[count] for count in sorted(sets)]
+    output = subprocess.run(list(map(str, command)), check=True, stdout=subprocess.PIPE).stdout
+    rows = []
+    for line in output.splitlines():
+        found = json.loads(line)
+        rate = statistics.median(found["rates"])
+        if found["name"] == "match":
+            count = found["playbooks"]
+            aim = rate >= 50_000 if count == 1000 else None
+            limit = per_second(50_000) if count == 1000 else ""
+            ratio = rate / 50_000 if count == 1000 else None
+            rows.append(Row(f"alerts read and matched, one core, {count} playbook{'s' if count > 1 else ''}", per_second(rate), limit, ratio, aim, ">= 50 000 /s", found))
+        else:
+            floor = statistics.median(found["floor"])
+            durability = found["name"].removeprefix("journal-")
+            rows.append(Row(f"journal appends, {durability}", per_second(rate), per_second(floor), floor / rate, raw=found))
+    return rows
+
+
+# MARK: start
+
+
+def measure_starts(binary, folder, playbooks, count, rounds):
+    times = []
+    for number in range(rounds):
+        agent = Agent(binary, folder / f"start-{count}-{number}", playbooks)
+        times.append(agent.start_seconds)
+        agent.close()
+    median = statistics.median(times)
+    return Row(f"start to ready, {count} playbook{'s' if count > 1 else ''}", milliseconds(median), "1000 ms", median, median < 1, "< 1 s", {"seconds": times})
+
+
+# MARK: all
+
+
+def run(options):
+    sizes = dict(samples=100, warm_up=10, flood=20_000, rounds=3, iterations=10_000, starts=5) if options.quick else dict(
+        samples=600, warm_up=30, flood=100_000, rounds=7, iterations=50_000, starts=15)
+    texts = ALERTS.read_bytes().splitlines()
+    fixture = [json.loads(text) for text in texts]
+    alerts = Alerts(next(alert for alert in fixture if alert["rule"] == OBSERVED_RULE))
+    rows = []
+    with contextlib.ExitStack() as stack:
+        folder = pathlib.Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="riposte-bench-")))
+        rules = sorted({alert["rule"] for alert in fixture})
+        sets = {}
+        for count in (1, 100, 1000):
+            sets[count] = folder / f"playbooks-{count}"
+            sets[count].mkdir()
+            (sets[count] / "bench.yaml").write_text(many_playbooks(count, rules))
+        (folder / "bench.yaml").write_text(bench_playbooks())
+
+        targets = Targets(shutil.which("sleep"))
+        stack.callback(targets.close)
+        agent = Agent(options.riposte, folder / "agent", folder / "bench.yaml")
+        stack.callback(agent.close)
+        floor_socket = folder / "floor.sock"
+        floor = subprocess.Popen([build_floor(folder), floor_socket])
+        stack.callback(end, floor)
+        until("the floor listens", floor_socket.exists)
+        doors = {"floor": LineDoor(floor_socket), "socket": LineDoor(agent.socket), "HTTP": HTTPDoor(agent.port)}
+        rows += rows_of_deaths(measure_deaths(doors, alerts, targets, sizes["samples"], sizes["warm_up"]))
+        agent.close()
+
+        if options.bench:
+            rows += measure_inside(options.bench, folder / "inside", sets, sizes["rounds"], sizes["iterations"])
+
+        agent = Agent(options.riposte, folder / "flood", folder / "bench.yaml")
+        stack.callback(agent.close)
+        rows += measure_flood(agent, [text + b"\n" for text in texts], alerts, targets, sizes["flood"])
+        agent.close()
+
+        for count in (1, 1000):
+            rows.append(measure_starts(options.riposte, folder, sets[count], count, sizes["starts"]))
+    return rows
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("riposte", type=pathlib.Path, help="the release binary of riposte")
+    parser.add_argument("bench", type=pathlib.Path, nargs="?", help="the release binary of riposte-bench (default: the one beside riposte)")
+    parser.add_argument("--quick", action="store_true", help="fewer samples: to see that it works, not how fast")
+    parser.add_argument("--json", action="store_true", help="one JSON object instead of the table")
+    options = parser.parse_args()
+    if options.bench is None:
+        beside = options.riposte.parent / "riposte-bench"
+        options.bench = beside if beside.exists() else None
+    load = os.getloadavg()[0]
+    try:
+        rows = run(options)
+    except (Failure, OSError, subprocess.CalledProcessError) as error:
+        print(f"benchmarks: {error}", file=sys.stderr)
+        return 1
+    if options.json:
+        print(json.dumps({"cores": os.cpu_count(), "load_before": load, "quick": options.quick, "rows": [dataclasses.asdict(row) for row in rows]}, indent=2))
+    else:
+        print(f"{os.cpu_count()} cores, load {load:.2f} before; peer: floor.c, write(2), or the limit" + (", quick" if options.quick else ""))
+        print_table(rows)
+    if options.bench is None:
+        print("benchmarks: riposte-bench was not found: matching and journal were not measured", file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
