@@ -120,6 +120,9 @@ extension Outcome: ExpressibleByArgument {}
 extension Identifier: ExpressibleByArgument {
     package init?(argument: String) { self.init(argument) }
 }
+extension Signal: ExpressibleByArgument {
+    package init?(argument: String) { self.init(argument) }
+}
 extension Timestamp: ExpressibleByArgument {
     package init?(argument: String) { self.init(argument) }
 }

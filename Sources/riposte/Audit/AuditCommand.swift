@@ -16,7 +16,7 @@ struct AuditFilter: ParsableArguments {
     var limit: Int?
 
     @Option(name: .long, help: "Not older than: a time (RFC 3339) or a duration such as 1h.")
-    var since: String?
+    var since: Since?
 
     @Option(name: .long, help: "About the alert with this id.")
     var alert: Identifier?
@@ -34,17 +34,22 @@ struct AuditFilter: ParsableArguments {
         var query = AuditIndex.Query()
         query.limit = limit ?? defaultLimit
         guard query.limit > 0 else { throw ValidationError("--limit must be greater than 0") }
-        if let since {
-            guard let time = Timestamp(since) ?? Duration(text: since).map({ Timestamp.now() + (.zero - $0) }) else {
-                throw ValidationError("--since takes a time such as 2026-03-04T11:22:33Z or a duration such as 1h")
-            }
-            query.since = time
-        }
+        query.since = since?.time
         query.alert = alert
         query.action = action
         query.outcome = outcome
         query.target = target
         return query
+    }
+}
+
+/// A moment, or how long ago it was.
+struct Since: ExpressibleByArgument {
+    let time: Timestamp
+
+    init?(argument: String) {
+        guard let time = Timestamp(argument) ?? Duration(text: argument).map({ Timestamp.now() + (.zero - $0) }) else { return nil }
+        self.time = time
     }
 }
 

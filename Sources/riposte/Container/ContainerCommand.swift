@@ -105,12 +105,12 @@ struct ContainerStopCommand: AsyncParsableCommand {
     var timeout: Duration?
 
     @Option(name: .long, help: "Instead of the image's stop signal.")
-    var signal: String?
+    var signal: Signal?
 
     func run() async throws {
         var parameters = JSONObject()
         parameters.append("timeout", timeout.map { .text($0.text) })
-        parameters.append("signal", signal.map(JSON.text))
+        parameters.append("signal", signal.map { .text($0.name) })
         try await action.carryOut("container.stop", on: which.claim, with: parameters)
     }
 }
@@ -124,11 +124,11 @@ struct ContainerKillCommand: AsyncParsableCommand {
     @OptionGroup var which: ContainerArguments
 
     @Option(name: .long, help: "The signal (default: KILL).")
-    var signal: String?
+    var signal: Signal?
 
     func run() async throws {
         var parameters = JSONObject()
-        parameters.append("signal", signal.map(JSON.text))
+        parameters.append("signal", signal.map { .text($0.name) })
         try await action.carryOut("container.kill", on: which.claim, with: parameters)
     }
 }

@@ -62,7 +62,7 @@ struct ProcessKillCommand: AsyncParsableCommand {
     @OptionGroup var process: ProcessArguments
 
     @Option(name: .long, help: "The signal to send, by name or number (default: KILL).")
-    var signal: String?
+    var signal: Signal?
 
     @Flag(name: .long, help: "With all its descendants, which are stopped first so that none forks away.")
     var tree = false
@@ -72,7 +72,7 @@ struct ProcessKillCommand: AsyncParsableCommand {
 
     func run() async throws {
         var parameters: JSONObject = ["tree": .bool(tree)]
-        parameters.append("signal", signal.map(JSON.text))
+        parameters.append("signal", signal.map { .text($0.name) })
         parameters.append("grace", grace.map { .text($0.text) })
         try await action.carryOut("process.kill", on: process.claim, with: parameters)
     }
