@@ -22,6 +22,7 @@ let lifecycle = Target.Dependency.product(name: "ServiceLifecycle", package: "sw
 let unixSignals = Target.Dependency.product(name: "UnixSignals", package: "swift-service-lifecycle")
 let logging = Target.Dependency.product(name: "Logging", package: "swift-log")
 let nioCore = Target.Dependency.product(name: "NIOCore", package: "swift-nio")
+let nioHTTPTypes = Target.Dependency.product(name: "NIOHTTPTypes", package: "swift-nio-extras")
 let nioPosix = Target.Dependency.product(name: "NIOPosix", package: "swift-nio")
 let nioSSL = Target.Dependency.product(name: "NIOSSL", package: "swift-nio-ssl")
 let yams = Target.Dependency.product(name: "Yams", package: "Yams")
@@ -45,6 +46,7 @@ let package = Package(
         .package(url: "https://github.com/apple/swift-http-types", from: "1.8.0"),
         .package(url: "https://github.com/apple/swift-log", from: "1.16.2"),
         .package(url: "https://github.com/apple/swift-nio", from: "2.101.2"),
+        .package(url: "https://github.com/apple/swift-nio-extras", from: "1.35.2"),
         .package(url: "https://github.com/apple/swift-nio-ssl", from: "2.37.6"),
         .package(url: "https://github.com/groue/GRDB.swift", from: "7.10.0"),
         .package(url: "https://github.com/hummingbird-project/hummingbird", from: "2.28.1"),
@@ -64,7 +66,7 @@ let package = Package(
         room("RiposteTransport", ["RiposteCore", "CCurl", logging]),
         room("RiposteActions", ["RiposteCore", "RipostePlaybooks", "RiposteTransport", "CNetfilter", "CRiposte", logging, yams]),
         room("RiposteAudit", ["RiposteCore", crypto, grdb, logging]),
-        room("RiposteIntake", ["RiposteCore", "CRiposte", httpTypes, hummingbird, hummingbirdCore, hummingbirdTLS, lifecycle, nioCore, nioSSL, logging]),
+        room("RiposteIntake", ["RiposteCore", "CRiposte", httpTypes, hummingbird, hummingbirdCore, hummingbirdTLS, lifecycle, nioCore, nioHTTPTypes, nioPosix, nioSSL, logging]),
         room(
             "RiposteAgent",
             [

@@ -57,7 +57,7 @@ package struct Agent: Sendable {
         ready.whenReady { [configuration] in onReady(banner(configuration, house, intakes)) }
         let began = Timestamp.now()
         let control = ControlServer(
-            path: configuration.controlSocket, groupID: try controlGroup(), house: house,
+            path: configuration.controlSocket, groupID: try Self.controlGroup(configuration), house: house,
             status: { status(house, keeper, intakes, since: began) }, reload: keeper.reload, logger: logger, libraryLogger: quiet(logger))
         // Those who take orders and alerts come last: they stop first, and the undo keeper is there as long as they are.
         var services = [
@@ -76,7 +76,7 @@ package struct Agent: Sendable {
         do { try await ServiceGroup(configuration: group).run() } catch is CancellationError {}
     }
 
-    private func controlGroup() throws -> UInt32? {
+    static func controlGroup(_ configuration: AgentConfiguration) throws(Diagnostics) -> UInt32? {
         guard let name = configuration.control.group else { return nil }
         guard let id = Operator.groupID(named: name) else {
             throw Diagnostics([Diagnostic(code: "C004", file: "control.group", message: "there is no group \"\(name)\"")])
@@ -88,9 +88,10 @@ package struct Agent: Sendable {
 
     private func intakes(_ door: AlertDoor, _ ready: Readiness) throws -> [any Intake] {
         let section = configuration.intake
+        try Self.checkPaths(configuration)
         var intakes: [any Intake] = []
         if section.http.isEnabled {
-            intakes.append(try HTTPIntake(try httpConfiguration(), sink: door, logger: quiet(logger)) { _ in ready.one() })
+            intakes.append(try HTTPIntake(try Self.httpConfiguration(configuration), sink: door, logger: quiet(logger)) { _ in ready.one() })
         }
         if section.socket.isEnabled {
             var socket = SocketIntake.Configuration(streamPath: configuration.alertSocket, datagramPath: configuration.alertDatagramSocket)
@@ -108,10 +109,22 @@ package struct Agent: Sendable {
         return intakes
     }
 
-    private func httpConfiguration() throws -> HTTPIntake.Configuration {
+    /// Paths that cannot be what they are meant for.
+    static func checkPaths(_ configuration: AgentConfiguration) throws(Diagnostics) {
+        func fail(_ key: String, _ problem: String) -> Diagnostics { Diagnostics([Diagnostic(code: "C003", file: key, message: problem)]) }
+        var isFolder: ObjCBool = false
+        if let path = configuration.intake.file.path, FileManager.default.fileExists(atPath: path, isDirectory: &isFolder), isFolder.boolValue {
+            throw fail("intake.file.path", "\(path) is a folder; name the file to follow")
+        }
+        if configuration.intake.socket.isEnabled, configuration.alertSocket == configuration.alertDatagramSocket {
+            throw fail("intake.socket", "path and datagram_path are both \(configuration.alertSocket)")
+        }
+    }
+
+    static func httpConfiguration(_ configuration: AgentConfiguration) throws(Diagnostics) -> HTTPIntake.Configuration {
         let section = configuration.intake.http
         var result = HTTPIntake.Configuration()
-        guard let (host, port) = Self.hostAndPort(section.listen) else {
+        guard let (host, port) = hostAndPort(section.listen) else {
             throw Diagnostics([Diagnostic(code: "C003", file: "intake.http.listen", message: "\"\(section.listen)\" is no ADDRESS:PORT")])
         }
         (result.host, result.port) = (host, port)

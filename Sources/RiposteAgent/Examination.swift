@@ -3,6 +3,7 @@ internal import Foundation
 internal import Glibc
 internal import RiposteActions
 package import RiposteCore
+internal import RiposteIntake
 internal import RipostePlaybooks
 internal import RiposteTransport
 
@@ -34,7 +35,7 @@ package struct Examination: Sendable {
         var findings = [kernel, pidfd, capabilities]
         findings += [nftables, await docker(facilities), await kubernetes(facilities)]
         findings += [folder("state directory", configuration.stateDirectory), folder("run directory", configuration.runDirectory)]
-        findings += [descriptors, playbooks(facilities), management]
+        findings += [descriptors, intakes, playbooks(facilities), management]
         return findings
     }
 
@@ -119,6 +120,22 @@ package struct Examination: Sendable {
         return Finding(
             subject: "open files", verdict: isEnough ? .good : .lacking, finding: "\(limit.rlim_max) at most",
             remedy: isEnough ? nil : "LimitNOFILE=65536 in the unit, so that many idle connections keep no alert out")
+    }
+
+    /// What would keep the agent from starting.
+    private var intakes: Finding {
+        do {
+            try Agent.checkPaths(configuration)
+            _ = try Agent.controlGroup(configuration)
+            if configuration.intake.http.isEnabled { try HTTPIntake.check(try Agent.httpConfiguration(configuration)) }
+            let names = [
+                configuration.intake.http.isEnabled ? "http \(configuration.intake.http.listen)" : nil, configuration.intake.socket.isEnabled ? "socket" : nil,
+                configuration.intake.file.path.map { "file \($0)" }, configuration.intake.stdin.isEnabled ? "stdin" : nil,
+            ]
+            return Finding(subject: "intakes", verdict: .good, finding: names.compactMap(\.self).joined(separator: ", "))
+        } catch {
+            return Finding(subject: "intakes", verdict: .bad, finding: "\(error)", remedy: "set it right in the configuration; the agent does not start like this")
+        }
     }
 
     private func playbooks(_ facilities: Facilities) -> Finding {

@@ -42,12 +42,19 @@ package struct Diagnostic: Error, Equatable, Sendable {
     package var rendered: String {
         let location = place.map { "\(file):\($0.line):\($0.column)" } ?? file
         var lines = ["\(location): \(severity.rawValue)[\(code)]: \(message.escapedForDisplay)"]
-        if let snippet, let place {
-            lines.append("    \(snippet.escapedForDisplay)")
-            lines.append("    " + String(repeating: " ", count: max(0, min(place.column - 1, snippet.count))) + "^")
-        }
+        if let snippet, let place { lines += Self.picture(of: snippet, at: place.column) }
         if let suggestion { lines.append("    did you mean \"\(suggestion.escapedForDisplay)\"?") }
         return lines.joined(separator: "\n")
+    }
+
+    /// The line and a caret under its column; of a long line what is around it.
+    private static func picture(of line: String, at column: Int) -> [String] {
+        let start = max(0, column - 60)
+        let part = line.dropFirst(start).prefix(120)
+        let before = part.prefix(max(0, column - 1 - start)).description.escapedForDisplay
+        let (dots, rest) = (start > 0 ? "…" : "", part.dropFirst(max(0, column - 1 - start)).description.escapedForDisplay)
+        let end = line.count > start + part.count ? "…" : ""
+        return ["    \(dots)\(before)\(rest)\(end)", "    " + String(repeating: " ", count: dots.count + before.count) + "^"]
     }
 
     package var json: JSON {

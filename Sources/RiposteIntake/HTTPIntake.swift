@@ -1,9 +1,11 @@
+internal import Glibc
 internal import HTTPTypes
 internal import Hummingbird
 internal import HummingbirdCore
 internal import HummingbirdTLS
 package import Logging
 internal import NIOCore
+internal import NIOPosix
 internal import NIOSSL
 package import RiposteCore
 internal import Synchronization
@@ -45,6 +47,11 @@ package struct HTTPIntake: Intake {
         var isAuthenticated: Bool { !tokens.isEmpty || tls?.clientAuthority != nil }
     }
 
+    /// Why it cannot listen.
+    package struct Unusable: Error, CustomStringConvertible, Equatable {
+        package let description: String
+    }
+
     /// What is wrong with a configuration, and the remedy.
     package struct Misconfigured: Error, CustomStringConvertible, Equatable {
         package let description: String
@@ -62,11 +69,7 @@ package struct HTTPIntake: Intake {
     package init(
         _ configuration: Configuration, sink: any AlertSink, logger: Logger, onListening: @escaping @Sendable (Int) -> Void = { _ in }
     ) throws(Misconfigured) {
-        guard configuration.isLoopback || configuration.isAuthenticated || configuration.allowsUnauthenticated else {
-            throw Misconfigured(
-                description: "intake.http.listen \(configuration.host):\(configuration.port) can be reached from outside, and nobody has to say who they are; "
-                    + "set token_file or tls.client_ca, listen on 127.0.0.1, or set allow_unauthenticated: true")
-        }
+        try Self.check(configuration)
         name = configuration.name
         self.configuration = configuration
         self.logger = logger
@@ -83,15 +86,12 @@ package struct HTTPIntake: Intake {
     private final class BoundPort: Sendable { let value = Mutex<Int?>(nil) }
 
     package func run() async throws {
-        let router = Router(context: PeerContext.self)
-        for path in ["/", "/alerts"] as [RouterPath] {
-            router.on(path, method: .post) { request, context in await answer(request, peer: context.peer) }
-            router.on(path, method: .put) { request, context in await answer(request, peer: context.peer) }
-        }
-        router.get("/healthz") { _, _ in Response(status: .ok, headers: [.contentType: "application/json"], body: .init(byteBuffer: ByteBuffer(string: #"{"status":"ok"}"#))) }
-        let plain = HTTPServerBuilder.http1(configuration: .init(idleTimeout: .init(configuration.idleTimeout)))
+        let responder = CallbackResponder<PeerContext> { request, context in await route(request, peer: context.peer) }
+        let (idle, limit) = (TimeAmount(configuration.idleTimeout), TimeAmount(configuration.bodyTimeout))
+        let plain = HTTPServerBuilder.http1(configuration: .init(additionalChannelHandlers: [RequestDeadline(limit)], idleTimeout: idle))
+        let tls = try configuration.tls.map { try Self.tlsConfiguration($0) }
         let application = Application(
-            router: router, server: try configuration.tls.map { try .tls(plain, tlsConfiguration: Self.tlsConfiguration($0)) } ?? plain,
+            responder: responder, server: try tls.map { try .tls(plain, tlsConfiguration: $0) } ?? plain,
             configuration: ApplicationConfiguration(
                 address: .hostname(configuration.host, port: configuration.port), serverName: nil, backlog: 1024, reuseAddress: true,
                 availableConnectionsDelegate: MaximumAvailableConnections(configuration.connectionLimit)),
@@ -100,22 +100,58 @@ package struct HTTPIntake: Intake {
                 boundPort.value.withLock { $0 = port }
                 onListening(port)
             }, logger: logger)
-        try await application.run()
+        do { try await application.run() } catch let error as IOError {
+            throw Unusable(description: "intake.http.listen \(configuration.host):\(configuration.port): \(String(cString: strerror(error.errnoCode)))")
+        } catch let error as SocketAddressError {
+            throw Unusable(description: "intake.http.listen \(configuration.host):\(configuration.port): \(error)")
+        }
     }
 
-    private static func tlsConfiguration(_ tls: Configuration.TLS) throws -> TLSConfiguration {
-        let chain = try NIOSSLCertificate.fromPEMFile(tls.certificate).map { NIOSSLCertificateSource.certificate($0) }
-        let key = try NIOSSLPrivateKey(file: tls.key, format: .pem)
+    /// Whether it may listen like this, and whether its certificates and keys can be read.
+    package static func check(_ configuration: Configuration) throws(Misconfigured) {
+        guard configuration.isLoopback || configuration.isAuthenticated || configuration.allowsUnauthenticated else {
+            throw Misconfigured(
+                description: "intake.http.listen \(configuration.host):\(configuration.port) can be reached from outside, and nobody has to say who they are; "
+                    + "set token_file or tls.client_ca, listen on 127.0.0.1, or set allow_unauthenticated: true")
+        }
+        if let tls = configuration.tls { _ = try tlsConfiguration(tls) }
+    }
+
+    private static func tlsConfiguration(_ tls: Configuration.TLS) throws(Misconfigured) -> TLSConfiguration {
+        func read<Value>(_ key: String, _ path: String, _ body: () throws -> Value) throws(Misconfigured) -> Value {
+            do { return try body() } catch {
+                let reason = access(path, R_OK) == 0 ? "it holds no PEM of that kind" : String(cString: strerror(errno))
+                throw Misconfigured(description: "intake.http.tls.\(key) \(path): \(reason)")
+            }
+        }
+        let chain = try read("certificate", tls.certificate) { try NIOSSLCertificate.fromPEMFile(tls.certificate).map { NIOSSLCertificateSource.certificate($0) } }
+        let key = try read("key", tls.key) { try NIOSSLPrivateKey(file: tls.key, format: .pem) }
         var configuration = TLSConfiguration.makeServerConfiguration(certificateChain: chain, privateKey: .privateKey(key))
         configuration.minimumTLSVersion = .tlsv12
         if let authority = tls.clientAuthority {
-            configuration.trustRoots = .file(authority)
+            configuration.trustRoots = .certificates(try read("client_ca", authority) { try NIOSSLCertificate.fromPEMFile(authority) })
             configuration.certificateVerification = .noHostnameVerification
         }
         return configuration
     }
 
     // MARK: - Requests
+
+    private func route(_ request: Request, peer: String?) async -> Response {
+        switch request.uri.path {
+        case "/", "/alerts":
+            guard request.method == .post || request.method == .put else { return Self.notAllowed("POST, PUT") }
+            return await answer(request, peer: peer)
+        case "/healthz":
+            guard request.method == .get || request.method == .head else { return Self.notAllowed("GET, HEAD") }
+            return Self.response(.ok, ["status": "ok"])
+        default: return Self.response(.notFound, ["error": "alerts go to / or /alerts"])
+        }
+    }
+
+    private static func notAllowed(_ methods: String) -> Response {
+        response(.methodNotAllowed, ["error": .text("this takes \(methods)")], [.allow: methods])
+    }
 
     private func answer(_ request: Request, peer: String?) async -> Response {
         guard isAuthorized(request) else {
@@ -128,6 +164,7 @@ package struct HTTPIntake: Intake {
             counters.count(\.rejected)
             return Self.response(.requestTimeout, ["error": "the body took too long"], [.connection: "close"])
         } catch {
+            counters.count(\.rejected)
             return Self.response(.badRequest, ["error": "the body could not be read"], [.connection: "close"])
         }
         return take(body, peer)

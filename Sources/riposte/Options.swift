@@ -23,6 +23,12 @@ struct CommonOptions: ParsableArguments {
     @Flag(name: .long, help: "One JSON object per result on standard output, and nothing else there.")
     var json = false
 
+    func validate() throws {
+        if let logLevel, !AgentConfiguration.logLevels.contains(logLevel) {
+            throw ValidationError("--log-level takes one of \(AgentConfiguration.logLevels.joined(separator: ", "))")
+        }
+    }
+
     func overrides() -> ConfigurationOverrides {
         var overrides = ConfigurationOverrides()
         overrides.file = config
@@ -54,6 +60,7 @@ struct ActionOptions: ParsableArguments {
 
     /// Puts a wish to the agent, or to an engine of our own where there is none; prints the result and ends with its status.
     func carryOut(_ action: ActionName, on claim: TargetClaim, with parameters: JSONObject = JSONObject(), for time: Duration? = nil) async throws {
+        try check(parameters, of: action)
         let command = ManualCommand(action: action, claim: claim, parameters: parameters, isDryRun: dryRun, reason: reason, undoAfter: time)
         try await withDesk { desk, isAgent in
             let result = try await desk.act(command)
@@ -63,6 +70,12 @@ struct ActionOptions: ParsableArguments {
             }
             return result.outcome.exitStatus
         }
+    }
+
+    /// What an action does not take is a mistake of the caller's, to be told before anything is asked or written down.
+    private func check(_ parameters: JSONObject, of action: ActionName) throws {
+        guard let description = Facilities(try common.configuration()).catalogue[action]?.description else { return }
+        do throws(ParameterError) { _ = try Parameters(checking: parameters, for: description) } catch { throw Complaint(error.expectation, status: 2) }
     }
 
     func report(_ result: ActionResult) {

@@ -54,8 +54,10 @@ enum AlertFile {
         if path == "-" {
             data = FileHandle.standardInput.readDataToEndOfFile()
         } else {
-            guard let contents = FileManager.default.contents(atPath: path) else { throw Complaint("\(path) cannot be read", status: 2) }
-            data = contents
+            // Through a handle: pipes and devices are files too.
+            do { data = try FileHandle(forReadingFrom: URL(fileURLWithPath: path)).readToEnd() ?? Data() } catch {
+                throw Complaint("\(path) cannot be read: \((error as NSError).localizedFailureReason ?? error.localizedDescription)", status: 2)
+            }
         }
         let bytes = Array(data)
         // One document over several lines is as good as one line.

@@ -51,6 +51,9 @@ struct Riposte: AsyncParsableCommand {
         case let error as Complaint:
             Terminal.complain(error.message)
             Foundation.exit(error.status)
+        case let error as ValidationError:
+            Terminal.complain(error.message)
+            Foundation.exit(2)
         default:
             // The parser's own: help goes to standard output with 0, mistakes to standard error with 2.
             let code = Self.exitCode(for: error)

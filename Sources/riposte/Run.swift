@@ -63,6 +63,8 @@ struct Run: AsyncParsableCommand {
             throw Complaint(error.message + (error.code == .inUse ? "; another agent runs on this state directory" : ""), status: 1)
         } catch let error as HTTPIntake.Misconfigured {
             throw Complaint(error.description, status: 2)
+        } catch let error as HTTPIntake.Unusable {
+            throw Complaint(error.description, status: 1)
         } catch let error as UnixSocket.Unusable {
             throw Complaint(error.description, status: 1)
         }

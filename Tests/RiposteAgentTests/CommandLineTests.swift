@@ -83,7 +83,8 @@ struct CommandLineTests {
             ["process", "kill", "99999", "--started-at", "yesterday"], ["process", "explode", "1"], ["network", "block", "nonsense"], ["network", "block", "10.0.0.0/99"],
             ["network", "block", "evil.example.com"], ["audit", "list", "--outcome", "splendid"], ["audit", "list", "--limit", "many"], ["audit", "list", "--since", "soon"],
             ["run", "--mode", "loud"], ["run", "--dry-run", "--mode", "enforce"], ["undo", "not-an-id"], ["respond", "/nonexistent"], ["playbook", "check", "/nonexistent"],
-            ["status", "--config", "/nonexistent"], ["--nonsense"],
+            ["status", "--config", "/nonexistent"], ["status", "--log-level", "loud"], ["process", "kill", "99999", "--grace", "5d"],
+            ["network", "isolate", "--allow", "nonsense"], ["--nonsense"],
         ])
     func usage(arguments: [String]) throws {
         let (status, output) = try place.riposte(arguments)
@@ -114,6 +115,7 @@ struct CommandLineTests {
         #expect(enforced.status == 0 && enforced.output.contains("done"), "\(enforced.output)")
         #expect(child.waitForSignal() == SIGKILL)
         #expect(try place.riposte(["respond", alerts, "--mode", "enforce"] + files).status == 4, "gone")
+        #expect(try place.riposte(["respond", "/dev/null"] + files).status == 0, "a device is a file too")
         let bad = try place.folder.file("bad.jsonl", "{\"rule\":")
         #expect(try place.riposte(["respond", bad] + files).status == 2)
     }
@@ -162,6 +164,29 @@ struct CommandLineTests {
         let (status, output) = try place.riposte("doctor")
         #expect([0, 1].contains(status))
         for subject in ["kernel", "pidfd", "nftables", "Docker", "Kubernetes"] { #expect(output.localizedCaseInsensitiveContains(subject), "\(output)") }
+    }
+
+    @Test(
+        "doctor finds what would keep the agent from starting, and the agent says the same",
+        arguments: [
+            ("intake: { http: { listen: nonsense } }", "nonsense"), ("intake: { http: { listen: '0.0.0.0:1' } }", "reached from outside"),
+            ("intake: { http: { token_file: /nonexistent } }", "/nonexistent"), ("intake: { http: { tls: { certificate: /dev/null, key: /dev/null } } }", "/dev/null"),
+            ("intake: { file: { path: /tmp } }", "folder"), ("intake: { socket: { path: /tmp/x, datagram_path: /tmp/x } }", "both"), ("control: { group: nosuchgroup }", "nosuchgroup"),
+        ])
+    func misconfigured(configuration: String, word: String) throws {
+        let file = try place.folder.file("bad.yaml", configuration + "\n")
+        let examined = try place.riposte("doctor", "--config", file)
+        #expect(examined.status == 1 && examined.output.contains(word), "\(examined.output)")
+        let started = try place.riposte("run", "--config", file)
+        #expect(started.status == 2 && started.output.contains(word), "\(started.output)")
+    }
+
+    @Test("a port that is taken is named")
+    func portInUse() async throws {
+        try await place.start()
+        let other = try Workplace()
+        let (status, output) = try other.riposte("run", "--http", "127.0.0.1:\(place.httpPort)")
+        #expect(status == 1 && output.contains("127.0.0.1:\(place.httpPort): Address already in use"), "\(output)")
     }
 
     @Test("every verb has a help with an example, and completions are offered for shells")

@@ -55,6 +55,7 @@ struct ConfigurationTests {
             ("moed: ask", "1:1", "mode"), ("mode: asks", "1:7", "ask"), ("intake:\n  htpp: {}", "2:3", "http"), ("intake: { http: { enabled: maybe } }", "1:28", nil),
             ("audit: { segment_size: lots }", "1:24", nil), ("engine: { run_limit: 0 }", "1:22", nil), ("network: { management_allow: [nowhere] }", "1:31", nil),
             ("log_level: loud", "1:12", nil), ("- a", "1:1", nil), ("mode: [", "", nil), ("intake: { http: { tls: { key: k } } }", "1:24", nil), ("mode: ask\nmode: observe", "2:1", nil),
+            ("state_dir: ''", "1:12", nil), ("intake: { file: { path: '' } }", "1:25", nil),
         ] as [(String, String, String?)])
     func wrong(text: String, place: String, suggestion: String?) throws {
         let problems = try #require(throws: Diagnostics.self) { try load(text) }

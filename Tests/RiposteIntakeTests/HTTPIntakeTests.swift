@@ -147,11 +147,20 @@ struct HTTPIntakeTests {
     }
 
     @Test(
-        "other methods and paths", arguments: [(HTTPRequest.Method.get, "/", 404), (.post, "/other", 404), (.delete, "/alerts", 404), (.get, "/healthz", 200), (.put, "/alerts", 202)])
+        "other methods and paths", arguments: [(HTTPRequest.Method.get, "/", 405), (.post, "/other", 404), (.delete, "/alerts", 405), (.get, "/healthz", 200), (.put, "/healthz", 405), (.put, "/alerts", 202)])
     func others(method: HTTPRequest.Method, path: String, status: Int) async throws {
         try await withServer { server in
             let response = try await server.send(Array(alert("a").utf8), method: method, path: path)
             #expect(response.status == status)
+            #expect((response.header("allow") != nil) == (status == 405))
+        }
+    }
+
+    @Test("who trickles on is cut off though the answer was given long ago", arguments: ["/nowhere", "/"])
+    func trickle(path: String) async throws {
+        try await withServer({ ($0.bodyTimeout, $0.tokens) = (.milliseconds(500), ["secret"]) }) { server in
+            let isClosed = try await Raw.trickle(server.port, "POST \(path) HTTP/1.1\r\nHost: x\r\nContent-Length: 100000\r\n\r\n")
+            #expect(isClosed)
         }
     }
 
@@ -219,19 +228,28 @@ private enum Raw {
         }
     }
 
-    private static func blockingExchange(_ port: Int, _ text: String) throws -> String {
-        var place = sockaddr_in()
-        place.sin_family = sa_family_t(AF_INET)
-        place.sin_port = UInt16(port).bigEndian
-        inet_pton(AF_INET, "127.0.0.1", &place.sin_addr)
-        let descriptor = socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0)
-        defer { close(descriptor) }
-        var wait = timeval(tv_sec: 5, tv_usec: 0)
-        setsockopt(descriptor, SOL_SOCKET, SO_RCVTIMEO, &wait, socklen_t(MemoryLayout<timeval>.size))
-        let status = withUnsafePointer(to: &place) { pointer in
-            pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) { connect(descriptor, $0, socklen_t(MemoryLayout<sockaddr_in>.size)) }
+    /// A byte every 50 ms: whether the other side has had enough of it within five seconds.
+    static func trickle(_ port: Int, _ head: String) async throws -> Bool {
+        try await withCheckedThrowingContinuation { continuation in
+            Thread {
+                continuation.resume(
+                    with: Result {
+                        let descriptor = try connected(port)
+                        defer { close(descriptor) }
+                        _ = send(descriptor, head, head.utf8.count, Int32(MSG_NOSIGNAL))
+                        for _ in 0..<100 {
+                            if send(descriptor, " ", 1, Int32(MSG_NOSIGNAL)) < 0 { return true }
+                            usleep(50_000)
+                        }
+                        return false
+                    })
+            }.start()
         }
-        try #require(status == 0)
+    }
+
+    private static func blockingExchange(_ port: Int, _ text: String) throws -> String {
+        let descriptor = try connected(port)
+        defer { close(descriptor) }
         let bytes = Array(text.utf8)
         _ = send(descriptor, bytes, bytes.count, Int32(MSG_NOSIGNAL))
         var answer: [UInt8] = []
@@ -244,5 +262,20 @@ private enum Raw {
             if answer.starts(with: Array("HTTP/1.1 4".utf8)) { break }
         }
         return String(decoding: answer, as: UTF8.self)
+    }
+
+    private static func connected(_ port: Int) throws -> Int32 {
+        var place = sockaddr_in()
+        place.sin_family = sa_family_t(AF_INET)
+        place.sin_port = UInt16(port).bigEndian
+        inet_pton(AF_INET, "127.0.0.1", &place.sin_addr)
+        let descriptor = socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0)
+        var wait = timeval(tv_sec: 5, tv_usec: 0)
+        setsockopt(descriptor, SOL_SOCKET, SO_RCVTIMEO, &wait, socklen_t(MemoryLayout<timeval>.size))
+        let status = withUnsafePointer(to: &place) { pointer in
+            pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) { connect(descriptor, $0, socklen_t(MemoryLayout<sockaddr_in>.size)) }
+        }
+        try #require(status == 0)
+        return descriptor
     }
 }

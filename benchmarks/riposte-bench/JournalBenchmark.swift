@@ -44,8 +44,11 @@ struct JournalBenchmark {
 
     /// The floor: each line of what the journal wrote, written again to one file; for `strict` with a sync after each.
     private func writes(ofSegmentsIn directory: String, syncing: Bool) throws -> Int64 {
-        let lines = try FileManager.default.contentsOfDirectory(atPath: directory).filter { $0.hasSuffix(".jsonl") }.sorted()
-            .flatMap { try Data(contentsOf: URL(fileURLWithPath: "\(directory)/\($0)")).split(separator: UInt8(ascii: "\n")).map { Array($0) + [UInt8(ascii: "\n")] } }
+        let segments = try FileManager.default.contentsOfDirectory(atPath: directory).filter { $0.hasSuffix(".jsonl") }.sorted()
+        let lines = try segments.flatMap { name in
+            let bytes = try [UInt8](Data(contentsOf: URL(fileURLWithPath: "\(directory)/\(name)")))
+            return bytes.split(separator: UInt8(ascii: "\n")).map { Array($0) + [UInt8(ascii: "\n")] }
+        }
         let file = open("\(directory)/floor", O_WRONLY | O_CREAT | O_APPEND, 0o600)
         defer { close(file) }
         return rate(lines.count) {

@@ -20,7 +20,7 @@ else {
     exit(2)
 }
 
-let lines = try Data(contentsOf: URL(fileURLWithPath: CommandLine.arguments[1])).split(separator: UInt8(ascii: "\n")).map { Array($0) }
+let lines = try [UInt8](Data(contentsOf: URL(fileURLWithPath: CommandLine.arguments[1]))).split(separator: UInt8(ascii: "\n")).map { Array($0) }
 
 for folder in CommandLine.arguments.dropFirst(5) { try MatchingBenchmark(lines: lines, folder: folder).run(rounds: rounds, iterations: iterations) }
 try JournalBenchmark(lines: lines, folder: CommandLine.arguments[2]).run(rounds: rounds, iterations: iterations)

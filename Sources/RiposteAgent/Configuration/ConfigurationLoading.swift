@@ -1,4 +1,5 @@
 internal import Foundation
+internal import Glibc
 package import RiposteCore
 internal import RiposteRules
 
@@ -17,7 +18,7 @@ package struct ConfigurationOverrides: Sendable {
 
 extension AgentConfiguration {
     static let defaultFile = "/etc/riposte/riposte.yaml"
-    static let logLevels = ["trace", "debug", "info", "notice", "warning", "error", "critical"]
+    package static let logLevels = ["trace", "debug", "info", "notice", "warning", "error", "critical"]
 
     /// Flag, then `RIPOSTE_…`, then file, then default. Everything that is wrong is thrown in one go.
     package static func load(
@@ -26,14 +27,23 @@ extension AgentConfiguration {
         var configuration = AgentConfiguration()
         let named = overrides.file ?? environment["RIPOSTE_CONFIG"]
         if let path = named ?? (FileManager.default.fileExists(atPath: defaultFile) ? defaultFile : nil) {
-            guard let data = FileManager.default.contents(atPath: path), let text = String(validating: data, as: UTF8.self) else {
-                throw Diagnostics([Diagnostic(code: "C001", file: path, message: "the file cannot be read")])
+            guard let data = FileManager.default.contents(atPath: path) else {
+                throw Diagnostics([Diagnostic(code: "C001", file: path, message: "the file cannot be read: \(Self.whyUnreadable(path))")])
+            }
+            guard let text = String(validating: data, as: UTF8.self) else {
+                throw Diagnostics([Diagnostic(code: "C001", file: path, message: "the file is not UTF-8")])
             }
             try configuration.read(text, file: path)
         }
         try configuration.apply(environment)
         configuration.apply(overrides)
         return configuration
+    }
+
+    private static func whyUnreadable(_ path: String) -> String {
+        var isFolder: ObjCBool = false
+        if FileManager.default.fileExists(atPath: path, isDirectory: &isFolder), isFolder.boolValue { return "it is a folder" }
+        return access(path, R_OK) == 0 ? "it is no regular file" : String(cString: strerror(errno))
     }
 
     /// Reads a file's text over what is set.
@@ -90,14 +100,14 @@ extension AgentConfiguration {
         ]
         guard let keys = node.mapping(known: known, what: "the configuration", code: "C002") else { return }
         if let value = keys["mode"]?.choice(Mode.self, code: "C003") { mode = value }
-        if let value = keys["state_dir"]?.text(code: "C003") { stateDirectory = value }
-        if let value = keys["run_dir"]?.text(code: "C003") { runDirectory = value }
+        if let value = keys["state_dir"]?.path() { stateDirectory = value }
+        if let value = keys["run_dir"]?.path() { runDirectory = value }
         if let node = keys["log_level"], let value = node.text(code: "C003") {
             if Self.logLevels.contains(value) { logLevel = value } else {
                 node.report(code: "C003", "expected one of \(Self.logLevels.joined(separator: ", "))", suggestion: nearMiss(to: value, among: Self.logLevels))
             }
         }
-        if let nodes = keys["playbooks"]?.list(orSingle: true, code: "C003") { playbooks = nodes.compactMap { $0.text(code: "C003") } }
+        if let nodes = keys["playbooks"]?.list(orSingle: true, code: "C003") { playbooks = nodes.compactMap { $0.path() } }
         if let node = keys["intake"] { intake.read(node) }
         if let keys = keys["control"]?.mapping(known: ["group"], what: "control", code: "C002"), let node = keys["group"], !node.isNull {
             control.group = node.text(code: "C003")
@@ -107,11 +117,11 @@ extension AgentConfiguration {
             if let value = keys["run_limit"]?.integer(in: 1...1_000_000, code: "C003") { engine.runLimit = value }
             if let value = keys["max_alert_age"]?.duration(code: "C003") { engine.maximumAlertAge = value }
         }
-        if let keys = keys["docker"]?.mapping(known: ["socket"], what: "docker", code: "C002"), let value = keys["socket"]?.text(code: "C003") {
+        if let keys = keys["docker"]?.mapping(known: ["socket"], what: "docker", code: "C002"), let value = keys["socket"]?.path() {
             docker.socket = value
         }
         if let keys = keys["kubernetes"]?.mapping(known: ["kubeconfig", "context", "protected_namespaces"], what: "kubernetes", code: "C002") {
-            if let node = keys["kubeconfig"], !node.isNull { kubernetes.kubeconfig = node.text(code: "C003") }
+            if let node = keys["kubeconfig"], !node.isNull { kubernetes.kubeconfig = node.path() }
             if let node = keys["context"], !node.isNull { kubernetes.context = node.text(code: "C003") }
             if let nodes = keys["protected_namespaces"]?.list(code: "C003") { kubernetes.protectedNamespaces = nodes.compactMap { $0.text(code: "C003") } }
         }
@@ -141,7 +151,7 @@ extension AgentConfiguration.IntakeSection {
         guard let keys = node.mapping(known: ["http", "file", "stdin", "socket"], what: "intake", code: "C002") else { return }
         if let node = keys["http"] { readHTTP(node) }
         if let keys = keys["file"]?.mapping(known: ["path", "from_start", "trust"], what: "intake.file", code: "C002") {
-            if let node = keys["path"], !node.isNull { file.path = node.text(code: "C003") }
+            if let node = keys["path"], !node.isNull { file.path = node.path() }
             if let value = keys["from_start"]?.bool(code: "C003") { file.startsAtBeginning = value }
             if let value = Self.trust(keys["trust"]) { file.trust = value }
         }
@@ -151,8 +161,8 @@ extension AgentConfiguration.IntakeSection {
         }
         if let keys = keys["socket"]?.mapping(known: ["enabled", "path", "datagram_path", "uids", "trust"], what: "intake.socket", code: "C002") {
             if let value = keys["enabled"]?.bool(code: "C003") { socket.isEnabled = value }
-            if let node = keys["path"], !node.isNull { socket.path = node.text(code: "C003") }
-            if let node = keys["datagram_path"], !node.isNull { socket.datagramPath = node.text(code: "C003") }
+            if let node = keys["path"], !node.isNull { socket.path = node.path() }
+            if let node = keys["datagram_path"], !node.isNull { socket.datagramPath = node.path() }
             if let nodes = keys["uids"]?.list(code: "C003") { socket.userIDs = nodes.compactMap { $0.integer(in: 0...Int(UInt32.max), code: "C003") } }
             if let value = Self.trust(keys["trust"]) { socket.trust = value }
         }
@@ -164,15 +174,15 @@ extension AgentConfiguration.IntakeSection {
         if let value = keys["enabled"]?.bool(code: "C003") { http.isEnabled = value }
         if let value = keys["listen"]?.text(code: "C003") { http.listen = value }
         if let value = Self.trust(keys["trust"]) { http.trust = value }
-        if let node = keys["token_file"], !node.isNull { http.tokenFile = node.text(code: "C003") }
+        if let node = keys["token_file"], !node.isNull { http.tokenFile = node.path() }
         if let value = keys["allow_unauthenticated"]?.bool(code: "C003") { http.allowsUnauthenticated = value }
         if let value = keys["max_body"]?.size(code: "C003") { http.bodyLimit = value }
         if let value = keys["max_connections"]?.integer(in: 1...1_000_000, code: "C003") { http.connectionLimit = value }
         guard let node = keys["tls"], !node.isNull, let tls = node.mapping(known: ["certificate", "key", "client_ca"], what: "intake.http.tls", code: "C002")
         else { return }
-        http.certificate = tls["certificate"]?.text(code: "C003")
-        http.key = tls["key"]?.text(code: "C003")
-        http.clientAuthority = tls["client_ca"].flatMap { $0.isNull ? nil : $0.text(code: "C003") }
+        http.certificate = tls["certificate"]?.path()
+        http.key = tls["key"]?.path()
+        http.clientAuthority = tls["client_ca"].flatMap { $0.isNull ? nil : $0.path() }
         if http.certificate == nil || http.key == nil { node.report(code: "C003", "intake.http.tls needs certificate and key") }
     }
 
@@ -181,5 +191,16 @@ extension AgentConfiguration.IntakeSection {
         if let trust = Alert.Arrival.Trust(rawValue: text) { return trust }
         node.report(code: "C003", "expected trusted or untrusted", suggestion: nearMiss(to: text, among: ["trusted", "untrusted"]))
         return nil
+    }
+}
+
+extension YAMLNode {
+    fileprivate func path() -> String? {
+        guard let text = text(code: "C003", expected: "a path") else { return nil }
+        guard !text.isEmpty, !text.contains("\0") else {
+            report(code: "C003", "a path must not be empty")
+            return nil
+        }
+        return text
     }
 }

@@ -1,3 +1,4 @@
+internal import Foundation
 package import RiposteCore
 internal import Yams
 
@@ -79,7 +80,9 @@ package final class YAMLReader {
     private func reportYAMLError(_ error: YamlError) {
         switch error {
         case .scanner(_, let problem, let mark, _), .parser(_, let problem, let mark, _), .composer(_, let problem, let mark, _):
-            report(code: "Y001", at: Diagnostic.Place(line: mark.line, column: mark.column), "not YAML: \(problem)")
+            let isDeep = problem.localizedCaseInsensitiveContains("nesting level")
+            let words = isDeep ? "the file is nested too deep" : "not YAML: \(problem)"
+            report(code: "Y001", at: Diagnostic.Place(line: mark.line, column: mark.column), words)
         case .duplicatedKeysInMapping(let duplicates, let context):
             let names = duplicates.map(\.escapedForDisplay).joined(separator: ", ")
             report(code: "Y002", at: place(ofSecond: duplicates.first, inMappingAt: context.mark), "key \(names) stands twice in one mapping")
