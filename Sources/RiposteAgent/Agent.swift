@@ -170,7 +170,7 @@ private func banner(_ configuration: AgentConfiguration, _ house: EngineHouse, _
     let opening = house.journal.opening
     if !opening.wasClosedInOrder { remarks.append("the journal was not closed in order: the agent before this one ended at once") }
     if let torn = opening.tornPart { remarks.append("an unfinished record was set aside: \(torn)") }
-    if let seq = opening.missingUpTo { remarks.append("records up to \(seq) are missing at the end of the journal; run `riposte audit verify`") }
+    if let problem = opening.problem { remarks.append("the journal was tampered with or damaged: \(problem); see `riposte audit verify`") }
     for result in house.recovery.intents {
         let target = result.target.map { " \($0.summary)" } ?? ""
         remarks.append("\(result.action)\(target): \(result.outcome.rawValue), \(result.reason ?? "")")
@@ -209,7 +209,9 @@ private func status(_ house: EngineHouse, _ keeper: PlaybookKeeper, _ intakes: [
                 JSONObject(counters.outcomes.sorted { $0.key.rawValue < $1.key.rawValue }.map { .init(key: ByteText($0.key.rawValue), value: .integer(Int64($0.value))) })),
         ],
         "undos": .array(state.openUndos.values.sorted { $0.since < $1.since }.map(\.json)),
-        "journal": ["seq": .integer(position.seq), "failures": .integer(Int64(counters.journalFailures))],
+        "journal": [
+            "seq": .integer(position.seq), "failures": .integer(Int64(counters.journalFailures)), "problem": house.journal.opening.problem.map(JSON.text) ?? .null,
+        ],
     ]
 }
 

@@ -24,6 +24,9 @@ package final class EngineHouse: Sendable {
         let journal = try Journal(
             stateDirectory: configuration.stateDirectory,
             configuration: Journal.Configuration(segmentBytes: configuration.audit.segmentBytes, durability: configuration.audit.durability), logger: logger)
+        if let problem = journal.opening.problem {
+            logger.warning("the journal was tampered with or damaged", metadata: ["journal.problem": "\(problem)", "remedy": "see riposte audit verify"])
+        }
         do {
             let state = try replay(configuration.stateDirectory)
             let engine = Engine(
@@ -74,6 +77,7 @@ package final class EngineHouse: Sendable {
             "unknown_outcomes": .integer(Int64(state.openIntents.count)), "unfinished_runs": .integer(Int64(state.openRuns.count)),
         ]
         record.detail.append("torn", journal.opening.tornPart.map(JSON.text))
+        record.detail.append("damaged_after", journal.opening.damagedAfter.map(JSON.integer))
         record.detail.append("missing_up_to", journal.opening.missingUpTo.map(JSON.integer))
         return record
     }

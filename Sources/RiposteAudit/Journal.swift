@@ -35,6 +35,14 @@ package final class Journal: AuditLog {
         package var tornPart: String?
         /// The journal ends before the record that is known to have been on the medium.
         package var missingUpTo: Int64?
+        /// Bytes between records that are no record, after this one. They stay where they are, as evidence.
+        package var damagedAfter: Int64?
+
+        /// What a person must look into, or nil.
+        package var problem: String? {
+            if let missingUpTo { return "records \(lastSeq + 1) to \(missingUpTo) are missing at its end: it was cut off" }
+            return damagedAfter.map { "it is damaged after record \($0)" }
+        }
     }
 
     package let opening: Opening
@@ -208,6 +216,7 @@ struct JournalTail {
     private(set) var hash = JournalLine.origin
     private var last: AuditRecord.Kind?
     private var torn: [UInt8] = []
+    private var damagedAfter: Int64?
 
     init(files: JournalFiles) throws(JournalError) {
         let segments = files.segments()
@@ -228,9 +237,14 @@ struct JournalTail {
         length = 0
         torn = []
         while let line = try scanner.next() {
-            guard torn.isEmpty, let entry = JournalLine.decode(line) else {
+            guard let entry = JournalLine.decode(line) else {
                 torn += line + [UInt8(ascii: "\n")]
                 continue
+            }
+            // A crash tears the end. What has whole records after it was torn by nobody: it is left alone, for the verifier to find.
+            if !torn.isEmpty {
+                damagedAfter = damagedAfter ?? seq
+                torn = []
             }
             (seq, hash, last, length) = (entry.seq, entry.hash, entry.record.kind, scanner.offset)
         }
@@ -240,6 +254,7 @@ struct JournalTail {
     /// Puts a torn end aside and says what was found.
     mutating func mend(disk: some JournalDisk, files: JournalFiles) throws(JournalError) -> Journal.Opening {
         var opening = Journal.Opening(lastSeq: seq, wasClosedInOrder: last == .stop || last == nil)
+        opening.damagedAfter = damagedAfter
         if let head = files.readHead(), head.seq > seq { opening.missingUpTo = head.seq }
         guard !torn.isEmpty else { return opening }
         let path = files.torn(after: seq, at: Timestamp.now().nanoseconds)

@@ -9,7 +9,8 @@ package struct JournalReader: Sendable {
 
     package var directory: String { files.directory }
 
-    /// Calls `body` with each record from number `seq` on, in order; ends before the first line that is no whole record, or when `body` says false.
+    /// Calls `body` with each record from number `seq` on, in order, until it says false. Lines that are no record
+    /// are passed over: to find them is the verifier's work, to know all that is known is ours.
     package func read(from seq: Int64 = 1, _ body: (JournalEntry) throws -> Bool) throws {
         var place = ReadingPlace(seq: seq)
         _ = try read(&place, body)
@@ -33,14 +34,12 @@ package struct JournalReader: Sendable {
             if place.segment != segment { (place.segment, place.offset) = (segment, 0) }
             var scanner = try SegmentScanner(path: files.segment(segment), from: place.offset)
             while let line = try scanner.next() {
-                guard let entry = JournalLine.decode(line) else { return true }
                 place.offset = scanner.offset
+                guard let entry = JournalLine.decode(line) else { continue }
                 guard entry.seq >= place.seq else { continue }
                 place.seq = entry.seq + 1
                 guard try body(entry) else { return false }
             }
-            // Only in the last segment may a line be unfinished.
-            if !scanner.rest.isEmpty { return true }
         }
         return true
     }

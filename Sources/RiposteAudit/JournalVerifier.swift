@@ -44,7 +44,8 @@ package struct JournalVerifier: Sendable {
         for (index, segment) in segments.enumerated() {
             let name = String(files.segment(segment).split(separator: "/").last ?? "")
             if index > 0, segment != chain.next {
-                report.broken = Break(segment: name, line: 0, seq: chain.next, problem: "records \(chain.next) to \(segment - 1) are missing")
+                let problem = segment > chain.next ? "records \(chain.next) to \(segment - 1) are missing" : "records from \(segment) on stand here a second time"
+                report.broken = Break(segment: name, line: 1, seq: chain.next, problem: problem)
                 return report
             }
             if index == 0 { chain.begin(at: segment) }
@@ -76,6 +77,9 @@ package struct JournalVerifier: Sendable {
             report.remarks.append("records before \(segments[0]) are not here; what is here hangs together")
         }
         report.broken = cut(chain)
+        if report.records > 0, files.readHead() == nil {
+            report.remarks.append("HEAD is not there or cannot be read: whether records are missing at the end cannot be told")
+        }
         return report
     }
 
@@ -90,7 +94,9 @@ package struct JournalVerifier: Sendable {
         } else {
             return nil
         }
-        return Break(segment: files.segments().last.map { files.segment($0) } ?? files.directory, line: 0, seq: chain.next, problem: problem)
+        let segment = files.segments().last
+        let name = segment.flatMap { files.segment($0).split(separator: "/").last.map(String.init) } ?? files.directory
+        return Break(segment: name, line: Int(chain.next - (segment ?? 1)), seq: chain.next, problem: problem)
     }
 
     private func remarks() -> [String] {
@@ -125,6 +131,10 @@ package struct JournalVerifier: Sendable {
                 return entry.seq > next ? "record \(next) is missing; \(entry.seq) stands in its place" : "record \(entry.seq) stands here out of order"
             }
             if let hash, entry.prev != hash { return "the record does not follow the one before it: one of the two was replaced" }
+            // The start that found it wrote down that the end was gone; the chain goes on from there as if nothing had been.
+            if entry.record.kind == .start, let missing = entry.record.detail["missing_up_to"]?.integer, missing >= next {
+                return "records \(next) to \(missing) had been written before this start, which found them gone: the end had been cut off"
+            }
             hash = hashes.actual
             next += 1
             return nil

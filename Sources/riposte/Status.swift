@@ -44,6 +44,7 @@ struct Status: AsyncParsableCommand {
             "alerts     \(number(engine, "alerts")) accepted, \(number(engine, "matched")) answered, \(number(engine, "shed")) turned away; \(number(engine, "under_way")) under way")
         let outcomes = engine?["outcomes"]?.object?.members.map { "\($0.value.integer ?? 0) \($0.key.shown)" } ?? []
         lines.append("actions    \(outcomes.isEmpty ? "none" : outcomes.joined(separator: ", "))")
+        if let problem = status["journal"]?["problem"]?.string { lines.append(Terminal.paint("journal    \(problem.shown); see riposte audit verify", .red)) }
         lines.append("journal    \(number(status["journal"], "seq")) records\(number(status["journal"], "failures") > 0 ? ", \(number(status["journal"], "failures")) NOT WRITTEN" : "")")
         let intakes = status["intakes"]?.array ?? []
         lines.append("")

@@ -94,6 +94,55 @@ struct JournalTests {
         }
     }
 
+    @Test("an end that was cut off stays broken, also after a start that went on from there")
+    func cutAndContinued() throws {
+        let folder = try TemporaryFolder()
+        var journal = try open(folder)
+        for index in 0..<20 { try journal.append(record("\(index)")) }
+        journal.close()
+        let segment = try #require(try segments(folder).first)
+        let lines = try String(contentsOfFile: segment, encoding: .utf8).split(separator: "\n")
+        try (lines.prefix(10).joined(separator: "\n") + "\n").write(toFile: segment, atomically: false, encoding: .utf8)
+        journal = try open(folder)
+        #expect(journal.opening.missingUpTo == 20 && journal.opening.problem?.contains("11 to 20") == true)
+        var start = AuditRecord(.start, at: .now())
+        start.detail = ["missing_up_to": 20]
+        try journal.append(start)
+        for index in 0..<20 { try journal.append(record("\(index)")) }
+        journal.close()
+        #expect(try verify(folder).broken?.problem.contains("records 11 to 20") == true)
+    }
+
+    @Test("a bad line in the middle is damage and no torn end: nothing is cut off, and the chain goes on behind what is whole")
+    func damagedMiddle() throws {
+        let folder = try TemporaryFolder()
+        var journal = try open(folder)
+        for index in 0..<20 { try journal.append(record("\(index)")) }
+        journal.close()
+        let segment = try #require(try segments(folder).first)
+        var lines = try String(contentsOfFile: segment, encoding: .utf8).split(separator: "\n").map(String.init)
+        lines[9] = "\u{0}\u{0}" + lines[9].dropFirst(2)
+        try (lines.joined(separator: "\n") + "\n").write(toFile: segment, atomically: false, encoding: .utf8)
+        journal = try open(folder)
+        #expect(journal.opening.damagedAfter == 9 && journal.opening.tornPart == nil && journal.position.seq == 20)
+        try journal.append(record("20"))
+        journal.close()
+        #expect(try texts(folder) == (0...20).filter { $0 != 9 }.map(String.init))
+        #expect(try verify(folder).broken?.seq == 10)
+    }
+
+    @Test("without its head a journal verifies, with a remark: whether its end is there cannot be told")
+    func noHead() throws {
+        let folder = try TemporaryFolder()
+        let journal = try open(folder)
+        try journal.append(record("a"))
+        journal.close()
+        #expect(try verify(folder).remarks.isEmpty)
+        try FileManager.default.removeItem(atPath: folder.path + "/journal/HEAD")
+        let report = try verify(folder)
+        #expect(report.isIntact && report.remarks.contains { $0.contains("HEAD") })
+    }
+
     @Test("a write that fails, at any step, leaves a chain that verifies and loses nothing that was acknowledged")
     func everyFault() throws {
         for step in 1... {

@@ -110,7 +110,10 @@ struct PlaybookLoadingTests {
     }
 
     @Test("mistakes in a playbook", arguments: [
-        ("match: {}", "steps: [{ action: process.kill }]", "P011"), ("match: { any: true, rules: [x] }", "steps: [{ action: process.kill }]", "P011"),
+        ("match: {}", "steps: [{ action: process.kill }]", "P011"), ("match: { rules: [] }", "steps: [{ action: process.kill }]", "P011"),
+        ("match: { tags: [] }", "steps: [{ action: process.kill }]", "P011"), ("match: { sources: [] }", "steps: [{ action: process.kill }]", "P011"),
+        ("match: { rules: [''] }", "steps: [{ action: process.kill }]", "P002"), ("match: { rules: x, when: containr.id exists }", "steps: [{ action: process.kill }]", "P008"),
+        ("match: { rules: x }", "cooldown: { for: 1m, by: [containr.id] }\n    steps: [{ action: process.kill }]", "P015"), ("match: { any: true, rules: [x] }", "steps: [{ action: process.kill }]", "P011"),
         ("match: { rules: x }", "steps: []", "P002"), ("match: { rules: x }", "steps: [{ action: network.block }]", "P007"),
         ("match: { rules: x }", "steps: [{ action: process.kill }, { action: process.kill }]", "P005"), ("match: { rules: x }", "steps: [{ action: container.unpauze }]", "P006"),
         ("match: { rules: x }", "budget: { actions: 0, per: 1h }\n    steps: [{ action: process.kill }]", "P002"), ("match: { rules: x }", "rollout: {}\n    steps: [{ action: process.kill }]", "P001"),

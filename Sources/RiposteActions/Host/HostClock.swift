@@ -22,9 +22,11 @@ package enum Host {
         return Timestamp(nanoseconds: now.nanoseconds - Int64(sinceBoot.tv_sec) * 1_000_000_000 - Int64(sinceBoot.tv_nsec))
     }
 
-    /// Start ticks as wall-clock time; true to the tick (10 ms), plus whatever the clock was set since.
+    /// Start ticks as wall-clock time; true to the tick (10 ms), plus whatever the clock was set since. In whole milliseconds, so that two looks at
+    /// one process say the same.
     static func time(ofTicks ticks: UInt64, bootTime: Timestamp = bootTime) -> Timestamp {
-        Timestamp(nanoseconds: bootTime.nanoseconds + Int64(clamping: ticks).multipliedReportingOverflow(by: tick.wholeNanoseconds).partialValue)
+        let exact = bootTime.nanoseconds + Int64(clamping: ticks).multipliedReportingOverflow(by: tick.wholeNanoseconds).partialValue
+        return Timestamp(nanoseconds: exact - exact % 1_000_000)
     }
 
     private static func firstLine(of path: String) -> String {

@@ -38,7 +38,8 @@ package final class ControlClient: Desk {
         } catch {
             switch error.code {
             case .denied: throw DeskError(.denied, "the agent's socket \(socket) may not be opened by this user")
-            default: throw DeskError(.noAgent, "no agent answers at \(socket): \(error.message)")
+            case .unreachable: throw DeskError(.noAgent, "no agent answers at \(socket)")
+            default: throw DeskError(.noAgent, "the agent at \(socket) did not answer: \(error.message)")
             }
         }
         guard let answer = try? JSON(parsing: response.body) else {

@@ -143,7 +143,11 @@ private struct PlaybookDecoder {
         }
         if let any = keys["any"], any.bool() != true || keys.count > 1 { any.report(code: "P011", "any must be true and stand alone") }
         var match = Match()
-        for rule in keys["rules"].flatMap({ $0.list(orSingle: true) })?.compactMap({ $0.text() }) ?? [] {
+        for key in ["rules", "tags", "sources"] {
+            // "Any of nothing" holds for no alert; taken as no test at all it would hold for every one.
+            if let node = keys[key], node.list(orSingle: true)?.isEmpty == true { node.report(code: "P011", "an empty list of \(key) matches nothing") }
+        }
+        for rule in keys["rules"].flatMap({ $0.list(orSingle: true) })?.compactMap(ruleName) ?? [] {
             if rule.hasPrefix("!") { match.exceptRules.append(String(rule.dropFirst())) } else { match.rules.append(rule) }
         }
         match.priority = keys["priority"].flatMap(priority)
@@ -151,6 +155,12 @@ private struct PlaybookDecoder {
         match.sources = keys["sources"].flatMap { $0.list(orSingle: true) }?.compactMap { $0.text() } ?? []
         match.when = keys["when"].flatMap(when)
         return match
+    }
+
+    private func ruleName(_ node: YAMLNode) -> String? {
+        guard let text = node.text() else { return nil }
+        if text.isEmpty || text == "!" { node.report(code: "P002", "a rule's name is not empty") }
+        return text
     }
 
     private func tagGroup(_ node: YAMLNode) -> [String]? {

@@ -16,7 +16,12 @@ package enum FieldCatalogue {
         if let type = types[field.name] { return type }
         if openFamilies.contains(where: { field.name.hasPrefix($0) }) { return .text }
         let family = field.name.prefix { $0 != "." }
-        guard families.contains(String(family)) else { return .dynamic }
+        guard families.contains(String(family)) else {
+            // A family of somebody's own, unless it is one of Falco's with a slip of the pen.
+            guard let near = nearMiss(to: String(family), among: families), types[near + field.name.dropFirst(family.count)] != nil else { return .dynamic }
+            throw ConditionError(
+                "there is no field \"\(field.name)\"", at: field.range.lowerBound, suggestion: near + field.name.dropFirst(family.count))
+        }
         throw ConditionError("there is no field \"\(field.name)\"", at: field.range.lowerBound, suggestion: nearMiss(to: field.name, among: types.keys))
     }
 

@@ -42,7 +42,9 @@ struct PlaybookCheckCommand: AsyncParsableCommand {
         do {
             let (set, warnings) = try which.load(common)
             show(warnings)
-            if !common.json { print("\(set.playbooks.count) playbooks are good\(warnings.isEmpty ? "" : ", with \(warnings.count) warnings")") }
+            guard !set.playbooks.isEmpty else { throw Complaint("there is no playbook in what was named", status: 2) }
+            let count = set.playbooks.count == 1 ? "1 playbook is good" : "\(set.playbooks.count) playbooks are good"
+            if !common.json { print("\(count)\(warnings.isEmpty ? "" : warnings.count == 1 ? ", with 1 warning" : ", with \(warnings.count) warnings")") }
         } catch let error as Diagnostics {
             show(error.entries)
             throw ExitCode(2)
