@@ -28,6 +28,7 @@ test: test-dependencies ## install what tests need and run all of them (as root,
 	$(SUDO) env PATH="$$PATH" RIPOSTE_STRICT="$$RIPOSTE_STRICT" CI="$$CI" $(SWIFT) test $(TEST_ARGUMENTS)
 
 bench: build ## measure the release build against a floor in the same run
+	$(SWIFT) build -c release --product riposte-bench
 	$(SUDO) python3 benchmarks/run.py .build/release/riposte
 
 check: dependencies ## formatting, playbooks and their tests

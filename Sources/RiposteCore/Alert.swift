@@ -85,7 +85,7 @@ extension Alert {
         default: throw AlertError(problem: "output_fields must be an object")
         }
         guard let rule = document["rule"]?.string, !rule.isEmpty else { throw AlertError(problem: "rule must be a text that is not empty") }
-        guard let name = document["priority"]?.string, let priority = Priority(name.repaired) else {
+        guard let name = document["priority"]?.string, let priority = Priority(bytes: name.bytes) else {
             throw AlertError(problem: "priority must be one of \(Priority.allCases.reversed().map(\.name).joined(separator: ", "))")
         }
         guard let time = Self.time(of: document, fields) else {

@@ -160,10 +160,7 @@ package struct HTTPIntake: Intake {
         }
         if let length = request.headers[.contentLength].flatMap({ Int($0) }), length > configuration.bodyLimit { return tooLarge }
         let body: [UInt8]
-        do { body = try await collect(request) } catch is NIOTooManyBytesError { return tooLarge } catch is BodyTimeout {
-            counters.count(\.rejected)
-            return Self.response(.requestTimeout, ["error": "the body took too long"], [.connection: "close"])
-        } catch {
+        do { body = Array(buffer: try await request.body.collect(upTo: configuration.bodyLimit)) } catch is NIOTooManyBytesError { return tooLarge } catch {
             counters.count(\.rejected)
             return Self.response(.badRequest, ["error": "the body could not be read"], [.connection: "close"])
         }
@@ -173,21 +170,6 @@ package struct HTTPIntake: Intake {
     private var tooLarge: Response {
         counters.count(\.rejected)
         return Self.response(.contentTooLarge, ["error": .text("a body has at most \(configuration.bodyLimit) bytes")], [.connection: "close"])
-    }
-
-    private struct BodyTimeout: Error {}
-
-    /// The whole body, if it comes in time: a sender that trickles must not hold the connection for ever.
-    private func collect(_ request: Request) async throws -> [UInt8] {
-        try await withThrowingTaskGroup(of: [UInt8].self) { group in
-            group.addTask { Array(buffer: try await request.body.collect(upTo: configuration.bodyLimit)) }
-            group.addTask {
-                try await Task.sleep(for: configuration.bodyTimeout)
-                throw BodyTimeout()
-            }
-            defer { group.cancelAll() }
-            return try await group.next() ?? []
-        }
     }
 
     /// Every byte is compared, however early two tokens differ.

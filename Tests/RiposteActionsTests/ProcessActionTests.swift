@@ -94,6 +94,15 @@ struct ProcessKillTests {
         #expect(child.isRunning)
     }
 
+    @Test("an alert may name a thread; its process is meant")
+    func thread() async throws {
+        let threads = try FileManager.default.contentsOfDirectory(atPath: "/proc/self/task").compactMap { Int32($0) }
+        let other = try #require(threads.first { $0 != getpid() })
+        let plan = try await ProcessKill().plan(ProcessKill().ask(.process(ProcessClaim(pid: other))))
+        guard case .process(let identity) = plan.target else { return Issue.record("\(plan.target)") }
+        #expect(identity.pid == getpid())
+    }
+
     @Test("a zombie is gone: it has ended, and its number is all that is left")
     func zombie() async throws {
         let shell = try ChildProcess(["sh", "-c", "sleep 0 & exec sleep 1000"])

@@ -47,10 +47,12 @@ enum ProcFS {
 
     static func userID(_ pid: Int32) -> UInt32? { status(pid, "Uid:").flatMap { UInt32($0) } }
 
+    /// The first word behind a key of `/proc/PID/status`.
     private static func status(_ pid: Int32, _ key: String) -> String? {
-        guard let text = bytes(of: "/proc/\(pid)/status").map({ String(decoding: $0, as: UTF8.self) }) else { return nil }
-        let line = text.split(separator: "\n").first { $0.hasPrefix(key) }
-        return line?.dropFirst(key.count).split(whereSeparator: \.isWhitespace).first.map(String.init)
+        guard let text = bytes(of: "/proc/\(pid)/status") else { return nil }
+        let key = Array(key.utf8)
+        let line = text.split(separator: UInt8(ascii: "\n")).first { $0.starts(with: key) }
+        return line?.dropFirst(key.count).split { $0 == 0x20 || $0 == 0x09 }.first.map { String(decoding: $0, as: UTF8.self) }
     }
 
     static func children(of pid: Int32) -> [Int32] {
@@ -97,11 +99,13 @@ struct ProcessStat: Equatable {
     /// The name stands in parentheses and may hold any byte, parentheses and newlines too: what counts is the last `)`.
     init?(parsing bytes: [UInt8]) {
         guard let open = bytes.firstIndex(of: UInt8(ascii: "(")), let close = bytes.lastIndex(of: UInt8(ascii: ")")), open < close,
-            let pid = Int32(String(decoding: bytes[..<open].filter { $0 != 0x20 }, as: UTF8.self))
+            let pid = Self.number(bytes[..<open].filter { $0 != 0x20 }).flatMap(Int32.init(exactly:))
         else { return nil }
-        let fields = bytes[(close + 1)...].split(separator: 0x20).map { String(decoding: $0, as: UTF8.self) }
-        guard fields.count > 19, let state = fields[0].utf8.first, let parent = Int32(fields[1]), let session = Int32(fields[3]),
-            let flags = UInt32(fields[6]), let startTicks = UInt64(fields[19])
+        // Field 3 of proc(5) is the first behind the name.
+        let fields = bytes[(close + 1)...].split(separator: 0x20, maxSplits: 20)
+        guard fields.count > 19, let state = fields[0].first, let parent = Self.number(fields[1]).flatMap(Int32.init(exactly:)),
+            let session = Self.number(fields[3]).flatMap(Int32.init(exactly:)), let flags = Self.number(fields[6]).flatMap(UInt32.init(exactly:)),
+            let startTicks = Self.number(fields[19]).flatMap(UInt64.init(exactly:))
         else { return nil }
         self.pid = pid
         name = ByteText(Array(bytes[(open + 1)..<close]))
@@ -110,5 +114,18 @@ struct ProcessStat: Equatable {
         self.session = session
         self.flags = flags
         self.startTicks = startTicks
+    }
+
+    /// Digits, with a minus or without.
+    private static func number(_ text: some Collection<UInt8>) -> Int64? {
+        let isNegative = text.first == UInt8(ascii: "-")
+        var value: Int64 = 0
+        let digits = text.dropFirst(isNegative ? 1 : 0)
+        guard !digits.isEmpty, digits.count < 19 else { return nil }
+        for byte in digits {
+            guard 0x30...0x39 ~= byte else { return nil }
+            value = value * 10 + Int64(byte - 0x30)
+        }
+        return isNegative ? -value : value
     }
 }

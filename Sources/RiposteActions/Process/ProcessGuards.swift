@@ -1,6 +1,7 @@
 internal import Glibc
 internal import RiposteCore
 package import RipostePlaybooks
+internal import Synchronization
 
 /// Processes that are never signalled. They are known by what the kernel says of them, not by what an alert says; and of a tree every member counts.
 package struct ProcessGuards: Guard {
@@ -43,10 +44,18 @@ package struct ProcessGuards: Guard {
         return nil
     }
 
+    /// Those above us change seldom; the answer is good for a second, as long as our parent is the same.
     private static func ancestors() -> Set<Int32> {
-        var result: Set<Int32> = []
-        var next = getppid()
-        while next > 0, result.insert(next).inserted { next = ProcFS.stat(next)?.parent ?? 0 }
-        return result
+        let (parent, now) = (getppid(), ContinuousClock.now)
+        return known.withLock { known in
+            if let known, known.parent == parent, now - known.at < .seconds(1) { return known.ancestors }
+            var result: Set<Int32> = []
+            var next = parent
+            while next > 0, result.insert(next).inserted { next = ProcFS.stat(next)?.parent ?? 0 }
+            known = (parent, now, result)
+            return result
+        }
     }
+
+    private static let known = Mutex<(parent: Int32, at: ContinuousClock.Instant, ancestors: Set<Int32>)?>(nil)
 }

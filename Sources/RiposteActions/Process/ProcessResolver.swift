@@ -31,9 +31,7 @@ struct ProcessResolver {
         if let seenAt = claim.seenAt, seenAt < bootTime {
             throw ActionError(.identity, doing, "the alert (\(seenAt)) is from before this boot (\(bootTime)); pids have begun anew since")
         }
-        // An alert may name a thread; its process is what can be pinned.
-        let pid = ProcFS.threadGroup(of: claim.pid) ?? claim.pid
-        let found = try pin(pid, doing)
+        let found = try pinProcess(of: claim.pid, doing)
         let startedAt = found.identity.startedAt
         if let claimed = claim.startedAt {
             let deviation = claimed < startedAt ? startedAt - claimed : claimed - startedAt
@@ -63,6 +61,14 @@ struct ProcessResolver {
         let found = try pin(identity.pid, doing)
         guard found.stat.startTicks == identity.startTicks else { throw .gone(doing, "it has ended; the pid belongs to another process now") }
         return found
+    }
+
+    /// An alert may name a thread, which pidfd_open(2) takes for none: its process is what can be pinned.
+    private func pinProcess(of tid: Int32, _ doing: String) throws(ActionError) -> Found {
+        do throws(ActionError) { return try pin(tid, doing) } catch {
+            guard error.failure == .invalid, let pid = ProcFS.threadGroup(of: tid), pid != tid else { throw error }
+            return try pin(pid, doing)
+        }
     }
 
     private func pin(_ pid: Int32, _ doing: String) throws(ActionError) -> Found {

@@ -1,6 +1,7 @@
 internal import Crypto
 package import RiposteCore
 internal import RiposteRules
+internal import Synchronization
 
 /// The playbooks in force, indexed so that an alert costs a look-up and not a pass over all of them.
 ///
@@ -13,6 +14,7 @@ package struct PlaybookSet: Sendable {
 
     private var byRule: [ByteText: [Int]] = [:]
     private var byPattern: [(pattern: GlobPattern, playbook: Int)] = []
+    private let byPatternSeen = RuleCache()
     private var byTag: [ByteText: [Int]] = [:]
     private var others: [Int] = []
     private let compiled: [CompiledMatch]
@@ -55,7 +57,11 @@ package struct PlaybookSet: Sendable {
     package func matching(_ alert: Alert) -> [Playbook] {
         var candidates = others
         if let named = byRule[alert.rule] { candidates += named }
-        for entry in byPattern where entry.pattern.matches(alert.rule.bytes) { candidates.append(entry.playbook) }
+        if !byPattern.isEmpty {
+            candidates += byPatternSeen.playbooks(for: alert.rule) { rule in
+                byPattern.compactMap { $0.pattern.matches(rule.bytes) ? $0.playbook : nil }
+            }
+        }
         if !byTag.isEmpty {
             for tag in alert.tags {
                 if let tagged = byTag[tag] { candidates += tagged }
@@ -69,6 +75,24 @@ package struct PlaybookSet: Sendable {
             if compiled[candidate].holds(for: alert) { result.append(playbooks[candidate]) }
         }
         return result
+    }
+}
+
+/// Which patterns fit a rule's name is worked out once per name: there are as many as there are rules. Whoever invents names gains nothing but
+/// what it costs without this: at its bound the cache begins anew.
+private final class RuleCache: Sendable {
+    private static let bound = 4096
+    private let known = Mutex<[ByteText: [Int]]>([:])
+
+    func playbooks(for rule: ByteText, _ find: (ByteText) -> [Int]) -> [Int] {
+        if let found = known.withLock({ $0[rule] }) { return found }
+        let found = find(rule)
+        guard rule.bytes.count <= 256 else { return found }
+        known.withLock { known in
+            if known.count >= Self.bound { known = [:] }
+            known[rule] = found
+        }
+        return found
     }
 }
 
