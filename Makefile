@@ -24,8 +24,9 @@ run: build ## install what is missing, build, and run the agent (mode observe)
 build: dependencies ## build the release binary, .build/release/riposte
 	$(SWIFT) build -c release --product riposte
 
+# One after the other: live tests measure processes, containers and time-outs against a machine that should not be busy with the others.
 test: test-dependencies ## install what tests need and run all of them (as root, so that nothing is skipped)
-	$(SUDO) env PATH="$$PATH" RIPOSTE_STRICT="$$RIPOSTE_STRICT" CI="$$CI" $(SWIFT) test $(TEST_ARGUMENTS)
+	$(SUDO) env PATH="$$PATH" RIPOSTE_STRICT="$$RIPOSTE_STRICT" CI="$$CI" $(SWIFT) test --no-parallel $(TEST_ARGUMENTS)
 
 bench: build ## measure the release build against a floor in the same run
 	$(SWIFT) build -c release --product riposte-bench

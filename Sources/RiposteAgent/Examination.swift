@@ -24,6 +24,9 @@ package struct Examination: Sendable {
         }
     }
 
+    /// Less is little for a journal.
+    private static let freeBytes: Int64 = 64 << 20
+
     private let configuration: AgentConfiguration
 
     package init(_ configuration: AgentConfiguration) { self.configuration = configuration }
@@ -106,11 +109,20 @@ package struct Examination: Sendable {
     private func folder(_ subject: String, _ path: String) -> Finding {
         let parent = sequence(first: path) { $0 == "/" ? nil : URL(fileURLWithPath: $0).deletingLastPathComponent().path }
             .first { FileManager.default.fileExists(atPath: $0) } ?? "/"
-        let isWritable = access(parent, W_OK) == 0
+        guard access(parent, W_OK) == 0 else {
+            return Finding(
+                subject: subject, verdict: .bad, finding: "\(parent) cannot be written: \(String(cString: strerror(errno)))",
+                remedy: "run as root, or set --state-dir and --run-dir")
+        }
+        var isFolder: ObjCBool = false
+        guard FileManager.default.fileExists(atPath: parent, isDirectory: &isFolder), isFolder.boolValue else {
+            return Finding(subject: subject, verdict: .bad, finding: "\(parent) is no folder", remedy: "set --state-dir and --run-dir")
+        }
+        let free = (try? FileManager.default.attributesOfFileSystem(forPath: parent))?[.systemFreeSize] as? NSNumber
         let note = parent == path ? path : "\(path) (will be made)"
+        guard let free, free.int64Value < Self.freeBytes else { return Finding(subject: subject, verdict: .good, finding: note) }
         return Finding(
-            subject: subject, verdict: isWritable ? .good : .bad, finding: isWritable ? note : "\(path) cannot be written",
-            remedy: isWritable ? nil : "run as root, or set --state-dir and --run-dir")
+            subject: subject, verdict: .lacking, finding: "\(note), \(free.int64Value >> 20) MiB free", remedy: "what cannot be written down is not done: make room")
     }
 
     private var descriptors: Finding {

@@ -63,7 +63,7 @@ package struct HTTPIntake: Intake {
     private let reader: AlertReader
     private let logger: Logger
     private let onListening: @Sendable (Int) -> Void
-    private let boundPort = BoundPort()
+    private let moment = Moment()
 
     /// `onListening` is told the port once connections are taken.
     package init(
@@ -80,10 +80,15 @@ package struct HTTPIntake: Intake {
     /// With the port that is bound, once one is.
     package var place: String {
         let host = configuration.host.contains(":") ? "[\(configuration.host)]" : configuration.host
-        return "\(configuration.tls == nil ? "http" : "https")://\(host):\(boundPort.value.withLock(\.self) ?? configuration.port)/"
+        return "\(configuration.tls == nil ? "http" : "https")://\(host):\(moment.port.withLock(\.self) ?? configuration.port)/"
     }
 
-    private final class BoundPort: Sendable { let value = Mutex<Int?>(nil) }
+    /// What there is to know of a running one.
+    private final class Moment: Sendable {
+        let port = Mutex<Int?>(nil)
+        /// Why the last alert could not be made safe; nil once one could.
+        let problem = Mutex<String?>(nil)
+    }
 
     package func run() async throws {
         let responder = CallbackResponder<PeerContext> { request, context in await route(request, peer: context.peer) }
@@ -95,9 +100,9 @@ package struct HTTPIntake: Intake {
             configuration: ApplicationConfiguration(
                 address: .hostname(configuration.host, port: configuration.port), serverName: nil, backlog: 1024, reuseAddress: true,
                 availableConnectionsDelegate: MaximumAvailableConnections(configuration.connectionLimit)),
-            onServerRunning: { [onListening, boundPort] channel in
+            onServerRunning: { [onListening, moment] channel in
                 let port = channel.localAddress?.port ?? 0
-                boundPort.value.withLock { $0 = port }
+                moment.port.withLock { $0 = port }
                 onListening(port)
             }, logger: logger)
         do { try await application.run() } catch let error as IOError {
@@ -144,7 +149,8 @@ package struct HTTPIntake: Intake {
             return await answer(request, peer: peer)
         case "/healthz":
             guard request.method == .get || request.method == .head else { return Self.notAllowed("GET, HEAD") }
-            return Self.response(.ok, ["status": "ok"])
+            let problem = moment.problem.withLock(\.self)
+            return Self.response(problem == nil ? .ok : .serviceUnavailable, problem.map { ["status": "failing", "error": .text($0)] } ?? ["status": "ok"])
         default: return Self.response(.notFound, ["error": "alerts go to / or /alerts"])
         }
     }
@@ -197,7 +203,11 @@ package struct HTTPIntake: Intake {
         }
         var taken: [JSON] = []
         for alert in alerts {
-            do throws(AdmissionError) { try reader.sink.accept(alert) } catch { return refusal(error, taken) }
+            do throws(AdmissionError) { try reader.sink.accept(alert) } catch {
+                if case .unsafe(let reason) = error { moment.problem.withLock { $0 = reason } }
+                return refusal(error, taken)
+            }
+            moment.problem.withLock { $0 = nil }
             counters.count(\.accepted)
             taken.append(.text("\(alert.id)"))
         }

@@ -12,7 +12,7 @@ private let killing = """
         match: { rules: ["Suspend it"] }
         steps:
           - action: process.suspend
-            undo: { after: 2s }
+            undo: { after: 4s }
       - name: hold
         match: { rules: ["Hold it"] }
         steps:

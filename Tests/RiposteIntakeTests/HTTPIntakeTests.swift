@@ -133,6 +133,11 @@ struct HTTPIntakeTests {
             let response = try await server.send(Array(alert("a").utf8))
             #expect(response.status == status)
             #expect(response.header("retry-after") == retryAfter)
+            let health = try await server.send([], method: .get, path: "/healthz").status
+            #expect(health == (error == .unsafe("No space left on device") ? 503 : 200))
+            sink.refuse(nil)
+            #expect(try await server.send(Array(alert("b").utf8)).status == 202)
+            #expect(try await server.send([], method: .get, path: "/healthz").status == 200)
         }
     }
 

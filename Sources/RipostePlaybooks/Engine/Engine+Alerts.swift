@@ -30,6 +30,10 @@ extension Engine {
             for _ in runs { finishRun() }
             throw .unsafe("\(error)")
         }
+        state.withLock { interior in
+            interior.counters.alerts += 1
+            if !runs.isEmpty { interior.counters.matched += 1 }
+        }
         report(.alert(alert, playbooks: runs.map(\.playbook.name)))
         return runs
     }
@@ -41,8 +45,6 @@ extension Engine {
                 interior.counters.shed += 1
                 return .full
             }
-            interior.counters.alerts += 1
-            if runs > 0 { interior.counters.matched += 1 }
             interior.openRuns += runs
             interior.underWay += runs
             return nil

@@ -173,7 +173,8 @@ struct AuditAccess {
         stateDirectory = try common.configuration().stateDirectory
         reader = JournalReader(stateDirectory: stateDirectory)
         guard FileManager.default.fileExists(atPath: reader.directory) else {
-            throw Complaint("there is no journal in \(reader.directory)", status: 4)
+            let isHidden = access(reader.directory, F_OK) != 0 && errno == EACCES
+            throw Complaint(isHidden ? "\(reader.directory) may not be read by this user" : "there is no journal in \(reader.directory)", status: isHidden ? 1 : 4)
         }
         guard FileManager.default.isReadableFile(atPath: reader.directory) else {
             throw Complaint("the journal in \(reader.directory) cannot be read by this user", status: 1)

@@ -51,6 +51,11 @@ enum ResultText {
         return parts.joined(separator: " ")
     }
 
+    /// Cut before it is escaped: half an escape sequence says something else.
+    private static func beginning(_ text: ByteText) -> String {
+        text.bytes.count > 80 ? ByteText(Array(text.bytes.prefix(80))).shown + "…" : text.shown
+    }
+
     static func mark(_ outcome: Outcome) -> String {
         let word = outcome.rawValue + String(repeating: " ", count: max(0, 7 - outcome.rawValue.count))
         switch outcome {
@@ -64,7 +69,7 @@ enum ResultText {
 
     static func line(_ alert: Alert, playbooks: [String]) -> String {
         let place = alert[field: "container.name"]?.string.map { " container=\($0.shown)" } ?? ""
-        let process = alert[field: "proc.cmdline"]?.string.map { " \"\($0.shown.prefix(80))\"" } ?? ""
+        let process = alert[field: "proc.cmdline"]?.string.map { " \"\(beginning($0))\"" } ?? ""
         let answer = playbooks.isEmpty ? "no playbook" : playbooks.joined(separator: ", ")
         return "\(Terminal.paint("alert  ", .bold)) \(alert.priority.name) \(alert.rule.shown)\(place)\(process) \(Terminal.paint("→ \(answer)", .dim))"
     }
