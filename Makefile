@@ -33,13 +33,13 @@ bench: build ## measure the release build against a floor in the same run
 	$(SUDO) python3 benchmarks/run.py .build/release/riposte
 
 check: dependencies ## formatting, playbooks and their tests
-	$(SWIFT) format lint --recursive --parallel Sources Tests Package.swift
+	$(SWIFT) format lint --strict --recursive --parallel Sources Tests benchmarks Package.swift
 	$(SWIFT) build --product riposte
 	.build/debug/riposte playbook check playbooks
 	.build/debug/riposte playbook test playbooks
 
 fmt: ## format the Swift sources
-	$(SWIFT) format --in-place --recursive --parallel Sources Tests Package.swift
+	$(SWIFT) format --in-place --recursive --parallel Sources Tests benchmarks Package.swift
 
 clean: ## remove what was built
 	rm -rf .build .build-* Package.resolved

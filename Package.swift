@@ -6,10 +6,11 @@ import PackageDescription
 ///
 /// Without MemberImportVisibility: Swift 6.3 ascribes members of the C library's structs (timespec, stat) now to one, now to another module of
 /// its overlays, and what builds in debug is refused in release.
-let swiftSettings: [SwiftSetting] = [
-    .enableUpcomingFeature("ExistentialAny"),
-    .enableUpcomingFeature("InternalImportsByDefault"),
-] + (Context.environment["RIPOSTE_STRICT"] == nil ? [] : [.treatAllWarnings(as: .error)])
+let swiftSettings: [SwiftSetting] =
+    [
+        .enableUpcomingFeature("ExistentialAny"),
+        .enableUpcomingFeature("InternalImportsByDefault"),
+    ] + (Context.environment["RIPOSTE_STRICT"] == nil ? [] : [.treatAllWarnings(as: .error)])
 
 let argumentParser = Target.Dependency.product(name: "ArgumentParser", package: "swift-argument-parser")
 let crypto = Target.Dependency.product(name: "Crypto", package: "swift-crypto")
@@ -38,7 +39,7 @@ func tests(_ name: String, _ dependencies: [Target.Dependency], resources: [Reso
 let package = Package(
     name: "riposte",
     products: [
-        .executable(name: "riposte", targets: ["riposte"]),
+        .executable(name: "riposte", targets: ["riposte"])
     ],
     dependencies: [
         .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),

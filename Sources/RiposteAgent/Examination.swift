@@ -107,7 +107,8 @@ package struct Examination: Sendable {
     }
 
     private func folder(_ subject: String, _ path: String) -> Finding {
-        let parent = sequence(first: path) { $0 == "/" ? nil : URL(fileURLWithPath: $0).deletingLastPathComponent().path }
+        let parent =
+            sequence(first: path) { $0 == "/" ? nil : URL(fileURLWithPath: $0).deletingLastPathComponent().path }
             .first { FileManager.default.fileExists(atPath: $0) } ?? "/"
         guard access(parent, W_OK) == 0 else {
             return Finding(
@@ -156,7 +157,8 @@ package struct Examination: Sendable {
         }
         do throws(Diagnostics) {
             let (set, warnings) = try PlaybookSet.load(paths: configuration.playbooks, facilities.catalogue)
-            return Finding(subject: "playbooks", verdict: .good, finding: "\(set.playbooks.count) in \(configuration.playbooks.joined(separator: ", ")), \(warnings.count) warnings")
+            return Finding(
+                subject: "playbooks", verdict: .good, finding: "\(set.playbooks.count) in \(configuration.playbooks.joined(separator: ", ")), \(warnings.count) warnings")
         } catch {
             return Finding(subject: "playbooks", verdict: .bad, finding: "\(error.entries.count) problems", remedy: "riposte playbook check")
         }

@@ -95,7 +95,8 @@ extension Alert {
         self.rule = rule
         self.priority = priority
         self.time = time
-        source = document["source"]?.string
+        // falcosidekick's old name for it.
+        source = document["source"]?.string.map { $0 == "syscalls" ? "syscall" : $0 }
         tags = document["tags"]?.array?.compactMap(\.string) ?? []
         hostname = document["hostname"]?.string
         output = document["output"]?.string

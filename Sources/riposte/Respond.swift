@@ -76,7 +76,8 @@ enum AlertReportText {
                 if let problem = report.problem { Terminal.complain("alert \(report.number): \(problem)") }
                 continue
             }
-            let answer = report.problem.map { Terminal.paint($0.escapedForDisplay, .red) }
+            let answer =
+                report.problem.map { Terminal.paint($0.escapedForDisplay, .red) }
                 ?? (report.playbooks.isEmpty ? Terminal.paint("no playbook", .dim) : report.playbooks.joined(separator: ", "))
             print("\(Terminal.paint("alert \(report.number)", .bold)) \(report.rule.escapedForDisplay) → \(answer)")
             for result in report.results { print("  \(ResultText.line(result))") }

@@ -88,7 +88,7 @@ struct Run: AsyncParsableCommand {
         for remark in banner.remarks { lines.append("  note       \(remark.escapedForDisplay)") }
         if let place = banner.httpPlace {
             lines.append("Send it a sample alert from another terminal:")
-            lines.append("  curl -s \(place) -d @examples/alert.json")
+            lines.append("  sh examples/attack.sh \(place)")
         }
         Terminal.complainPlainly(lines.joined(separator: "\n"))
     }

@@ -41,11 +41,13 @@ struct Status: AsyncParsableCommand {
             for problem in problems.prefix(5) { lines.append("           \(word(problem, "file")):\(number(problem, "line")): \(word(problem, "message"))") }
         }
         lines.append(
-            "alerts     \(number(engine, "alerts")) accepted, \(number(engine, "matched")) answered, \(number(engine, "shed")) turned away; \(number(engine, "under_way")) under way")
+            "alerts     \(number(engine, "alerts")) accepted, \(number(engine, "matched")) answered, \(number(engine, "shed")) turned away; \(number(engine, "under_way")) under way"
+        )
         let outcomes = engine?["outcomes"]?.object?.members.map { "\($0.value.integer ?? 0) \($0.key.shown)" } ?? []
         lines.append("actions    \(outcomes.isEmpty ? "none" : outcomes.joined(separator: ", "))")
         if let problem = status["journal"]?["problem"]?.string { lines.append(Terminal.paint("journal    \(problem.shown); see riposte audit verify", .red)) }
-        lines.append("journal    \(number(status["journal"], "seq")) records\(number(status["journal"], "failures") > 0 ? ", \(number(status["journal"], "failures")) NOT WRITTEN" : "")")
+        lines.append(
+            "journal    \(number(status["journal"], "seq")) records\(number(status["journal"], "failures") > 0 ? ", \(number(status["journal"], "failures")) NOT WRITTEN" : "")")
         let intakes = status["intakes"]?.array ?? []
         lines.append("")
         lines.append(

@@ -178,7 +178,8 @@ final class KubernetesDouble: Sendable {
         let (namespace, name) = (key.split(separator: "/")[0], key.split(separator: "/")[1])
         let owner = pod.owner.map { #","ownerReferences":[{"apiVersion":"apps/v1","kind":"\#($0)","name":"web","uid":"u","controller":true}]"# } ?? ""
         let deletion = pod.isTerminating ? #","deletionTimestamp":"2026-11-23T10:00:00Z","deletionGracePeriodSeconds":1"# : ""
-        return #"{"kind":"Pod","apiVersion":"v1","metadata":{"name":"\#(name)","namespace":"\#(namespace)","uid":"\#(pod.uid)","labels":\#(pod.labels),"annotations":\#(pod.annotations)\#(owner)\#(deletion)},"spec":{"nodeName":"node-1","priorityClassName":"\#(pod.priorityClass)"},"status":{"phase":"Running","startTime":"\#(pod.startTime)","containerStatuses":[{"name":"c","containerID":"containerd://\#(pod.containerID)"}]}}"#
+        return
+            #"{"kind":"Pod","apiVersion":"v1","metadata":{"name":"\#(name)","namespace":"\#(namespace)","uid":"\#(pod.uid)","labels":\#(pod.labels),"annotations":\#(pod.annotations)\#(owner)\#(deletion)},"spec":{"nodeName":"node-1","priorityClassName":"\#(pod.priorityClass)"},"status":{"phase":"Running","startTime":"\#(pod.startTime)","containerStatuses":[{"name":"c","containerID":"containerd://\#(pod.containerID)"}]}}"#
     }
 
     private func notFound(_ name: String) -> LoopbackServer.Answer {

@@ -206,7 +206,10 @@ struct KubernetesConfigurationTests {
             ("current-context: a\ncontexts: []", "context \"a\""), ("contexts: []", "current-context"),
             ("current-context: a\ncontexts: [{name: a, context: {cluster: b, user: c}}]", "cluster \"b\""),
             ("current-context: a\ncontexts: [{name: a, context: {cluster: b, user: c}}]\nclusters: [{name: b, cluster: {server: 'https://x'}}]", "user \"c\""),
-            ("current-context: a\ncontexts: [{name: a, context: {cluster: b, user: c}}]\nclusters: [{name: b, cluster: {server: 'ftp://x'}}]\nusers: [{name: c, user: {}}]", "server"),
+            (
+                "current-context: a\ncontexts: [{name: a, context: {cluster: b, user: c}}]\nclusters: [{name: b, cluster: {server: 'ftp://x'}}]\nusers: [{name: c, user: {}}]",
+                "server"
+            ),
             ("", "empty"), ("a: [", "line"),
         ])
     func wrong(text: String, reason: String) throws {

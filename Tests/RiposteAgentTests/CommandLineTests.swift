@@ -79,7 +79,8 @@ struct CommandLineTests {
     @Test(
         "bad usage is told, ends with 2, and leaves no trace",
         arguments: [
-            ["process", "kill"], ["process", "kill", "abc"], ["process", "kill", "-5"], ["process", "kill", "1", "--signal", "LOUD"], ["process", "kill", "99999", "--grace", "soon"],
+            ["process", "kill"], ["process", "kill", "abc"], ["process", "kill", "-5"], ["process", "kill", "1", "--signal", "LOUD"],
+            ["process", "kill", "99999", "--grace", "soon"],
             ["process", "kill", "99999", "--started-at", "yesterday"], ["process", "explode", "1"], ["network", "block", "nonsense"], ["network", "block", "10.0.0.0/99"],
             ["network", "block", "evil.example.com"], ["audit", "list", "--outcome", "splendid"], ["audit", "list", "--limit", "many"], ["audit", "list", "--since", "soon"],
             ["run", "--mode", "loud"], ["run", "--dry-run", "--mode", "enforce"], ["undo", "not-an-id"], ["respond", "/nonexistent"], ["playbook", "check", "/nonexistent"],
@@ -171,7 +172,8 @@ struct CommandLineTests {
         arguments: [
             ("intake: { http: { listen: nonsense } }", "nonsense"), ("intake: { http: { listen: '0.0.0.0:1' } }", "reached from outside"),
             ("intake: { http: { token_file: /nonexistent } }", "/nonexistent"), ("intake: { http: { tls: { certificate: /dev/null, key: /dev/null } } }", "/dev/null"),
-            ("intake: { file: { path: /tmp } }", "folder"), ("intake: { socket: { path: /tmp/x, datagram_path: /tmp/x } }", "both"), ("control: { group: nosuchgroup }", "nosuchgroup"),
+            ("intake: { file: { path: /tmp } }", "folder"), ("intake: { socket: { path: /tmp/x, datagram_path: /tmp/x } }", "both"),
+            ("control: { group: nosuchgroup }", "nosuchgroup"),
         ])
     func misconfigured(configuration: String, word: String) throws {
         let file = try place.folder.file("bad.yaml", configuration + "\n")

@@ -74,7 +74,8 @@ struct AlertToDeedTests {
             case .startedEarlier: return RiposteAgentTests.alert("Kill it", pid: child, startedAt: now.nanoseconds - 3_600_000_000_000)
             case .startedLater: return RiposteAgentTests.alert("Kill it", pid: child, startedAt: now.nanoseconds + 60_000_000_000)
             case .otherName: return RiposteAgentTests.alert("Kill it", pid: child, name: "nginx")
-            case .pidOne: return RiposteAgentTests.alert("Kill it", pid: 1, name: (try? String(contentsOfFile: "/proc/1/comm", encoding: .utf8).trimmingCharacters(in: .newlines)) ?? "init")
+            case .pidOne:
+                return RiposteAgentTests.alert("Kill it", pid: 1, name: (try? String(contentsOfFile: "/proc/1/comm", encoding: .utf8).trimmingCharacters(in: .newlines)) ?? "init")
             case .agent: return RiposteAgentTests.alert("Kill it", pid: agent, name: "riposte")
             case .kernelThread: return RiposteAgentTests.alert("Kill it", pid: 2, name: "kthreadd")
             case .nobody: return RiposteAgentTests.alert("Kill it", pid: 0x3FFF_FFFF)

@@ -60,7 +60,9 @@ struct HostileInputTests {
         let child = try ChildProcess(["sleep", "1000"])
         try await place.start()
         let deep = String(repeating: "[", count: 100_000)
-        let bodies = ["", "{", "null", "[]", "[1]", "\u{FEFF}{}", deep, String(repeating: #"{"a":"#, count: 50_000), "{\"rule\":\"x\"}", #"{"rule":"x","rule":"y"}"#, #"{"a":1e999999}"#]
+        let bodies = [
+            "", "{", "null", "[]", "[1]", "\u{FEFF}{}", deep, String(repeating: #"{"a":"#, count: 50_000), "{\"rule\":\"x\"}", #"{"rule":"x","rule":"y"}"#, #"{"a":1e999999}"#,
+        ]
         for body in bodies { #expect(try await place.post(body).status == 400, "\(body.prefix(30))") }
         try place.sendToSocket(bodies.map { $0 + "\n" }.joined())
         try place.sendToSocket("nonsense", isDatagram: true)

@@ -160,9 +160,11 @@ struct JournalTests {
         }
     }
 
-    @Test("every change after the fact is found, at the first record that it touches", arguments: [
-        ("edit", 3), ("delete", 3), ("swap", 3), ("forge", 7), ("cut", 6), ("segment", 2),
-    ])
+    @Test(
+        "every change after the fact is found, at the first record that it touches",
+        arguments: [
+            ("edit", 3), ("delete", 3), ("swap", 3), ("forge", 7), ("cut", 6), ("segment", 2),
+        ])
     func tampering(_ kind: String, _ seq: Int64) throws {
         let folder = try TemporaryFolder()
         let journal = try open(folder, segmentBytes: kind == "segment" ? 1 : 1 << 20)
@@ -217,7 +219,10 @@ struct JournalTests {
         }
         for _ in 0..<2 {
             #expect(try ask { $0.limit = 3 } == ["17", "18", "19"])
-            #expect(try ask { $0.outcome = .failed; $0.limit = 2 } == ["17", "19"])
+            #expect(
+                try ask {
+                    $0.outcome = .failed; $0.limit = 2
+                } == ["17", "19"])
             #expect(try ask { $0.target = "web" }.count == 20)
             #expect(try ask { $0.target = "abab" }.count == 20)
             #expect(try ask { $0.target = "' OR 1=1 --" }.isEmpty)

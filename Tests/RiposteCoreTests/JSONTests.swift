@@ -4,18 +4,22 @@ import Testing
 
 @Suite("JSON that forgets nothing")
 struct JSONTests {
-    @Test("what was read is written back as it was", arguments: [
-        "null", "true", "0", "-1", "9223372036854775807", "-9223372036854775808", "18446744073709551615", "1.50", "1e9", "-0", "\"\"", "\"é\"", "[]", "{}",
-        #"{"b":1,"a":[null,{"c":"\n"}]}"#, #""\u0000""#, #""\"\\""#,
-    ])
+    @Test(
+        "what was read is written back as it was",
+        arguments: [
+            "null", "true", "0", "-1", "9223372036854775807", "-9223372036854775808", "18446744073709551615", "1.50", "1e9", "-0", "\"\"", "\"é\"", "[]", "{}",
+            #"{"b":1,"a":[null,{"c":"\n"}]}"#, #""\u0000""#, #""\"\\""#,
+        ])
     func roundTrip(_ text: String) throws {
         #expect(try JSON(parsing: Array(text.utf8)).line == text)
     }
 
-    @Test("what is no JSON is refused, with the place", arguments: [
-        ("", 0), ("{", 1), ("[1,]", 3), ("01", 0), ("1.", 2), ("tru", 0), ("\"a", 2), ("{\"a\":1,\"a\":2}", 7), ("[1] 2", 4), ("\"\u{01}\"", 1), ("{'a':1}", 1),
-        (#""\q""#, 2), (#""\u12""#, 3),
-    ])
+    @Test(
+        "what is no JSON is refused, with the place",
+        arguments: [
+            ("", 0), ("{", 1), ("[1,]", 3), ("01", 0), ("1.", 2), ("tru", 0), ("\"a", 2), ("{\"a\":1,\"a\":2}", 7), ("[1] 2", 4), ("\"\u{01}\"", 1), ("{'a':1}", 1),
+            (#""\q""#, 2), (#""\u12""#, 3),
+        ])
     func refused(_ text: String, _ offset: Int) {
         let error = #expect(throws: JSONError.self) { try JSON(parsing: Array(text.utf8)) }
         #expect(error?.offset == offset)
@@ -59,23 +63,39 @@ struct AlertTests {
         }
     }
 
+    @Test("falcosidekick's payload is an alert with more in it: all of it is kept")
+    func falcosidekick() throws {
+        let head = #"{"uuid":"0b7d3f0e-6a6f-4f0e-9a55-0a4b1d7c9f10","output":"11:22:33.5: Warning Shell | process=sh","priority":"Informational","rule":"Shell","#
+        let text = head + #""time":"2026-03-04T11:22:33.5Z","output_fields":{"cluster":"prod-1","evt.time":1772623353123456789,"proc.aname_2":"nginx","proc.pid":4711},"source":"syscalls","tags":["T1059"],"hostname":"node-7"}"#
+        let alert = try Alert(parsing: Array((text + "\n").utf8), id: .new(), arrival: .init(intake: "http"))
+        #expect(alert.source == "syscall" && alert.priority == .informational && alert.tags == ["T1059"])
+        #expect(alert.fields["evt.time"]?.integer == 1_772_623_353_123_456_789 && alert.fields["cluster"] == "prod-1")
+        #expect(JSON.object(alert.document).line == text)
+    }
+
     @Test("every spelling of a priority", arguments: [("Informational", Priority.informational), ("info", .informational), ("CRITICAL", .critical), ("debug", .debug)])
     func priorities(_ text: String, _ expected: Priority) { #expect(Priority(text) == expected) }
 
-    @Test("Falco's forms of time", arguments: [
-        ("2026-11-23T17:38:14.438967994Z", 1_795_455_494_438_967_994), ("2026-11-23T17:38:14.438967994+0000", 1_795_455_494_438_967_994),
-        ("2026-11-23T18:38:14.4+01:00", 1_795_455_494_400_000_000), ("1970-01-01T00:00:00Z", 0), ("1969-12-31T23:59:59.5Z", -500_000_000),
-    ] as [(String, Int64)])
+    @Test(
+        "Falco's forms of time",
+        arguments: [
+            ("2026-11-23T17:38:14.438967994Z", 1_795_455_494_438_967_994), ("2026-11-23T17:38:14.438967994+0000", 1_795_455_494_438_967_994),
+            ("2026-11-23T18:38:14.4+01:00", 1_795_455_494_400_000_000), ("1970-01-01T00:00:00Z", 0), ("1969-12-31T23:59:59.5Z", -500_000_000),
+        ] as [(String, Int64)])
     func times(_ text: String, _ nanoseconds: Int64) { #expect(Timestamp(text)?.nanoseconds == nanoseconds) }
 
     @Test("what is no time", arguments: ["", "2026-02-30T00:00:00Z", "2026-01-01", "2026-01-01T25:00:00Z", "2026-01-01T00:00:00", "2026-01-01T00:00:00.Z", "now"])
     func noTimes(_ text: String) { #expect(Timestamp(text) == nil) }
 
-    @Test("what makes an object no alert is said", arguments: [
-        (#"[]"#, "an alert is a JSON object"), (#"{"priority":"Info","time":"2026-01-01T00:00:00Z"}"#, "rule must"), (#"{"rule":"r","priority":"High","time":"2026-01-01T00:00:00Z"}"#, "priority must"),
-        (#"{"rule":"r","priority":"Info"}"#, "time must"), (#"{"rule":"r","priority":"Info","time":"x"}"#, "time must"), (#"{"rule":"r","priority":"Info","output_fields":[]}"#, "output_fields must"),
-        (#"{"rule":"#, "not JSON"),
-    ])
+    @Test(
+        "what makes an object no alert is said",
+        arguments: [
+            (#"[]"#, "an alert is a JSON object"), (#"{"priority":"Info","time":"2026-01-01T00:00:00Z"}"#, "rule must"),
+            (#"{"rule":"r","priority":"High","time":"2026-01-01T00:00:00Z"}"#, "priority must"),
+            (#"{"rule":"r","priority":"Info"}"#, "time must"), (#"{"rule":"r","priority":"Info","time":"x"}"#, "time must"),
+            (#"{"rule":"r","priority":"Info","output_fields":[]}"#, "output_fields must"),
+            (#"{"rule":"#, "not JSON"),
+        ])
     func refused(_ text: String, _ problem: String) {
         let error = #expect(throws: AlertError.self) { try Alert(parsing: Array(text.utf8), id: .new(), arrival: .init(intake: "test")) }
         #expect(error?.problem.hasPrefix(problem) == true)
@@ -94,9 +114,11 @@ struct AlertTests {
 
 @Suite("Small values")
 struct ValueTests {
-    @Test("text from elsewhere is shown on one harmless line", arguments: [
-        ("a\nb", "a\\nb"), ("\u{1B}[2J", "\\x1b[2J"), ("\u{202E}abc", "\\u{202e}abc"), ("plain é", "plain é"), ("\u{7F}", "\\x7f"), ("a\u{2028}b", "a\\u{2028}b"),
-    ])
+    @Test(
+        "text from elsewhere is shown on one harmless line",
+        arguments: [
+            ("a\nb", "a\\nb"), ("\u{1B}[2J", "\\x1b[2J"), ("\u{202E}abc", "\\u{202e}abc"), ("plain é", "plain é"), ("\u{7F}", "\\x7f"), ("a\u{2028}b", "a\\u{2028}b"),
+        ])
     func shown(_ text: String, _ expected: String) { #expect(ByteText(text).shown == expected) }
 
     @Test("bytes that are not UTF-8 are shown as such") func invalid() { #expect(ByteText([0x61, 0xFF, 0x62]).shown == "a\\xffb") }
@@ -119,17 +141,21 @@ struct ValueTests {
 
     @Test("what is no duration", arguments: ["", "10", "s", "-5s", "1x", "99999999999999999d"]) func noDurations(_ text: String) { #expect(Duration(text: text) == nil) }
 
-    @Test("addresses and blocks", arguments: [
-        ("192.0.2.1", "192.0.2.1"), ("10.1.2.3/8", "10.0.0.0/8"), ("::ffff:192.0.2.1", "192.0.2.1"), ("2001:DB8::1/32", "2001:db8::/32"), ("0.0.0.0/0", "0.0.0.0/0"),
-    ])
+    @Test(
+        "addresses and blocks",
+        arguments: [
+            ("192.0.2.1", "192.0.2.1"), ("10.1.2.3/8", "10.0.0.0/8"), ("::ffff:192.0.2.1", "192.0.2.1"), ("2001:DB8::1/32", "2001:db8::/32"), ("0.0.0.0/0", "0.0.0.0/0"),
+        ])
     func networks(_ text: String, _ expected: String) { #expect(IPNetwork(text)?.description == expected) }
 
     @Test("what is no address", arguments: ["", "1.2.3", "1.2.3.4/33", "1.2.3.4/", "fe80::1%eth0", "example.org", "1.2.3.4 ", "01.2.3.4", "1.2.3.4/-1", "::1/129", "$(id)"])
     func noNetworks(_ text: String) { #expect(IPNetwork(text) == nil) }
 
-    @Test("allow list entries", arguments: [
-        ("10.0.0.0/8:22/tcp", "10.0.0.0/8:22/tcp"), ("192.0.2.7:53", "192.0.2.7:53"), ("[2001:db8::1]:443/udp", "[2001:db8::1]:443/udp"), ("2001:db8::/32", "2001:db8::/32"),
-    ])
+    @Test(
+        "allow list entries",
+        arguments: [
+            ("10.0.0.0/8:22/tcp", "10.0.0.0/8:22/tcp"), ("192.0.2.7:53", "192.0.2.7:53"), ("[2001:db8::1]:443/udp", "[2001:db8::1]:443/udp"), ("2001:db8::/32", "2001:db8::/32"),
+        ])
     func endpoints(_ text: String, _ expected: String) { #expect(NetworkEndpoint(text)?.description == expected) }
 
     @Test("what is none", arguments: ["", "10.0.0.1:0", "10.0.0.1:70000", "10.0.0.1:22/sctp", "host:22", "[::1", "10.0.0.1:"])
@@ -159,9 +185,11 @@ struct ValueTests {
         .pod(.init(namespace: "n", name: "p", uid: "u")), .host(machineID: "m"),
     ]
 
-    @Test("of several results the gravest gives the exit status", arguments: [
-        ([], 0), ([.done, .already, .planned], 0), ([.pending, .done], 5), ([.gone, .pending], 4), ([.refused, .gone], 3), ([.failed, .refused], 1),
-    ] as [([Outcome], Int32)])
+    @Test(
+        "of several results the gravest gives the exit status",
+        arguments: [
+            ([], 0), ([.done, .already, .planned], 0), ([.pending, .done], 5), ([.gone, .pending], 4), ([.refused, .gone], 3), ([.failed, .refused], 1),
+        ] as [([Outcome], Int32)])
     func exitStatus(_ outcomes: [Outcome], _ status: Int32) { #expect(outcomes.exitStatus == status) }
 
     @Test("a slip of the pen finds its word", arguments: [("cooldwn", "cooldown"), ("exist", "exists"), ("proces.kill", "process.kill"), ("xyz", nil)] as [(String, String?)])

@@ -152,7 +152,10 @@ struct HTTPIntakeTests {
     }
 
     @Test(
-        "other methods and paths", arguments: [(HTTPRequest.Method.get, "/", 405), (.post, "/other", 404), (.delete, "/alerts", 405), (.get, "/healthz", 200), (.put, "/healthz", 405), (.put, "/alerts", 202)])
+        "other methods and paths",
+        arguments: [
+            (HTTPRequest.Method.get, "/", 405), (.post, "/other", 404), (.delete, "/alerts", 405), (.get, "/healthz", 200), (.put, "/healthz", 405), (.put, "/alerts", 202),
+        ])
     func others(method: HTTPRequest.Method, path: String, status: Int) async throws {
         try await withServer { server in
             let response = try await server.send(Array(alert("a").utf8), method: method, path: path)
@@ -183,7 +186,9 @@ struct HTTPIntakeTests {
         }
     }
 
-    @Test("what is not HTTP ends its own connection", arguments: ["\u{16}\u{3}\u{1}\u{2}\u{0}", "GET\r\n\r\n", "POST / HTTP/9.9\r\n\r\n", "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: -5\r\n\r\n"])
+    @Test(
+        "what is not HTTP ends its own connection",
+        arguments: ["\u{16}\u{3}\u{1}\u{2}\u{0}", "GET\r\n\r\n", "POST / HTTP/9.9\r\n\r\n", "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: -5\r\n\r\n"])
     func notHTTP(text: String) async throws {
         try await withServer({ $0.idleTimeout = .milliseconds(500) }) { server in
             let answer = try await Raw.exchange(server.port, text)

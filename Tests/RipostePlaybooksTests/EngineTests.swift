@@ -96,10 +96,12 @@ struct EngineTests {
         #expect(bench.engine.underWay == 0)
     }
 
-    @Test("the most careful mode wins", arguments: [
-        (Mode.enforce, "", Alert.Arrival.Trust.trusted, Outcome.done), (.observe, "mode: enforce", .trusted, .planned), (.enforce, "mode: observe", .trusted, .planned),
-        (.enforce, "mode: ask", .trusted, .pending), (.enforce, "mode: enforce", .untrusted, .planned), (.ask, "mode: enforce", .trusted, .pending),
-    ])
+    @Test(
+        "the most careful mode wins",
+        arguments: [
+            (Mode.enforce, "", Alert.Arrival.Trust.trusted, Outcome.done), (.observe, "mode: enforce", .trusted, .planned), (.enforce, "mode: observe", .trusted, .planned),
+            (.enforce, "mode: ask", .trusted, .pending), (.enforce, "mode: enforce", .untrusted, .planned), (.ask, "mode: enforce", .trusted, .pending),
+        ])
     func modes(_ agent: Mode, _ playbook: String, _ trust: Alert.Arrival.Trust, _ expected: Outcome) async throws {
         let bench = try Bench("  - name: p\n    \(playbook)\n    match: { rules: r }\n    steps: [{ action: container.pause }]\n", mode: agent)
         #expect(try await bench.respond(one, trust: trust).map(\.outcome) == [expected])
@@ -250,7 +252,8 @@ struct EngineTests {
             for deedWasDone in [false, true] {
                 var state = EngineState()
                 for record in records.prefix(cut) { state.apply(record) }
-                let next = try Bench("  - name: p\n    match: { rules: r }\n    steps: [{ action: container.pause, undo: { after: 1h } }, { action: container.kill }]\n", state: state)
+                let next = try Bench(
+                    "  - name: p\n    match: { rules: r }\n    steps: [{ action: container.pause, undo: { after: 1h } }, { action: container.kill }]\n", state: state)
                 let marked = records.prefix(cut).contains { $0.kind == .outcome && $0.outcome == .done }
                 let isOpen = records.prefix(cut).last?.kind == .intent
                 if marked || (isOpen && deedWasDone) { try await next.world.mark(one) }

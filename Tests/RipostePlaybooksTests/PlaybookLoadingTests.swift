@@ -45,7 +45,8 @@ func load(_ playbooks: String) throws -> PlaybookSet {
 struct PlaybookLoadingTests {
     @Test("a good one is read whole")
     func good() throws {
-        let set = try load("""
+        let set = try load(
+            """
               - name: contain-shell
                 description: Never normal here.
                 mode: enforce
@@ -95,32 +96,42 @@ struct PlaybookLoadingTests {
             """
         let error = try #require(throws: Diagnostics.self) { try PlaybookSet.load([.init(name: "p.yaml", text: text)], testCatalogue) }
         let found = error.entries.map { "\($0.place?.line ?? 0):\($0.place?.column ?? 0) \($0.code) \($0.suggestion ?? "")" }
-        #expect(found == [
-            "1:13 P004 riposte/v1", "3:11 P005 ", "4:5 P001 mode", "6:17 P010 ", "7:26 P008 exists", "8:5 P001 cooldown", "10:17 P006 container.pause", "12:25 P007 KILL",
-            "12:30 P007 tree", "13:15 P012 ", "13:24 P002 ", "14:21 P002 ", "16:30 P009 fd.rip",
-        ])
+        #expect(
+            found == [
+                "1:13 P004 riposte/v1", "3:11 P005 ", "4:5 P001 mode", "6:17 P010 ", "7:26 P008 exists", "8:5 P001 cooldown", "10:17 P006 container.pause", "12:25 P007 KILL",
+                "12:30 P007 tree", "13:15 P012 ", "13:24 P002 ", "14:21 P002 ", "16:30 P009 fd.rip",
+            ])
     }
 
-    @Test("single mistakes", arguments: [
-        ("", "P003"), ("[1]", "P002"), ("a: &x 1\nb: *x", "Y003"), ("a: 1\na: 2", "Y002"), ("\tx: 1", "Y001"), ("--- 1\n--- 2", "Y001"), ("x: [", "Y001"),
-    ])
+    @Test(
+        "single mistakes",
+        arguments: [
+            ("", "P003"), ("[1]", "P002"), ("a: &x 1\nb: *x", "Y003"), ("a: 1\na: 2", "Y002"), ("\tx: 1", "Y001"), ("--- 1\n--- 2", "Y001"), ("x: [", "Y001"),
+        ])
     func notPlaybooks(_ text: String, _ code: String) throws {
         let error = try #require(throws: Diagnostics.self) { try PlaybookSet.load([.init(name: "p.yaml", text: text)], testCatalogue) }
         #expect(error.entries.contains { $0.code == code }, "\(error)")
     }
 
-    @Test("mistakes in a playbook", arguments: [
-        ("match: {}", "steps: [{ action: process.kill }]", "P011"), ("match: { rules: [] }", "steps: [{ action: process.kill }]", "P011"),
-        ("match: { tags: [] }", "steps: [{ action: process.kill }]", "P011"), ("match: { sources: [] }", "steps: [{ action: process.kill }]", "P011"),
-        ("match: { rules: [''] }", "steps: [{ action: process.kill }]", "P002"), ("match: { rules: x, when: containr.id exists }", "steps: [{ action: process.kill }]", "P008"),
-        ("match: { rules: x }", "cooldown: { for: 1m, by: [containr.id] }\n    steps: [{ action: process.kill }]", "P015"), ("match: { any: true, rules: [x] }", "steps: [{ action: process.kill }]", "P011"),
-        ("match: { rules: x }", "steps: []", "P002"), ("match: { rules: x }", "steps: [{ action: network.block }]", "P007"),
-        ("match: { rules: x }", "steps: [{ action: process.kill }, { action: process.kill }]", "P005"), ("match: { rules: x }", "steps: [{ action: container.unpauze }]", "P006"),
-        ("match: { rules: x }", "budget: { actions: 0, per: 1h }\n    steps: [{ action: process.kill }]", "P002"), ("match: { rules: x }", "rollout: {}\n    steps: [{ action: process.kill }]", "P001"),
-        ("match: { rules: x }", "enabled: yes\n    steps: [{ action: process.kill }]", "P002"), ("match: { rules: x }", "cooldown: { for: 1m, by: [proc.nam] }\n    steps: [{ action: process.kill }]", "P015"),
-        ("match: { rules: x }", "steps: [{ action: network.block, with: { address: \"{{ fd.rip\" } }]", "P009"), ("match: { rules: x }", "steps: [{ action: network.block, with: { address: example.org } }]", "P007"),
-        ("match: { rules: x }", "steps: [{ action: network.isolate, with: { allow: [10.0.0.1:99999] } }]", "P007"),
-    ])
+    @Test(
+        "mistakes in a playbook",
+        arguments: [
+            ("match: {}", "steps: [{ action: process.kill }]", "P011"), ("match: { rules: [] }", "steps: [{ action: process.kill }]", "P011"),
+            ("match: { tags: [] }", "steps: [{ action: process.kill }]", "P011"), ("match: { sources: [] }", "steps: [{ action: process.kill }]", "P011"),
+            ("match: { rules: [''] }", "steps: [{ action: process.kill }]", "P002"), ("match: { rules: x, when: containr.id exists }", "steps: [{ action: process.kill }]", "P008"),
+            ("match: { rules: x }", "cooldown: { for: 1m, by: [containr.id] }\n    steps: [{ action: process.kill }]", "P015"),
+            ("match: { any: true, rules: [x] }", "steps: [{ action: process.kill }]", "P011"),
+            ("match: { rules: x }", "steps: []", "P002"), ("match: { rules: x }", "steps: [{ action: network.block }]", "P007"),
+            ("match: { rules: x }", "steps: [{ action: process.kill }, { action: process.kill }]", "P005"),
+            ("match: { rules: x }", "steps: [{ action: container.unpauze }]", "P006"),
+            ("match: { rules: x }", "budget: { actions: 0, per: 1h }\n    steps: [{ action: process.kill }]", "P002"),
+            ("match: { rules: x }", "rollout: {}\n    steps: [{ action: process.kill }]", "P001"),
+            ("match: { rules: x }", "enabled: yes\n    steps: [{ action: process.kill }]", "P002"),
+            ("match: { rules: x }", "cooldown: { for: 1m, by: [proc.nam] }\n    steps: [{ action: process.kill }]", "P015"),
+            ("match: { rules: x }", "steps: [{ action: network.block, with: { address: \"{{ fd.rip\" } }]", "P009"),
+            ("match: { rules: x }", "steps: [{ action: network.block, with: { address: example.org } }]", "P007"),
+            ("match: { rules: x }", "steps: [{ action: network.isolate, with: { allow: [10.0.0.1:99999] } }]", "P007"),
+        ])
     func mistakes(_ match: String, _ rest: String, _ code: String) throws {
         let error = try #require(throws: Diagnostics.self) { try load("  - name: p\n    \(match)\n    \(rest)\n") }
         #expect(error.entries.contains { $0.code == code }, "\(error)")
@@ -146,12 +157,17 @@ struct PlaybookLoadingTests {
 
 @Suite("Matching")
 struct MatchingTests {
-    @Test("which alerts a match answers", arguments: [
-        ("rules: [shell]", "shell", true), ("rules: [shell]", "Shell", false), ("rules: [sh*]", "shell", true), ("rules: [s?ell]", "shell", true), ("rules: ['*', '!shell']", "shell", false),
-        ("priority: '>= notice'", "x", true), ("priority: '= warning'", "x", true), ("priority: '> warning'", "x", false), ("priority: '<= error'", "x", true), ("tags: [net]", "x", true),
-        ("tags: [[net, exec]]", "x", true), ("tags: [[net, other]]", "x", false), ("sources: [k8s_audit]", "x", false), ("when: fd.rip = 192.0.2.1", "x", true), ("when: fd.rip != 192.0.2.1", "x", false),
-        ("any: true", "x", true),
-    ])
+    @Test(
+        "which alerts a match answers",
+        arguments: [
+            ("rules: [shell]", "shell", true), ("rules: [shell]", "Shell", false), ("rules: [sh*]", "shell", true), ("rules: [s?ell]", "shell", true),
+            ("rules: ['*', '!shell']", "shell", false),
+            ("priority: '>= notice'", "x", true), ("priority: '= warning'", "x", true), ("priority: '> warning'", "x", false), ("priority: '<= error'", "x", true),
+            ("tags: [net]", "x", true),
+            ("tags: [[net, exec]]", "x", true), ("tags: [[net, other]]", "x", false), ("sources: [k8s_audit]", "x", false), ("when: fd.rip = 192.0.2.1", "x", true),
+            ("when: fd.rip != 192.0.2.1", "x", false),
+            ("any: true", "x", true),
+        ])
     func matches(_ match: String, _ rule: String, _ expected: Bool) throws {
         let set = try load("  - name: p\n    match: { \(match) }\n    steps: [{ action: process.kill }]\n")
         let alert = try alert(rule: rule, tags: ["net", "exec"], fields: ["fd.rip": "192.0.2.1"])
@@ -195,7 +211,9 @@ struct RequestTests {
         let request = try request("{ action: network.block, with: { address: \"{{ fd.rip }}\", for: 1h } }", ["fd.rip": "192.0.2.9"])
         #expect(request.claim == .address(try #require(IPNetwork("192.0.2.9"))))
         for hostile in ["{{ proc.name }}", "$(reboot)", "192.0.2.9; rm", "192.0.2.9\n", "0/0", ""] {
-            #expect(throws: ActionError.self) { try self.request("{ action: network.block, with: { address: \"{{ fd.rip }}\" } }", ["fd.rip": .text(hostile), "proc.name": "192.0.2.9"]) }
+            #expect(throws: ActionError.self) {
+                try self.request("{ action: network.block, with: { address: \"{{ fd.rip }}\" } }", ["fd.rip": .text(hostile), "proc.name": "192.0.2.9"])
+            }
         }
     }
 
@@ -207,14 +225,19 @@ struct RequestTests {
         }
     }
 
-    @Test("who is meant, and what is missing", arguments: [
-        ("process.kill", #"{"proc.pid":7,"proc.name":"sh"}"#, nil), ("process.kill", #"{"proc.pid":"7"}"#, nil), ("process.kill", "{}", "the alert has no proc.pid"),
-        ("process.kill", #"{"proc.pid":0}"#, "proc.pid 0 is no process id"), ("process.kill", #"{"proc.pid":-1}"#, "proc.pid -1 is no process id"), ("process.kill", #"{"proc.pid":99999999999}"#, "proc.pid 99999999999 is no process id"),
-        ("process.kill", #"{"proc.pid":7,"proc.pid.ts":"x"}"#, "proc.pid.ts \"x\" is no time in nanoseconds"), ("container.pause", #"{"container.id":"3f0c9a1b77de"}"#, nil),
-        ("container.pause", #"{"container.id":"host"}"#, "the alert is about the host, not a container"), ("container.pause", "{}", "the alert has no container.id"),
-        ("container.pause", #"{"container.id":"../../x"}"#, "container.id \"../../x\" is no container id (12 to 64 hexadecimal digits)"), ("container.pause", #"{"container.id":"web"}"#, "container.id \"web\" is no container id (12 to 64 hexadecimal digits)"),
-        ("pod.delete", #"{"k8s.ns.name":"a","k8s.pod.name":"b"}"#, nil), ("pod.delete", #"{"k8s.ns.name":"a","k8s.pod.name":null}"#, "the alert has no k8s.ns.name and k8s.pod.name"),
-    ] as [(String, String, String?)])
+    @Test(
+        "who is meant, and what is missing",
+        arguments: [
+            ("process.kill", #"{"proc.pid":7,"proc.name":"sh"}"#, nil), ("process.kill", #"{"proc.pid":"7"}"#, nil), ("process.kill", "{}", "the alert has no proc.pid"),
+            ("process.kill", #"{"proc.pid":0}"#, "proc.pid 0 is no process id"), ("process.kill", #"{"proc.pid":-1}"#, "proc.pid -1 is no process id"),
+            ("process.kill", #"{"proc.pid":99999999999}"#, "proc.pid 99999999999 is no process id"),
+            ("process.kill", #"{"proc.pid":7,"proc.pid.ts":"x"}"#, "proc.pid.ts \"x\" is no time in nanoseconds"), ("container.pause", #"{"container.id":"3f0c9a1b77de"}"#, nil),
+            ("container.pause", #"{"container.id":"host"}"#, "the alert is about the host, not a container"), ("container.pause", "{}", "the alert has no container.id"),
+            ("container.pause", #"{"container.id":"../../x"}"#, "container.id \"../../x\" is no container id (12 to 64 hexadecimal digits)"),
+            ("container.pause", #"{"container.id":"web"}"#, "container.id \"web\" is no container id (12 to 64 hexadecimal digits)"),
+            ("pod.delete", #"{"k8s.ns.name":"a","k8s.pod.name":"b"}"#, nil),
+            ("pod.delete", #"{"k8s.ns.name":"a","k8s.pod.name":null}"#, "the alert has no k8s.ns.name and k8s.pod.name"),
+        ] as [(String, String, String?)])
     func claims(_ action: String, _ fields: String, _ problem: String?) throws {
         let fields = try #require(try JSON(parsing: Array(fields.utf8)).object)
         guard let problem else {

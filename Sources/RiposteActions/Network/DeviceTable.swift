@@ -57,9 +57,10 @@ struct DeviceTable {
         for endpoint in allow {
             let isPeer: [NetfilterRule.Expression] = .isEtherFamily(endpoint.network.family) + .address(peer, isIn: endpoint.network)
             let transports = endpoint.port == nil ? [] : endpoint.transport.map { [$0] } ?? NetworkEndpoint.Transport.allCases
-            let ports = endpoint.port.map { port in
-                transports.map { transport -> [NetfilterRule.Expression] in .transport(transport) + .port(peer, port) }
-            } ?? [[]]
+            let ports =
+                endpoint.port.map { port in
+                    transports.map { transport -> [NetfilterRule.Expression] in .transport(transport) + .port(peer, port) }
+                } ?? [[]]
             rules += ports.map { NetfilterRule(isPeer + $0, comment: "\(endpoint)").then(.accept) }
         }
         return rules + [NetfilterRule([]).then(.drop)]

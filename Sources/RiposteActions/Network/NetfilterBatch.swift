@@ -151,13 +151,16 @@ struct NetfilterBatch {
         // The kernel answers while it takes the batch: all answers are there now.
         var acknowledged: Set<UInt32> = []
         var failure: ActionError?
-        while try socket.receive(waiting: false, doing: "commit to nf_tables", { message in
-            guard Int32(message.pointee.nlmsg_type) == NLMSG_ERROR else { return .more }
-            let code = NetlinkSocket.errorCode(message)
-            if code == 0 { acknowledged.insert(message.pointee.nlmsg_seq) }
-            if code != 0, failure == nil { failure = NetlinkSocket.error(code, titles[message.pointee.nlmsg_seq] ?? "commit to nf_tables") }
-            return .more
-        }) {}
+        while try socket.receive(
+            waiting: false, doing: "commit to nf_tables",
+            { message in
+                guard Int32(message.pointee.nlmsg_type) == NLMSG_ERROR else { return .more }
+                let code = NetlinkSocket.errorCode(message)
+                if code == 0 { acknowledged.insert(message.pointee.nlmsg_seq) }
+                if code != 0, failure == nil { failure = NetlinkSocket.error(code, titles[message.pointee.nlmsg_seq] ?? "commit to nf_tables") }
+                return .more
+            })
+        {}
         if let failure { throw failure }
         guard acknowledged.isSuperset(of: titles.keys) else {
             throw ActionError(.busy, "commit to nf_tables", "the kernel acknowledged \(acknowledged.count) of \(titles.count) changes")

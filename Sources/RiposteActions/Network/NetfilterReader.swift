@@ -115,7 +115,8 @@ struct NetfilterReader: ~Copyable {
             var length: UInt32 = 0
             guard let key = nftnl_set_elem_get(element, UInt16(NFTNL_SET_ELEM_KEY), &length) else { continue }
             let flags = nftnl_set_elem_is_set(element, UInt16(NFTNL_SET_ELEM_FLAGS)) ? nftnl_set_elem_get_u32(element, UInt16(NFTNL_SET_ELEM_FLAGS)) : 0
-            let remaining: Duration? = nftnl_set_elem_is_set(element, UInt16(NFTNL_SET_ELEM_EXPIRATION))
+            let remaining: Duration? =
+                nftnl_set_elem_is_set(element, UInt16(NFTNL_SET_ELEM_EXPIRATION))
                 ? .milliseconds(Int64(clamping: nftnl_set_elem_get_u64(element, UInt16(NFTNL_SET_ELEM_EXPIRATION)))) : nil
             result.append((Array(UnsafeRawBufferPointer(start: key, count: Int(length))), flags & UInt32(NFT_SET_ELEM_INTERVAL_END.rawValue) != 0, remaining))
         }

@@ -36,17 +36,20 @@ struct NetlinkSocket: ~Copyable {
     /// Every message that comes until the answer is complete; `doing` is what the request asked for.
     borrowing func dump(_ request: [UInt8], doing: String, _ body: (UnsafePointer<nlmsghdr>) -> Void) throws(ActionError) {
         try send(request, doing: doing)
-        while try receive(waiting: true, doing: doing, { message in
-            switch Int32(message.pointee.nlmsg_type) {
-            case NLMSG_DONE: return .complete
-            case NLMSG_ERROR:
-                let code = Self.errorCode(message)
-                return code == 0 ? .complete : .failed(code)
-            default:
-                body(message)
-                return message.pointee.nlmsg_flags & UInt16(NLM_F_MULTI) == 0 ? .complete : .more
-            }
-        }) {}
+        while try receive(
+            waiting: true, doing: doing,
+            { message in
+                switch Int32(message.pointee.nlmsg_type) {
+                case NLMSG_DONE: return .complete
+                case NLMSG_ERROR:
+                    let code = Self.errorCode(message)
+                    return code == 0 ? .complete : .failed(code)
+                default:
+                    body(message)
+                    return message.pointee.nlmsg_flags & UInt16(NLM_F_MULTI) == 0 ? .complete : .more
+                }
+            })
+        {}
     }
 
     enum Verdict {

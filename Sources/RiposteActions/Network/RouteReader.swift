@@ -73,16 +73,19 @@ struct RouteReader: ~Copyable {
         }
         var number: Int32?
         try socket.send(request, doing: "number the namespace")
-        while try socket.receive(waiting: true, doing: "number the namespace", { message in
-            if Int32(message.pointee.nlmsg_type) == NLMSG_ERROR {
-                let code = NetlinkSocket.errorCode(message)
-                return code == 0 ? .complete : .failed(code)
-            }
-            forEachAttribute(of: message, after: MemoryLayout<rtgenmsg>.size) { type, attribute in
-                if Int(type) == Int(NETNSA_NSID) { number = Int32(bitPattern: mnl_attr_get_u32(attribute)) }
-            }
-            return .more
-        }) {}
+        while try socket.receive(
+            waiting: true, doing: "number the namespace",
+            { message in
+                if Int32(message.pointee.nlmsg_type) == NLMSG_ERROR {
+                    let code = NetlinkSocket.errorCode(message)
+                    return code == 0 ? .complete : .failed(code)
+                }
+                forEachAttribute(of: message, after: MemoryLayout<rtgenmsg>.size) { type, attribute in
+                    if Int(type) == Int(NETNSA_NSID) { number = Int32(bitPattern: mnl_attr_get_u32(attribute)) }
+                }
+                return .more
+            })
+        {}
         return number.flatMap { $0 >= 0 ? $0 : nil }
     }
 

@@ -68,7 +68,8 @@ package final class KubernetesClient: Sendable {
     /// Names go into a path only if they can be names at all: DNS labels (RFC 1123) with dots between them.
     private static func path(_ namespace: String, _ name: String, _ doing: String) throws(ActionError) -> String {
         for part in [namespace, name] {
-            let isName = 1...253 ~= part.utf8.count
+            let isName =
+                1...253 ~= part.utf8.count
                 && part.split(separator: ".", omittingEmptySubsequences: false).allSatisfy { label in
                     !label.isEmpty && label.first != "-" && label.last != "-"
                         && label.utf8.allSatisfy { (0x61...0x7A).contains($0) || (0x30...0x39).contains($0) || $0 == 0x2D }

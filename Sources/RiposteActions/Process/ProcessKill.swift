@@ -84,7 +84,8 @@ package struct ProcessKill: Action {
         let left = await ended(members, within: confirmation)
         guard left.isEmpty else {
             throw ActionError(
-                .partial, "end the tree of process \(identity.pid)", "\(left.count) of \(members.count) processes are still there: \(left.map { String($0.pid) }.joined(separator: ", "))",
+                .partial, "end the tree of process \(identity.pid)",
+                "\(left.count) of \(members.count) processes are still there: \(left.map { String($0.pid) }.joined(separator: ", "))",
                 evidence: evidence)
         }
         return Performance(.done, message: "\(members.count) processes have ended", evidence: evidence)

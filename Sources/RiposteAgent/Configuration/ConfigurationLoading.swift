@@ -103,7 +103,9 @@ extension AgentConfiguration {
         if let value = keys["state_dir"]?.path() { stateDirectory = value }
         if let value = keys["run_dir"]?.path() { runDirectory = value }
         if let node = keys["log_level"], let value = node.text(code: "C003") {
-            if Self.logLevels.contains(value) { logLevel = value } else {
+            if Self.logLevels.contains(value) {
+                logLevel = value
+            } else {
                 node.report(code: "C003", "expected one of \(Self.logLevels.joined(separator: ", "))", suggestion: nearMiss(to: value, among: Self.logLevels))
             }
         }

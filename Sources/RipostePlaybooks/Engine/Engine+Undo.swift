@@ -49,7 +49,11 @@ extension Engine {
                 try await Task.sleep(for: pause)
                 wake.yield()
             }
-            await withTaskCancellationHandler { _ = await next.next() } onCancel: { wake.finish() }
+            await withTaskCancellationHandler {
+                _ = await next.next()
+            } onCancel: {
+                wake.finish()
+            }
             alarm.cancel()
         }
     }

@@ -106,7 +106,8 @@ private struct PlaybookDecoder {
 
     private func isName(_ name: String, _ node: YAMLNode) -> Bool {
         let bytes = Array(name.utf8)
-        let isGood = 1...63 ~= bytes.count && bytes.allSatisfy { (0x61...0x7A).contains($0) || (0x30...0x39).contains($0) || $0 == 0x2D }
+        let isGood =
+            1...63 ~= bytes.count && bytes.allSatisfy { (0x61...0x7A).contains($0) || (0x30...0x39).contains($0) || $0 == 0x2D }
             && bytes.first != 0x2D && bytes.last != 0x2D
         if !isGood { node.report(code: "P005", "a name has 1 to 63 lower-case letters, digits and dashes, no dash at either end") }
         return isGood

@@ -69,7 +69,9 @@ enum PlaybookKeys {
         Key(name: "with", schema: ["type": "object"], summary: "The action's parameters; {{ field }} puts a field of the alert in as data."),
         Key(name: "when", schema: text, summary: "Only where this condition holds; else the step is skipped."),
         Key(name: "undo", schema: ["$ref": "#/$defs/undo"], summary: "When the action is taken back by itself."),
-        Key(name: "on_failure", schema: ["enum": .array(Step.OnFailure.allCases.map { .text($0.rawValue) }), "default": "stop"], summary: "After a failure or refusal: end, go on, or take back what the run did."),
+        Key(
+            name: "on_failure", schema: ["enum": .array(Step.OnFailure.allCases.map { .text($0.rawValue) }), "default": "stop"],
+            summary: "After a failure or refusal: end, go on, or take back what the run did."),
         Key(name: "mode", schema: mode, summary: "More careful than the playbook's, for this step."),
     ]
 

@@ -240,7 +240,9 @@ private struct ConditionCompiler {
         let text = String(decoding: literal.bytes, as: UTF8.self)
         switch type {
         case .integer:
-            guard let value = Int64(text) ?? Self.ports[text] else { throw ConditionError("expected a whole number, not \"\(text.escapedForDisplay)\"", at: literal.range.lowerBound) }
+            guard let value = Int64(text) ?? Self.ports[text] else {
+                throw ConditionError("expected a whole number, not \"\(text.escapedForDisplay)\"", at: literal.range.lowerBound)
+            }
             return .integer(value)
         case .bool:
             guard text == "true" || text == "false" else { throw ConditionError("expected true or false", at: literal.range.lowerBound) }

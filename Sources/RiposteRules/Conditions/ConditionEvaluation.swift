@@ -84,7 +84,8 @@ extension CompiledCondition {
     /// `in` wants every element of a list, `intersects` one; an empty list has every element in any set that is not empty, and intersects none.
     private static func isMember(_ value: FieldValue, of set: ValueSet, allElements: Bool) -> Bool {
         if case .list(let elements) = value {
-            return allElements ? elements.allSatisfy { isMember($0, of: set, allElements: true) } && !set.texts.isEmpty
+            return allElements
+                ? elements.allSatisfy { isMember($0, of: set, allElements: true) } && !set.texts.isEmpty
                 : elements.contains { isMember($0, of: set, allElements: false) }
         }
         if case .integer(let number) = value, set.integers.contains(number) { return true }

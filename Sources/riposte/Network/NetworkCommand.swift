@@ -24,7 +24,9 @@ struct NetworkStatusCommand: AsyncParsableCommand {
         guard !common.json else { return print(state.json.line) }
         print("host       \(state.isIsolated ? Terminal.paint("isolated", .yellow) : "open")")
         print("blocked    \(state.blocks.isEmpty ? "nothing" : "")")
-        for block in state.blocks { print("  \("\(block.network)".padded(to: 40))\(block.remaining.map { "for another \(Duration.seconds($0.components.seconds).text)" } ?? "until taken back")") }
+        for block in state.blocks {
+            print("  \("\(block.network)".padded(to: 40))\(block.remaining.map { "for another \(Duration.seconds($0.components.seconds).text)" } ?? "until taken back")")
+        }
         if !state.containers.isEmpty {
             print(
                 Terminal.table(
