@@ -41,7 +41,9 @@ struct JournalFiles: Sendable {
             try FileManager.default.createDirectory(
                 atPath: directory, withIntermediateDirectories: true, attributes: [.posixPermissions: 0o700])
         } catch {
-            throw JournalError(.disk, "make the folder \(directory): \(error.localizedDescription)")
+            // Foundation's words name no reason; the call itself does.
+            guard mkdir(directory, 0o700) != 0 else { return }
+            throw .disk("make the folder \(directory)", errno)
         }
     }
 }

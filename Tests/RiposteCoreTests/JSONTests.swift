@@ -66,7 +66,9 @@ struct AlertTests {
     @Test("falcosidekick's payload is an alert with more in it: all of it is kept")
     func falcosidekick() throws {
         let head = #"{"uuid":"0b7d3f0e-6a6f-4f0e-9a55-0a4b1d7c9f10","output":"11:22:33.5: Warning Shell | process=sh","priority":"Informational","rule":"Shell","#
-        let text = head + #""time":"2026-03-04T11:22:33.5Z","output_fields":{"cluster":"prod-1","evt.time":1772623353123456789,"proc.aname_2":"nginx","proc.pid":4711},"source":"syscalls","tags":["T1059"],"hostname":"node-7"}"#
+        let text =
+            head + #""time":"2026-03-04T11:22:33.5Z","output_fields":{"cluster":"prod-1","evt.time":1772623353123456789,"proc.aname_2":"nginx","proc.pid":4711},"#
+            + #""source":"syscalls","tags":["T1059"],"hostname":"node-7"}"#
         let alert = try Alert(parsing: Array((text + "\n").utf8), id: .new(), arrival: .init(intake: "http"))
         #expect(alert.source == "syscall" && alert.priority == .informational && alert.tags == ["T1059"])
         #expect(alert.fields["evt.time"]?.integer == 1_772_623_353_123_456_789 && alert.fields["cluster"] == "prod-1")
