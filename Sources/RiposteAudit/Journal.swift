@@ -1,4 +1,3 @@
-internal import Dispatch
 internal import Foundation
 internal import Glibc
 package import Logging
@@ -63,10 +62,7 @@ package final class Journal: AuditLog {
     private let lockFile: Int32
     private let headFile: Int32
     private let interior: Mutex<Interior>
-    /// Says that there is something to sync; the thread ends when it finds the journal closed.
-    private let dirty = DispatchSemaphore(value: 0)
-    private let isDirty = Atomic<Bool>(false)
-    private let synced = DispatchSemaphore(value: 0)
+    private let syncer = Mutex<Attendant?>(nil)
 
     /// Opens for writing; there is one writer at a time. Makes the folder where it is missing.
     package init(
@@ -88,9 +84,9 @@ package final class Journal: AuditLog {
             Glibc.close(lockFile)
             throw error
         }
-        let thread = Thread { [self] in syncUntilClosed() }
-        thread.name = "riposte-journal"
-        thread.start()
+        // Gathers what comes within two milliseconds: one sync for all of it.
+        let attendant = Attendant(name: "riposte-journal") { [weak self] in self?.sync() }
+        syncer.withLock { $0 = attendant }
     }
 
     private static func takeLock(_ files: JournalFiles) throws(JournalError) -> Int32 {
@@ -119,7 +115,7 @@ package final class Journal: AuditLog {
             do throws(JournalError) { return .success(try append(record, &interior)) } catch { return .failure(error) }
         }
         let seq = try result.get()
-        if configuration.durability == .grouped, !isDirty.exchange(true, ordering: .acquiringAndReleasing) { dirty.signal() }
+        if configuration.durability == .grouped { syncer.withLock { $0?.call() } }
         return seq
     }
 
@@ -163,19 +159,6 @@ package final class Journal: AuditLog {
 
     // MARK: - Syncing
 
-    private func syncUntilClosed() {
-        let pause: UInt32 = 2000
-        while true {
-            dirty.wait()
-            // Gather what comes meanwhile: one sync for all of it.
-            usleep(pause)
-            isDirty.store(false, ordering: .releasing)
-            if interior.withLock(\.isClosed) { break }
-            sync()
-        }
-        synced.signal()
-    }
-
     /// Brings all that was appended to the medium, then moves the head.
     private func sync() {
         // A duplicate, so that rotation may close the segment meanwhile.
@@ -196,9 +179,8 @@ package final class Journal: AuditLog {
             return !interior.isClosed
         }
         guard wasOpen else { return }
+        syncer.withLock { $0.take() }?.end()
         sync()
-        dirty.signal()
-        synced.wait()
         interior.withLock { disk.close($0.segment) }
         disk.close(headFile)
         Glibc.close(lockFile)

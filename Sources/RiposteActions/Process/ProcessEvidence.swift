@@ -22,11 +22,11 @@ enum ProcessEvidence {
         return facts
     }
 
-    /// Up to the first process, or to sixteen.
+    /// Up to the first process, or to eight.
     private static func parents(of stat: ProcessStat) -> [JSON] {
         var result: [JSON] = []
         var next = stat.parent
-        while next > 0, result.count < 16, let parent = ProcFS.stat(next) {
+        while next > 0, result.count < 8, let parent = ProcFS.stat(next) {
             result.append(["pid": .integer(Int64(parent.pid)), "name": .string(parent.name)])
             next = parent.parent
         }

@@ -1,36 +1,45 @@
-internal import Dispatch
 internal import Foundation
 internal import RiposteCore
 internal import RipostePlaybooks
 internal import Synchronization
 
-/// Prints what the engine tells, in order, on a queue of its own: a slow terminal holds up no response. What is beyond the queue's bound is
+/// Prints what the engine tells, in order, on a thread of its own: a slow terminal holds up no response. What is beyond the bound is
 /// not printed, and counted.
 final class EventPrinter: Sendable {
     private static let bound = 8192
 
-    private let asJSON: Bool
-    private let queue = DispatchQueue(label: "riposte.output")
-    private let waiting = Atomic<Int>(0)
-    private let lost = Atomic<Int>(0)
+    private struct Waiting {
+        var events: [Engine.Event] = []
+        var lost = 0
+    }
 
-    init(asJSON: Bool) { self.asJSON = asJSON }
+    private let asJSON: Bool
+    private let waiting = Mutex(Waiting())
+    private let attendant = Mutex<Attendant?>(nil)
+
+    init(asJSON: Bool) {
+        self.asJSON = asJSON
+        let attendant = Attendant(name: "riposte-output") { [weak self] in self?.printAll() }
+        self.attendant.withLock { $0 = attendant }
+    }
 
     func take(_ event: Engine.Event) {
-        guard waiting.load(ordering: .relaxed) < Self.bound else {
-            lost.wrappingAdd(1, ordering: .relaxed)
-            return
+        waiting.withLock { waiting in
+            if waiting.events.count < Self.bound { waiting.events.append(event) } else { waiting.lost += 1 }
         }
-        waiting.wrappingAdd(1, ordering: .relaxed)
-        queue.async { [self] in
-            print(event)
-            waiting.wrappingSubtract(1, ordering: .relaxed)
+        attendant.withLock { $0?.call() }
+    }
+
+    private func printAll() {
+        let taken = waiting.withLock { waiting in
+            defer { waiting = Waiting() }
+            return waiting
         }
+        for event in taken.events { print(event) }
+        if taken.lost > 0 { Terminal.complainPlainly("riposte: \(taken.lost) lines were not printed: standard output is too slow") }
     }
 
     private func print(_ event: Engine.Event) {
-        let missed = lost.exchange(0, ordering: .relaxed)
-        if missed > 0 { Terminal.complainPlainly("riposte: \(missed) lines were not printed: standard output is too slow") }
         let line =
             switch event {
             case .alert(let alert, let playbooks): asJSON ? JSON.object(alert.document).line : ResultText.line(alert, playbooks: playbooks)
@@ -41,5 +50,5 @@ final class EventPrinter: Sendable {
     }
 
     /// Returns when all is printed.
-    func finish() { queue.sync {} }
+    func finish() { attendant.withLock { $0.take() }?.end() }
 }
