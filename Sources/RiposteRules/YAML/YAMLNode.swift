@@ -17,13 +17,37 @@ package struct YAMLNode {
         reader.report(severity, code: code, at: place, message, suggestion: suggestion)
     }
 
-    /// Reports at a character of this node's text. Exact for plain and quoted text on one line; else the line where the text begins.
+    /// Reports at a byte of this node's text, in whatever style and over however many lines it is written.
     package func report(code: String, atCharacter offset: Int, _ message: String, suggestion: String? = nil) {
-        guard let place, let scalar = node.scalar, !scalar.string.contains("\n") else { return report(code: code, message, suggestion: suggestion) }
-        let isQuoted = scalar.style == .singleQuoted || scalar.style == .doubleQuoted
-        let isBlock = scalar.style == .folded || scalar.style == .literal
-        let column = isBlock ? place.column : place.column + offset + (isQuoted ? 1 : 0)
-        reader.report(code: code, at: Diagnostic.Place(line: place.line, column: column), message, suggestion: suggestion)
+        reader.report(code: code, at: place(ofByte: offset) ?? place, message, suggestion: suggestion)
+    }
+
+    /// Where a byte of the text stands in the file. YAML folds lines and drops indentation, so text and file are walked side by side: blanks
+    /// stand for any run of blanks, all else stands for itself; an escape in double quotes is taken as one character.
+    private func place(ofByte offset: Int) -> Diagnostic.Place? {
+        guard let scalar = node.scalar, let mark = node.mark else { return nil }
+        var cursor = YAMLCursor(lines: reader.lines, line: mark.line - 1, column: mark.column - 1)
+        var quote: Character?
+        switch scalar.style {
+        case .literal, .folded: cursor.nextLine()
+        case .singleQuoted: quote = "'"
+        case .doubleQuoted: quote = "\""
+        default: break
+        }
+        if quote != nil { cursor.column += 1 }
+        var passed = 0
+        for character in scalar.string {
+            if character.isWhitespace {
+                guard passed < offset else { break }
+                cursor.skipOneBlank(between: quote)
+            } else {
+                guard cursor.skipBlanks() else { return nil }
+                guard passed < offset else { break }
+                guard cursor.take(character, between: quote) else { return nil }
+            }
+            passed += character.utf8.count
+        }
+        return Diagnostic.Place(line: cursor.line + 1, column: cursor.column + 1)
     }
 
     package var isNull: Bool { node.null != nil && node.scalar?.style != .singleQuoted && node.scalar?.style != .doubleQuoted }

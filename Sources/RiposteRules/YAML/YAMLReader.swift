@@ -8,7 +8,7 @@ internal import Yams
 /// more than one document.
 package final class YAMLReader {
     package let file: String
-    private let lines: [Substring]
+    let lines: [Substring]
     package private(set) var diagnostics: [Diagnostic] = []
 
     private static let sizeLimit = 4 << 20
