@@ -3,7 +3,8 @@
 SUDO := $(if $(filter-out 0,$(shell id -u)),sudo,)
 SWIFT ?= swift
 BUILD_PACKAGES := libcurl4-openssl-dev libnftnl-dev libmnl-dev libsqlite3-dev pkg-config
-TEST_PACKAGES := docker.io iptables busybox-static nftables iproute2 openssl iputils-ping
+TEST_PACKAGES := curl docker.io iptables busybox-static nftables iproute2 openssl iputils-ping
+BENCH_PACKAGES := gcc libc6-dev python3
 RUN_ARGUMENTS ?=
 TEST_ARGUMENTS ?=
 
@@ -16,7 +17,7 @@ define install
 		$(SUDO) apt-get update -qq && $(SUDO) env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $$missing >/dev/null; fi
 endef
 
-.PHONY: run build test bench check fmt clean help dependencies test-dependencies
+.PHONY: run build test bench check fmt clean help dependencies test-dependencies bench-dependencies
 
 run: build ## install what is missing, build, and run the agent (mode observe)
 	$(SUDO) .build/release/riposte run --config config/riposte.yaml $(RUN_ARGUMENTS)
@@ -28,7 +29,7 @@ build: dependencies ## build the release binary, .build/release/riposte
 test: test-dependencies ## install what tests need and run all of them (as root, so that nothing is skipped)
 	$(SUDO) env PATH="$$PATH" RIPOSTE_STRICT="$$RIPOSTE_STRICT" CI="$$CI" $(SWIFT) test --no-parallel $(TEST_ARGUMENTS)
 
-bench: build ## measure the release build against a floor in the same run
+bench: bench-dependencies build ## measure the release build against a floor in the same run
 	$(SWIFT) build -c release --product riposte-bench
 	$(SUDO) python3 benchmarks/run.py .build/release/riposte
 
@@ -49,6 +50,9 @@ help: ## list the targets
 
 dependencies:
 	$(call install,$(BUILD_PACKAGES))
+
+bench-dependencies:
+	$(call install,$(BENCH_PACKAGES))
 
 test-dependencies:
 	$(call install,$(BUILD_PACKAGES) $(TEST_PACKAGES))

@@ -10,7 +10,7 @@ let swiftSettings: [SwiftSetting] =
     [
         .enableUpcomingFeature("ExistentialAny"),
         .enableUpcomingFeature("InternalImportsByDefault"),
-    ] + (Context.environment["RIPOSTE_STRICT"] == nil ? [] : [.treatAllWarnings(as: .error)])
+    ] + ((Context.environment["RIPOSTE_STRICT"] ?? "").isEmpty ? [] : [.treatAllWarnings(as: .error)])
 
 let argumentParser = Target.Dependency.product(name: "ArgumentParser", package: "swift-argument-parser")
 let crypto = Target.Dependency.product(name: "Crypto", package: "swift-crypto")
