@@ -47,7 +47,7 @@ extension Engine {
         let order = draft.order
         for each in guards {
             if let reason = await each.refusal(of: plan) {
-                throw ActionError(.guarded, "\(plan.action) \(plan.target.summary)", "\(reason) [\(each.name)]")
+                throw ActionError(.guarded, "guard \(each.name)", reason)
             }
         }
         if let alreadySo = plan.alreadySo {
