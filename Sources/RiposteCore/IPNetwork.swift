@@ -4,20 +4,48 @@
     import Musl
 #endif
 
-/// An IPv4 or IPv6 address in network byte order: 4 or 16 bytes. An IPv4 address mapped into IPv6 is the IPv4 address.
+/// An IPv4 or IPv6 address. An IPv4 address mapped into IPv6 is the IPv4 address. Two words and no reference, so that it costs nothing to pass on.
 package struct IPAddress: Hashable, Sendable {
     package enum Family: String, Sendable { case ipv4, ipv6 }
 
-    package let bytes: [UInt8]
+    package let family: Family
+    /// In host byte order; an IPv4 address is the lowest 32 bits of `low`.
+    private let high: UInt64
+    private let low: UInt64
 
-    package var family: Family { bytes.count == 4 ? .ipv4 : .ipv6 }
+    /// In network byte order: 4 or 16.
+    package var bytes: [UInt8] {
+        let all = [high, low].flatMap { word in (0..<8).map { UInt8(truncatingIfNeeded: word >> (56 - 8 * $0)) } }
+        return family == .ipv4 ? Array(all.suffix(4)) : all
+    }
+
+    package var bitCount: Int { family == .ipv4 ? 32 : 128 }
 
     /// `bytes` are 4 or 16, as `struct in_addr` and `struct in6_addr` hold them.
     package init?(bytes: some Collection<UInt8>) {
-        let bytes = Array(bytes)
         guard bytes.count == 4 || bytes.count == 16 else { return nil }
-        let isMapped = bytes.count == 16 && bytes.prefix(10).allSatisfy { $0 == 0 } && bytes[10] == 0xFF && bytes[11] == 0xFF
-        self.bytes = isMapped ? Array(bytes.suffix(4)) : bytes
+        var (high, low): (UInt64, UInt64) = (0, 0)
+        for byte in bytes {
+            high = high << 8 | low >> 56
+            low = low << 8 | UInt64(byte)
+        }
+        self.init(high: high, low: low, isIPv4: bytes.count == 4)
+    }
+
+    private init(high: UInt64, low: UInt64, isIPv4: Bool) {
+        let isMapped = !isIPv4 && high == 0 && low >> 32 == 0xFFFF
+        family = isIPv4 || isMapped ? .ipv4 : .ipv6
+        self.high = high
+        self.low = isMapped ? low & 0xFFFF_FFFF : low
+    }
+
+    /// With all but the first `length` bits cleared.
+    fileprivate func masked(to length: Int) -> IPAddress {
+        let cleared = bitCount - length
+        // A shift by the whole width or more gives 0, and one by less than nothing shifts back: both as needed here.
+        let lowMask: UInt64 = cleared >= 64 ? 0 : ~UInt64(0) << UInt64(cleared)
+        let highMask: UInt64 = cleared <= 64 ? ~UInt64(0) : ~UInt64(0) << UInt64(cleared - 64)
+        return IPAddress(high: high & highMask, low: low & lowMask, isIPv4: family == .ipv4)
     }
 
     /// Reads exactly what `inet_pton(3)` reads: no names, no ports, no zone ids, no leading zeros, no blanks.
@@ -44,23 +72,20 @@ package struct IPNetwork: Hashable, Sendable {
     package let prefixLength: Int
 
     package var family: IPAddress.Family { address.family }
-    package var isSingleAddress: Bool { prefixLength == address.bytes.count * 8 }
+    package var isSingleAddress: Bool { prefixLength == address.bitCount }
 
     package init(_ address: IPAddress) {
         self.address = address
-        prefixLength = address.bytes.count * 8
+        prefixLength = address.bitCount
     }
 
     /// Nil where the prefix is longer than the address. Host bits are cleared.
     package init?(_ address: IPAddress, prefixLength: Int) {
-        guard 0...(address.bytes.count * 8) ~= prefixLength else { return nil }
-        let masked = address.bytes.enumerated().map { index, byte in
-            byte & UInt8(truncatingIfNeeded: 0xFF00 >> max(0, min(8, prefixLength - index * 8)))
-        }
-        guard let base = IPAddress(bytes: masked) else { return nil }
+        guard 0...address.bitCount ~= prefixLength else { return nil }
+        let base = address.masked(to: prefixLength)
         self.address = base
         // A mapped IPv6 block became IPv4 in `base`; its prefix shrinks with it.
-        self.prefixLength = max(0, prefixLength - (address.bytes.count - base.bytes.count) * 8)
+        self.prefixLength = max(0, prefixLength - (address.bitCount - base.bitCount))
     }
 
     /// Reads `1.2.3.4`, `1.2.3.0/24`, `2001:db8::/32`.
@@ -77,8 +102,7 @@ package struct IPNetwork: Hashable, Sendable {
     }
 
     package func contains(_ other: IPAddress) -> Bool {
-        guard other.bytes.count == address.bytes.count else { return false }
-        return IPNetwork(other, prefixLength: prefixLength)?.address == address
+        other.family == address.family && other.masked(to: prefixLength) == address
     }
 
     package func contains(_ other: IPNetwork) -> Bool { other.prefixLength >= prefixLength && contains(other.address) }

@@ -81,7 +81,7 @@ struct ConditionTests {
 
     @Test("what was meant is suggested")
     func suggestions() {
-        #expect(throws: ConditionError("there is no field \"proc.nam\"", at: 0, suggestion: "proc.name")) { try CompiledCondition(parsing: "proc.nam = x") }
+        #expect(throws: ConditionError("there is no field \"proc.nam\"", at: 0, suggestion: "proc.name", kind: .unknownField)) { try CompiledCondition(parsing: "proc.nam = x") }
         #expect(throws: ConditionError("\"startwith\" is no operator", at: 8, suggestion: "startswith")) { try CompiledCondition(parsing: "fd.name startwith x") }
     }
 

@@ -159,7 +159,7 @@ extension [NetfilterRule.Expression] {
 
 extension IPNetwork {
     var mask: [UInt8] {
-        (0..<address.bytes.count).map { UInt8(truncatingIfNeeded: 0xFF00 >> Swift.max(0, Swift.min(8, prefixLength - $0 * 8))) }
+        (0..<address.bitCount / 8).map { UInt8(truncatingIfNeeded: 0xFF00 >> Swift.max(0, Swift.min(8, prefixLength - $0 * 8))) }
     }
 }
 

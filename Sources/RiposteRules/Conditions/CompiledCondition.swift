@@ -105,7 +105,7 @@ private struct ConditionCompiler {
 
     // MARK: - Left
 
-    private mutating func operand(_ operand: Condition.Operand) throws(ConditionError) -> (CompiledCondition.Source, FieldType) {
+    private mutating func operand(_ operand: Condition.Operand) throws(ConditionError) -> (CompiledCondition.Source, OldType) {
         switch operand {
         case .field(let field): return try source(of: field)
         case .literal(let literal): return (.constant(.text(literal.bytes)), .text)
@@ -117,8 +117,8 @@ private struct ConditionCompiler {
         }
     }
 
-    private mutating func source(of field: Condition.FieldReference) throws(ConditionError) -> (CompiledCondition.Source, FieldType) {
-        let type = try FieldCatalogue.type(of: field)
+    private mutating func source(of field: Condition.FieldReference) throws(ConditionError) -> (CompiledCondition.Source, OldType) {
+        let type = try OldType(field)
         if !fields.contains(field.text) { fields.append(field.text) }
         switch field.text {
         case "proc.aname", "proc.aexe", "proc.aexepath", "proc.acmdline", "proc.apid":
@@ -133,9 +133,9 @@ private struct ConditionCompiler {
         }
     }
 
-    private mutating func source(of transform: Condition.Transform) throws(ConditionError) -> (CompiledCondition.Source, FieldType) {
+    private mutating func source(of transform: Condition.Transform) throws(ConditionError) -> (CompiledCondition.Source, OldType) {
         var sources: [CompiledCondition.Source] = []
-        var types: [FieldType] = []
+        var types: [OldType] = []
         for argument in transform.arguments {
             let (source, type) = try operand(argument)
             sources.append(source)
@@ -156,7 +156,7 @@ private struct ConditionCompiler {
         if [.tolower, .toupper, .b64, .basename].contains(transform.name), ![.text, .dynamic].contains(types[0]) {
             throw ConditionError("\(transform.name.rawValue)() takes a text", at: transform.range.lowerBound)
         }
-        let type: FieldType =
+        let type: OldType =
             switch transform.name {
             case .len: .integer
             case .getopt: transform.selector == nil ? .list : .text
@@ -167,7 +167,7 @@ private struct ConditionCompiler {
 
     // MARK: - Right
 
-    private mutating func predicate(_ test: Condition.Test, _ type: FieldType) throws(ConditionError) -> CompiledCondition.Predicate {
+    private mutating func predicate(_ test: Condition.Test, _ type: OldType) throws(ConditionError) -> CompiledCondition.Predicate {
         try checkOperator(test, type)
         switch test.right {
         case .nothing: return .exists
@@ -188,7 +188,7 @@ private struct ConditionCompiler {
         }
     }
 
-    private func checkOperator(_ test: Condition.Test, _ type: FieldType) throws(ConditionError) {
+    private func checkOperator(_ test: Condition.Test, _ type: OldType) throws(ConditionError) {
         let isAllowed: Bool
         switch (type, test.comparison) {
         case (.text, _), (.dynamic, _), (_, .exists): isAllowed = true
@@ -204,7 +204,7 @@ private struct ConditionCompiler {
     }
 
     private func predicate(
-        _ comparison: Condition.Comparison, _ literal: Condition.Literal, _ type: FieldType
+        _ comparison: Condition.Comparison, _ literal: Condition.Literal, _ type: OldType
     ) throws(ConditionError) -> CompiledCondition.Predicate {
         switch comparison {
         case .equal: return try equality(literal, type)
@@ -228,7 +228,7 @@ private struct ConditionCompiler {
         }
     }
 
-    private func equality(_ literal: Condition.Literal, _ type: FieldType) throws(ConditionError) -> CompiledCondition.Predicate {
+    private func equality(_ literal: Condition.Literal, _ type: OldType) throws(ConditionError) -> CompiledCondition.Predicate {
         switch type {
         case .address: return .equalAddress(try address(literal))
         case .network: return .inNetwork(try network(literal))
@@ -236,7 +236,7 @@ private struct ConditionCompiler {
         }
     }
 
-    private func value(_ literal: Condition.Literal, _ type: FieldType) throws(ConditionError) -> FieldValue {
+    private func value(_ literal: Condition.Literal, _ type: OldType) throws(ConditionError) -> FieldValue {
         let text = String(decoding: literal.bytes, as: UTF8.self)
         switch type {
         case .integer:
@@ -251,7 +251,7 @@ private struct ConditionCompiler {
         }
     }
 
-    private func set(of literals: [Condition.Literal], _ type: FieldType) throws(ConditionError) -> ValueSet {
+    private func set(of literals: [Condition.Literal], _ type: OldType) throws(ConditionError) -> ValueSet {
         var set = ValueSet()
         for literal in literals {
             switch type {
@@ -302,4 +302,20 @@ private struct ConditionCompiler {
 
 extension String {
     fileprivate func replacingSuffix(_ suffix: String, by replacement: String) -> String { dropLast(suffix.count) + replacement }
+}
+
+private enum OldType: String {
+    case text, integer, bool, address, network, list, dynamic
+    init(_ field: Condition.FieldReference) throws(ConditionError) {
+        guard let match = try FieldCatalogue.findOfAlert(field) else { self = .dynamic; return }
+        if match.isList { self = .list; return }
+        switch match.description.type {
+        case .string, .path, .bytes: self = .text
+        case .int, .uint, .time, .duration, .port: self = .integer
+        case .bool: self = .bool
+        case .ip: self = .address
+        case .net: self = .network
+        case .any: self = .dynamic
+        }
+    }
 }

@@ -82,14 +82,19 @@ package indirect enum Condition: Equatable, Sendable {
 
 /// Why a text is no condition, and where: `offset` counts bytes from its start.
 package struct ConditionError: Error, Equatable, Sendable, CustomStringConvertible {
+    /// What follows from it differs: a rule may ask to be passed over where a field is unknown.
+    package enum Kind: Sendable { case invalid, unknownField, unknownMacro }
+
     package let message: String
     package let offset: Int
     package let suggestion: String?
+    package let kind: Kind
 
-    package init(_ message: String, at offset: Int, suggestion: String? = nil) {
+    package init(_ message: String, at offset: Int, suggestion: String? = nil, kind: Kind = .invalid) {
         self.message = message
         self.offset = offset
         self.suggestion = suggestion
+        self.kind = kind
     }
 
     package var description: String { "\(message) at character \(offset + 1)" + (suggestion.map { "; did you mean \"\($0)\"?" } ?? "") }
