@@ -18,13 +18,21 @@ package struct PlaybookSet: Sendable {
     private var byTag: [ByteText: [Int]] = [:]
     private var others: [Int] = []
     private let compiled: [CompiledMatch]
+    /// The `when` of all of them in one plan.
+    private let conditions: ConditionSet
 
     package static let empty = PlaybookSet([], digest: "")
 
     package init(_ playbooks: [Playbook], digest: String) {
         self.playbooks = playbooks
         self.digest = digest
-        compiled = playbooks.map { CompiledMatch($0.match) }
+        var conditions: [CompiledCondition] = []
+        compiled = playbooks.map { playbook in
+            let when = playbook.match.when.map { _ in conditions.count }
+            if let condition = playbook.match.when?.condition { conditions.append(condition) }
+            return CompiledMatch(playbook.match, when: when)
+        }
+        self.conditions = ConditionSet(conditions)
         for (index, playbook) in playbooks.enumerated() where playbook.isEnabled { file(index, playbook.match) }
     }
 
@@ -67,14 +75,18 @@ package struct PlaybookSet: Sendable {
                 if let tagged = byTag[tag] { candidates += tagged }
             }
         }
-        guard !candidates.isEmpty else { return [] }
-        var result: [Playbook] = []
         var last = -1
-        for candidate in candidates.sorted() where candidate != last {
-            last = candidate
-            if compiled[candidate].holds(for: alert) { result.append(playbooks[candidate]) }
+        candidates.sort()
+        candidates.removeAll { candidate in
+            defer { last = candidate }
+            return candidate == last || !compiled[candidate].holds(for: alert)
         }
-        return result
+        if candidates.contains(where: { compiled[$0].when != nil }) {
+            conditions.judging(AlertEvent(alert)) { judge in
+                candidates.removeAll { candidate in compiled[candidate].when.map { !judge.holds($0) } ?? false }
+            }
+        }
+        return candidates.map { playbooks[$0] }
     }
 }
 
@@ -102,21 +114,23 @@ private struct CompiledMatch: Sendable {
     private let priority: Match.PriorityTest?
     private let tags: [[ByteText]]
     private let sources: Set<ByteText>
-    private let when: WhenClause?
+    /// The number of the condition among those of all playbooks.
+    let when: Int?
 
-    init(_ match: Match) {
+    init(_ match: Match, when: Int?) {
         exceptRules = match.exceptRules.map { GlobPattern(Array($0.utf8)) }
         priority = match.priority
         tags = match.tags.map { $0.map { ByteText($0) } }
         sources = Set(match.sources.map { ByteText($0) })
-        when = match.when
+        self.when = when
     }
 
+    /// All but the condition.
     func holds(for alert: Alert) -> Bool {
         if let priority, !priority.holds(alert.priority) { return false }
         if sources.isEmpty ? alert.source == "internal" : !(alert.source.map(sources.contains) ?? false) { return false }
         if exceptRules.contains(where: { $0.matches(alert.rule.bytes) }) { return false }
         if !tags.isEmpty, !tags.contains(where: { $0.allSatisfy(alert.tags.contains) }) { return false }
-        return when?.holds(for: alert) ?? true
+        return true
     }
 }

@@ -57,22 +57,18 @@ package struct Template: Sendable, Equatable {
 
     private static func value(of name: String, _ alert: Alert) throws(ActionError) -> JSON {
         if let value = alert[field: ByteText(name)] { return value }
-        if let value = alert.value(of: ByteText(name)) { return .string(ByteText(value.plainBytes)) }
+        if let value = alert.property(name) { return .string(ByteText(value.plainBytes)) }
         throw ActionError(.invalid, "fill in {{ \(name) }}", "the alert has no value for it", remedy: "add `when: \(name) exists`")
     }
 }
 
 extension JSON {
-    fileprivate var plainBytes: [UInt8] { if case .string(let text) = self { text.bytes } else { bytes } }
-}
-
-extension FieldValue {
+    /// A text's bytes, a list's elements joined by commas, all else as JSON.
     fileprivate var plainBytes: [UInt8] {
         switch self {
-        case .text(let bytes): bytes
-        case .integer(let value): Array(String(value).utf8)
-        case .bool(let value): Array((value ? "true" : "false").utf8)
-        case .list(let elements): Array(elements.map(\.plainBytes).joined(separator: [UInt8(ascii: ",")]))
+        case .string(let text): text.bytes
+        case .array(let elements): Array(elements.map(\.plainBytes).joined(separator: [UInt8(ascii: ",")]))
+        default: bytes
         }
     }
 }

@@ -43,6 +43,7 @@ package indirect enum Condition: Equatable, Sendable {
     package struct Literal: Equatable, Sendable {
         package var bytes: [UInt8]
         package var range: Range<Int>
+        package var isQuoted = false
     }
 
     package indirect enum Operand: Equatable, Sendable {
@@ -83,7 +84,11 @@ package indirect enum Condition: Equatable, Sendable {
 /// Why a text is no condition, and where: `offset` counts bytes from its start.
 package struct ConditionError: Error, Equatable, Sendable, CustomStringConvertible {
     /// What follows from it differs: a rule may ask to be passed over where a field is unknown.
-    package enum Kind: Sendable { case invalid, unknownField, unknownMacro }
+    package enum Kind: Sendable {
+        case invalid, unknownField, unknownMacro
+        /// Said already where it belongs.
+        case reported
+    }
 
     package let message: String
     package let offset: Int

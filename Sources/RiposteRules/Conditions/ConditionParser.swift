@@ -1,14 +1,27 @@
 internal import RiposteCore
 
 extension Condition {
-    /// Parentheses and `not` inside one another, as Falco allows in a filter that stands alone.
+    /// Parentheses inside one another, as Falco allows in a filter that stands alone, and in a rules file.
     package static let depthLimit = 100
+    static let depthLimitInRules = 1000
 
     /// Reads a whole condition. The grammar is Falco's, quirks included: operators are found by the longest match and need not be followed
     /// by a blank where no text could follow, `or` binds weakest, an even number of `not` is none.
     package init(parsing text: String) throws(ConditionError) {
-        var parser = ConditionParser(Array(text.utf8))
+        try self.init(parsing: Array(text.utf8), depthLimit: Self.depthLimit)
+    }
+
+    init(parsing bytes: [UInt8], depthLimit: Int) throws(ConditionError) {
+        var parser = ConditionParser(bytes, depthLimit: depthLimit)
         self = try parser.whole()
+    }
+}
+
+extension Condition.Transform {
+    /// Reads a transformer that begins at a byte of a text, and gives where it ends; nil where none begins.
+    static func parse(_ bytes: [UInt8], at start: Int) throws(ConditionError) -> (Condition.Transform, end: Int)? {
+        var parser = ConditionParser(bytes, depthLimit: Condition.depthLimit)
+        return try parser.transform(at: start)
     }
 }
 
@@ -17,7 +30,18 @@ private struct ConditionParser {
     private var position = 0
     private var depth = 0
 
-    init(_ text: [UInt8]) { self.text = text }
+    private let depthLimit: Int
+
+    init(_ text: [UInt8], depthLimit: Int) {
+        self.text = text
+        self.depthLimit = depthLimit
+    }
+
+    mutating func transform(at start: Int) throws(ConditionError) -> (Condition.Transform, end: Int)? {
+        position = start
+        guard let transform = try transform() else { return nil }
+        return (transform, position)
+    }
 
     mutating func whole() throws(ConditionError) -> Condition {
         skipBlanks()
@@ -74,7 +98,7 @@ private struct ConditionParser {
         skipBlanks()
         guard take("(") else { return try comparisonOrMacro() }
         depth += 1
-        guard depth <= Condition.depthLimit else { throw ConditionError("nested deeper than \(Condition.depthLimit) levels", at: position) }
+        guard depth <= depthLimit else { throw ConditionError("nested deeper than \(depthLimit) levels", at: position) }
         let condition = try disjunction()
         skipBlanks()
         guard take(")") else { throw unexpected("expected ')'") }
@@ -137,12 +161,14 @@ private struct ConditionParser {
         let start = position
         skipBlanks()
         for modifier in Condition.Modifier.allCases where takeWord(modifier.rawValue, closed: true) {
-            let end = position
             skipBlanks()
-            if position < text.count, text[position] == UInt8(ascii: "(") {
+            let here = position
+            if position < text.count, text[position] == UInt8(ascii: "(") { return modifier }
+            // The name of a list, which where there are no lists is the list of that one word.
+            if let word = identifier(), word != "and", word != "or", word != "not" {
+                position = here
                 return modifier
             }
-            position = end
         }
         position = start
         return nil
@@ -214,7 +240,7 @@ private struct ConditionParser {
         let start = position
         for name in Condition.Transform.Name.allCases where take(name.rawValue + "(") {
             depth += 1
-            guard depth <= Condition.depthLimit else { throw ConditionError("nested deeper than \(Condition.depthLimit) levels", at: position) }
+            guard depth <= depthLimit else { throw ConditionError("nested deeper than \(depthLimit) levels", at: position) }
             var arguments: [Condition.Operand] = []
             repeat { arguments.append(try argument()) } while takeAfterBlanks(",")
             guard takeAfterBlanks(")") else { throw unexpected("expected ',' or ')' in \(name.rawValue)()") }
@@ -293,7 +319,7 @@ private struct ConditionParser {
         let start = position
         guard position < text.count else { return nil }
         if text[position] == UInt8(ascii: "\"") || text[position] == UInt8(ascii: "'") {
-            return Condition.Literal(bytes: try quoted(), range: start..<position)
+            return Condition.Literal(bytes: try quoted(), range: start..<position, isQuoted: true)
         }
         while position < text.count, !isBlank(text[position]), !Self.endsBareWord(text[position]) { position += 1 }
         return position > start ? Condition.Literal(bytes: Array(text[start..<position]), range: start..<position) : nil

@@ -24,7 +24,7 @@ package struct YAMLNode {
 
     /// Where a byte of the text stands in the file. YAML folds lines and drops indentation, so text and file are walked side by side: blanks
     /// stand for any run of blanks, all else stands for itself; an escape in double quotes is taken as one character.
-    private func place(ofByte offset: Int) -> Diagnostic.Place? {
+    package func place(ofByte offset: Int) -> Diagnostic.Place? {
         guard let scalar = node.scalar, let mark = node.mark else { return nil }
         var cursor = YAMLCursor(lines: reader.lines, line: mark.line - 1, column: mark.column - 1)
         var quote: Character?
@@ -54,7 +54,25 @@ package struct YAMLNode {
     package var isSequence: Bool { node.sequence != nil }
     package var isMapping: Bool { node.mapping != nil }
 
+    package var file: String { reader.file }
+
+    /// The line of the file at a place, and the place's distance from the file's start in bytes.
+    package func snippet(at place: Diagnostic.Place) -> String? { reader.snippet(at: place) }
+    package func offset(of place: Diagnostic.Place) -> Int { reader.offset(of: place) }
+
     // MARK: - Collections
+
+    /// The elements where this is a sequence.
+    package var elements: [YAMLNode]? { node.sequence.map { $0.map { YAMLNode($0, reader: reader) } } }
+
+    /// The members where this is a mapping, in their order; keys that are no text are left out.
+    package var pairs: [(key: String, keyNode: YAMLNode, value: YAMLNode)]? {
+        node.mapping.map { mapping in
+            mapping.compactMap { key, value in
+                key.scalar.map { ($0.string, YAMLNode(key, reader: reader), YAMLNode(value, reader: reader)) }
+            }
+        }
+    }
 
     /// The elements of a list; a single value counts as a list of one where that is allowed.
     package func list(orSingle: Bool = false, code: String = "P002") -> [YAMLNode]? {
@@ -92,6 +110,15 @@ package struct YAMLNode {
     }
 
     // MARK: - Scalars
+
+    /// The text of a scalar whatever type it looks like; nil for null and collections. Operators of Falco's exceptions stand without quotes,
+    /// and what YAML takes for a tag, `!=`, is one of them.
+    package var scalarText: String? {
+        guard let scalar = node.scalar, !isNull else { return node.scalar.flatMap { _ in operatorTag } }
+        return scalar.string.isEmpty ? operatorTag ?? "" : scalar.string
+    }
+
+    private var operatorTag: String? { node.tag.rawValue == "!=" ? "!=" : nil }
 
     package func text(code: String = "P002", expected: String = "a text") -> String? {
         guard let scalar = node.scalar, !isNull else {

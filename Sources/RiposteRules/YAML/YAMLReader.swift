@@ -11,13 +11,13 @@ package final class YAMLReader {
     let lines: [Substring]
     package private(set) var diagnostics: [Diagnostic] = []
 
-    private static let sizeLimit = 4 << 20
-    private static let nodeLimit = 200_000
+    private static let sizeLimit = 16 << 20
+    private static let nodeLimit = 1_000_000
     private static let depthLimit = 64
 
     package init(file: String, text: String) {
         self.file = file
-        lines = text.split(separator: "\n", omittingEmptySubsequences: false)
+        lines = text.utf8.split(separator: UInt8(ascii: "\n"), omittingEmptySubsequences: false).map { Substring($0) }
         self.text = text
     }
 
@@ -25,42 +25,49 @@ package final class YAMLReader {
 
     /// The document's root; nil where the text is empty or no YAML, which is then reported.
     package func root() -> YAMLNode? {
+        let documents = documents()
+        guard documents.count <= 1 else {
+            report(code: "Y001", at: nil, "the file has \(documents.count) documents; only one is read")
+            return nil
+        }
+        return documents.first
+    }
+
+    /// The roots of all documents; none where the text is no YAML, which is then reported.
+    package func documents() -> [YAMLNode] {
         guard text.utf8.count <= Self.sizeLimit else {
             report(code: "Y001", at: nil, "the file is larger than \(Self.sizeLimit >> 20) MiB")
-            return nil
+            return []
         }
         do {
             // Anchors are refused before the tree is walked: an alias is expanded where it stands, and a few of them inside one another are a bomb.
-            if let place = try anchorPlace() {
+            if let place = anchorPlace() {
                 report(code: "Y003", at: place, "anchors and aliases are not supported")
-                return nil
+                return []
             }
             // Not `compose_all`: its sequence ends silently where it finds an error.
             let parser = try Yams.Parser(yaml: text, encoding: .utf8)
             var nodes: [Node] = []
-            while let node = try parser.nextRoot() { nodes.append(node) }
-            guard nodes.count <= 1 else {
-                report(code: "Y001", at: nil, "the file has \(nodes.count) documents; only one is read")
-                return nil
-            }
-            guard let node = nodes.popLast() else { return nil }
             var budget = Self.nodeLimit
-            guard isWithinLimits(node, depth: 0, &budget) else {
-                report(code: "Y001", at: nil, "the file is nested deeper than \(Self.depthLimit) levels or has more than \(Self.nodeLimit) values")
-                return nil
+            while let node = try parser.nextRoot() {
+                guard isWithinLimits(node, depth: 0, &budget) else {
+                    report(code: "Y001", at: nil, "the file is nested deeper than \(Self.depthLimit) levels or has more than \(Self.nodeLimit) values")
+                    return []
+                }
+                nodes.append(node)
             }
-            return YAMLNode(node, reader: self)
+            return nodes.map { YAMLNode($0, reader: self) }
         } catch let error as YamlError {
             reportYAMLError(error)
-            return nil
+            return []
         } catch {
             report(code: "Y001", at: nil, "\(error)")
-            return nil
+            return []
         }
     }
 
     package func report(_ severity: Diagnostic.Severity = .error, code: String, at place: Diagnostic.Place?, _ message: String, suggestion: String? = nil) {
-        let snippet = place.flatMap { 1...lines.count ~= $0.line ? String(lines[$0.line - 1]) : nil }
+        let snippet = place.flatMap(snippet)
         diagnostics.append(
             Diagnostic(severity, code: code, file: file, place: place, message: message, suggestion: suggestion, snippet: snippet))
     }
@@ -92,6 +99,15 @@ package final class YAMLReader {
         }
     }
 
+    /// Bytes from the start of the text.
+    func offset(of place: Diagnostic.Place) -> Int {
+        let before = lines.prefix(place.line - 1).reduce(0) { $0 + $1.utf8.count + 1 }
+        guard lines.indices.contains(place.line - 1) else { return before }
+        return before + lines[place.line - 1].prefix(place.column - 1).utf8.count
+    }
+
+    func snippet(at place: Diagnostic.Place) -> String? { 1...lines.count ~= place.line ? String(lines[place.line - 1]) : nil }
+
     private func place(ofByte offset: Int) -> Diagnostic.Place {
         let before = text.utf8.prefix(offset)
         let line = before.count { $0 == UInt8(ascii: "\n") } + 1
@@ -100,8 +116,8 @@ package final class YAMLReader {
     }
 
     /// Where the first anchor or alias stands, found by the scanner's own rules: outside quotes, at the start of a value.
-    private func anchorPlace() throws -> Diagnostic.Place? {
-        for (index, line) in lines.enumerated() {
+    private func anchorPlace() -> Diagnostic.Place? {
+        for (index, line) in lines.enumerated() where line.utf8.contains(where: { $0 == UInt8(ascii: "&") || $0 == UInt8(ascii: "*") }) {
             var previous: Character = " "
             var quote: Character?
             for (column, character) in line.enumerated() {

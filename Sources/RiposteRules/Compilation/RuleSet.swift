@@ -1,0 +1,80 @@
+package import RiposteCore
+
+/// One rule, checked and compiled.
+package struct Rule: Sendable {
+    enum ExtraField: Sendable {
+        case field(OutputTemplate.Token)
+        case template(OutputTemplate)
+    }
+
+    package let name: String
+    package let description: String
+    package let priority: Priority
+    package let source: String
+    /// Sorted.
+    package let tags: [String]
+    /// Whether it judges events: enabled in its file, not switched off, and grave enough.
+    package let isArmed: Bool
+    /// With its exceptions, macros by name, lists in full.
+    package let condition: Condition
+    package let types: EventTypes
+    package let file: String
+    package let place: Diagnostic.Place?
+    let output: OutputTemplate
+    let extraFields: [(String, ExtraField)]
+}
+
+/// Rules ready to judge, each source's by a plan of its own. Immutable.
+package final class RuleSet: Sendable {
+    package struct Source: Sendable {
+        package let plan: RulePlan
+        /// By condition of the plan, the index of its rule.
+        let rules: [Int]
+    }
+
+    /// In the order in which they judge: that of their first definitions.
+    package let rules: [Rule]
+    package let sources: [String: Source]
+    package let matching: RulesSettings.Matching
+    let macros: [String: Condition]
+
+    init(rules: [Rule], sources: [String: Source], matching: RulesSettings.Matching, macros: [String: Condition]) {
+        self.rules = rules
+        self.sources = sources
+        self.matching = matching
+        self.macros = macros
+    }
+
+    /// The event sources that Riposte has fields for.
+    package static let knownSources = ["syscall", "k8s_audit"]
+
+    package func rule(named name: String) -> Rule? { rules.first { $0.name == name } }
+
+    /// The rule's condition with all macros written out.
+    package func expandedCondition(of rule: Rule) -> Condition {
+        func macro(_ name: String) -> Condition? { macros[name]?.expanded(macro) }
+        return rule.condition.expanded(macro)
+    }
+}
+
+/// Judges the events of one source by a set of rules. One thread uses it; a set is swapped by making a new one between two events.
+package final class RuleSetJudge {
+    package let ruleSet: RuleSet
+    private let source: RuleSet.Source?
+    private let judge: RuleJudge?
+
+    package init(_ ruleSet: RuleSet, source: String) {
+        self.ruleSet = ruleSet
+        self.source = ruleSet.sources[source]
+        judge = self.source.map { RuleJudge($0.plan) }
+    }
+
+    /// Calls `body` for each rule that holds, in the order of the rules, with the judge that can tell the event's values.
+    package func judge(_ event: any RuleEvent, _ body: (Rule, RuleJudge) throws -> Void) rethrows {
+        guard let judge, let source else { return }
+        for condition in judge.judge(event, stopsAtFirst: ruleSet.matching == .first) { try body(ruleSet.rules[source.rules[Int(condition)]], judge) }
+    }
+
+    /// How many rules hold; for measuring.
+    package func count(_ event: any RuleEvent) -> Int { judge?.judge(event, stopsAtFirst: ruleSet.matching == .first).count ?? 0 }
+}

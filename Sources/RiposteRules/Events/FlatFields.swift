@@ -1,0 +1,68 @@
+internal import RiposteCore
+
+/// Fields as a flat map from name to JSON value, as alerts and recorded events have them. What follows from fields that are there is made from
+/// them: addresses of either end, all ancestors.
+struct FlatFields {
+    let object: JSONObject
+
+    func value(of field: EventField, in arena: FieldArena) -> FieldView {
+        if let value = view(of: field.text, arena) { return value }
+        guard field.id != .unlisted else { return .absent }
+        switch field.id {
+        case Self.ids.ip, Self.ids.net: return ends(Self.addresses, arena)
+        case Self.ids.port: return ends(Self.ports, arena)
+        case Self.ids.clientNet: return view(of: "fd.cip", arena) ?? .absent
+        case Self.ids.serverNet: return view(of: "fd.sip", arena) ?? .absent
+        case Self.ids.localNet: return view(of: "fd.lip", arena) ?? .absent
+        case Self.ids.remoteNet: return view(of: "fd.rip", arena) ?? .absent
+        default:
+            guard case .none = field.argument, let ancestry = Self.ancestries[field.id] else { return .absent }
+            return ancestors(ancestry, arena)
+        }
+    }
+
+    private static let ids = (
+        ip: FieldCatalogue.id("fd.ip"), net: FieldCatalogue.id("fd.net"), port: FieldCatalogue.id("fd.port"), clientNet: FieldCatalogue.id("fd.cnet"),
+        serverNet: FieldCatalogue.id("fd.snet"), localNet: FieldCatalogue.id("fd.lnet"), remoteNet: FieldCatalogue.id("fd.rnet")
+    )
+    private static let addresses: [StaticString] = ["fd.cip", "fd.sip", "fd.lip", "fd.rip"]
+    private static let ports: [StaticString] = ["fd.cport", "fd.sport", "fd.lport", "fd.rport"]
+
+    /// Names of the ancestors' fields, parent first, by the field without a number.
+    private static let ancestries: [FieldID: [ByteText]] = {
+        let parents: [(StaticString, String)] = [
+            ("proc.aname", "proc.pname"), ("proc.aexe", "proc.pexe"), ("proc.aexepath", "proc.pexepath"), ("proc.acmdline", "proc.pcmdline"), ("proc.apid", "proc.ppid"),
+        ]
+        return Dictionary(uniqueKeysWithValues: parents.map { name, parent in (FieldCatalogue.id(name), [ByteText(parent)] + (1...16).map { ByteText("\(name)[\($0)]") }) })
+    }()
+
+    private func ends(_ names: [StaticString], _ arena: FieldArena) -> FieldView {
+        let values = names.compactMap { view(of: $0, arena) }
+        return values.isEmpty ? .absent : arena.list(values)
+    }
+
+    private func ancestors(_ names: [ByteText], _ arena: FieldArena) -> FieldView {
+        let values = names.compactMap { name in object[name].flatMap { Self.view($0, arena) } }
+        return values.isEmpty ? .absent : arena.list(values)
+    }
+
+    private func view(of name: StaticString, _ arena: FieldArena) -> FieldView? {
+        view(of: UnsafeRawBufferPointer(start: name.utf8Start, count: name.utf8CodeUnitCount), arena)
+    }
+
+    private func view(of name: UnsafeRawBufferPointer, _ arena: FieldArena) -> FieldView? {
+        guard let member = object.members.first(where: { $0.key.bytes.count == name.count && $0.key.bytes.elementsEqual(name) }) else { return nil }
+        return Self.view(member.value, arena)
+    }
+
+    /// Nil for null and objects: no field has such a value.
+    static func view(_ value: JSON, _ arena: FieldArena) -> FieldView? {
+        switch value {
+        case .null, .object: nil
+        case .bool(let value): .bool(value)
+        case .integer(let value): .integer(value)
+        case .number(let text), .string(let text): arena.text(text.bytes)
+        case .array(let elements): arena.list(elements.compactMap { view($0, arena) })
+        }
+    }
+}
