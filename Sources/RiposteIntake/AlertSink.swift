@@ -81,6 +81,11 @@ struct AlertReader: Sendable {
     }
 }
 
+extension AlertReader: LineReader {
+    func take(_ line: [UInt8], peer: String?) throws(AdmissionError) { try take(line[...], peer: peer) }
+    func reject(_ problem: AlertError, _ text: [UInt8], peer: String?) { reject(problem, text, arrival(peer: peer)) }
+}
+
 extension UInt8 {
     var isBlank: Bool { self == 0x20 || (0x09...0x0D).contains(self) }
 }

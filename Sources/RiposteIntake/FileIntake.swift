@@ -3,28 +3,44 @@ internal import Glibc
 internal import Logging
 package import RiposteCore
 
-/// Follows a file of JSON lines, as Falco's `file_output` writes it: across rotation, truncation, and restarts of ours.
+/// Follows a file of JSON lines, as Falco's `file_output` and an API server's audit log are written: across rotation, truncation, and restarts
+/// of ours.
 ///
-/// How far it has read is kept in a file of its own, moved only behind what the engine has taken; so a restart reads some alerts twice at
-/// worst, and none is lost.
+/// How far it has read is kept in a file of its own, moved only behind what was taken; so a restart reads some lines twice at worst, and none
+/// is lost.
 package struct FileIntake: Intake {
     package let name: String
-    package let counters = IntakeCounters()
+    package let counters: IntakeCounters
     private let path: String
     private let offsetFile: OffsetFile
     private let startsAtBeginning: Bool
-    private let reader: AlertReader
+    private let reader: any LineReader
 
-    /// `stateDirectory` holds the offset. On the very first run reading starts at the file's end, unless told otherwise.
+    /// A file of alerts. `stateDirectory` holds the offset. On the very first run reading starts at the file's end, unless told otherwise.
     package init(
         name: String = "file", path: String, stateDirectory: String, startsAtBeginning: Bool = false, trust: Alert.Arrival.Trust = .trusted,
         sink: any AlertSink
     ) {
+        let reader = AlertReader(name: name, trust: trust, sink: sink, counters: IntakeCounters())
+        self.init(name: name, path: path, stateDirectory: stateDirectory, startsAtBeginning: startsAtBeginning, reader: reader, counters: reader.counters)
+    }
+
+    /// The audit log of an API server, `--audit-log-path`; otherwise the same.
+    package init(
+        name: String = "kubernetes_audit_log", kubernetesAuditLog path: String, stateDirectory: String, startsAtBeginning: Bool = false,
+        trust: Alert.Arrival.Trust = .trusted, sink: any KubernetesAuditSink
+    ) {
+        let reader = KubernetesAuditReceiver(name: name, trust: trust, sink: sink, counters: IntakeCounters())
+        self.init(name: name, path: path, stateDirectory: stateDirectory, startsAtBeginning: startsAtBeginning, reader: reader, counters: reader.counters)
+    }
+
+    private init(name: String, path: String, stateDirectory: String, startsAtBeginning: Bool, reader: any LineReader, counters: IntakeCounters) {
         self.name = name
         self.path = path
         self.startsAtBeginning = startsAtBeginning
+        self.reader = reader
+        self.counters = counters
         offsetFile = OffsetFile(path: "\(stateDirectory)/intake/\(name).offset")
-        reader = AlertReader(name: name, trust: trust, sink: sink, counters: counters)
     }
 
     package var place: String { path }
@@ -96,10 +112,18 @@ package struct FileIntake: Intake {
         switch piece {
         case .line(let line): return thread.insist { () throws(AdmissionError) in try reader.take(line, peer: path) }
         case .tooLong(let head):
-            reader.reject(AlertError(problem: "a line is longer than 1 MiB"), head, reader.arrival(peer: path))
+            reader.reject(AlertError(problem: "a line is longer than 1 MiB"), head, peer: path)
             return true
         }
     }
+}
+
+/// What is made of a file's lines.
+protocol LineReader: Sendable {
+    /// Hands one line in. Throws only what says that there is no room for it; a line of nonsense is counted and told, and the next one follows.
+    func take(_ line: [UInt8], peer: String?) throws(AdmissionError)
+    /// Counts and tells a line that cannot be handed in.
+    func reject(_ problem: AlertError, _ text: [UInt8], peer: String?)
 }
 
 /// An open file that others append to.

@@ -1,0 +1,220 @@
+internal import Glibc
+internal import HTTPTypes
+internal import Hummingbird
+internal import HummingbirdCore
+internal import HummingbirdTLS
+internal import Logging
+internal import NIOCore
+internal import NIOPosix
+internal import NIOSSL
+package import RiposteCore
+internal import Synchronization
+
+/// What intakes by HTTP have in common: a server that knows who may speak to it, how long, and how much. What a body means is theirs.
+package struct HTTPListener: Sendable {
+    package struct Configuration: Sendable {
+        package struct TLS: Sendable {
+            /// Paths of PEM files.
+            package var certificate: String
+            package var key: String
+            /// With it, clients must show a certificate that it vouches for.
+            package var clientAuthority: String?
+
+            package init(certificate: String, key: String, clientAuthority: String? = nil) {
+                self.certificate = certificate
+                self.key = key
+                self.clientAuthority = clientAuthority
+            }
+        }
+
+        /// Where in the configuration file it stands, for messages.
+        package var section: String
+        package var name: String
+        package var host = "127.0.0.1"
+        /// 0: any free one.
+        package var port: Int
+        package var trust = Alert.Arrival.Trust.trusted
+        /// One of these must be shown as `Authorization: Bearer`.
+        package var tokens: [String] = []
+        package var tls: TLS?
+        package var allowsUnauthenticated = false
+        package var bodyLimit: Int
+        package var connectionLimit = 16384
+        package var idleTimeout = Duration.seconds(10)
+        package var bodyTimeout = Duration.seconds(30)
+
+        package init(section: String, name: String, port: Int, bodyLimit: Int) {
+            self.section = section
+            self.name = name
+            self.port = port
+            self.bodyLimit = bodyLimit
+        }
+
+        var isLoopback: Bool { host == "localhost" || IPNetwork(host).map { IPNetwork("127.0.0.0/8")?.contains($0) ?? false || "\($0)" == "::1" } ?? false }
+        var isAuthenticated: Bool { !tokens.isEmpty || tls?.clientAuthority != nil }
+    }
+
+    /// Why it cannot listen.
+    package struct Unusable: Error, CustomStringConvertible, Equatable {
+        package let description: String
+    }
+
+    /// What is wrong with a configuration, and the remedy.
+    package struct Misconfigured: Error, CustomStringConvertible, Equatable {
+        package let description: String
+    }
+
+    /// A request's body, or what to answer instead.
+    enum Body {
+        case bytes([UInt8])
+        case refused(Response)
+    }
+
+    private let configuration: Configuration
+    private let counters: IntakeCounters
+    private let logger: Logger
+    private let onListening: @Sendable (Int) -> Void
+    private let moment = Moment()
+
+    /// `onListening` is told the port once connections are taken.
+    init(
+        _ configuration: Configuration, counters: IntakeCounters, logger: Logger, onListening: @escaping @Sendable (Int) -> Void
+    ) throws(Misconfigured) {
+        try Self.check(configuration)
+        self.configuration = configuration
+        self.counters = counters
+        self.logger = logger
+        self.onListening = onListening
+    }
+
+    /// What there is to know of a running one.
+    private final class Moment: Sendable {
+        let port = Mutex<Int?>(nil)
+        let problem = Mutex<String?>(nil)
+    }
+
+    /// With the port that is bound, once one is; without a path.
+    var place: String {
+        let host = configuration.host.contains(":") ? "[\(configuration.host)]" : configuration.host
+        return "\(configuration.tls == nil ? "http" : "https")://\(host):\(moment.port.withLock(\.self) ?? configuration.port)"
+    }
+
+    /// Serves until the agent stops. `route` is asked for all paths but `/healthz`; it is given a request and who sent it.
+    func run(_ route: @escaping @Sendable (Request, _ peer: String?) async -> Response) async throws {
+        let responder = CallbackResponder<PeerContext> { request, context in
+            request.uri.path == "/healthz" ? health(request) : await route(request, context.peer)
+        }
+        let (idle, limit) = (TimeAmount(configuration.idleTimeout), TimeAmount(configuration.bodyTimeout))
+        let plain = HTTPServerBuilder.http1(configuration: .init(additionalChannelHandlers: [RequestDeadline(limit)], idleTimeout: idle))
+        let tls = try configuration.tls.map { try Self.tlsConfiguration($0, configuration.section) }
+        let application = Application(
+            responder: responder, server: try tls.map { try .tls(plain, tlsConfiguration: $0) } ?? plain,
+            configuration: ApplicationConfiguration(
+                address: .hostname(configuration.host, port: configuration.port), serverName: nil, backlog: 1024, reuseAddress: true,
+                availableConnectionsDelegate: MaximumAvailableConnections(configuration.connectionLimit)),
+            onServerRunning: { [onListening, moment] channel in
+                let port = channel.localAddress?.port ?? 0
+                moment.port.withLock { $0 = port }
+                onListening(port)
+            }, logger: logger)
+        let address = "\(configuration.section).listen \(configuration.host):\(configuration.port)"
+        do { try await application.run() } catch let error as IOError {
+            throw Unusable(description: "\(address): \(String(cString: strerror(error.errnoCode)))")
+        } catch let error as SocketAddressError {
+            throw Unusable(description: "\(address): \(error)")
+        }
+    }
+
+    /// Whether it may listen like this, and whether its certificates and keys can be read.
+    static func check(_ configuration: Configuration) throws(Misconfigured) {
+        guard configuration.isLoopback || configuration.isAuthenticated || configuration.allowsUnauthenticated else {
+            throw Misconfigured(
+                description: "\(configuration.section).listen \(configuration.host):\(configuration.port) can be reached from outside, and nobody has to say who they are; "
+                    + "set token_file or tls.client_ca, listen on 127.0.0.1, or set allow_unauthenticated: true")
+        }
+        if let tls = configuration.tls { _ = try tlsConfiguration(tls, configuration.section) }
+    }
+
+    private static func tlsConfiguration(_ tls: Configuration.TLS, _ section: String) throws(Misconfigured) -> TLSConfiguration {
+        func read<Value>(_ key: String, _ path: String, _ body: () throws -> Value) throws(Misconfigured) -> Value {
+            do { return try body() } catch {
+                let reason = access(path, R_OK) == 0 ? "it holds no PEM of that kind" : String(cString: strerror(errno))
+                throw Misconfigured(description: "\(section).tls.\(key) \(path): \(reason)")
+            }
+        }
+        let chain = try read("certificate", tls.certificate) { try NIOSSLCertificate.fromPEMFile(tls.certificate).map { NIOSSLCertificateSource.certificate($0) } }
+        let key = try read("key", tls.key) { try NIOSSLPrivateKey(file: tls.key, format: .pem) }
+        var configuration = TLSConfiguration.makeServerConfiguration(certificateChain: chain, privateKey: .privateKey(key))
+        configuration.minimumTLSVersion = .tlsv12
+        if let authority = tls.clientAuthority {
+            configuration.trustRoots = .certificates(try read("client_ca", authority) { try NIOSSLCertificate.fromPEMFile(authority) })
+            configuration.certificateVerification = .noHostnameVerification
+        }
+        return configuration
+    }
+
+    // MARK: - Requests
+
+    /// Takes note of why what came last could not be made safe, or that it could: `/healthz` tells.
+    func note(_ problem: String?) { moment.problem.withLock { $0 = problem } }
+
+    private func health(_ request: Request) -> Response {
+        guard request.method == .get || request.method == .head else { return .notAllowed("GET, HEAD") }
+        let problem = moment.problem.withLock(\.self)
+        return .json(problem == nil ? .ok : .serviceUnavailable, problem.map { ["status": "failing", "error": .text($0)] } ?? ["status": "ok"])
+    }
+
+    /// Nil for who shows a token that is one of ours, or where none is needed; else what to answer.
+    func refusal(of request: Request) -> Response? {
+        guard !isAuthorized(request) else { return nil }
+        counters.count(\.denied)
+        return .json(.unauthorized, ["error": "a bearer token is needed"], [.wwwAuthenticate: "Bearer"])
+    }
+
+    /// Every byte is compared, however early two tokens differ.
+    private func isAuthorized(_ request: Request) -> Bool {
+        guard !configuration.tokens.isEmpty else { return true }
+        guard let header = request.headers[.authorization], header.hasPrefix("Bearer ") else { return false }
+        let given = Array(header.dropFirst("Bearer ".count).utf8)
+        return configuration.tokens.reduce(false) { found, token in
+            let token = Array(token.utf8)
+            var difference = UInt8(token.count == given.count ? 0 : 1)
+            for index in 0..<min(token.count, given.count) { difference |= token[index] ^ given[index] }
+            return difference == 0 || found
+        }
+    }
+
+    /// Of a body that is refused the rest is not waited for.
+    func body(of request: Request, ifTooLarge status: HTTPResponse.Status) async -> Body {
+        do {
+            let length = request.headers[.contentLength].flatMap { Int($0) } ?? 0
+            guard length <= configuration.bodyLimit else { throw NIOTooManyBytesError(maxBytes: configuration.bodyLimit) }
+            return .bytes(Array(buffer: try await request.body.collect(upTo: configuration.bodyLimit)))
+        } catch {
+            counters.count(\.rejected)
+            guard error is NIOTooManyBytesError else { return .refused(.json(.badRequest, ["error": "the body could not be read"], [.connection: "close"])) }
+            return .refused(.json(status, ["error": .text("a body has at most \(configuration.bodyLimit) bytes")], [.connection: "close"]))
+        }
+    }
+}
+
+extension Response {
+    static func json(_ status: HTTPResponse.Status, _ json: JSON, _ headers: HTTPFields = [:]) -> Response {
+        var headers = headers
+        headers[.contentType] = "application/json"
+        return Response(status: status, headers: headers, body: .init(byteBuffer: ByteBuffer(bytes: json.bytes)))
+    }
+
+    static func notAllowed(_ methods: String) -> Response { json(.methodNotAllowed, ["error": .text("this takes \(methods)")], [.allow: methods]) }
+}
+
+/// A request's context that knows the other end of the connection.
+private struct PeerContext: RequestContext {
+    var coreContext: CoreRequestContextStorage
+    let peer: String?
+
+    init(source: ApplicationRequestContextSource) {
+        coreContext = CoreRequestContextStorage(source: source)
+        peer = source.channel.remoteAddress.map { "\($0.ipAddress ?? "?"):\($0.port ?? 0)" }
+    }
+}
