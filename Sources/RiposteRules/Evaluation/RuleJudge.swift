@@ -97,7 +97,7 @@ package final class RuleJudge {
         begin(event)
         let words = typePlan.pointee.always.count
         for word in 0..<words { candidates[word] = typePlan.pointee.always[word] }
-        for gate in 0..<typePlan.pointee.gates.count { open(typePlan.pointee.gates.baseAddress! + gate) }
+        for gate in 0..<typePlan.pointee.gates.count { open(typePlan.pointee.gates.baseAddress.unsafelyUnwrapped + gate) }
         var count = 0
         for word in 0..<words {
             var rest = candidates[word]
