@@ -77,12 +77,12 @@ let package = Package(
         .executableTarget(
             name: "riposte",
             dependencies: [
-                "RiposteCore", "RipostePlaybooks", "RiposteActions", "RiposteAudit", "RiposteAgent", "RiposteIntake", argumentParser, logging,
+                "RiposteCore", "RiposteRules", "RipostePlaybooks", "RiposteActions", "RiposteAudit", "RiposteAgent", "RiposteIntake", argumentParser, logging,
             ],
             swiftSettings: swiftSettings),
 
         .executableTarget(
-            name: "riposte-bench", dependencies: ["RiposteCore", "RipostePlaybooks", "RiposteAudit", logging], path: "benchmarks/riposte-bench",
+            name: "riposte-bench", dependencies: ["RiposteCore", "RiposteRules", "RipostePlaybooks", "RiposteAudit", logging], path: "benchmarks/riposte-bench",
             swiftSettings: swiftSettings),
 
         // Tests.

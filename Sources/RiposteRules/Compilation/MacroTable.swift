@@ -150,6 +150,29 @@ final class ListTable {
         }
     }
 
+    /// The same of a text that stands in no file.
+    func substituted(in text: String) -> String {
+        guard !lists.isEmpty else { return text }
+        var result: [UInt8] = []
+        var word: [UInt8] = []
+        for byte in Array(text.utf8) + [UInt8(ascii: " ")] {
+            guard byte.delimitsWords else {
+                word.append(byte)
+                continue
+            }
+            let name = String(decoding: word, as: UTF8.self)
+            if lists[name] != nil {
+                used.insert(name)
+                result += items(of: name)?.bytes ?? word
+            } else {
+                result += word
+            }
+            result.append(byte)
+            word = []
+        }
+        return String(decoding: result.dropLast(), as: UTF8.self)
+    }
+
     /// The items joined by commas. A list that contains itself keeps its name there, as text.
     private func items(of name: String) -> SourcedText? {
         if let known = texts[name] { return known }

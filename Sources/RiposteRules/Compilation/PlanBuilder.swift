@@ -30,6 +30,20 @@ struct PlanBuilder {
         return builder.build()
     }
 
+    /// What is to be told of each condition.
+    static func explanations(_ graph: ConditionGraph, roots: [Int]) -> [PlanExplanation] {
+        var builder = PlanBuilder(graph, roots: roots, narrowsByType: false)
+        builder.makeLiterals()
+        let tests = roots.map { graph.tests(below: $0) }
+        var counts: [Int: Int] = [:]
+        for test in tests.joined() { counts[test, default: 0] += 1 }
+        return zip(roots, tests).map { root, tests in
+            let leads = builder.access(root).flatMap { $0.chance <= Self.chanceLimit ? $0.tests : nil } ?? []
+            return PlanExplanation(
+                tests: tests.map { .init(text: graph.text(of: graph.tests[$0]), rules: counts[$0] ?? 1) }, leads: leads.map { graph.text(of: $0) })
+        }
+    }
+
     private mutating func build() -> RulePlan {
         let narrowing = narrowsByType ? EventTypeNarrowing(&graph, roots: roots) : nil
         makeSlots()
@@ -338,6 +352,14 @@ struct PlanBuilder {
         return result
     }
 
+    /// Fields with a handful of values in all: to have one of them says little about an event.
+    private static let commonFields: Set<String> = [
+        "fd.typechar", "fd.type", "fd.sockfamily", "fd.l4proto", "fd.cproto", "evt.res", "evt.category", "evt.io_dir", "container.id", "container.type", "user.name",
+        "group.name", "proc.sname", "ka.verb", "ka.target.resource", "ka.target.subresource", "ka.response.code", "ka.auth.decision", "jevt.value[/stage]",
+    ]
+
+    private func isCommon(_ slot: Int) -> Bool { graph.fieldName(of: slot).map(Self.commonFields.contains) ?? false }
+
     private func estimate(_ test: ConditionGraph.Test) -> (cost: Double, chance: Double) {
         var (cost, chance): (Double, Double) =
             switch test.predicate {
@@ -345,6 +367,7 @@ struct PlanBuilder {
             case .bool: (1, 0.4)
             case .integerIn(let numbers): (1 + Double(numbers.count) / 8, 0.2)
             case .integerOrder: (1, 0.6)
+            case .textIn where isCommon(test.slot): (3, 0.4)
             case .textIn(let texts): (3, min(0.3, 0.05 * Double(max(1, texts.count)).squareRoot()))
             case .textOrder: (3, 0.5)
             case .addressIn, .networkIn: (4, 0.1)
@@ -368,8 +391,13 @@ struct PlanBuilder {
     /// What a condition cannot hold without: one of these literals.
     private struct Access {
         var literals: [(slot: Int, family: SlotLiterals.Family, index: Int32)]
+        /// The tests that the literals are of.
+        var tests: [ConditionGraph.Test]
         var chance: Double
     }
+
+    /// What is more probable is no lead.
+    private static let chanceLimit = 0.35
 
     /// The most literals that lead to one condition.
     private static let accessLimit = 512
@@ -387,7 +415,7 @@ struct PlanBuilder {
             }
             result = best
         case .any(let children):
-            var union = Access(literals: [], chance: 0)
+            var union = Access(literals: [], tests: [], chance: 0)
             var isWhole = true
             for child in children {
                 guard let next = access(child), union.literals.count + next.literals.count <= Self.accessLimit else {
@@ -395,6 +423,7 @@ struct PlanBuilder {
                     break
                 }
                 union.literals += next.literals
+                union.tests += next.tests
                 union.chance += next.chance
             }
             result = isWhole ? union : nil
@@ -408,9 +437,10 @@ struct PlanBuilder {
         func access(_ texts: [[UInt8]], _ family: SlotLiterals.Family, _ chance: Double) -> Access? {
             let indices = texts.compactMap { literals.index(of: $0, in: family) }
             guard indices.count == texts.count, texts.count <= Self.accessLimit else { return nil }
-            return Access(literals: indices.map { (test.slot, family, $0) }, chance: chance)
+            return Access(literals: indices.map { (test.slot, family, $0) }, tests: [test], chance: chance)
         }
         switch test.predicate {
+        case .textIn(let texts) where isCommon(test.slot): return access(texts, .exact, 0.3)
         case .textIn(let texts): return access(texts, .exact, min(0.3, 0.02 * Double(texts.count).squareRoot()))
         case .hasPrefix(let text): return access([text], .prefix, 0.08)
         case .hasSuffix(let text): return access([text], .suffix, 0.08)
@@ -438,7 +468,7 @@ struct PlanBuilder {
         }
         for (rule, root) in roots.enumerated() {
             let access = access(root.node)
-            if let access, access.chance <= 0.35 {
+            if let access, access.chance <= Self.chanceLimit {
                 for (slot, family, index) in access.literals { lead(GateKey(kind: Gate.Kind(family), index: Int32(slot)), index, to: rule) }
             } else if let guardian = guardian(root.node) {
                 lead(guardian, 0, to: rule)

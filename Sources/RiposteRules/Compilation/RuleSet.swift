@@ -20,6 +20,10 @@ package struct Rule: Sendable {
     package let types: EventTypes
     package let file: String
     package let place: Diagnostic.Place?
+    /// The output as it was written, with what was added to it.
+    package let outputText: String
+    /// Where it was asked for, and the rule is armed.
+    package let explanation: PlanExplanation?
     let output: OutputTemplate
     let extraFields: [(String, ExtraField)]
 }

@@ -59,6 +59,7 @@ private struct RuleSetCompiler {
         var extraFields: [(String, Rule.ExtraField)]
         var isArmed: Bool
         var types = EventTypes.only([])
+        var explanation: PlanExplanation?
     }
 
     mutating func compile() -> RuleSet {
@@ -81,6 +82,10 @@ private struct RuleSetCompiler {
             findTypes(own.map(\.offset), armed.graph, resting.graph, &drafts)
             guard !findings.hasErrors else { continue }
             let judging = own.map(\.offset).filter { drafts[$0]?.isArmed ?? false }
+            if settings.explains {
+                let explanations = PlanBuilder.explanations(armed.graph, roots: judging.compactMap { drafts[$0]?.root })
+                for (index, explanation) in zip(judging, explanations) { drafts[index]?.explanation = explanation }
+            }
             let plan = PlanBuilder.plan(armed.graph, roots: judging.compactMap { drafts[$0]?.root }, narrowsByType: true)
             sources[source] = RuleSet.Source(plan: plan, rules: judging)
         }
@@ -99,7 +104,8 @@ private struct RuleSetCompiler {
             rules.append(
                 Rule(
                     name: rule.name, description: rule.description, priority: rule.priority, source: rule.source, tags: rule.tags.sorted(), isArmed: draft.isArmed,
-                    condition: draft.condition, types: draft.types, file: rule.node.file, place: rule.node.place, output: draft.output, extraFields: draft.extraFields))
+                    condition: draft.condition, types: draft.types, file: rule.node.file, place: rule.node.place, outputText: draft.output.text,
+                    explanation: draft.explanation, output: draft.output, extraFields: draft.extraFields))
         }
         let conditions = collection.macros.keys.reduce(into: [String: Condition]()) { $0[$1] = macros.condition(named: $1) }
         let known = sources.mapValues { source in RuleSet.Source(plan: source.plan, rules: source.rules.compactMap { places[$0] }) }

@@ -76,6 +76,8 @@ package struct RulesSettings: Sendable {
     /// Less grave rules are checked and never judge.
     package var minimumPriority = Priority.debug
     package var additions: [Addition] = [.suggested]
+    /// Whether rules tell how they are judged; for people who look, not for judging.
+    package var explains = false
 
     package init() {}
 }

@@ -69,7 +69,7 @@ final class RegexMatcher: Matcher, @unchecked Sendable {
 
     override func matches(_ value: FieldView, _ judge: RuleJudge) -> Bool {
         guard case .text(let text) = value else { return false }
-        return expression.matchesWhole(Array(text))
+        return expression.matchesWhole(text)
     }
 }
 

@@ -17,3 +17,76 @@ package final class RecordedEvent: RuleEvent {
 
     package func value(of field: EventField, in arena: FieldArena) -> FieldView { fields.value(of: field, in: arena) }
 }
+
+/// Why a line is no recorded event, in words for whoever wrote it.
+package struct RecordedEventError: Error, Equatable, Sendable, CustomStringConvertible {
+    package let problem: String
+
+    package init(problem: String) { self.problem = problem }
+
+    package var description: String { problem }
+}
+
+extension RecordedEvent {
+    /// Reads one line; every field must be one that events of the source have, with a value that fits its type.
+    package convenience init(parsing line: [UInt8], source: String) throws(RecordedEventError) {
+        let value: JSON
+        do throws(JSONError) { value = try JSON(parsing: line) } catch {
+            throw RecordedEventError(problem: "not JSON: \(error.problem) (byte \(error.offset))")
+        }
+        guard case .object(let object) = value else { throw RecordedEventError(problem: "an event is a JSON object of fields and their values") }
+        if let problem = Self.problem(with: object, source: source) { throw RecordedEventError(problem: problem) }
+        self.init(object)
+    }
+
+    /// What is wrong with the fields of an event, or nil.
+    static func problem(with object: JSONObject, source: String) -> String? {
+        for member in object.members {
+            let name = member.key.repaired
+            // The time stands as a number, whatever form a rule's output gives it.
+            if name == "evt.time" {
+                if member.value.integer == nil { return "evt.time must be a number of nanoseconds since 1970" }
+                continue
+            }
+            guard let condition = try? Condition(parsing: "\(name) exists"), case .test(let test) = condition, case .field(let field) = test.left, field.text == name else {
+                return "\"\(member.key.shown)\" is no field"
+            }
+            do throws(ConditionError) {
+                let match = try FieldCatalogue.find(field, source: source)
+                if let problem = problem(with: member.value, match) { return "\(name) \(problem)" }
+            } catch {
+                return error.message + (error.suggestion.map { "; did you mean \"\($0)\"?" } ?? "")
+            }
+        }
+        if let type = object["evt.type"]?.string, EventType(named: type.repaired) == nil {
+            return "there is no event type \"\(type.shown)\"" + (nearMiss(to: type.repaired, among: EventType.names).map { "; did you mean \"\($0)\"?" } ?? "")
+        }
+        return nil
+    }
+
+    private static func problem(with value: JSON, _ match: FieldCatalogue.Match) -> String? {
+        if case .array(let elements) = value {
+            guard match.isList || match.quantifier != .one else { return "must be one value, not a list" }
+            return elements.lazy.compactMap { problem(with: $0, match.description.type) }.first
+        }
+        return problem(with: value, match.description.type)
+    }
+
+    private static func problem(with value: JSON, _ type: FieldType) -> String? {
+        let isGood: Bool
+        switch (value, type) {
+        case (_, .any), (.string, .string), (.string, .path), (.string, .bytes), (.bool, .bool): isGood = true
+        case (.integer, _): isGood = type.isNumber
+        case (.number(let text), .uint): isGood = UInt64(text.repaired) != nil
+        case (.string(let text), .ip), (.string(let text), .net): isGood = IPAddress(text.repaired) != nil
+        default: isGood = false
+        }
+        guard !isGood else { return nil }
+        switch type {
+        case .string, .path, .bytes: return "must be a text"
+        case .bool: return "must be true or false"
+        case .ip, .net: return "must be the text of an IP address"
+        default: return "must be a whole number"
+        }
+    }
+}

@@ -128,7 +128,7 @@ package struct SourcedText {
 extension UInt8 {
     var isBlank: Bool { self == 0x20 || self == 0x09 || self == 0x0A || self == 0x0D || self == 0x08 }
 
-    fileprivate var delimitsWords: Bool {
+    var delimitsWords: Bool {
         isBlank || self == UInt8(ascii: "(") || self == UInt8(ascii: ")") || self == UInt8(ascii: ",") || self == UInt8(ascii: "=")
     }
 }

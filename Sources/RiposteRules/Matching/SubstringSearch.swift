@@ -2,25 +2,46 @@
 /// where both are is the rest compared. A text made of near misses is given up on in time and searched by Knuth, Morris and Pratt, so that
 /// every text costs its length and no more.
 package final class SubstringSearch: Sendable {
+    /// A byte of the literal that is looked for.
+    private struct Probe: BitwiseCopyable {
+        let place: Int
+        /// The byte eight times, and what is set in the bytes of the text before they are compared with it: the bit that makes a letter small, if
+        /// case is folded.
+        let bytes: UInt64
+        let folds: UInt64
+
+        init(_ place: Int, in literal: [UInt8], foldsCase: Bool) {
+            let byte = literal.isEmpty ? 0 : literal[place]
+            self.place = place
+            bytes = 0x0101_0101_0101_0101 &* UInt64(byte)
+            folds = foldsCase && byte.isLetter ? 0x2020_2020_2020_2020 : 0
+        }
+
+        /// The highest bit of each byte of the text that is the one looked for, and perhaps of the byte behind such a one.
+        @inline(__always) func found(in text: UInt64) -> UInt64 {
+            let difference = (text | folds) ^ bytes
+            return (difference &- 0x0101_0101_0101_0101) & ~difference & 0x8080_8080_8080_8080
+        }
+
+        @inline(__always) func found(in text: SIMD2<UInt64>) -> SIMD2<UInt64> {
+            let difference = (text | SIMD2(repeating: folds)) ^ SIMD2(repeating: bytes)
+            return (difference &- SIMD2(repeating: 0x0101_0101_0101_0101)) & ~difference & SIMD2(repeating: 0x8080_8080_8080_8080)
+        }
+    }
+
     private let literal: FixedTable<UInt8>
     /// How much of the literal still holds where the next byte of the text does not go on with it (the failure function).
     private let fallbacks: FixedTable<UInt32>
     private let foldsCase: Bool
-    /// Places in the literal of the two bytes that are looked for, and what is set in a byte of the text before it is compared with them: the bit
-    /// that makes a letter small, if case is folded.
-    private let firstPlace: Int
-    private let secondPlace: Int
-    private let firstFold: UInt8
-    private let secondFold: UInt8
+    private let first: Probe
+    private let second: Probe
 
     package init(_ literal: [UInt8], foldsCase: Bool = false) {
         let literal = foldsCase ? literal.map(\.asciiLowercased) : literal
-        self.foldsCase = foldsCase
         let places = literal.indices.sorted { (Self.commonness(literal[$0]), $0) < (Self.commonness(literal[$1]), $1) }
-        firstPlace = places.first ?? 0
-        secondPlace = places.first { literal[$0] != literal[places[0]] } ?? places.last ?? 0
-        firstFold = foldsCase && !literal.isEmpty ? Self.fold(literal[firstPlace]) : 0
-        secondFold = foldsCase && !literal.isEmpty ? Self.fold(literal[secondPlace]) : 0
+        first = Probe(places.first ?? 0, in: literal, foldsCase: foldsCase)
+        second = Probe(places.first { literal[$0] != literal[places[0]] } ?? places.last ?? 0, in: literal, foldsCase: foldsCase)
+        self.foldsCase = foldsCase
         self.literal = FixedTable(literal)
         fallbacks = FixedTable(Self.fallbacks(literal))
     }
@@ -29,48 +50,46 @@ package final class SubstringSearch: Sendable {
         let places = text.count - literal.count + 1
         guard literal.count > 0 else { return true }
         guard places > 0, let start = text.baseAddress else { return false }
-        return foldsCase ? search(start, places, foldsCase: true) : search(start, places, foldsCase: false)
-    }
-
-    @inline(__always) private func search(_ start: UnsafeRawPointer, _ places: Int, foldsCase: Bool) -> Bool {
-        let first = start + firstPlace
-        let second = start + secondPlace
-        let (firstByte, secondByte) = (literal[firstPlace], literal[secondPlace])
+        let (first, second) = (first, second)
         // Bytes that may be compared in vain before the text counts as hostile.
         var patience = 256 &+ places &* 2
         var place = 0
         while place &+ 16 <= places {
-            var found = Self.equal(first + place, firstByte, firstFold, foldsCase) & Self.equal(second + place, secondByte, secondFold, foldsCase)
-            while found != SIMD2(0, 0) {
-                let lane = found[0] != 0 ? 0 : 1
-                let byte = found[lane].trailingZeroBitCount >> 3
-                if isHere(start + place + lane &* 8 + byte, foldsCase) { return true }
-                patience &-= literal.count
-                if patience < 0 { return searchStrictly(start + place, places &- place, foldsCase) }
-                found[lane] &= ~(0xFF &<< UInt64(truncatingIfNeeded: byte &* 8))
+            let found =
+                first.found(in: (start + place).loadUnaligned(fromByteOffset: first.place, as: SIMD2<UInt64>.self))
+                & second.found(in: (start + place).loadUnaligned(fromByteOffset: second.place, as: SIMD2<UInt64>.self))
+            if found[0] | found[1] != 0 {
+                if isAtOne(of: found[0], start + place, &patience) || isAtOne(of: found[1], start + place + 8, &patience) { return true }
+                if patience < 0 { return searchStrictly(start + place + 16, text.count &- place &- 16) }
             }
             place &+= 16
         }
+        while place < places, places >= 8 {
+            // The last eight places again, rather than what is left one by one.
+            place = min(place, places &- 8)
+            let found = first.found(in: (start + place).load64(at: first.place)) & second.found(in: (start + place).load64(at: second.place))
+            if found != 0, isAtOne(of: found, start + place, &patience) { return true }
+            place &+= 8
+        }
         while place < places {
-            if (first + place).load8(at: 0) | (foldsCase ? firstFold : 0) == firstByte, (second + place).load8(at: 0) | (foldsCase ? secondFold : 0) == secondByte,
-                isHere(start + place, foldsCase)
-            {
-                return true
-            }
+            if isHere(start + place) { return true }
             place &+= 1
         }
         return false
     }
 
-    /// 0xFF in each of the sixteen bytes that is the one looked for, the first in the lowest place.
-    @inline(__always) private static func equal(_ text: UnsafeRawPointer, _ byte: UInt8, _ fold: UInt8, _ foldsCase: Bool) -> SIMD2<UInt64> {
-        var bytes = text.loadUnaligned(as: SIMD16<UInt8>.self)
-        if foldsCase { bytes |= SIMD16(repeating: fold) }
-        let words = unsafeBitCast(bytes .== SIMD16(repeating: byte), to: SIMD2<UInt64>.self)
-        return SIMD2(words[0].littleEndian, words[1].littleEndian)
+    /// Whether the literal is where one of the bits is.
+    private func isAtOne(of found: UInt64, _ start: UnsafeRawPointer, _ patience: inout Int) -> Bool {
+        var found = found.littleEndian
+        while found != 0 {
+            if isHere(start + found.trailingZeroBitCount >> 3) { return true }
+            patience &-= literal.count
+            found &= found &- 1
+        }
+        return false
     }
 
-    @inline(__always) private func isHere(_ text: UnsafeRawPointer, _ foldsCase: Bool) -> Bool {
+    @inline(__always) private func isHere(_ text: UnsafeRawPointer) -> Bool {
         guard foldsCase else { return text.hasSameBytes(as: UnsafeRawPointer(literal.base), count: literal.count) }
         var place = 0
         while place < literal.count {
@@ -80,8 +99,7 @@ package final class SubstringSearch: Sendable {
         return true
     }
 
-    private func searchStrictly(_ start: UnsafeRawPointer, _ places: Int, _ foldsCase: Bool) -> Bool {
-        let end = places &+ literal.count &- 1
+    private func searchStrictly(_ start: UnsafeRawPointer, _ end: Int) -> Bool {
         var held = 0
         var place = 0
         while place < end {
@@ -104,8 +122,6 @@ package final class SubstringSearch: Sendable {
         }
         return fallbacks
     }
-
-    private static func fold(_ byte: UInt8) -> UInt8 { 0x61...0x7A ~= byte ? 0x20 : 0 }
 
     /// A guess, from paths and command lines.
     private static func commonness(_ byte: UInt8) -> Int {

@@ -90,6 +90,16 @@ package struct OutputTemplate: Sendable {
         throw ConditionError("there is no field \"\(full)\"", at: start, kind: .unknownField)
     }
 
+    /// As it was written.
+    var text: String {
+        segments.map { segment in
+            switch segment {
+            case .text(let bytes): String(decoding: bytes, as: UTF8.self)
+            case .value(let token): "%\(token.width.map(String.init) ?? "")\(token.key)"
+            }
+        }.joined()
+    }
+
     /// Adds text and fields behind this, after a blank.
     mutating func append(_ other: OutputTemplate) {
         segments.append(.text([UInt8(ascii: " ")]))

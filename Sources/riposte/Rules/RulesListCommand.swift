@@ -1,0 +1,114 @@
+internal import ArgumentParser
+internal import RiposteCore
+internal import RiposteRules
+
+struct RulesListCommand: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "list", abstract: "Lists rules with priority, state, source, event types and tags.", discussion: "Example:\n  riposte rules list rules/")
+
+    @Flag(name: .long, help: "One JSON object per rule.")
+    var json = false
+
+    @Option(name: .long, help: "Only rules with this tag; may be repeated, and all must be there.")
+    var tag: [String] = []
+
+    @OptionGroup var which: RulesArguments
+
+    func run() async throws {
+        let rules = try which.load().rules.filter { Set($0.tags).isSuperset(of: tag) }
+        guard !json else {
+            for rule in rules { print(RuleText.json(rule).line) }
+            return
+        }
+        print(
+            Terminal.table(
+                ["NAME", "PRIORITY", "STATE", "SOURCE", "EVENTS", "TAGS"],
+                rules.map { rule in
+                    [
+                        rule.name.escapedForDisplay, rule.priority.name, rule.isArmed ? "on" : "off", rule.source.escapedForDisplay, RuleText.events(rule),
+                        rule.tags.joined(separator: ",").escapedForDisplay,
+                    ]
+                }))
+    }
+}
+
+struct RulesShowCommand: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "show", abstract: "Shows one rule as it was understood, with macros written out, and how it is judged.",
+        discussion: "Example:\n  riposte rules show 'Terminal shell in container' falco_rules.yaml")
+
+    @Flag(name: .long, help: "One JSON object.")
+    var json = false
+
+    @Argument(help: "The rule's name.")
+    var name: String
+
+    @OptionGroup var which: RulesArguments
+
+    func run() async throws {
+        var settings = RulesSettings()
+        settings.explains = true
+        let ruleSet = try which.load(settings)
+        guard let rule = ruleSet.rule(named: name) else {
+            let near = nearMiss(to: name, among: ruleSet.rules.map(\.name)).map { "; did you mean \"\($0)\"?" } ?? ""
+            throw Complaint("there is no rule \"\(name.escapedForDisplay)\"\(near)", status: 4)
+        }
+        if json {
+            var object = RuleText.json(rule).object ?? JSONObject()
+            object.append("condition", .text(rule.condition.text))
+            object.append("expanded_condition", .text(ruleSet.expandedCondition(of: rule).text))
+            object.append("output", .text(rule.outputText))
+            object.append("plan", rule.explanation?.json)
+            print(JSON.object(object).line)
+        } else {
+            print(RuleText.text(rule, in: ruleSet))
+        }
+    }
+}
+
+/// Rules for people and programs.
+enum RuleText {
+    /// Only system calls have types.
+    static func events(_ rule: Rule) -> String {
+        guard rule.source == "syscall" else { return "-" }
+        if case .only(let types) = rule.types, types.count > 6 { return types.prefix(5).map(\.name).joined(separator: " ") + " … \(types.count)" }
+        return "\(rule.types)"
+    }
+
+    static func json(_ rule: Rule) -> JSON {
+        var object: JSONObject = [
+            "rule": .text(rule.name), "desc": .text(rule.description), "priority": .text(rule.priority.name), "source": .text(rule.source),
+            "tags": .array(rule.tags.map(JSON.text)), "enabled": .bool(rule.isArmed), "file": .text(rule.file),
+        ]
+        object.append("line", rule.place.map { .integer(Int64($0.line)) })
+        if rule.source == "syscall" {
+            switch rule.types {
+            case .only(let types): object.append("event_types", .array(types.map(\.name).sorted().map(JSON.text)))
+            case .allBut(let types): object.append("event_types_except", .array(types.map(\.name).sorted().map(JSON.text)))
+            }
+        }
+        return .object(object)
+    }
+
+    static func text(_ rule: Rule, in ruleSet: RuleSet) -> String {
+        var lines = [Terminal.paint(rule.name.escapedForDisplay, .bold), "  \(rule.description.split(whereSeparator: \.isWhitespace).joined(separator: " ").escapedForDisplay)"]
+        lines.append("  file       \(rule.file)\(rule.place.map { ":\($0.line)" } ?? "")")
+        lines.append("  priority   \(rule.priority.name)")
+        lines.append("  state      \(rule.isArmed ? "on" : "off")")
+        lines.append("  source     \(rule.source.escapedForDisplay)")
+        if !rule.tags.isEmpty { lines.append("  tags       \(rule.tags.joined(separator: " ").escapedForDisplay)") }
+        if rule.source == "syscall" { lines.append("  events     \(rule.types)") }
+        lines.append("  output     \(rule.outputText.escapedForDisplay)")
+        lines.append("  condition  \(rule.condition.text.escapedForDisplay)")
+        lines.append("  expanded   \(ruleSet.expandedCondition(of: rule).text.escapedForDisplay)")
+        guard let explanation = rule.explanation else { return lines.joined(separator: "\n") }
+        lines.append("  judged     \(explanation.leads.isEmpty ? "for every event of these types" : "only where one of these holds:")")
+        for lead in explanation.leads { lines.append("               \(lead.escapedForDisplay)") }
+        lines.append("  tests      asked once per event, however many rules share them:")
+        for test in explanation.tests {
+            let shared = test.rules > 1 ? Terminal.paint("  shared by \(test.rules) rules", .dim) : ""
+            lines.append("               \(test.text.escapedForDisplay)\(shared)")
+        }
+        return lines.joined(separator: "\n")
+    }
+}

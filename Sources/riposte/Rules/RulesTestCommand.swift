@@ -1,0 +1,64 @@
+internal import ArgumentParser
+internal import Foundation
+internal import RiposteCore
+internal import RiposteRules
+
+struct RulesTestCommand: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "test", abstract: "Runs the tests that stand beside rules.",
+        discussion: """
+            For each rule one event for which it fires and one, nearly the same, that it lets pass; files *.test.yaml. Ends with 1 where a test fails.
+
+            Example:
+              riposte rules test rules/
+            """)
+
+    @Flag(name: .long, help: "One JSON object.")
+    var json = false
+
+    @Argument(help: "Test files, or folders with *.test.yaml.", completion: .file())
+    var paths: [String]
+
+    func run() async throws {
+        var tests = 0
+        var failures: [JSON] = []
+        for path in try files() {
+            let file: RulesTestFile
+            do { file = try RulesTestFile(file: path, text: String(contentsOfFile: path, encoding: .utf8)) } catch let error as CocoaError {
+                throw Complaint("\(path) cannot be read: \(error.localizedDescription)", status: 2)
+            }
+            let folder = URL(fileURLWithPath: path).deletingLastPathComponent().path
+            let (ruleSet, findings, _) = RuleSet.load(paths: file.rules.map { $0.hasPrefix("/") ? $0 : "\(folder)/\($0)" })
+            guard let ruleSet else {
+                for finding in findings where finding.isError { Terminal.complainPlainly(finding.diagnostic.rendered) }
+                throw ExitCode(2)
+            }
+            tests += file.tests.count
+            for failure in file.run(ruleSet) {
+                failures.append(["file": .text(path), "line": .integer(Int64(failure.line)), "rule": .text(failure.rule), "message": .text(failure.message)])
+                if !json { print("\(path):\(failure.line): \(Terminal.paint("failed", .red)) \(failure.rule.escapedForDisplay): \(failure.message.escapedForDisplay)") }
+            }
+        }
+        if json {
+            print(JSON.object(["tests": .integer(Int64(tests)), "failures": .array(failures)]).line)
+        } else {
+            print("\(tests) tests, \(failures.count) failures")
+        }
+        guard tests > 0 else { throw Complaint("there are no tests (*.test.yaml) in \(paths.joined(separator: ", "))", status: 2) }
+        throw ExitCode(failures.isEmpty ? 0 : 1)
+    }
+
+    private func files() throws -> [String] {
+        var found: [String] = []
+        for path in paths {
+            var isFolder: ObjCBool = false
+            guard FileManager.default.fileExists(atPath: path, isDirectory: &isFolder) else { throw Complaint("there is no \(path)", status: 2) }
+            guard isFolder.boolValue else {
+                found.append(path)
+                continue
+            }
+            found += try FileManager.default.contentsOfDirectory(atPath: path).filter { $0.hasSuffix(".test.yaml") }.sorted().map { "\(path)/\($0)" }
+        }
+        return found
+    }
+}
