@@ -433,7 +433,7 @@ struct PlanBuilder {
     }
 
     private func access(_ test: ConditionGraph.Test) -> Access? {
-        guard test.mode == .one, !test.isNegated, graph.slotTypes[test.slot] != .any, let literals = parts.literals[test.slot] else { return nil }
+        guard test.mode == .one, !test.isNegated, graph.slotTypes[test.slot] != .any, !isType(test.slot), let literals = parts.literals[test.slot] else { return nil }
         func access(_ texts: [[UInt8]], _ family: SlotLiterals.Family, _ chance: Double) -> Access? {
             let indices = texts.compactMap { literals.index(of: $0, in: family) }
             guard indices.count == texts.count, texts.count <= Self.accessLimit else { return nil }
@@ -452,6 +452,9 @@ struct PlanBuilder {
         default: return nil
         }
     }
+
+    /// Types are what plans are made for; they lead nowhere.
+    private func isType(_ slot: Int) -> Bool { graph.fieldName(of: slot).map { $0 == "evt.type" || $0 == "syscall.type" } ?? false }
 
     private struct GateKey: Hashable {
         var kind: Gate.Kind

@@ -16,8 +16,13 @@ struct FlatFields {
         case Self.ids.localNet: return view(of: "fd.lip", arena) ?? .absent
         case Self.ids.remoteNet: return view(of: "fd.rip", arena) ?? .absent
         default:
-            guard case .none = field.argument, let ancestry = Self.ancestries[field.id] else { return .absent }
-            return ancestors(ancestry, arena)
+            guard let ancestry = Self.ancestries[field.id] else { return .absent }
+            switch field.argument {
+            case .none: return ancestors(ancestry.names.dropFirst(), arena)
+            // The process itself and its parent have fields of their own.
+            case .index(let index) where index < 2: return object[ancestry.names[index]].flatMap { Self.view($0, arena) } ?? .absent
+            default: return .absent
+            }
         }
     }
 
@@ -28,12 +33,20 @@ struct FlatFields {
     private static let addresses: [StaticString] = ["fd.cip", "fd.sip", "fd.lip", "fd.rip"]
     private static let ports: [StaticString] = ["fd.cport", "fd.sport", "fd.lport", "fd.rport"]
 
-    /// Names of the ancestors' fields, parent first, by the field without a number.
-    private static let ancestries: [FieldID: [ByteText]] = {
-        let parents: [(StaticString, String)] = [
-            ("proc.aname", "proc.pname"), ("proc.aexe", "proc.pexe"), ("proc.aexepath", "proc.pexepath"), ("proc.acmdline", "proc.pcmdline"), ("proc.apid", "proc.ppid"),
+    private struct Ancestry {
+        /// Of the process, its parent, and so on.
+        let names: [ByteText]
+    }
+
+    private static let ancestries: [FieldID: Ancestry] = {
+        let families: [(StaticString, own: String, parent: String)] = [
+            ("proc.aname", "proc.name", "proc.pname"), ("proc.aexe", "proc.exe", "proc.pexe"), ("proc.aexepath", "proc.exepath", "proc.pexepath"),
+            ("proc.acmdline", "proc.cmdline", "proc.pcmdline"), ("proc.apid", "proc.pid", "proc.ppid"),
         ]
-        return Dictionary(uniqueKeysWithValues: parents.map { name, parent in (FieldCatalogue.id(name), [ByteText(parent)] + (1...16).map { ByteText("\(name)[\($0)]") }) })
+        return Dictionary(
+            uniqueKeysWithValues: families.map { name, own, parent in
+                (FieldCatalogue.id(name), Ancestry(names: [ByteText(own), ByteText(parent)] + (2...16).map { ByteText("\(name)[\($0)]") }))
+            })
     }()
 
     private func ends(_ names: [StaticString], _ arena: FieldArena) -> FieldView {
@@ -41,7 +54,7 @@ struct FlatFields {
         return values.isEmpty ? .absent : arena.list(values)
     }
 
-    private func ancestors(_ names: [ByteText], _ arena: FieldArena) -> FieldView {
+    private func ancestors(_ names: ArraySlice<ByteText>, _ arena: FieldArena) -> FieldView {
         let values = names.compactMap { name in object[name].flatMap { Self.view($0, arena) } }
         return values.isEmpty ? .absent : arena.list(values)
     }

@@ -15,7 +15,25 @@ package final class RecordedEvent: RuleEvent {
         time = Timestamp(nanoseconds: object["evt.time"]?.integer ?? object["evt.rawtime"]?.integer ?? 0)
     }
 
-    package func value(of field: EventField, in arena: FieldArena) -> FieldView { fields.value(of: field, in: arena) }
+    package func value(of field: EventField, in arena: FieldArena) -> FieldView {
+        let value = fields.value(of: field, in: arena)
+        guard value.isAbsent else { return value }
+        switch (field.id, field.argument) {
+        case (Self.arguments, .index(let index)): return words("proc.args").map { index < $0.count ? arena.text($0[index]) : arena.text([]) } ?? .absent
+        case (Self.environment, .key(let name)):
+            return words("proc.env").map { words in
+                let own = words.first { $0.count > name.count && $0.starts(with: name) && $0[$0.startIndex + name.count] == UInt8(ascii: "=") }
+                return arena.text(own?.dropFirst(name.count + 1) ?? [])
+            } ?? .absent
+        default: return .absent
+        }
+    }
+
+    private static let arguments = FieldCatalogue.id("proc.args")
+    private static let environment = FieldCatalogue.id("proc.env")
+
+    /// Of a field whose text is words joined by blanks.
+    private func words(_ name: ByteText) -> [ArraySlice<UInt8>]? { object[name]?.string?.bytes.split(separator: UInt8(ascii: " ")) }
 }
 
 /// Why a line is no recorded event, in words for whoever wrote it.
