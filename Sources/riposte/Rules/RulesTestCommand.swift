@@ -57,7 +57,9 @@ struct RulesTestCommand: AsyncParsableCommand {
                 found.append(path)
                 continue
             }
-            found += try FileManager.default.contentsOfDirectory(atPath: path).filter { $0.hasSuffix(".test.yaml") }.sorted().map { path.hasSuffix("/") ? path + $0 : "\(path)/\($0)" }
+            found += try FileManager.default.contentsOfDirectory(atPath: path).filter { $0.hasSuffix(".test.yaml") }.sorted().map {
+                path.hasSuffix("/") ? path + $0 : "\(path)/\($0)"
+            }
         }
         return found
     }
