@@ -4,7 +4,7 @@ SUDO := $(if $(filter-out 0,$(shell id -u)),sudo,)
 SWIFT ?= swift
 BUILD_PACKAGES := libcurl4-openssl-dev libnftnl-dev libmnl-dev libsqlite3-dev pkg-config
 TEST_PACKAGES := curl docker.io iptables busybox-static nftables iproute2 openssl iputils-ping
-BENCH_PACKAGES := gcc libc6-dev python3
+BENCH_PACKAGES := gcc libc6-dev python3 valgrind
 RUN_ARGUMENTS ?=
 TEST_ARGUMENTS ?=
 
@@ -33,11 +33,13 @@ bench: bench-dependencies build ## measure the release build against a floor in 
 	$(SWIFT) build -c release --product riposte-bench
 	$(SUDO) python3 benchmarks/run.py .build/release/riposte
 
-check: dependencies ## formatting, playbooks and their tests
+check: dependencies ## formatting, playbooks, rules and their tests
 	$(SWIFT) format lint --strict --recursive --parallel Sources Tests benchmarks Package.swift
 	$(SWIFT) build --product riposte
 	.build/debug/riposte playbook check playbooks
 	.build/debug/riposte playbook test playbooks
+	.build/debug/riposte rules check --strict rules
+	.build/debug/riposte rules test rules
 
 fmt: ## format the Swift sources
 	$(SWIFT) format --in-place --recursive --parallel Sources Tests benchmarks Package.swift

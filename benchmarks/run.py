@@ -12,6 +12,7 @@ import json
 import math
 import os
 import pathlib
+import random
 import select
 import shutil
 import socket
@@ -23,10 +24,15 @@ import time
 
 HERE = pathlib.Path(__file__).resolve().parent
 ALERTS = HERE.parent / "Tests" / "Fixtures" / "falco-alerts.jsonl"
+RULES = HERE.parent / "rules" / "riposte.yaml"
 KILL_RULE = "Bench kill"
 OBSERVED_RULE = "Adding ssh keys to authorized_keys"
 # Alerts per second of one core against 1000 playbooks.
 MATCH_AIM = 50_000
+# Events per second of one core by the shipped rules, microseconds to load 1000 rules, and how much longer 500 rules may take than 25.
+EVENT_AIM = 2_000_000
+LOAD_AIM = 300_000
+GROWTH_AIM = 3.0
 # A failure is better than a run that never ends.
 PATIENCE = 30.0
 
@@ -407,7 +413,7 @@ def measure_flood(agent, fixture, alerts, targets, total):
 
 def measure_inside(binary, folder, sets, rounds, iterations):
     folder.mkdir()
-    command = [binary, ALERTS, folder, rounds, iterations] + [sets[count] for count in sorted(sets)]
+    command = [binary, "alerts", ALERTS, folder, rounds, iterations] + [sets[count] for count in sorted(sets)]
     output = subprocess.run(list(map(str, command)), check=True, stdout=subprocess.PIPE).stdout
     rows = []
     for line in output.splitlines():
@@ -422,6 +428,78 @@ def measure_inside(binary, folder, sets, rounds, iterations):
             floor = statistics.median(found["floor"])
             durability = found["name"].removeprefix("journal-")
             rows.append(Row(f"journal appends, {durability}", per_second(rate), per_second(floor), rate / floor, raw=found))
+    return rows
+
+
+# MARK: rules
+
+
+def synthetic_rules(count):
+    """Rules as people write them, no two alike: files by place and name, programs by name, arguments and origin. The same for the same count."""
+    dice = random.Random(count)
+    syllables = [a + b for a in "ka lo mi nu ra se ti vo zu be".split() for b in "ren tal dos pik mun gar".split()]
+    opened = "(evt.type in (open, openat, openat2) and evt.is_open_{}=true and fd.typechar='f' and fd.num>=0)"
+    text = [
+        f"- macro: opened_for_write\n  condition: {opened.format('write')}",
+        f"- macro: opened_for_read\n  condition: {opened.format('read')}",
+        "- macro: started\n  condition: (evt.type in (execve, execveat))",
+    ]
+    for index in range(count):
+        word = f"{dice.choice(syllables)}{index}"
+        names = ", ".join(f"{dice.choice(syllables)}{dice.randrange(99)}" for _ in range(dice.randrange(3, 30)))
+        condition = [
+            f"opened_for_write and fd.name startswith /srv/{word} and not proc.name in ({names})",
+            f"opened_for_read and fd.name in (/etc/{word if index != 1 else 'shadow'}, /opt/{word}/key.pem, /run/{word}) and proc.name != {word}",
+            f"started and proc.name in ({names}) and proc.pname = {word}",
+            f'started and proc.cmdline contains "{word} --" and not user.name = root',
+            f"opened_for_write and fd.directory in (/etc/{word}.d, /usr/{word}) and container.id != host",
+            f"started and (proc.exepath endswith /{word} or proc.args icontains {word}) and not proc.aname[2] in ({names})",
+        ][index % 6]
+        text.append(
+            f"- rule: Synthetic {index}\n  desc: made for measuring\n  condition: {condition}\n"
+            "  output: made for measuring (user=%user.name command=%proc.cmdline file=%fd.name parent=%proc.pname)\n  priority: WARNING\n  tags: [made]"
+        )
+    return "\n".join(text) + "\n"
+
+
+def instructions_per_event(binary, rules):
+    """By callgrind, which counts the same every time: what more events cost more, so that loading is left out. None where it is not installed."""
+    if shutil.which("valgrind") is None:
+        return None
+    totals = []
+    for events in (20_000, 120_000):
+        command = ["valgrind", "--tool=callgrind", "--callgrind-out-file=/dev/null", binary, "rules-once", rules, events]
+        errors = subprocess.run(list(map(str, command)), check=True, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True).stderr
+        totals.append(int(next(line.split()[-1] for line in errors.splitlines() if "Collected :" in line)))
+    return (totals[1] - totals[0]) / 100_000
+
+
+def measure_rules(binary, folder, rounds, iterations):
+    folder.mkdir()
+    shutil.copy(RULES, folder / "shipped.yaml")
+    for count in (25, 500, 1000):
+        (folder / f"synthetic-{count}.yaml").write_text(synthetic_rules(count))
+    output = subprocess.run([str(binary), "rules", str(folder), str(rounds), str(iterations)], check=True, stdout=subprocess.PIPE).stdout
+    found = {entry["set"]: entry for entry in map(json.loads, output.splitlines())}
+    rates = {name: statistics.median(entry["rates"]) for name, entry in found.items()}
+    shipped = found["shipped"]
+    rows = [
+        Row(
+            f"events judged, one core, the {shipped['rules']} shipped rules", per_second(rates["shipped"]), per_second(EVENT_AIM), rates["shipped"] / EVENT_AIM,
+            rates["shipped"] >= EVENT_AIM, f">= {per_second(EVENT_AIM)}", shipped)
+    ]
+    for name in ("synthetic-25", "synthetic-500"):
+        rows.append(Row(f"events judged, one core, {found[name]['rules']} synthetic rules", per_second(rates[name]), raw=found[name]))
+    growth = rates["synthetic-25"] / rates["synthetic-500"]
+    rows[-1].peer, rows[-1].ratio, rows[-1].aim, rows[-1].aim_text = "25 rules", growth, growth <= GROWTH_AIM, f"<= {GROWTH_AIM:.0f} x the time of 25"
+    for name in ("shipped", "synthetic-25", "synthetic-500"):
+        if (count := instructions_per_event(binary, folder / f"{name}.yaml")) is not None:
+            rows.append(Row(f"instructions per event, {found[name]['rules']} rules, {name.split('-')[0]}", f"{count:.0f}", raw={"instructions": count}))
+    thousand = found["synthetic-1000"]
+    load = statistics.median(thousand["load_us"])
+    rows.append(
+        Row("load of 1000 rules", f"{load / 1000:.0f} ms", f"{LOAD_AIM / 1000:.0f} ms", load / LOAD_AIM, load <= LOAD_AIM, f"<= {LOAD_AIM / 1000:.0f} ms", thousand))
+    rows.append(Row("memory per rule, of 1000", f"{thousand['bytes'] / thousand['rules'] / 1024:.1f} KiB", raw={"bytes": thousand["bytes"]}))
     return rows
 
 
@@ -442,9 +520,9 @@ def measure_starts(binary, folder, playbooks, count, rounds):
 
 
 def run(options):
-    sizes = {"samples": 600, "warm_up": 30, "flood": 100_000, "rounds": 7, "iterations": 50_000, "starts": 15}
+    sizes = {"samples": 600, "warm_up": 30, "flood": 100_000, "rounds": 7, "iterations": 50_000, "starts": 15, "events": 2_000_000}
     if options.quick:
-        sizes = {"samples": 100, "warm_up": 10, "flood": 20_000, "rounds": 3, "iterations": 10_000, "starts": 5}
+        sizes = {"samples": 100, "warm_up": 10, "flood": 20_000, "rounds": 3, "iterations": 10_000, "starts": 5, "events": 200_000}
     texts = ALERTS.read_bytes().splitlines()
     fixture = [json.loads(text) for text in texts]
     alerts = Alerts(next(alert for alert in fixture if alert["rule"] == OBSERVED_RULE))
@@ -473,6 +551,7 @@ def run(options):
 
         if options.bench:
             rows += measure_inside(options.bench, folder / "inside", sets, sizes["rounds"], sizes["iterations"])
+            rows += measure_rules(options.bench, folder / "rules", sizes["rounds"], sizes["events"])
 
         agent = Agent(options.riposte, folder / "flood", folder / "bench.yaml")
         stack.callback(agent.close)
@@ -506,7 +585,7 @@ def main():
         print(f"{os.cpu_count()} cores, load {load:.2f} before; peer: floor.c, write(2), or the limit" + (", quick" if options.quick else ""))
         print_table(rows)
     if options.bench is None:
-        print("benchmarks: riposte-bench was not found: matching and journal were not measured", file=sys.stderr)
+        print("benchmarks: riposte-bench was not found: matching, journal and rules were not measured", file=sys.stderr)
         return 1
     return 0
 

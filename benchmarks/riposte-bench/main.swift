@@ -1,12 +1,16 @@
-// What can only be measured inside a process: alerts per second of one core, and journal appends per second. No part of Riposte; run.py runs it
-// and reads one JSON object per line from its standard output.
+// What can only be measured inside a process: alerts per second of one core, journal appends per second, events judged by rules. No part of
+// Riposte; run.py runs it and reads one JSON object per line from its standard output.
 //
-// Usage: riposte-bench ALERTS FOLDER ROUNDS ITERATIONS PLAYBOOKS...
-//   ALERTS      a file of alerts, one JSON object per line; taken in turn, again and again
-//   FOLDER      an empty folder on the disk that the journal is measured on
-//   ROUNDS      how often each measurement is taken
-//   ITERATIONS  alerts, or records, per measurement
-//   PLAYBOOKS   folders of playbooks, each a measurement of its own
+// Usage: riposte-bench alerts ALERTS FOLDER ROUNDS ITERATIONS PLAYBOOKS...
+//          ALERTS      a file of alerts, one JSON object per line; taken in turn, again and again
+//          FOLDER      an empty folder on the disk that the journal is measured on
+//          ROUNDS      how often each measurement is taken
+//          ITERATIONS  alerts, or records, per measurement
+//          PLAYBOOKS   folders of playbooks, each a measurement of its own
+//        riposte-bench rules FOLDER ROUNDS ITERATIONS
+//          FOLDER      rules files, each a set of its own
+//        riposte-bench rules-once FILE ITERATIONS
+//          for a counter of instructions around it
 
 internal import Foundation
 internal import Logging
@@ -14,13 +18,23 @@ internal import RiposteAudit
 internal import RiposteCore
 internal import RipostePlaybooks
 
-guard CommandLine.arguments.count >= 5, let rounds = Int(CommandLine.arguments[3]), let iterations = Int(CommandLine.arguments[4]), rounds > 0, iterations > 0
-else {
-    FileHandle.standardError.write(Data("usage: riposte-bench ALERTS FOLDER ROUNDS ITERATIONS PLAYBOOKS...\n".utf8))
+let arguments = Array(CommandLine.arguments.dropFirst())
+
+func count(_ index: Int) -> Int? { arguments.indices.contains(index) ? Int(arguments[index]).flatMap { $0 > 0 ? $0 : nil } : nil }
+
+switch (arguments.first, arguments.count) {
+case ("alerts", 5...):
+    guard let rounds = count(3), let iterations = count(4) else { fallthrough }
+    let lines = try [UInt8](Data(contentsOf: URL(fileURLWithPath: arguments[1]))).split(separator: UInt8(ascii: "\n")).map { Array($0) }
+    for folder in arguments.dropFirst(5) { try MatchingBenchmark(lines: lines, folder: folder).run(rounds: rounds, iterations: iterations) }
+    try JournalBenchmark(lines: lines, folder: arguments[2]).run(rounds: rounds, iterations: iterations)
+case ("rules", 4):
+    guard let rounds = count(2), let iterations = count(3) else { fallthrough }
+    try RulesBenchmark(folder: arguments[1], rounds: rounds, iterations: iterations).run()
+case ("rules-once", 3):
+    guard let iterations = count(2) else { fallthrough }
+    try RulesBenchmark(folder: arguments[1], rounds: 1, iterations: iterations).once()
+default:
+    FileHandle.standardError.write(Data("usage: riposte-bench alerts|rules|rules-once ...; see main.swift\n".utf8))
     exit(2)
 }
-
-let lines = try [UInt8](Data(contentsOf: URL(fileURLWithPath: CommandLine.arguments[1]))).split(separator: UInt8(ascii: "\n")).map { Array($0) }
-
-for folder in CommandLine.arguments.dropFirst(5) { try MatchingBenchmark(lines: lines, folder: folder).run(rounds: rounds, iterations: iterations) }
-try JournalBenchmark(lines: lines, folder: CommandLine.arguments[2]).run(rounds: rounds, iterations: iterations)
