@@ -14,8 +14,7 @@ struct RulesCheckCommand: AsyncParsableCommand {
               riposte rules check --condition 'evt.type = execve and proc.name = nc'
             """)
 
-    @Flag(name: .long, help: "Print Falco's load-result document, and nothing else on standard output.")
-    var json = false
+    @OptionGroup var common: CommonOptions
 
     @Option(name: .long, help: "Check this condition.")
     var condition: String?
@@ -33,13 +32,12 @@ struct RulesCheckCommand: AsyncParsableCommand {
 
     func validate() throws {
         if syntax, condition == nil { throw ValidationError("--syntax goes with --condition") }
-        if condition == nil, which.paths.isEmpty { throw ValidationError("what is to be checked? Name rules files or folders, or give --condition") }
         guard RuleSet.knownSources.contains(source) else { throw ValidationError("--source takes \(RuleSet.knownSources.joined(separator: " or "))") }
     }
 
     func run() async throws {
         if let condition, syntax { return try checkSyntax(condition) }
-        let (files, unreadable) = RuleSet.read(paths: which.paths)
+        let (files, unreadable) = RuleSet.read(paths: condition == nil ? try which.files(common) : which.paths)
         let names = unreadable.map(\.file) + files.map(\.name)
         if let condition {
             let findings = unreadable + EventCondition.compile(condition, source: source, files: files).findings
@@ -56,7 +54,7 @@ struct RulesCheckCommand: AsyncParsableCommand {
     private func status(_ findings: [RulesFinding]) -> ExitCode { ExitCode(findings.hasErrors || (strict && !findings.isEmpty) ? 2 : 0) }
 
     private func finish(_ findings: [RulesFinding], names: [String], summary: String) {
-        guard !json else { return print(findings.falcoLoadResults(files: names).line) }
+        guard !common.json else { return print(findings.falcoLoadResults(files: names).line) }
         for finding in findings { print(finding.diagnostic.rendered) }
         let errors = findings.count(where: \.isError)
         let warnings = findings.count - errors
@@ -71,9 +69,9 @@ struct RulesCheckCommand: AsyncParsableCommand {
     private func checkSyntax(_ text: String) throws {
         do throws(ConditionError) {
             _ = try Condition(parsing: text)
-            if json { print(JSON.object(["condition": .text(text), "valid": true]).line) } else { print("the condition is good") }
+            if common.json { print(JSON.object(["condition": .text(text), "valid": true]).line) } else { print("the condition is good") }
         } catch {
-            if json {
+            if common.json {
                 var object: JSONObject = ["condition": .text(text), "valid": false, "message": .text(error.message), "offset": .integer(Int64(error.offset))]
                 object.append("suggestion", error.suggestion.map(JSON.text))
                 print(JSON.object(object).line)

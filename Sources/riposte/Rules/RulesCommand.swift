@@ -15,13 +15,19 @@ struct RulesCommand: AsyncParsableCommand {
 
 /// Which rules files.
 struct RulesArguments: ParsableArguments {
-    @Argument(help: "Rules files, or folders of them, in order.", completion: .file())
+    @Argument(help: "Rules files, or folders of them, in order. Default: those of the configuration.", completion: .file())
     var paths: [String] = []
 
+    /// The files that are named, else those of the configuration.
+    func files(_ common: CommonOptions) throws -> [String] {
+        let chosen = paths
+        guard !chosen.isEmpty else { throw ValidationError("which rules? Name files or folders, or set rules.files in the configuration") }
+        return chosen
+    }
+
     /// The rules, or every error on standard error and status 2.
-    func load(_ settings: RulesSettings = RulesSettings()) throws -> RuleSet {
-        guard !paths.isEmpty else { throw ValidationError("which rules? Name files or folders") }
-        let (ruleSet, findings, _) = RuleSet.load(paths: paths, settings)
+    func load(_ common: CommonOptions, _ settings: RulesSettings = RulesSettings()) throws -> RuleSet {
+        let (ruleSet, findings, _) = RuleSet.load(paths: try files(common), settings)
         guard let ruleSet else {
             for finding in findings where finding.isError { Terminal.complainPlainly(finding.diagnostic.rendered) }
             throw ExitCode(2)

@@ -20,8 +20,7 @@ struct RulesEvalCommand: AsyncParsableCommand {
 
     @OptionGroup var input: EventArguments
 
-    @Flag(name: .long, help: "Events are JSON anyway; taken for the sake of likeness.")
-    var json = false
+    @OptionGroup var common: CommonOptions
 
     @Flag(name: .long, help: "Print only how many there are.")
     var count = false

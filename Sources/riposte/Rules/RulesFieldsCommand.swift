@@ -7,8 +7,7 @@ struct RulesFieldsCommand: AsyncParsableCommand {
         commandName: "fields", abstract: "Lists every field that rules can ask for: type, source, meaning.",
         discussion: "Examples:\n  riposte rules fields\n  riposte rules fields proc.\n  riposte rules fields --source k8s_audit --json")
 
-    @Flag(name: .long, help: "One JSON object per field.")
-    var json = false
+    @OptionGroup var common: CommonOptions
 
     @Option(name: .long, help: "Only fields that events of this source have.")
     var source: String?
@@ -24,7 +23,7 @@ struct RulesFieldsCommand: AsyncParsableCommand {
             let near = nearMiss(to: prefix, among: FieldCatalogue.names).map { "; did you mean \"\($0)\"?" } ?? ""
             throw Complaint("there is no such field\(near)", status: 4)
         }
-        guard !json else {
+        guard !common.json else {
             for field in fields { print(Self.json(field).line) }
             return
         }

@@ -6,8 +6,7 @@ struct RulesListCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "list", abstract: "Lists rules with priority, state, source, event types and tags.", discussion: "Example:\n  riposte rules list rules/")
 
-    @Flag(name: .long, help: "One JSON object per rule.")
-    var json = false
+    @OptionGroup var common: CommonOptions
 
     @Option(name: .long, help: "Only rules with this tag; may be repeated, and all must be there.")
     var tag: [String] = []
@@ -15,8 +14,8 @@ struct RulesListCommand: AsyncParsableCommand {
     @OptionGroup var which: RulesArguments
 
     func run() async throws {
-        let rules = try which.load().rules.filter { Set($0.tags).isSuperset(of: tag) }
-        guard !json else {
+        let rules = try which.load(common).rules.filter { Set($0.tags).isSuperset(of: tag) }
+        guard !common.json else {
             for rule in rules { print(RuleText.json(rule).line) }
             return
         }
@@ -37,8 +36,7 @@ struct RulesShowCommand: AsyncParsableCommand {
         commandName: "show", abstract: "Shows one rule as it was understood, with macros written out, and how it is judged.",
         discussion: "Example:\n  riposte rules show 'Terminal shell in container' falco_rules.yaml")
 
-    @Flag(name: .long, help: "One JSON object.")
-    var json = false
+    @OptionGroup var common: CommonOptions
 
     @Argument(help: "The rule's name.")
     var name: String
@@ -48,12 +46,12 @@ struct RulesShowCommand: AsyncParsableCommand {
     func run() async throws {
         var settings = RulesSettings()
         settings.explains = true
-        let ruleSet = try which.load(settings)
+        let ruleSet = try which.load(common, settings)
         guard let rule = ruleSet.rule(named: name) else {
             let near = nearMiss(to: name, among: ruleSet.rules.map(\.name)).map { "; did you mean \"\($0)\"?" } ?? ""
             throw Complaint("there is no rule \"\(name.escapedForDisplay)\"\(near)", status: 4)
         }
-        if json {
+        if common.json {
             var object = RuleText.json(rule).object ?? JSONObject()
             object.append("condition", .text(rule.condition.text))
             object.append("expanded_condition", .text(ruleSet.expandedCondition(of: rule).text))

@@ -14,8 +14,7 @@ struct RulesReplayCommand: AsyncParsableCommand {
               riposte rules replay k8s_audit_rules.yaml --source k8s_audit --events audit.log --json
             """)
 
-    @Flag(name: .long, help: "Falco's alert object, one to a line.")
-    var json = false
+    @OptionGroup var common: CommonOptions
 
     @OptionGroup var input: EventArguments
 
@@ -33,13 +32,13 @@ struct RulesReplayCommand: AsyncParsableCommand {
     func run() async throws {
         var settings = RulesSettings()
         settings.matching = matching
-        let judge = RuleSetJudge(try which.load(settings), source: input.source)
+        let judge = RuleSetJudge(try which.load(common, settings), source: input.source)
         var formatter = AlertFormatter(hostname: hostname ?? ProcessInfo.processInfo.environment["FALCO_HOSTNAME"] ?? ProcessInfo.processInfo.hostName)
         formatter.usesISO8601 = iso8601
         let wrong = try input.forEach { event in
             judge.judge(event.event) { rule, judge in
                 let document = formatter.document(of: rule, at: event.time, judge)
-                print(json ? JSON.object(document).line : document["output"]?.string?.shown ?? rule.name)
+                print(common.json ? JSON.object(document).line : document["output"]?.string?.shown ?? rule.name)
             }
         }
         throw ExitCode(wrong > 0 ? 2 : 0)

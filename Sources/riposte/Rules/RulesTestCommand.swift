@@ -13,8 +13,7 @@ struct RulesTestCommand: AsyncParsableCommand {
               riposte rules test rules/
             """)
 
-    @Flag(name: .long, help: "One JSON object.")
-    var json = false
+    @OptionGroup var common: CommonOptions
 
     @Argument(help: "Test files, or folders with *.test.yaml.", completion: .file())
     var paths: [String]
@@ -36,10 +35,10 @@ struct RulesTestCommand: AsyncParsableCommand {
             tests += file.tests.count
             for failure in file.run(ruleSet) {
                 failures.append(["file": .text(path), "line": .integer(Int64(failure.line)), "rule": .text(failure.rule), "message": .text(failure.message)])
-                if !json { print("\(path):\(failure.line): \(Terminal.paint("failed", .red)) \(failure.rule.escapedForDisplay): \(failure.message.escapedForDisplay)") }
+                if !common.json { print("\(path):\(failure.line): \(Terminal.paint("failed", .red)) \(failure.rule.escapedForDisplay): \(failure.message.escapedForDisplay)") }
             }
         }
-        if json {
+        if common.json {
             print(JSON.object(["tests": .integer(Int64(tests)), "failures": .array(failures)]).line)
         } else {
             print("\(tests) tests, \(failures.count) failures")
