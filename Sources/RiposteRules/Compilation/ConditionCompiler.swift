@@ -33,8 +33,8 @@ struct ConditionCompiler {
     /// The node of a macro; throws where there is none.
     private let macro: (inout ConditionCompiler, String, Int) throws(ConditionError) -> ConditionGraph.NodeID
 
-    /// Deeper conditions are refused: evaluation descends as deep.
-    static let depthLimit = 2000
+    /// Deeper conditions are refused: planning and evaluation descend as deep.
+    static let depthLimit = 500
 
     init(
         graph: ConditionGraph, fields: Fields, macro: @escaping (inout ConditionCompiler, String, Int) throws(ConditionError) -> ConditionGraph.NodeID
@@ -192,6 +192,8 @@ struct ConditionCompiler {
             if test.comparison == .exists { provedToExist.insert(field.text) } else if isNegated { negated.append(field.text) }
             if field.name.hasPrefix("ka.") || field.name.hasPrefix("jevt.") { warnOfNotAvailable(test) }
             if field.name == "evt.type" || field.name == "syscall.type" { try checkEventTypes(test) }
+        } else if let field = test.left.fields.first(where: { $0.name == "evt.type" || $0.name == "syscall.type" }) {
+            throw ConditionError("event types are compared as they are; no transformer can stand around \(field.name)", at: field.range.lowerBound)
         }
         try checkOperator(test, left)
         switch test.right {
@@ -208,12 +210,12 @@ struct ConditionCompiler {
     }
 
     private mutating func checkEventTypes(_ test: Condition.Test) throws(ConditionError) {
-        guard [.equal, .notEqual, .within, .intersects].contains(test.comparison) else { return }
         let literals: [Condition.Literal]
         switch test.right {
+        case .nothing: return
         case .literal(let literal): literals = [literal]
         case .list(let list): literals = list
-        case .operand, .nothing: throw ConditionError("event types are compared with names only", at: test.range.lowerBound)
+        case .operand(let operand): throw ConditionError("event types are compared with names only", at: operand.offset)
         }
         for literal in literals {
             let name = String(decoding: literal.bytes, as: UTF8.self)
@@ -301,8 +303,7 @@ struct ConditionCompiler {
             predicates.append(predicate)
             isNegated = negated
         }
-        let mode: ConditionGraph.Mode = left.quantifier == .one ? .one : .any
-        return graph.test(.init(slot: left.slot, predicate: .count(modifier, predicates, isNegated: isNegated), mode: mode))
+        return graph.test(.init(slot: left.slot, predicate: .count(modifier, predicates, isNegated: isNegated), mode: mode(left, isNegated: isNegated)))
     }
 
     /// With the value of another field.
@@ -469,28 +470,38 @@ struct ConditionCompiler {
         }
     }
 
-    /// `proc.name = proc.pname` compares with the text "proc.pname".
+    /// `proc.name = proc.pname` compares with the text "proc.pname", and `proc.name = "tolower(proc.pname)"` with that one.
     private mutating func warnOfFieldNames(_ literals: [Condition.Literal], _ left: Operand) {
         guard known != .alerts, left.type.isText else { return }
-        for literal in literals where !literal.isQuoted && literal.bytes.contains(UInt8(ascii: ".")) {
-            let text = String(decoding: literal.bytes, as: UTF8.self)
-            guard FieldCatalogue.description(named: String(text.prefix { $0 != "[" })) != nil else { continue }
-            warn(.suspiciousCondition, "\"\(text)\" is taken for a text; write val(\(text)) for the field's value", literal.range.lowerBound)
+        for literal in literals where literal.bytes.contains(UInt8(ascii: ".")) && literal.bytes.first.map({ 0x61...0x7A ~= $0 }) ?? false {
+            let bytes = literal.bytes.filter { !$0.isBlank }
+            let text = String(decoding: bytes, as: UTF8.self)
+            if let (field, end) = Condition.FieldReference.parse(bytes, at: 0), end == bytes.count, (try? match(field)) != nil {
+                warn(.suspiciousCondition, "\"\(text)\" is taken for a text; write val(\(text)) for the field's value", literal.range.lowerBound)
+            } else if let (_, end) = try? Condition.Transform.parse(bytes, at: 0), end == bytes.count {
+                warn(.suspiciousCondition, "\"\(text)\" is taken for a text; write it without quotes for what the transformer makes", literal.range.lowerBound)
+            }
         }
     }
 
-    /// A pattern without anything that only a pattern can say.
+    /// A pattern without anything that only a pattern can say: special characters other than an anchor at either end, or `.*`, `.+` or `.?` there.
     private mutating func warnOfPlainRegex(_ literal: Condition.Literal) {
-        var core = literal.bytes[...]
-        let specials = Set("\\.[]{}()*+?|^$".utf8)
+        let (pattern, specials, counts) = (literal.bytes, Set("\\.[]{}()*+?|^$".utf8), Set("*+?".utf8))
         var isOpen = (front: false, back: false)
-        if core.starts(with: "^".utf8) { core = core.dropFirst() }
-        if core.starts(with: ".*".utf8) || core.starts(with: ".+".utf8) || core.starts(with: ".?".utf8) { (core, isOpen.front) = (core.dropFirst(2), true) }
-        if core.last == UInt8(ascii: "$") { core = core.dropLast() }
-        if core.suffix(2).elementsEqual(".*".utf8) || core.suffix(2).elementsEqual(".+".utf8) || core.suffix(2).elementsEqual(".?".utf8) {
-            (core, isOpen.back) = (core.dropLast(2), true)
+        var place = 0
+        while place < pattern.count {
+            let (isFirst, isLast) = (place == 0, place == pattern.count - 1)
+            if (isFirst && pattern[place] == UInt8(ascii: "^")) || (isLast && pattern[place] == UInt8(ascii: "$")) {
+                place += 1
+            } else if pattern[place] == UInt8(ascii: "."), (isFirst && pattern.count > 1) || place == pattern.count - 2, counts.contains(pattern[place + 1]) {
+                if isFirst { isOpen.front = true } else { isOpen.back = true }
+                place += 2
+            } else if specials.contains(pattern[place]) {
+                return
+            } else {
+                place += 1
+            }
         }
-        guard !core.contains(where: specials.contains) else { return }
         let word =
             switch isOpen {
             case (false, false): "="
@@ -507,6 +518,16 @@ extension ConditionCompiler.Operand {
 }
 
 extension Condition.Operand {
+    /// Those in it, in their order.
+    var fields: [Condition.FieldReference] {
+        switch self {
+        case .field(let field): [field]
+        case .literal: []
+        case .list(let elements): elements.flatMap(\.fields)
+        case .transform(let transform): transform.arguments.flatMap(\.fields)
+        }
+    }
+
     /// Where it begins.
     var offset: Int {
         switch self {

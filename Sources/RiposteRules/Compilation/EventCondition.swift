@@ -16,12 +16,14 @@ package final class EventCondition: Sendable {
         for file in files { collection.take(RulesFileReader.read(file.text, file: file.name, &report), &report) }
         let lists = ListTable(collection)
         let macros = MacroTable(collection, lists, report)
+        macros.readAll()
         var compiler = ConditionCompiler(graph: ConditionGraph(), fields: .events(source: source)) { compiler, name, offset throws(ConditionError) in
             try macros.node(name, at: offset, &compiler)
         }
         do throws(ConditionError) {
             // Lists are put in for judging; what is wrong is shown in the text as it was given.
             let condition = try parsed(text, lists)
+            try macros.prepare(condition, ofRuleInFile: files.count, &compiler)
             let node = try compiler.node(condition)
             let warnings = compiler.takeWarnings().map { finding($0.code, $0.message, in: text, at: $0.offset) }
             let errors = macros.report.findings.filter(\.isError)

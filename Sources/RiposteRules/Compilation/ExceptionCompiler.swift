@@ -32,7 +32,7 @@ struct ExceptionCompiler {
             do throws(ConditionError) {
                 result.append((try Condition(parsing: whole.bytes, depthLimit: Condition.depthLimitInRules), whole, steps))
             } catch {
-                report.add(.validate, error.message, in: whole, at: error.offset, type: "exception value", steps, suggestion: error.suggestion)
+                report.add(.compileCondition, error.message, in: whole, at: error.offset, type: "exception value", steps, suggestion: error.suggestion)
                 isGood = false
             }
         }
@@ -123,7 +123,7 @@ struct ExceptionCompiler {
     private func value(_ cell: YAMLNode, _ kind: ComparisonKind, _ steps: [RulesReport.Step], _ report: inout RulesReport) -> SourcedText? {
         if let elements = cell.elements {
             guard kind == .takesList else {
-                report.add(.validate, "this operator takes one value, not a list", at: steps + [Step(type: "exception value", node: cell)])
+                report.add(.compileCondition, "this operator takes one value, not a list", at: steps + [Step(type: "exception value", node: cell)])
                 return nil
             }
             var text = SourcedText()

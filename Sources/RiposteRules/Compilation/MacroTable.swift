@@ -2,15 +2,10 @@ internal import RiposteCore
 
 /// The macros of a set of files, parsed once and compiled once for each graph. What is wrong with one is reported where it stands, once, and not
 /// again where it is used.
+///
+/// Chains of macros can be as long as a file, so nothing here descends the stack from one macro to the next: they are put in an order in which
+/// each comes behind those that it refers to, and compiled in it.
 final class MacroTable {
-    /// Who refers to a macro, which decides what is visible.
-    enum User {
-        /// A macro sees those that were first defined before its own latest definition.
-        case macro(latest: Int)
-        /// A rule sees all in the files up to its own.
-        case rule(file: Int)
-    }
-
     private enum Parsed {
         case condition(Condition)
         case broken
@@ -20,9 +15,12 @@ final class MacroTable {
     private let lists: ListTable
     private var parsed: [String: Parsed] = [:]
     private(set) var used: Set<String> = []
-    /// Names being compiled, outermost first.
-    private var open: [String] = []
-    private var users: [User] = []
+    /// Each macro's place in the order.
+    private var ranks: [String: Int] = [:]
+    /// The file of the rule at hand, which sees the macros of the files up to its own.
+    private var ruleFile = 0
+    /// Whether a macro is being compiled, whose names are checked already.
+    private var isInside = false
     var report: RulesReport
 
     init(_ collection: RulesCollection, _ lists: ListTable, _ report: RulesReport) {
@@ -32,12 +30,17 @@ final class MacroTable {
     }
 
     /// Thrown where a macro is broken and its fault reported already.
-    static let reported = ConditionError("", at: 0, kind: .reported)
+    private static let reported = ConditionError("", at: 0, kind: .reported)
+    private static let leftOut = ConditionError("", at: 0, kind: .leftOut)
 
-    /// Parses all, those that nothing uses too.
-    func parseAll() { for name in collection.macros.keys.sorted(by: { position($0) < position($1) }) { _ = condition(named: name) } }
+    // MARK: - Reading
 
-    private func position(_ name: String) -> Int { collection.macros[name]?.position.first ?? 0 }
+    /// Reads all, those that nothing uses too, and finds names in them that mean nothing.
+    func readAll() {
+        let ordered = collection.macros.sorted { $0.value.position.first < $1.value.position.first }.map(\.key)
+        for name in ordered { _ = condition(named: name) }
+        for name in ordered { rank(name) }
+    }
 
     /// Nil for a broken one.
     func condition(named name: String) -> Condition? {
@@ -54,36 +57,87 @@ final class MacroTable {
         }
     }
 
-    private func reportProblem(_ error: ConditionError, of name: String, _ macro: RulesCollection.Macro, _ text: SourcedText) {
-        parsed[name] = .broken
-        guard error.kind != .reported else { return }
-        let steps: [RulesReport.Step] = [.macro(name, macro.node), .init(type: "macro condition", node: macro.conditionNode)]
-        let code: RulesFinding.Code = error.kind == .unknownMacro ? .validate : .compileCondition
-        report.add(code, error.message, in: text, at: error.offset, type: "condition expression", steps, suggestion: error.suggestion)
+    private struct Visit {
+        var name: String
+        /// What it refers to and has not been looked at, last first.
+        var rest: [(name: String, offset: Int)]
     }
 
-    /// What is compiled from now on is compiled for a rule of that file.
-    func begin(ruleInFile file: Int) { users = [.rule(file: file)] }
-
-    /// The macro's node in the compiler's graph; `nodes` remembers it.
-    func node(_ name: String, at offset: Int, _ compiler: inout ConditionCompiler) throws(ConditionError) -> ConditionGraph.NodeID {
-        guard let macro = collection.macros[name], isVisible(macro) else { throw unknown(name, at: offset) }
-        used.insert(name)
-        guard !open.contains(name) else {
-            let circle = (open.drop { $0 != name } + [name]).joined(separator: " → ")
-            throw ConditionError("the macro refers to itself: \(circle)", at: offset, kind: .unknownMacro)
+    /// Puts a macro behind all that it leads to. A macro sees those that were first defined before its own latest definition.
+    private func rank(_ name: String) {
+        guard ranks[name] == nil else { return }
+        var path = [visit(name)]
+        var inside: Set<String> = [name]
+        while let last = path.last, let macro = collection.macros[last.name] {
+            guard let reference = last.rest.last else {
+                ranks[last.name] = ranks.count
+                inside.remove(last.name)
+                path.removeLast()
+                continue
+            }
+            path[path.count - 1].rest.removeLast()
+            guard let other = collection.macros[reference.name], other.position.first < macro.position.latest else {
+                reportProblem(unknown(reference.name, at: reference.offset), of: last.name, macro)
+                continue
+            }
+            used.insert(reference.name)
+            if inside.contains(reference.name) {
+                let circle = path.map(\.name).drop { $0 != reference.name } + [reference.name]
+                let words = (circle.count > 8 ? circle.prefix(6) + ["…", reference.name] : circle).joined(separator: " → ")
+                reportProblem(ConditionError("the macro refers to itself: \(words)", at: reference.offset, kind: .unknownMacro), of: last.name, macro)
+            } else if ranks[reference.name] == nil {
+                inside.insert(reference.name)
+                path.append(visit(reference.name))
+            }
         }
+    }
+
+    private func visit(_ name: String) -> Visit { Visit(name: name, rest: condition(named: name)?.macroNames.reversed() ?? []) }
+
+    private func reportProblem(_ error: ConditionError, of name: String, _ macro: RulesCollection.Macro, _ text: SourcedText? = nil) {
+        parsed[name] = .broken
+        guard error.kind != .reported else { return }
+        let code: RulesFinding.Code = error.kind == .unknownMacro ? .validate : .compileCondition
+        report.add(
+            code, error.message, in: text ?? lists.substituted(in: macro.condition), at: error.offset, type: "condition expression", steps(name, macro),
+            suggestion: error.suggestion)
+    }
+
+    private func steps(_ name: String, _ macro: RulesCollection.Macro) -> [RulesReport.Step] {
+        [.macro(name, macro.node), .init(type: "macro condition", node: macro.conditionNode)]
+    }
+
+    // MARK: - Compiling
+
+    /// Compiles what a rule's condition refers to, from the inside out.
+    func prepare(_ condition: Condition, ofRuleInFile file: Int, _ compiler: inout ConditionCompiler) throws(ConditionError) {
+        ruleFile = file
+        var pending = condition.macroNames.filter { isVisible($0.name) }.map(\.name)
+        var reached: Set<String> = []
+        while let name = pending.popLast() {
+            guard compiler.macroNodes[name] == nil, reached.insert(name).inserted, let inner = self.condition(named: name) else { continue }
+            pending += inner.macroNames.map(\.name)
+        }
+        for name in reached.sorted(by: { ranks[$0] ?? 0 < ranks[$1] ?? 0 }) { _ = try compile(name, &compiler) }
+    }
+
+    /// The macro's node in the compiler's graph.
+    func node(_ name: String, at offset: Int, _ compiler: inout ConditionCompiler) throws(ConditionError) -> ConditionGraph.NodeID {
+        guard isInside || isVisible(name) else { throw unknown(name, at: offset) }
+        return try compile(name, &compiler)
+    }
+
+    private func compile(_ name: String, _ compiler: inout ConditionCompiler) throws(ConditionError) -> ConditionGraph.NodeID {
+        used.insert(name)
         if let known = compiler.macroNodes[name] {
             guard let known else { throw Self.reported }
             return known
         }
-        guard let condition = condition(named: name) else { throw Self.reported }
-        open.append(name)
-        users.append(.macro(latest: macro.position.latest))
-        let outer = compiler.takeWarnings()
+        guard let macro = collection.macros[name], let condition = condition(named: name) else { throw Self.reported }
+        let (outer, wasInside) = (compiler.takeWarnings(), isInside)
+        isInside = true
         defer {
-            open.removeLast()
-            users.removeLast()
+            isInside = wasInside
             compiler.restore(outer)
         }
         do throws(ConditionError) {
@@ -93,9 +147,15 @@ final class MacroTable {
             return node
         } catch {
             _ = compiler.takeWarnings()
-            // The rule at hand is left out then, and its macro is no one's fault.
-            if error.kind == .unknownField, compiler.leavesOutUnknown { throw error }
-            reportProblem(error, of: name, macro, lists.substituted(in: macro.condition))
+            if error.kind == .leftOut { throw error }
+            if error.kind == .unknownField, compiler.leavesOutUnknown {
+                // Only the rule at hand is left out then; the macro may be of use to others.
+                report.add(
+                    .unknownFilter, "\(error.message); the rule that uses it is left out, as it asks", in: lists.substituted(in: macro.condition), at: error.offset,
+                    type: "condition expression", steps(name, macro), suggestion: error.suggestion)
+                throw Self.leftOut
+            }
+            reportProblem(error, of: name, macro)
             compiler.macroNodes[name] = .some(nil)
             throw Self.reported
         }
@@ -106,106 +166,32 @@ final class MacroTable {
     private func reportWarnings(_ warnings: [ConditionCompiler.Warning], of name: String, _ macro: RulesCollection.Macro) {
         guard !warnings.isEmpty, warned.insert(name).inserted else { return }
         let text = lists.substituted(in: macro.condition)
-        let steps: [RulesReport.Step] = [.macro(name, macro.node), .init(type: "macro condition", node: macro.conditionNode)]
-        for warning in warnings { report.add(warning.code, warning.message, in: text, at: warning.offset, type: "condition expression", steps) }
+        for warning in warnings { report.add(warning.code, warning.message, in: text, at: warning.offset, type: "condition expression", steps(name, macro)) }
     }
 
-    private func isVisible(_ macro: RulesCollection.Macro) -> Bool {
-        switch users.last {
-        case .macro(let latest): macro.position.first < latest
-        case .rule(let file): macro.position.firstFile <= file
-        case nil: true
-        }
-    }
+    private func isVisible(_ name: String) -> Bool { collection.macros[name].map { $0.position.firstFile <= ruleFile } ?? false }
 
     private func unknown(_ name: String, at offset: Int) -> ConditionError {
-        if collection.macros[name] != nil, !open.contains(name) {
-            return ConditionError("the macro \"\(name)\" is defined further on; define it before", at: offset, kind: .unknownMacro)
-        }
+        if collection.macros[name] != nil { return ConditionError("the macro \"\(name)\" is defined further on; define it before", at: offset, kind: .unknownMacro) }
         if collection.lists[name] != nil { return ConditionError("\"\(name)\" is a list; it stands behind in, intersects or pmatch", at: offset, kind: .unknownMacro) }
-        let near = nearMiss(to: name, among: Array(collection.macros.keys))
+        let near = report.isFull(of: .validate) ? nil : nearMiss(to: name, among: collection.macros.keys)
         return ConditionError("there is no macro \"\(name.escapedForDisplay)\"", at: offset, suggestion: near, kind: .unknownMacro)
     }
 }
 
-/// The lists of a set of files, each with the lists in it written out.
-final class ListTable {
-    /// Of one list written out, and of one condition with its lists.
-    static let limit = 8 << 20
-
-    private let lists: [String: RulesCollection.List]
-    private var texts: [String: SourcedText] = [:]
-    private var open: Set<String> = []
-    private(set) var used: Set<String> = []
-
-    init(_ collection: RulesCollection) { lists = collection.lists }
-
-    /// A text with lists in the place of their names.
-    func substituted(in text: SourcedText) -> SourcedText {
-        guard !lists.isEmpty else { return text }
-        return text.substitutingLists(limit: Self.limit) { name in
-            guard lists[name] != nil else { return nil }
-            used.insert(name)
-            return items(of: name)
-        }
-    }
-
-    /// The same of a text that stands in no file.
-    func substituted(in text: String) -> String {
-        guard !lists.isEmpty else { return text }
-        var result: [UInt8] = []
-        var word: [UInt8] = []
-        for byte in Array(text.utf8) + [UInt8(ascii: " ")] {
-            guard byte.delimitsWords else {
-                word.append(byte)
-                continue
+extension Condition {
+    /// The macros that it names, in their order, each as often as it stands there.
+    fileprivate var macroNames: [(name: String, offset: Int)] {
+        var names: [(name: String, offset: Int)] = []
+        func gather(_ condition: Condition) {
+            switch condition {
+            case .and(let parts), .or(let parts): for part in parts { gather(part) }
+            case .not(let part): gather(part)
+            case .test: break
+            case .macro(let name, let range): names.append((name, range.lowerBound))
             }
-            let name = String(decoding: word, as: UTF8.self)
-            if lists[name] != nil {
-                used.insert(name)
-                result += items(of: name)?.bytes ?? word
-            } else {
-                result += word
-            }
-            result.append(byte)
-            word = []
         }
-        return String(decoding: result.dropLast(), as: UTF8.self)
-    }
-
-    /// The items joined by commas. A list that contains itself keeps its name there, as text.
-    private func items(of name: String) -> SourcedText? {
-        if let known = texts[name] { return known }
-        guard let list = lists[name], open.insert(name).inserted else { return nil }
-        defer { open.remove(name) }
-        var result = SourcedText()
-        for item in list.items {
-            let text = item.scalarText ?? ""
-            let inner: SourcedText
-            if lists[text] != nil, text != name {
-                used.insert(text)
-                guard let items = items(of: text), !items.bytes.isEmpty else { continue }
-                inner = items
-            } else {
-                inner = SourcedText(quotedIfNeeded: item)
-            }
-            guard result.bytes.count + inner.bytes.count < Self.limit else { break }
-            if !result.bytes.isEmpty { result.append(", ", for: item) }
-            result.append(inner)
-        }
-        texts[name] = result
-        return result
-    }
-}
-
-extension SourcedText {
-    /// As Falco puts items into conditions: one with a blank gets quotes unless it begins with one.
-    init(quotedIfNeeded node: YAMLNode) {
-        let text = node.scalarText ?? ""
-        let needsQuotes = text.utf8.contains(where: \.isBlank) && text.utf8.first != UInt8(ascii: "\"") && text.utf8.first != UInt8(ascii: "'")
-        self.init()
-        if needsQuotes || text.isEmpty { append("\"", for: node) }
-        append(SourcedText(node))
-        if needsQuotes || text.isEmpty { append("\"", for: node) }
+        gather(self)
+        return names
     }
 }

@@ -54,9 +54,15 @@ package final class RuleSet: Sendable {
 
     package func rule(named name: String) -> Rule? { rules.first { $0.name == name } }
 
-    /// The rule's condition with all macros written out.
+    /// The rule's condition with all macros written out; of monstrous ones, as many as a person could read.
     package func expandedCondition(of rule: Rule) -> Condition {
-        func macro(_ name: String) -> Condition? { macros[name]?.expanded(macro) }
+        var (depth, budget) = (0, 10_000)
+        func macro(_ name: String) -> Condition? {
+            guard depth < 32, budget > 0, let condition = macros[name] else { return nil }
+            (depth, budget) = (depth + 1, budget - 1)
+            defer { depth -= 1 }
+            return condition.expanded(macro)
+        }
         return rule.condition.expanded(macro)
     }
 }

@@ -64,7 +64,7 @@ private struct RuleSetCompiler {
 
     mutating func compile() -> RuleSet {
         checkRequirements()
-        macros.parseAll()
+        macros.readAll()
         var drafts: [Int: Draft] = [:]
         var sources: [String: RuleSet.Source] = [:]
         let ordered = collection.orderedRules
@@ -89,6 +89,7 @@ private struct RuleSetCompiler {
             let plan = PlanBuilder.plan(armed.graph, roots: judging.compactMap { drafts[$0]?.root }, narrowsByType: true)
             sources[source] = RuleSet.Source(plan: plan, rules: judging)
         }
+        for problem in lists.problems { macros.report.add(.validate, problem.message, at: [.list(problem.name, problem.list.node)]) }
         warnOfUnused()
         warnOfShadows()
         return ruleSet(ordered, drafts, sources)
@@ -128,7 +129,6 @@ private struct RuleSetCompiler {
     // MARK: - Rules
 
     private func draft(_ rule: RulesCollection.Rule, _ compiler: inout ConditionCompiler, isArmed: Bool) -> Draft? {
-        macros.begin(ruleInFile: rule.position.latestFile)
         compiler.leavesOutUnknown = rule.skipsUnknownFilter
         let condition = condition(of: rule, &compiler)
         let outputs = output(of: rule, &compiler)
@@ -143,6 +143,7 @@ private struct RuleSetCompiler {
         var nodes: [ConditionGraph.NodeID] = []
         func take(_ condition: Condition, _ text: SourcedText, _ type: String, _ steps: [RulesReport.Step]) -> Bool {
             do throws(ConditionError) {
+                try macros.prepare(condition, ofRuleInFile: rule.position.latestFile, &compiler)
                 nodes.append(try compiler.node(condition))
                 parts.append(condition)
                 for warning in compiler.takeWarnings() { macros.report.add(warning.code, warning.message, in: text, at: warning.offset, type: type, steps) }
@@ -168,7 +169,7 @@ private struct RuleSetCompiler {
     }
 
     private func report(_ error: ConditionError, _ rule: RulesCollection.Rule, in text: SourcedText, _ type: String, _ steps: [RulesReport.Step]) {
-        guard error.kind != .reported else { return }
+        guard error.kind != .reported, error.kind != .leftOut else { return }
         if error.kind == .unknownField, rule.skipsUnknownFilter {
             return macros.report.add(.unknownFilter, "\(error.message); the rule is left out, as it asks", in: text, at: error.offset, type: type, steps)
         }
@@ -190,6 +191,7 @@ private struct RuleSetCompiler {
             }
             return nil
         }
+        for warning in compiler.takeWarnings() { macros.report.add(warning.code, warning.message, in: text, at: warning.offset, type: "rule output expression", steps) }
         var extraFields: [(String, Rule.ExtraField)] = []
         for addition in settings.additions where addition.applies(to: rule) {
             do throws(ConditionError) { try add(addition, rule, &output, &extraFields, &compiler) } catch {

@@ -88,6 +88,8 @@ package struct ConditionError: Error, Equatable, Sendable, CustomStringConvertib
         case invalid, unknownField, unknownMacro
         /// Said already where it belongs.
         case reported
+        /// Said already, too: the rule at hand is left out, as it asks.
+        case leftOut
     }
 
     package let message: String

@@ -1,9 +1,10 @@
 internal import RiposteCore
 
 extension Condition {
-    /// Parentheses inside one another, as Falco allows in a filter that stands alone, and in a rules file.
+    /// Parentheses and transformers inside one another, in a filter that stands alone and in a rules file. Falco's limits, 100 and 1000, count
+    /// the calls of its parser, five to a parenthesis; these allow more than that and little enough for the stack of any thread.
     package static let depthLimit = 100
-    static let depthLimitInRules = 1000
+    static let depthLimitInRules = 250
 
     /// Reads a whole condition. The grammar is Falco's, quirks included: operators are found by the longest match and need not be followed
     /// by a blank where no text could follow, `or` binds weakest, an even number of `not` is none.
@@ -14,6 +15,14 @@ extension Condition {
     init(parsing bytes: [UInt8], depthLimit: Int) throws(ConditionError) {
         var parser = ConditionParser(bytes, depthLimit: depthLimit)
         self = try parser.whole()
+    }
+}
+
+extension Condition.FieldReference {
+    /// Reads a field with its argument that begins at a byte of a text, and gives where it ends; nil where none does.
+    static func parse(_ bytes: [UInt8], at start: Int) -> (Condition.FieldReference, end: Int)? {
+        var parser = ConditionParser(bytes, depthLimit: Condition.depthLimit)
+        return parser.field(at: start)
     }
 }
 
@@ -43,6 +52,12 @@ private struct ConditionParser {
         return (transform, position)
     }
 
+    mutating func field(at start: Int) -> (Condition.FieldReference, end: Int)? {
+        position = start
+        guard let field = try? field() else { return nil }
+        return (field, position)
+    }
+
     mutating func whole() throws(ConditionError) -> Condition {
         skipBlanks()
         guard position < text.count else { throw ConditionError("the condition is empty", at: position) }
@@ -55,19 +70,19 @@ private struct ConditionParser {
     // MARK: - Logic
 
     private mutating func disjunction() throws(ConditionError) -> Condition {
-        try chain("or", of: { parser throws(ConditionError) in try parser.conjunction() }, Condition.or)
+        let first = try conjunction()
+        guard takeConnective("or") else { return first }
+        var parts = [first]
+        repeat { parts.append(try conjunction()) } while takeConnective("or")
+        return .or(parts)
     }
 
     private mutating func conjunction() throws(ConditionError) -> Condition {
-        try chain("and", of: { parser throws(ConditionError) in try parser.negation() }, Condition.and)
-    }
-
-    private mutating func chain(
-        _ word: String, of element: (inout ConditionParser) throws(ConditionError) -> Condition, _ combine: ([Condition]) -> Condition
-    ) throws(ConditionError) -> Condition {
-        var parts = [try element(&self)]
-        while takeConnective(word) { parts.append(try element(&self)) }
-        return parts.count == 1 ? parts[0] : combine(parts)
+        let first = try negation()
+        guard takeConnective("and") else { return first }
+        var parts = [first]
+        repeat { parts.append(try negation()) } while takeConnective("and")
+        return .and(parts)
     }
 
     /// `and` and `or` are followed by a blank or a parenthesis.
@@ -110,7 +125,15 @@ private struct ConditionParser {
         let start = position
         if let transform = try transform() { return .test(try test(of: .transform(transform), from: start)) }
         if let field = try field() { return .test(try test(of: .field(field), from: start)) }
-        if let name = identifier() { return .macro(name, start..<position) }
+        if start < text.count, isLetter(text[start]), let name = identifier() {
+            let end = position
+            skipBlanks()
+            if let word = takeOperator() {
+                throw ConditionError("\"\(name)\" stands before \(word.rawValue) and is no field: the name of a field has a dot", at: start)
+            }
+            position = end
+            return .macro(name, start..<end)
+        }
         throw unexpected("expected a field, '(' or 'not'")
     }
 
@@ -132,9 +155,14 @@ private struct ConditionParser {
         return Condition.Test(left: left, comparison: comparison, modifier: modifier, right: right, range: start..<position)
     }
 
-    private mutating func comparison() throws(ConditionError) -> Condition.Comparison {
+    private mutating func takeOperator() -> Condition.Comparison? {
         for (word, comparison) in Self.symbols where take(word) { return comparison }
         for comparison in Self.words where takeWord(comparison.rawValue, closed: comparison != .exists) { return comparison }
+        return nil
+    }
+
+    private mutating func comparison() throws(ConditionError) -> Condition.Comparison {
+        if let comparison = takeOperator() { return comparison }
         let given = String(decoding: text[position...].prefix { !isBlank($0) && $0 != UInt8(ascii: "(") && $0 != UInt8(ascii: ")") }, as: UTF8.self)
         throw ConditionError(
             given.isEmpty ? "expected an operator" : "\"\(given.escapedForDisplay)\" is no operator", at: position,
@@ -186,7 +214,7 @@ private struct ConditionParser {
         skipBlanks()
         if let operand = try rightOperand() { return .operand(operand) }
         let start = position
-        guard let literal = try literal(), Self.isNumber(literal.bytes) else { throw ConditionError("expected a number", at: start) }
+        guard let literal = try literal(), !literal.isQuoted, Self.isNumber(literal.bytes) else { throw ConditionError("expected a number", at: start) }
         return .literal(literal)
     }
 
@@ -196,12 +224,18 @@ private struct ConditionParser {
         return .list(try list())
     }
 
-    /// A list in parentheses, or a bare word: the name of a list, which where there are no lists is the list of that one word.
+    /// A list in parentheses, or a bare word: the name of a list, which where there are no lists is the list of that one word. Where there was
+    /// a list of that name, its items stand here with commas between.
     private mutating func list() throws(ConditionError) -> [Condition.Literal] {
         skipBlanks()
         guard take("(") else {
-            guard let literal = try literal() else { throw unexpected("expected a list such as (a, b)") }
-            return [literal]
+            var items: [Condition.Literal] = []
+            repeat {
+                skipBlanks()
+                guard let literal = try literal() else { throw unexpected(items.isEmpty ? "expected a list such as (a, b)" : "expected a value") }
+                items.append(literal)
+            } while takeAfterBlanks(",")
+            return items
         }
         var literals: [Condition.Literal] = []
         skipBlanks()
@@ -253,16 +287,21 @@ private struct ConditionParser {
 
     private mutating func argument() throws(ConditionError) -> Condition.Operand {
         skipBlanks()
-        if take("(") {
-            var elements: [Condition.Operand] = []
-            if takeAfterBlanks(")") { return .list([]) }
-            repeat { elements.append(try argument()) } while takeAfterBlanks(",")
-            guard takeAfterBlanks(")") else { throw unexpected("expected ',' or ')'") }
-            return .list(elements)
-        }
+        guard take("(") else { return try element() }
+        var elements: [Condition.Operand] = []
+        if takeAfterBlanks(")") { return .list([]) }
+        repeat { elements.append(try element()) } while takeAfterBlanks(",")
+        guard takeAfterBlanks(")") else { throw unexpected("expected ',' or ')'") }
+        return .list(elements)
+    }
+
+    /// What a list may hold, which are no lists.
+    private mutating func element() throws(ConditionError) -> Condition.Operand {
+        skipBlanks()
         if let transform = try transform() { return .transform(transform) }
         if let field = try field() { return .field(field) }
         let start = position
+        guard start < text.count else { throw unexpected("expected a field, a text in quotes, a number or a transformer") }
         guard let literal = try literal(), text[start] == UInt8(ascii: "\"") || text[start] == UInt8(ascii: "'") || Self.isNumber(literal.bytes) else {
             throw ConditionError("expected a field, a text in quotes, a number or a transformer", at: start)
         }

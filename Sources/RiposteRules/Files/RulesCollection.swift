@@ -28,7 +28,6 @@ struct RulesCollection {
         var description: String
         var priority: Priority
         var source: String
-        var isSourceGiven: Bool
         var isEnabled: Bool
         var tags: Set<String>
         var exceptions: [Exception]
@@ -87,8 +86,8 @@ struct RulesCollection {
     private mutating func take(_ item: RulesItem.ListItem, _ report: inout RulesReport) {
         let earlier = lists[item.name]
         if item.merge == .append, earlier == nil {
-            let near = nearMiss(to: item.name, among: Array(lists.keys))
-            return report.add(.validate, "there is no list \"\(item.name)\" before this to append to", at: [.list(item.name, item.node)], suggestion: near)
+            return report.add(
+                .validate, "there is no list \"\(item.name)\" before this to append to", at: [.list(item.name, item.node)], suggestion: nearMiss(to: item.name, among: lists.keys))
         }
         if item.merge == .define, let earlier, earlier.items.map(\.scalarText) != item.items.map(\.scalarText) { shadows.append(("list", item.name, earlier.node, item.node)) }
         let items = item.merge == .append ? (earlier?.items ?? []) + item.items : item.items
@@ -98,8 +97,9 @@ struct RulesCollection {
     private mutating func take(_ item: RulesItem.MacroItem, _ report: inout RulesReport) {
         let earlier = macros[item.name]
         if item.merge == .append, earlier == nil {
-            let near = nearMiss(to: item.name, among: Array(macros.keys))
-            return report.add(.validate, "there is no macro \"\(item.name)\" before this to append to", at: [.macro(item.name, item.node)], suggestion: near)
+            return report.add(
+                .validate, "there is no macro \"\(item.name)\" before this to append to", at: [.macro(item.name, item.node)],
+                suggestion: nearMiss(to: item.name, among: macros.keys))
         }
         if item.merge == .define, let earlier, earlier.condition.bytes != SourcedText(item.condition).bytes { shadows.append(("macro", item.name, earlier.node, item.node)) }
         var condition = SourcedText(item.condition)
@@ -115,18 +115,20 @@ struct RulesCollection {
     private mutating func take(_ item: RuleItem, _ report: inout RulesReport) {
         let step = Step.rule(item.name, item.node)
         let earlier = rules[item.name]
-        if let source = item.source, let earlier, earlier.isSourceGiven || earlier.source != "syscall", source != earlier.source {
-            return report.add(.validate, "the rule is for source \(earlier.source); it cannot be for \(source) too", at: [step])
-        }
         let isChange = item.appends || item.overrides != nil || item.isBareSwitch
+        // A definition that names no source is for system calls, and so cannot take the place of one that is for another.
+        if let earlier, let source = item.source ?? (isChange ? nil : "syscall"), source != earlier.source {
+            return report.add(
+                .validate, "the rule is for source \(earlier.source); it cannot be for \(source) too",
+                at: [step, Step(type: "value for", name: "source", node: item.sourceNode ?? item.node)])
+        }
         guard isChange else {
             guard let rule = definition(item, earlier, step, &report) else { return }
             rules[item.name] = rule
             return
         }
         guard var rule = earlier else {
-            let near = nearMiss(to: item.name, among: Array(rules.keys))
-            return report.add(.validate, "there is no rule \"\(item.name)\" before this to change", at: [step], suggestion: near)
+            return report.add(.validate, "there is no rule \"\(item.name)\" before this to change", at: [step], suggestion: nearMiss(to: item.name, among: rules.keys))
         }
         rule.position = position(after: rule.position)
         if item.isBareSwitch, item.overrides == nil, !item.appends {
@@ -149,7 +151,7 @@ struct RulesCollection {
         guard let condition = item.condition, let output = item.output, let description = item.description, let priority = item.priority else { return nil }
         var rule = Rule(
             name: item.name, node: item.node, condition: SourcedText(condition), conditionNode: condition, output: SourcedText(output).trimmed, outputNode: output,
-            description: description.scalarText ?? "", priority: priority, source: item.source ?? "syscall", isSourceGiven: item.source != nil,
+            description: description.scalarText ?? "", priority: priority, source: item.source ?? "syscall",
             isEnabled: item.isEnabled ?? true, tags: Set(item.tags ?? []), exceptions: [], warnsOfEventTypes: item.warnsOfEventTypes ?? true,
             skipsUnknownFilter: item.skipsUnknownFilter ?? false, position: position(after: earlier?.position))
         rule.exceptions = exceptions(item, step, &report)
@@ -194,7 +196,7 @@ struct RulesCollection {
                 report.add(.exceptionNameNotUnique, "the rule has two exceptions \"\(exception.name)\"", at: [step, place])
             }
             guard let fields = exception.fields else {
-                report.add(.validate, "the exception \"\(exception.name)\" lacks fields", at: [step, place])
+                report.add(.yamlValidate, "the exception \"\(exception.name)\" lacks fields", at: [step, place])
                 continue
             }
             result.append(

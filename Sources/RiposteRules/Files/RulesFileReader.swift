@@ -22,7 +22,7 @@ struct RulesFileReader {
     }
 
     private mutating func read(_ text: String) {
-        let reader = YAMLReader(file: file, text: text)
+        let reader = YAMLReader(file: file, text: Self.withRoomBehindOperators(text))
         let documents = reader.documents()
         for diagnostic in reader.diagnostics { report.add(RulesFinding(yaml: diagnostic, reader)) }
         for document in documents where !document.isNull {
@@ -32,6 +32,14 @@ struct RulesFileReader {
             }
             for element in elements where !element.isNull { read(element) }
         }
+    }
+
+    /// YAML takes an operator without quotes, `comps: [in, !=]`, for a tag, behind which it wants a blank; Falco's reader does not.
+    private static func withRoomBehindOperators(_ text: String) -> String {
+        guard text.contains("!=]") || text.contains("!=}") else { return text }
+        return text.split(separator: "\n", omittingEmptySubsequences: false).map { line in
+            line.contains("comps:") ? Substring(line.replacing("!=]", with: "!= ]").replacing("!=}", with: "!= }")) : line
+        }.joined(separator: "\n")
     }
 
     private static let kinds = ["required_engine_version", "required_plugin_versions", "list", "macro", "rule"]
@@ -45,8 +53,12 @@ struct RulesFileReader {
             return report.add(.unknownItem, "an item begins with one of \(Self.kinds.joined(separator: ", "))", at: [step], suggestion: nearMiss(to: given, among: Self.kinds))
         }
         switch kind {
-        case "required_engine_version": readEngineVersion(value)
-        case "required_plugin_versions": readPluginVersions(value)
+        case "required_engine_version":
+            warnOfUnknownKeys(pairs, known: [kind], Step(type: "required_engine_version", node: node))
+            readEngineVersion(value)
+        case "required_plugin_versions":
+            warnOfUnknownKeys(pairs, known: [kind], Step(type: "required plugin versions", node: node))
+            readPluginVersions(value)
         case "list": readList(node, value, pairs)
         case "macro": readMacro(node, value, pairs)
         default: readRule(node, value, pairs)
@@ -59,7 +71,7 @@ struct RulesFileReader {
         let step = Step(type: "required_engine_version", node: node)
         let text = node.scalarText ?? ""
         // A plain number is that of the engine before it had versions.
-        guard let version = Int(text).map({ SemanticVersion(0, $0, 0) }) ?? SemanticVersion(text) else {
+        guard let version = UInt32(text).map({ SemanticVersion(0, Int($0), 0) }) ?? SemanticVersion(text) else {
             return report.add(.yamlValidate, "an engine version is a number or x.y.z, as 0.57.0", at: [step])
         }
         items.append(.engineVersion(.init(version: version, node: node)))
@@ -73,7 +85,11 @@ struct RulesFileReader {
             var steps = [step, Step(type: "required plugin versions entry", node: element)]
             guard let first = requirement(element, steps) else { continue }
             var entry = [first]
-            for alternative in element.pairs?.first(where: { $0.key == "alternatives" })?.value.elements ?? [] {
+            let alternatives = element.pairs?.first { $0.key == "alternatives" }?.value
+            if let alternatives, alternatives.elements == nil {
+                report.add(.yamlValidate, "alternatives are a list of names and versions", at: steps + [Step(type: "required plugin versions alternative", node: alternatives)])
+            }
+            for alternative in alternatives?.elements ?? [] {
                 steps[1] = Step(type: "required plugin versions alternative", node: alternative)
                 guard let next = requirement(alternative, steps) else { continue }
                 if entry.contains(where: { $0.name == next.name }) {
@@ -94,7 +110,7 @@ struct RulesFileReader {
             return nil
         }
         guard let version = SemanticVersion(text) else {
-            report.add(.yamlValidate, "a plugin's version is x.y.z, not \"\(text)\"", at: steps.dropLast() + [Step(type: steps.last?.type ?? "", node: versionNode)])
+            report.add(.validate, "a plugin's version is x.y.z, not \"\(text)\"", at: steps.dropLast() + [Step(type: steps.last?.type ?? "", node: versionNode)])
             return nil
         }
         return .init(name: name, version: version, node: node)
@@ -165,7 +181,9 @@ struct RulesFileReader {
     ) -> [(key: String, change: RuleItem.Change, node: YAMLNode)]?? {
         guard let node = pairs.first(where: { $0.key == "override" })?.value else { return .some(nil) }
         let steps = [step, Step(type: "overrides", node: node)]
-        guard let members = node.pairs, !members.isEmpty else {
+        // As in Falco, one that says nothing is none.
+        if node.isNull || node.pairs?.isEmpty ?? false { return .some(nil) }
+        guard let members = node.pairs else {
             report.add(.yamlValidate, "override says for each key what to do: { condition: append }", at: steps)
             return .none
         }
@@ -219,7 +237,7 @@ struct RulesFileReader {
         guard let name = name(nameNode, "rule") else { return }
         let step = Step.rule(name, node)
         warnOfUnknownKeys(pairs, known: Self.ruleKeys, step)
-        let before = report.findings.count { $0.isError }
+        let before = report.errors
         var rule = RuleItem(name: name, node: node)
         for (key, _, value) in pairs { readMember(key, value, of: &rule, step) }
         guard let appends = appends(pairs, step), let overrides = overrides(pairs, allowed: Self.overridable, step) else { return }
@@ -231,20 +249,16 @@ struct RulesFileReader {
                 report.add(.yamlValidate, "\"\(key)\" stands here but not in override", at: [step, Step(type: "value for", name: key, node: keyNode)])
             }
         } else if !appends, !rule.isBareSwitch {
-            requireDefinition(rule, step)
+            requireDefinition(pairs, step)
         }
-        guard report.findings.count(where: \.isError) == before else { return }
+        guard report.errors == before, !report.isFull(of: .yamlValidate) else { return }
         items.append(.rule(rule))
     }
 
-    private mutating func requireDefinition(_ rule: RuleItem, _ step: Step) {
-        let missing = [
-            ("condition", rule.condition == nil), ("output", rule.output == nil), ("desc", rule.description == nil), ("priority", rule.priority == nil),
-        ].filter(\.1).map(\.0)
-        // A priority that was there and wrong is reported already.
-        guard !missing.isEmpty,
-            missing != ["priority"] || !report.findings.contains(where: { $0.locations.last?.itemType == "rule priority" && $0.locations.first?.itemName == rule.name })
-        else { return }
+    /// Keys that are there and wrong are reported already.
+    private mutating func requireDefinition(_ pairs: [Pair], _ step: Step) {
+        let missing = ["condition", "output", "desc", "priority"].filter { key in !pairs.contains { $0.key == key } }
+        guard !missing.isEmpty else { return }
         report.add(.yamlValidate, "the rule lacks \(missing.joined(separator: ", "))", at: [step])
     }
 
@@ -252,9 +266,9 @@ struct RulesFileReader {
         switch key {
         case "condition": rule.condition = text(value, key, "rule condition", step)
         case "output": rule.output = text(value, key, "rule output", step)
-        case "desc": if value.scalarText == nil { wrong(value, "desc must be a text", step) } else { rule.description = value }
+        case "desc": if value.scalarText?.isEmpty ?? true { wrong(value, "desc must be a text that is not empty", step) } else { rule.description = value }
         case "source":
-            rule.source = value.scalarText
+            (rule.source, rule.sourceNode) = (value.scalarText, value)
             if rule.source?.isEmpty ?? true { wrong(value, "source must be the name of an event source, as syscall", step) }
         case "priority": rule.priority = priority(value, step)
         case "enabled": rule.isEnabled = bool(value, key, step)
@@ -305,6 +319,7 @@ struct RulesFileReader {
     // MARK: - Exceptions
 
     private mutating func exceptions(_ node: YAMLNode, _ step: Step) -> [ExceptionItem]? {
+        if node.isNull { return [] }
         guard let elements = node.elements else {
             report.add(.yamlValidate, "exceptions must be a list", at: [step, Step(type: "exceptions", node: node)])
             return nil
@@ -321,7 +336,7 @@ struct RulesFileReader {
         warnOfUnknownKeys(pairs, known: ["name", "fields", "comps", "values"], step)
         let members = Dictionary(pairs.map { ($0.key, $0.value) }, uniquingKeysWith: { first, _ in first })
         guard let name = members["name"]?.scalarText, !name.isEmpty else {
-            report.add(.validate, "an exception needs a name", at: [step, place])
+            report.add(.yamlValidate, "an exception needs a name", at: [step, place])
             return nil
         }
         var exception = ExceptionItem(name: name, node: node)
@@ -329,7 +344,7 @@ struct RulesFileReader {
         exception.comparisons = members["comps"].flatMap(shape)
         if let values = members["values"], !values.isNull {
             guard let elements = values.elements else {
-                report.add(.validate, "values must be a list", at: [step, Step(type: "exception", name: name, node: node), Step(type: "exception values", node: values)])
+                report.add(.yamlValidate, "values must be a list", at: [step, Step(type: "exception", name: name, node: node), Step(type: "exception values", node: values)])
                 return nil
             }
             exception.values = elements

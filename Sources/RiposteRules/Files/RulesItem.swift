@@ -1,4 +1,4 @@
-package import RiposteCore
+internal import RiposteCore
 
 /// One element of a rules file as it was written, before it meets others of its name.
 enum RulesItem {
@@ -58,6 +58,7 @@ struct RuleItem {
     var description: YAMLNode?
     var priority: Priority?
     var source: String?
+    var sourceNode: YAMLNode?
     var isEnabled: Bool?
     var tags: [String]?
     var exceptions: [ExceptionItem]?

@@ -91,7 +91,7 @@ package struct SourcedText {
     /// Falco's way with lists: every word that is the name of one and stands between blanks, parentheses, commas, equals signs or the ends
     /// becomes the list's items, wherever it is. An empty list takes a comma beside it away. `items` gives the items of a list joined by
     /// commas; nil for a word that names none.
-    package func substitutingLists(limit: Int, _ items: (String) -> SourcedText?) -> SourcedText {
+    package func substitutingLists(_ items: (String) -> SourcedText?) -> SourcedText {
         var result = SourcedText()
         var copied = 0
         var position = 0
@@ -101,7 +101,7 @@ package struct SourcedText {
                 continue
             }
             let end = bytes[position...].firstIndex(where: \.delimitsWords) ?? bytes.count
-            if let list = items(String(decoding: bytes[position..<end], as: UTF8.self)), result.bytes.count + list.bytes.count <= limit {
+            if let list = items(String(decoding: bytes[position..<end], as: UTF8.self)) {
                 result.append(part: copied..<position, of: self)
                 copied = end
                 if list.bytes.isEmpty { copied = result.dropComma(before: end, of: self) } else { result.append(list) }

@@ -51,7 +51,8 @@ package struct OutputTemplate: Sendable {
         guard start < bytes.count else { throw ConditionError("a % at the end names no field", at: start - 1) }
         var position = start
         while position < bytes.count, 0x30...0x39 ~= bytes[position], position - start < 6 { position += 1 }
-        let width = position > start ? Int(String(decoding: bytes[start..<position], as: UTF8.self)) : nil
+        // None is no width.
+        let width = position > start ? Int(String(decoding: bytes[start..<position], as: UTF8.self)).flatMap { $0 > 0 ? $0 : nil } : nil
         if let (transform, end) = try Condition.Transform.parse(bytes, at: position) {
             let operand = try compiler.operand(.transform(transform))
             let key = String(decoding: bytes[position..<end], as: UTF8.self)
@@ -74,13 +75,15 @@ package struct OutputTemplate: Sendable {
         while end < bytes.count, bytes[end].isNameByte { end += 1 }
         guard end > start else { throw ConditionError("a % names a field: %proc.name", at: start - 1) }
         let full = String(decoding: bytes[start..<end], as: UTF8.self)
-        if end < bytes.count, bytes[end] == UInt8(ascii: "["), let close = bytes[end...].firstIndex(of: UInt8(ascii: "]")) {
-            let argument = String(decoding: bytes[(end + 1)..<close], as: UTF8.self)
-            let field = Condition.FieldReference(name: full, argument: argument, range: start..<(close + 1))
-            if compiler.knows(field) { return (field, close + 1) }
+        if end < bytes.count, bytes[end] == UInt8(ascii: "["), let (field, close) = Condition.FieldReference.parse(bytes, at: start), compiler.knows(field) {
+            return (field, close)
         }
         var name = full[...]
         while !name.isEmpty {
+            guard name.last != "." else {
+                name = name.dropLast()
+                continue
+            }
             let field = Condition.FieldReference(name: String(name), argument: nil, range: start..<(start + name.utf8.count))
             if compiler.knows(field) { return (field, start + name.utf8.count) }
             name = name.dropLast()
@@ -124,17 +127,6 @@ extension ConditionCompiler {
 
 extension Condition.Transform {
     fileprivate var fields: [Condition.FieldReference] { arguments.flatMap(\.fields) }
-}
-
-extension Condition.Operand {
-    fileprivate var fields: [Condition.FieldReference] {
-        switch self {
-        case .field(let field): [field]
-        case .literal: []
-        case .list(let elements): elements.flatMap(\.fields)
-        case .transform(let transform): transform.arguments.flatMap(\.fields)
-        }
-    }
 }
 
 extension UInt8 {

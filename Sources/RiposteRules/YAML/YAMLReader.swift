@@ -115,24 +115,48 @@ package final class YAMLReader {
         return Diagnostic.Place(line: line, column: column)
     }
 
-    /// Where the first anchor or alias stands, found by the scanner's own rules: outside quotes, at the start of a value.
+    /// Where the first anchor stands, found by the scanner's own rules: outside quotes and texts over several lines, at the start of a value.
+    /// An alias without one is no YAML anyway.
     private func anchorPlace() -> Diagnostic.Place? {
-        for (index, line) in lines.enumerated() where line.utf8.contains(where: { $0 == UInt8(ascii: "&") || $0 == UInt8(ascii: "*") }) {
-            var previous: Character = " "
-            var quote: Character?
-            for (column, character) in line.enumerated() {
-                if let open = quote {
-                    if character == open { quote = nil }
-                } else if character == "\"" || character == "'" {
-                    if previous == " " || previous == "[" || previous == "{" { quote = character }
-                } else if character == "#", previous == " " {
-                    break
-                } else if character == "&" || character == "*", isValueStart(line.prefix(column)) {
-                    let next = line.dropFirst(column + 1).first
-                    if let next, next.isLetter || next.isNumber || next == "_" { return Diagnostic.Place(line: index + 1, column: column + 1) }
+        guard text.utf8.contains(UInt8(ascii: "&")) else { return nil }
+        // Of the text over several lines that is being passed over: its header's indentation, and its own once known.
+        var block: (outer: Int, own: Int?)?
+        for (index, line) in lines.enumerated() {
+            let indentation = line.utf8.prefix { $0 == UInt8(ascii: " ") }.count
+            if let open = block {
+                if indentation == line.utf8.count || indentation >= open.own ?? (open.outer + 1) {
+                    if open.own == nil, indentation < line.utf8.count { block?.own = indentation }
+                    continue
                 }
-                previous = character
+                block = nil
             }
+            if let column = anchorColumn(line) { return Diagnostic.Place(line: index + 1, column: column) }
+            if Self.opensBlock(line) { block = (line.prefix { $0 == " " || $0 == "-" }.count, nil) }
+        }
+        return nil
+    }
+
+    /// `condition: >`, `output: |-`.
+    private static func opensBlock(_ line: Substring) -> Bool {
+        guard let word = line.split(separator: " ").last, let sign = word.first, sign == ">" || sign == "|" else { return false }
+        return word.dropFirst().allSatisfy { $0 == "-" || $0 == "+" || $0.isNumber } && line.dropLast(word.count).last { $0 != " " } == ":"
+    }
+
+    private func anchorColumn(_ line: Substring) -> Int? {
+        var previous: Character = " "
+        var quote: Character?
+        for (column, character) in line.enumerated() {
+            if let open = quote {
+                if character == open { quote = nil }
+            } else if character == "\"" || character == "'" {
+                if previous == " " || previous == "[" || previous == "{" { quote = character }
+            } else if character == "#", previous == " " {
+                return nil
+            } else if character == "&", isValueStart(line.prefix(column)) {
+                let next = line.dropFirst(column + 1).first
+                if let next, next.isLetter || next.isNumber || next == "_" { return column + 1 }
+            }
+            previous = character
         }
         return nil
     }
