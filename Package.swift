@@ -72,7 +72,7 @@ let package = Package(
             "RiposteAgent",
             [
                 "RiposteCore", "RiposteRules", "RipostePlaybooks", "RiposteTransport", "RiposteActions", "RiposteAudit", "RiposteIntake",
-                "CRiposte", hummingbird, lifecycle, unixSignals, nioCore, nioPosix, logging, yams,
+                "CRiposte", crypto, hummingbird, lifecycle, unixSignals, nioCore, nioPosix, logging, yams,
             ]),
         .executableTarget(
             name: "riposte",
@@ -94,7 +94,7 @@ let package = Package(
         tests("RiposteTransportTests", ["RiposteTransport", "RiposteTestSupport"]),
         tests("RiposteActionsTests", ["RiposteCore", "RipostePlaybooks", "RiposteActions", "RiposteTransport", "RiposteTestSupport"]),
         tests("RiposteIntakeTests", ["RiposteCore", "RiposteIntake", "RiposteTransport", "RiposteTestSupport", logging]),
-        tests("RiposteAgentTests", ["RiposteCore", "RiposteAudit", "RipostePlaybooks", "RiposteTransport", "RiposteAgent", "RiposteTestSupport", "riposte"]),
+        tests("RiposteAgentTests", ["RiposteCore", "RiposteRules", "RiposteAudit", "RipostePlaybooks", "RiposteTransport", "RiposteAgent", "RiposteTestSupport", "riposte"]),
     ],
     swiftLanguageModes: [.v6]
 )

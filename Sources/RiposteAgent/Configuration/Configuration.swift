@@ -1,5 +1,7 @@
+internal import Glibc
 package import RiposteAudit
 package import RiposteCore
+package import RiposteRules
 
 /// Everything that can be set, with its default. `config/riposte.yaml` shows the same, key by key.
 package struct AgentConfiguration: Sendable {
@@ -12,6 +14,7 @@ package struct AgentConfiguration: Sendable {
     package var logLevel = "info"
     /// Files and folders.
     package var playbooks: [String] = []
+    package var rules = RulesSection()
     package var intake = IntakeSection()
     package var control = ControlSection()
     package var audit = AuditSection()
@@ -22,16 +25,34 @@ package struct AgentConfiguration: Sendable {
 
     package init() {}
 
+    package struct RulesSection: Sendable {
+        /// Files and folders, in the order in which they are read.
+        package var files: [String] = []
+        package var settings = RulesSettings()
+        /// What alerts of our own say of where they come from. Nil: FALCO_HOSTNAME, else the name that the kernel has for this host.
+        package var hostname: String?
+
+        package var hostnameInAlerts: String { hostname ?? Self.kernelHostname }
+
+        private static var kernelHostname: String {
+            var information = utsname()
+            uname(&information)
+            return withUnsafeBytes(of: information.nodename) { String(decoding: $0.prefix { $0 != 0 }, as: UTF8.self) }
+        }
+    }
+
     package struct IntakeSection: Sendable {
-        package var http = HTTP()
+        package var http = HTTP(isEnabled: true, listen: "127.0.0.1:2803", bodyLimit: 1 << 20)
         package var file = File()
+        package var kubernetesAudit = KubernetesAudit()
+        package var kubernetesAuditLog = File()
         package var stdin = Stdin()
         package var socket = Socket()
 
         package struct HTTP: Sendable {
-            package var isEnabled = true
+            package var isEnabled: Bool
             /// `ADDRESS:PORT`; IPv6 in brackets.
-            package var listen = "127.0.0.1:2803"
+            package var listen: String
             package var trust = Alert.Arrival.Trust.trusted
             /// A file with one bearer token per line.
             package var tokenFile: String?
@@ -39,8 +60,20 @@ package struct AgentConfiguration: Sendable {
             package var key: String?
             package var clientAuthority: String?
             package var allowsUnauthenticated = false
-            package var bodyLimit = 1 << 20
+            package var bodyLimit: Int
             package var connectionLimit = 16384
+
+            init(isEnabled: Bool, listen: String, bodyLimit: Int) {
+                self.isEnabled = isEnabled
+                self.listen = listen
+                self.bodyLimit = bodyLimit
+            }
+        }
+
+        /// Where an API server's `--audit-webhook-config-file` sends its events.
+        package struct KubernetesAudit: Sendable {
+            package var http = HTTP(isEnabled: false, listen: "127.0.0.1:9765", bodyLimit: 12 << 20)
+            package var path = "/k8s-audit"
         }
 
         package struct File: Sendable {

@@ -12,6 +12,7 @@ package struct ConfigurationOverrides: Sendable {
     package var logLevel: String?
     package var listen: String?
     package var playbooks: [String] = []
+    package var rules: [String] = []
 
     package init() {}
 }
@@ -61,9 +62,11 @@ extension AgentConfiguration {
         for key in [\.stateDirectory, \.runDirectory, \.docker.socket] as [WritableKeyPath<Self, String>] { self[keyPath: key] = resolved(self[keyPath: key]) }
         for key in [
             \.intake.http.tokenFile, \.intake.http.certificate, \.intake.http.key, \.intake.http.clientAuthority, \.intake.file.path, \.intake.socket.path,
-            \.intake.socket.datagramPath, \.kubernetes.kubeconfig,
+            \.intake.socket.datagramPath, \.intake.kubernetesAudit.http.tokenFile, \.intake.kubernetesAudit.http.certificate, \.intake.kubernetesAudit.http.key,
+            \.intake.kubernetesAudit.http.clientAuthority, \.intake.kubernetesAuditLog.path, \.kubernetes.kubeconfig,
         ] as [WritableKeyPath<Self, String?>] { self[keyPath: key] = self[keyPath: key].map(resolved) }
         playbooks = playbooks.map(resolved)
+        rules.files = rules.files.map(resolved)
     }
 
     private mutating func apply(_ environment: [String: String]) throws(Diagnostics) {
@@ -80,6 +83,8 @@ extension AgentConfiguration {
         if let value = environment["RIPOSTE_RUN_DIR"], !value.isEmpty { runDirectory = value }
         if let value = environment["RIPOSTE_HTTP"], !value.isEmpty { intake.http.listen = value }
         if let value = environment["RIPOSTE_PLAYBOOKS"], !value.isEmpty { playbooks = value.split(separator: ":").map(String.init) }
+        if let value = environment["RIPOSTE_RULES"], !value.isEmpty { rules.files = value.split(separator: ":").map(String.init) }
+        if rules.hostname == nil, let value = environment["FALCO_HOSTNAME"], !value.isEmpty { rules.hostname = value }
         if let value = environment["RIPOSTE_DOCKER_SOCKET"], !value.isEmpty { docker.socket = value }
     }
 
@@ -90,13 +95,14 @@ extension AgentConfiguration {
         if let value = overrides.logLevel { logLevel = value }
         if let value = overrides.listen { intake.http.listen = value }
         if !overrides.playbooks.isEmpty { playbooks = overrides.playbooks }
+        if !overrides.rules.isEmpty { rules.files = overrides.rules }
     }
 
     // MARK: - Sections
 
     private mutating func read(_ node: YAMLNode) {
         let known = [
-            "mode", "state_dir", "run_dir", "log_level", "playbooks", "intake", "control", "audit", "engine", "docker", "kubernetes", "network",
+            "mode", "state_dir", "run_dir", "log_level", "playbooks", "rules", "intake", "control", "audit", "engine", "docker", "kubernetes", "network",
         ]
         guard let keys = node.mapping(known: known, what: "the configuration", code: "C002") else { return }
         if let value = keys["mode"]?.choice(Mode.self, code: "C003") { mode = value }
@@ -110,6 +116,7 @@ extension AgentConfiguration {
             }
         }
         if let nodes = keys["playbooks"]?.list(orSingle: true, code: "C003") { playbooks = nodes.compactMap { $0.path() } }
+        if let node = keys["rules"] { rules.read(node) }
         if let node = keys["intake"] { intake.read(node) }
         if let keys = keys["control"]?.mapping(known: ["group"], what: "control", code: "C002"), let node = keys["group"], !node.isNull {
             control.group = node.text(code: "C003")
@@ -145,64 +152,5 @@ extension AgentConfiguration.AuditSection {
         guard let keys = node.mapping(known: ["segment_size", "durability"], what: "audit", code: "C002") else { return }
         if let value = keys["segment_size"]?.size(code: "C003") { segmentBytes = value }
         if let value = keys["durability"]?.choice(type(of: durability), code: "C003") { durability = value }
-    }
-}
-
-extension AgentConfiguration.IntakeSection {
-    fileprivate mutating func read(_ node: YAMLNode) {
-        guard let keys = node.mapping(known: ["http", "file", "stdin", "socket"], what: "intake", code: "C002") else { return }
-        if let node = keys["http"] { readHTTP(node) }
-        if let keys = keys["file"]?.mapping(known: ["path", "from_start", "trust"], what: "intake.file", code: "C002") {
-            if let node = keys["path"], !node.isNull { file.path = node.path() }
-            if let value = keys["from_start"]?.bool(code: "C003") { file.startsAtBeginning = value }
-            if let value = Self.trust(keys["trust"]) { file.trust = value }
-        }
-        if let keys = keys["stdin"]?.mapping(known: ["enabled", "trust"], what: "intake.stdin", code: "C002") {
-            if let value = keys["enabled"]?.bool(code: "C003") { stdin.isEnabled = value }
-            if let value = Self.trust(keys["trust"]) { stdin.trust = value }
-        }
-        if let keys = keys["socket"]?.mapping(known: ["enabled", "path", "datagram_path", "uids", "trust"], what: "intake.socket", code: "C002") {
-            if let value = keys["enabled"]?.bool(code: "C003") { socket.isEnabled = value }
-            if let node = keys["path"], !node.isNull { socket.path = node.path() }
-            if let node = keys["datagram_path"], !node.isNull { socket.datagramPath = node.path() }
-            if let nodes = keys["uids"]?.list(code: "C003") { socket.userIDs = nodes.compactMap { $0.integer(in: 0...Int(UInt32.max), code: "C003") } }
-            if let value = Self.trust(keys["trust"]) { socket.trust = value }
-        }
-    }
-
-    private mutating func readHTTP(_ node: YAMLNode) {
-        let known = ["enabled", "listen", "trust", "token_file", "tls", "allow_unauthenticated", "max_body", "max_connections"]
-        guard let keys = node.mapping(known: known, what: "intake.http", code: "C002") else { return }
-        if let value = keys["enabled"]?.bool(code: "C003") { http.isEnabled = value }
-        if let value = keys["listen"]?.text(code: "C003") { http.listen = value }
-        if let value = Self.trust(keys["trust"]) { http.trust = value }
-        if let node = keys["token_file"], !node.isNull { http.tokenFile = node.path() }
-        if let value = keys["allow_unauthenticated"]?.bool(code: "C003") { http.allowsUnauthenticated = value }
-        if let value = keys["max_body"]?.size(code: "C003") { http.bodyLimit = value }
-        if let value = keys["max_connections"]?.integer(in: 1...1_000_000, code: "C003") { http.connectionLimit = value }
-        guard let node = keys["tls"], !node.isNull, let tls = node.mapping(known: ["certificate", "key", "client_ca"], what: "intake.http.tls", code: "C002")
-        else { return }
-        http.certificate = tls["certificate"]?.path()
-        http.key = tls["key"]?.path()
-        http.clientAuthority = tls["client_ca"].flatMap { $0.isNull ? nil : $0.path() }
-        if http.certificate == nil || http.key == nil { node.report(code: "C003", "intake.http.tls needs certificate and key") }
-    }
-
-    private static func trust(_ node: YAMLNode?) -> Alert.Arrival.Trust? {
-        guard let node, let text = node.text(code: "C003") else { return nil }
-        if let trust = Alert.Arrival.Trust(rawValue: text) { return trust }
-        node.report(code: "C003", "expected trusted or untrusted", suggestion: nearMiss(to: text, among: ["trusted", "untrusted"]))
-        return nil
-    }
-}
-
-extension YAMLNode {
-    fileprivate func path() -> String? {
-        guard let text = text(code: "C003", expected: "a path") else { return nil }
-        guard !text.isEmpty, !text.contains("\0") else {
-            report(code: "C003", "a path must not be empty")
-            return nil
-        }
-        return text
     }
 }
