@@ -1,10 +1,10 @@
-internal import Foundation
 internal import Glibc
 package import Logging
 package import RiposteCore
 internal import RiposteAudit
 internal import RiposteIntake
 package import RipostePlaybooks
+internal import RiposteRules
 internal import ServiceLifecycle
 internal import Synchronization
 internal import UnixSignals
@@ -15,7 +15,9 @@ package struct Agent: Sendable {
     package struct Banner: Sendable {
         package var mode: Mode
         package var playbooks: Int
-        package var intakes: [(name: String, place: String)]
+        package var rules: (armed: Int, count: Int)
+        /// Where alerts come in, and where events do that rules make alerts of.
+        package var intakes: [(name: String, place: String, takesEvents: Bool)]
         package var journal: String
         package var controlSocket: String
         package var alertSocket: String?
@@ -23,24 +25,30 @@ package struct Agent: Sendable {
         package var remarks: [String]
     }
 
-    private let configuration: AgentConfiguration
+    let configuration: AgentConfiguration
     private let playbooks: PlaybookSet
+    private let playbookWatch: FileWatch
+    private let rules: LoadedRules
+    private let rulesWatch: FileWatch
     private let facilities: Facilities
     private let logger: Logger
 
-    /// Reads the playbooks; an agent does not start on ones that have an error.
+    /// Reads the playbooks and the rules; an agent does not start on ones that have an error.
     package init(_ configuration: AgentConfiguration, logger: Logger) throws(Diagnostics) {
         self.configuration = configuration
         self.logger = logger
         facilities = Facilities(configuration)
+        (playbookWatch, rulesWatch) = (FileWatch(configuration.playbooks), FileWatch(configuration.rules.files))
         playbooks = try PlaybookSet.load(paths: configuration.playbooks, facilities.catalogue).set
+        rules = try LoadedRules.load(configuration.rules)
     }
 
     /// Runs until SIGTERM or SIGINT, then finishes what is under way and closes the journal. `observe` must not wait.
     package func run(onReady: @escaping @Sendable (Banner) -> Void, observe: @escaping @Sendable (Engine.Event) -> Void) async throws {
         Self.raiseDescriptorLimit()
         let house = try await EngineHouse.open(
-            configuration, playbooks: playbooks, facilities: facilities, purpose: "agent", resumesRuns: true, logger: logger, observe: observe)
+            configuration, playbooks: playbooks, rules: configuration.rules.files.isEmpty ? nil : rules.digest, facilities: facilities, purpose: "agent", resumesRuns: true,
+            logger: logger, observe: observe)
         do { try await serve(house, onReady) } catch {
             await house.close()
             throw error
@@ -49,25 +57,32 @@ package struct Agent: Sendable {
     }
 
     private func serve(_ house: EngineHouse, _ onReady: @escaping @Sendable (Banner) -> Void) async throws {
-        let keeper = PlaybookKeeper(paths: configuration.playbooks, house: house, logger: logger)
+        let keepers = Keepers(
+            playbooks: PlaybookKeeper(playbookWatch, house: house, logger: logger),
+            rules: RulesKeeper(configuration.rules, rules, rulesWatch, house: house, logger: logger))
         let door = AlertDoor(house, logger: logger)
+        let auditDoor = KubernetesAuditDoor(
+            door, judges: keepers.rules.kubernetesAudit, formatter: AlertFormatter(hostname: configuration.rules.hostnameInAlerts))
         let section = configuration.intake
-        let ready = Readiness(waitsFor: (section.http.isEnabled ? 1 : 0) + (section.socket.isEnabled ? 1 : 0))
-        let intakes = try intakes(door, ready)
-        ready.whenReady { [configuration] in onReady(banner(configuration, house, intakes)) }
+        let ready = Readiness(waitsFor: [section.http.isEnabled, section.socket.isEnabled, section.kubernetesAudit.http.isEnabled].count { $0 })
+        let intakes = try alertIntakes(door, logger, quiet(logger), onReady: ready.one)
+        let auditIntakes = try auditIntakes(auditDoor, quiet(logger), onReady: ready.one)
+        ready.whenReady { [configuration] in onReady(Banner(configuration, house, keepers.rules, intakes, auditIntakes)) }
         let began = Timestamp.now()
         let control = ControlServer(
             path: configuration.controlSocket, groupID: try Self.controlGroup(configuration), house: house,
-            status: { status(house, keeper, intakes, since: began) }, reload: keeper.reload, logger: logger, libraryLogger: quiet(logger))
+            status: { status(house, keepers, intakes + auditIntakes, auditIntakes.isEmpty ? nil : auditDoor, since: began) }, reload: keepers.reload, logger: logger,
+            libraryLogger: quiet(logger))
         // Those who take orders and alerts come last: they stop first, and the undo keeper is there as long as they are.
         var services = [
             service("undo") { await house.engine.keepUndos() },
             service("snapshot") { try await every(.seconds(30)) { house.keepSnapshot() } },
-            service("playbooks") { try await keeper.watch() },
-            service("reload") { for await _ in await UnixSignalsSequence(trapping: .sighup) { _ = keeper.reload() } },
+            service("playbooks") { try await keepers.playbooks.keepUp() },
+            service("rules") { try await keepers.rules.keepUp() },
+            service("reload") { for await _ in await UnixSignalsSequence(trapping: .sighup) { _ = keepers.reload() } },
             service("control") { try await control.run() },
         ]
-        services += intakes.map { intake in
+        services += (intakes + auditIntakes).map { intake in
             ServiceGroupConfiguration.ServiceConfiguration(service: RunningService(run: intake.run), successTerminationBehavior: .ignore)
         }
         var group = ServiceGroupConfiguration(services: services, gracefulShutdownSignals: [.sigterm, .sigint], logger: quiet(logger))
@@ -84,76 +99,6 @@ package struct Agent: Sendable {
         return id
     }
 
-    // MARK: - Intakes
-
-    private func intakes(_ door: AlertDoor, _ ready: Readiness) throws -> [any Intake] {
-        let section = configuration.intake
-        try Self.checkPaths(configuration)
-        var intakes: [any Intake] = []
-        if section.http.isEnabled {
-            intakes.append(try HTTPIntake(try Self.httpConfiguration(configuration), sink: door, logger: quiet(logger)) { _ in ready.one() })
-        }
-        if section.socket.isEnabled {
-            var socket = SocketIntake.Configuration(streamPath: configuration.alertSocket, datagramPath: configuration.alertDatagramSocket)
-            socket.userIDs = Set(section.socket.userIDs.map { UInt32(clamping: $0) })
-            socket.trust = section.socket.trust
-            intakes.append(SocketIntake(socket, sink: door, logger: logger) { ready.one() })
-        }
-        if let path = section.file.path {
-            intakes.append(
-                FileIntake(
-                    path: path, stateDirectory: configuration.stateDirectory, startsAtBeginning: section.file.startsAtBeginning, trust: section.file.trust,
-                    sink: door))
-        }
-        if section.stdin.isEnabled { intakes.append(StdinIntake(trust: section.stdin.trust, sink: door)) }
-        return intakes
-    }
-
-    /// Paths that cannot be what they are meant for.
-    static func checkPaths(_ configuration: AgentConfiguration) throws(Diagnostics) {
-        func fail(_ key: String, _ problem: String) -> Diagnostics { Diagnostics([Diagnostic(code: "C003", file: key, message: problem)]) }
-        var isFolder: ObjCBool = false
-        if let path = configuration.intake.file.path, FileManager.default.fileExists(atPath: path, isDirectory: &isFolder), isFolder.boolValue {
-            throw fail("intake.file.path", "\(path) is a folder; name the file to follow")
-        }
-        if configuration.intake.socket.isEnabled, configuration.alertSocket == configuration.alertDatagramSocket {
-            throw fail("intake.socket", "path and datagram_path are both \(configuration.alertSocket)")
-        }
-    }
-
-    static func httpConfiguration(_ configuration: AgentConfiguration) throws(Diagnostics) -> HTTPIntake.Configuration {
-        let section = configuration.intake.http
-        var result = HTTPIntake.Configuration()
-        guard let (host, port) = hostAndPort(section.listen) else {
-            throw Diagnostics([Diagnostic(code: "C003", file: "intake.http.listen", message: "\"\(section.listen)\" is no ADDRESS:PORT")])
-        }
-        (result.host, result.port) = (host, port)
-        result.trust = section.trust
-        result.allowsUnauthenticated = section.allowsUnauthenticated
-        result.bodyLimit = section.bodyLimit
-        result.connectionLimit = section.connectionLimit
-        if let path = section.tokenFile {
-            guard let data = FileManager.default.contents(atPath: path) else {
-                throw Diagnostics([Diagnostic(code: "C001", file: path, message: "the token file cannot be read")])
-            }
-            result.tokens = String(decoding: data, as: UTF8.self).split(whereSeparator: \.isNewline).map { $0.trimmingCharacters(in: .whitespaces) }
-                .filter { !$0.isEmpty }
-            guard !result.tokens.isEmpty else { throw Diagnostics([Diagnostic(code: "C003", file: path, message: "the token file is empty")]) }
-        }
-        if let certificate = section.certificate, let key = section.key {
-            result.tls = HTTPIntake.Configuration.TLS(certificate: certificate, key: key, clientAuthority: section.clientAuthority)
-        }
-        return result
-    }
-
-    /// `127.0.0.1:2803`, `[::1]:2803`, `:2803`.
-    static func hostAndPort(_ text: String) -> (String, Int)? {
-        guard let colon = text.lastIndex(of: ":"), let port = Int(text[text.index(after: colon)...]), 0...65535 ~= port else { return nil }
-        var host = String(text[..<colon])
-        if host.hasPrefix("["), host.hasSuffix("]") { host = String(host.dropFirst().dropLast()) }
-        return (host.isEmpty ? "0.0.0.0" : host, port)
-    }
-
     /// Ten thousand silent connections must not keep an alert out.
     private static func raiseDescriptorLimit() {
         var limit = rlimit()
@@ -161,58 +106,6 @@ package struct Agent: Sendable {
         limit.rlim_cur = limit.rlim_max
         setrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limit)
     }
-}
-
-// MARK: - What it tells
-
-private func banner(_ configuration: AgentConfiguration, _ house: EngineHouse, _ intakes: [any Intake]) -> Agent.Banner {
-    var remarks: [String] = []
-    let opening = house.journal.opening
-    if !opening.wasClosedInOrder { remarks.append("the journal was not closed in order: the agent before this one ended at once") }
-    if let torn = opening.tornPart { remarks.append("an unfinished record was set aside: \(torn)") }
-    if let problem = opening.problem { remarks.append("the journal was tampered with or damaged: \(problem); see `riposte audit verify`") }
-    for result in house.recovery.intents {
-        let target = result.target.map { " \($0.summary)" } ?? ""
-        remarks.append("\(result.action)\(target): \(result.outcome.rawValue), \(result.reason ?? "")")
-    }
-    if house.recovery.resumedRuns > 0 { remarks.append("\(house.recovery.resumedRuns) unfinished runs are carried on") }
-    if house.recovery.openUndos > 0 { remarks.append("\(house.recovery.openUndos) actions are in force and can be taken back") }
-    if configuration.network.managementAllow.isEmpty {
-        remarks.append("network.management_allow is empty: network.isolate will be refused unless it names who stays reachable")
-    }
-    return Agent.Banner(
-        mode: configuration.mode, playbooks: house.engine.playbooks.playbooks.count, intakes: intakes.map { ($0.name, $0.place) },
-        journal: configuration.stateDirectory + "/journal", controlSocket: configuration.controlSocket,
-        alertSocket: configuration.intake.socket.isEnabled ? configuration.alertSocket : nil,
-        httpPlace: intakes.first { $0.name == "http" }?.place, remarks: remarks)
-}
-
-private func status(_ house: EngineHouse, _ keeper: PlaybookKeeper, _ intakes: [any Intake], since began: Timestamp) -> JSON {
-    let counters = house.engine.counters
-    let state = house.engine.snapshot
-    let position = house.journal.position
-    return [
-        "version": .text(Version.text), "pid": .integer(Int64(getpid())), "since": .text("\(began)"),
-        "mode": .text(house.engine.configuration.mode.rawValue), "playbooks": keeper.status,
-        "intakes": .array(
-            intakes.map { intake in
-                let values = intake.counters.snapshot
-                return [
-                    "name": .text(intake.name), "place": .text(intake.place), "accepted": .integer(Int64(values.accepted)),
-                    "rejected": .integer(Int64(values.rejected)), "shed": .integer(Int64(values.shed)), "denied": .integer(Int64(values.denied)),
-                ]
-            }),
-        "engine": [
-            "alerts": .integer(Int64(counters.alerts)), "matched": .integer(Int64(counters.matched)), "shed": .integer(Int64(counters.shed)),
-            "under_way": .integer(Int64(house.engine.underWay)),
-            "outcomes": .object(
-                JSONObject(counters.outcomes.sorted { $0.key.rawValue < $1.key.rawValue }.map { .init(key: ByteText($0.key.rawValue), value: .integer(Int64($0.value))) })),
-        ],
-        "undos": .array(state.openUndos.values.sorted { $0.since < $1.since }.map(\.json)),
-        "journal": [
-            "seq": .integer(position.seq), "failures": .integer(Int64(counters.journalFailures)), "problem": house.journal.opening.problem.map(JSON.text) ?? .null,
-        ],
-    ]
 }
 
 // MARK: - Services

@@ -29,10 +29,13 @@ struct AlertDoor: AlertSink {
         }
     }
 
-    func reject(_ problem: AlertError, excerpt: [UInt8], arrival: Alert.Arrival) {
+    func reject(_ problem: AlertError, excerpt: [UInt8], arrival: Alert.Arrival) { tell("not an alert", problem, excerpt: excerpt, arrival: arrival) }
+
+    /// Logs and journals what could not be taken, as long as there is not too much of it.
+    func tell(_ message: Logger.Message, _ problem: AlertError, excerpt: [UInt8], arrival: Alert.Arrival) {
         guard recent.mayRecord(at: arrival.time, limit: Self.rejectsPerMinute) else { return }
         logger.notice(
-            "not an alert", metadata: ["intake.name": "\(arrival.intake)", "peer": "\(arrival.peer ?? "")", "problem": "\(problem.description.escapedForDisplay)"])
+            message, metadata: ["intake.name": "\(arrival.intake)", "peer": "\(arrival.peer ?? "")", "problem": "\(problem.description.escapedForDisplay)"])
         var record = AuditRecord(.reject, at: arrival.time)
         record.message = problem.description
         record.detail = ["arrival": arrival.json, "excerpt_base64": .text(excerpt.base64)]

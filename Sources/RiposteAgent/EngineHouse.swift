@@ -16,9 +16,9 @@ package final class EngineHouse: Sendable {
     private let logger: Logger
 
     /// Opens the journal, comes to the state that it tells of, and clears up what the last owner left. `purpose` is for the record: `agent`, or the
-    /// command that was given.
+    /// command that was given; `rules`, the digest of the rules in force, where there are any.
     package static func open(
-        _ configuration: AgentConfiguration, playbooks: PlaybookSet, facilities: Facilities, purpose: String, resumesRuns: Bool, logger: Logger,
+        _ configuration: AgentConfiguration, playbooks: PlaybookSet, rules: String? = nil, facilities: Facilities, purpose: String, resumesRuns: Bool, logger: Logger,
         observe: @escaping @Sendable (Engine.Event) -> Void = { _ in }
     ) async throws -> EngineHouse {
         let journal = try Journal(
@@ -34,7 +34,9 @@ package final class EngineHouse: Sendable {
                     mode: configuration.mode, runLimit: configuration.engine.runLimit, maximumAlertAge: configuration.engine.maximumAlertAge),
                 catalogue: facilities.catalogue, guards: facilities.guards, log: journal, playbooks: playbooks, state: state, logger: logger,
                 observe: observe)
-            try journal.append(start(journal, configuration, state, playbooks, purpose))
+            var start = start(journal, configuration, state, playbooks, purpose)
+            start.detail.append("rules", rules.map(JSON.text))
+            try journal.append(start)
             let recovery = await engine.recover(resumingRuns: resumesRuns)
             return EngineHouse(engine, journal, facilities, recovery, configuration.stateDirectory, logger)
         } catch {

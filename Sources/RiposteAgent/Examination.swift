@@ -38,7 +38,7 @@ package struct Examination: Sendable {
         var findings = [kernel, pidfd, capabilities]
         findings += [nftables, await docker(facilities), await kubernetes(facilities)]
         findings += [folder("state directory", configuration.stateDirectory), folder("run directory", configuration.runDirectory)]
-        findings += [descriptors, intakes, playbooks(facilities), management]
+        findings += [descriptors, intakes, playbooks(facilities), rules, management]
         return findings
     }
 
@@ -141,9 +141,18 @@ package struct Examination: Sendable {
             try Agent.checkPaths(configuration)
             _ = try Agent.controlGroup(configuration)
             if configuration.intake.http.isEnabled { try HTTPIntake.check(try Agent.httpConfiguration(configuration)) }
+            let audit = configuration.intake.kubernetesAudit
+            if audit.http.isEnabled { try KubernetesAuditIntake.check(try Agent.auditConfiguration(configuration)) }
+            let log = configuration.intake.kubernetesAuditLog.path
+            if let log, access(log, F_OK) == 0, access(log, R_OK) != 0 {
+                return Finding(
+                    subject: "intakes", verdict: .lacking, finding: "kubernetes_audit_log \(log): \(String(cString: strerror(errno)))",
+                    remedy: "run as a user who may read it; until then no event comes from there")
+            }
             let names = [
                 configuration.intake.http.isEnabled ? "http \(configuration.intake.http.listen)" : nil, configuration.intake.socket.isEnabled ? "socket" : nil,
                 configuration.intake.file.path.map { "file \($0)" }, configuration.intake.stdin.isEnabled ? "stdin" : nil,
+                audit.http.isEnabled ? "kubernetes_audit \(audit.http.listen)\(audit.path)" : nil, log.map { "kubernetes_audit_log \($0)" },
             ]
             return Finding(subject: "intakes", verdict: .good, finding: names.compactMap(\.self).joined(separator: ", "))
         } catch {
@@ -162,6 +171,36 @@ package struct Examination: Sendable {
         } catch {
             return Finding(subject: "playbooks", verdict: .bad, finding: "\(error.entries.count) problems", remedy: "riposte playbook check")
         }
+    }
+
+    private var rules: Finding {
+        let hasAuditEvents = configuration.intake.kubernetesAudit.http.isEnabled || configuration.intake.kubernetesAuditLog.path != nil
+        guard !configuration.rules.files.isEmpty else {
+            return Finding(
+                subject: "rules", verdict: hasAuditEvents ? .lacking : .good,
+                finding: hasAuditEvents ? "none are configured: nothing comes of Kubernetes audit events" : "none are configured: alerts come from elsewhere",
+                remedy: hasAuditEvents ? "set rules.files in the configuration, or --rules" : nil)
+        }
+        do throws(Diagnostics) {
+            let rules = try LoadedRules.load(configuration.rules)
+            let words = [
+                "\(rules.armed) armed of \(rules.ruleSet.rules.count) in \(configuration.rules.files.joined(separator: ", "))", "\(rules.warnings) warnings", rules.waitForSensor,
+            ]
+            guard hasAuditEvents, rules.armed(for: "k8s_audit") == 0 else {
+                return Finding(subject: "rules", verdict: .good, finding: words.compactMap(\.self).joined(separator: ", "))
+            }
+            return Finding(
+                subject: "rules", verdict: .lacking, finding: "no rule for Kubernetes audit events is armed: nothing comes of them",
+                remedy: "add some to rules.files, or look at rules.select and rules.priority")
+        } catch {
+            return Finding(
+                subject: "rules", verdict: .bad, finding: "\(error.entries.count) in error, the first: \(error.entries.first.map(Self.line) ?? "")",
+                remedy: "riposte rules check; the agent does not start like this")
+        }
+    }
+
+    private static func line(_ problem: Diagnostic) -> String {
+        "\(problem.file)\(problem.place.map { ":\($0.line):\($0.column)" } ?? ""): \(problem.message)"
     }
 
     private var management: Finding {

@@ -1,4 +1,3 @@
-internal import Foundation
 internal import Logging
 internal import RiposteAudit
 internal import RiposteCore
@@ -14,13 +13,13 @@ package final class PlaybookKeeper: Sendable {
         var rejected: (at: Timestamp, problems: Diagnostics)?
     }
 
-    private let paths: [String]
+    private let watch: FileWatch
     private let house: EngineHouse
     private let logger: Logger
     private let state: Mutex<State>
 
-    init(paths: [String], house: EngineHouse, logger: Logger) {
-        self.paths = paths
+    init(_ watch: FileWatch, house: EngineHouse, logger: Logger) {
+        self.watch = watch
         self.house = house
         self.logger = logger
         state = Mutex(State(digest: house.engine.playbooks.digest, count: house.engine.playbooks.playbooks.count))
@@ -29,7 +28,7 @@ package final class PlaybookKeeper: Sendable {
     /// Reads the files. What is in force stays in force where any of them has an error.
     func reload() -> JSON {
         do throws(Diagnostics) {
-            let (set, _) = try PlaybookSet.load(paths: paths, house.facilities.catalogue)
+            let (set, _) = try PlaybookSet.load(paths: watch.paths, house.facilities.catalogue)
             let isNew = state.withLock { state in
                 defer {
                     if state.digest != set.digest { state.since = .now() }
@@ -64,7 +63,7 @@ package final class PlaybookKeeper: Sendable {
         state.withLock { state in
             var object: JSONObject = [
                 "count": .integer(Int64(state.count)), "digest": .text(state.digest), "since": .text("\(state.since)"),
-                "paths": .array(paths.map(JSON.text)),
+                "paths": .array(watch.paths.map(JSON.text)),
             ]
             if let rejected = state.rejected {
                 object.append("rejected", ["since": .text("\(rejected.at)"), "problems": .array(rejected.problems.entries.map(\.json))])
@@ -73,28 +72,6 @@ package final class PlaybookKeeper: Sendable {
         }
     }
 
-    /// Looks for changes until cancelled: names, sizes and times of the files, once a second.
-    func watch() async throws {
-        var seen = fingerprint()
-        while true {
-            try await Task.sleep(for: .seconds(1))
-            let now = fingerprint()
-            guard now != seen else { continue }
-            // Once more a moment later: an editor may be half way through.
-            try await Task.sleep(for: .milliseconds(200))
-            seen = fingerprint()
-            _ = reload()
-        }
-    }
-
-    private func fingerprint() -> [String] {
-        paths.flatMap { path -> [String] in
-            let names = (try? FileManager.default.contentsOfDirectory(atPath: path)).map { $0.sorted().map { "\(path)/\($0)" } } ?? [path]
-            return names.map { name in
-                guard let facts = try? FileManager.default.attributesOfItem(atPath: name) else { return "\(name) missing" }
-                let changed = (facts[.modificationDate] as? Date)?.timeIntervalSinceReferenceDate ?? 0
-                return "\(name) \(facts[.systemFileNumber] ?? 0) \(facts[.size] ?? 0) \(changed)"
-            }
-        }
-    }
+    /// Looks for changes until cancelled.
+    func keepUp() async throws { try await watch.run { _ = reload() } }
 }

@@ -11,8 +11,8 @@ struct Run: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         abstract: "Runs the response agent.",
         discussion: """
-            Listens for alerts, answers them by playbooks, and writes each step to the journal. On standard output: each alert and each result as it \
-            happens, a line of text, or with --json Falco's alert object and the result object.
+            Listens for alerts, makes more of them of events by rules, answers them by playbooks, and writes each step to the journal. On standard \
+            output: each alert and each result as it happens, a line of text, or with --json Falco's alert object and the result object.
 
             Examples:
               riposte run --config config/riposte.yaml
@@ -34,6 +34,9 @@ struct Run: AsyncParsableCommand {
     @Option(name: .long, help: "A playbook file or a folder of them; may be repeated.", completion: .file())
     var playbooks: [String] = []
 
+    @Option(name: .long, help: "A rules file or a folder of them, in the order in which they are read; may be repeated.", completion: .file())
+    var rules: [String] = []
+
     @Flag(name: .long, help: "Take alerts from standard input too.")
     var stdin = false
 
@@ -52,6 +55,7 @@ struct Run: AsyncParsableCommand {
         overrides.mode = dryRun ? .observe : mode
         overrides.listen = http
         overrides.playbooks = playbooks
+        overrides.rules = rules
         var configuration = try AgentConfiguration.load(overrides)
         if stdin { configuration.intake.stdin.isEnabled = true }
         if let file { configuration.intake.file.path = file }
@@ -82,7 +86,8 @@ struct Run: AsyncParsableCommand {
             }
         lines.append("  mode       \(banner.mode.rawValue): \(what)")
         lines.append("  playbooks  \(banner.playbooks)")
-        for intake in banner.intakes { lines.append("  alerts     \(intake.name): \(intake.place)") }
+        lines.append("  rules      \(banner.rules.armed) armed of \(banner.rules.count)")
+        for intake in banner.intakes { lines.append("  \(intake.takesEvents ? "events" : "alerts")     \(intake.name): \(intake.place)") }
         lines.append("  control    \(banner.controlSocket)")
         lines.append("  journal    \(banner.journal)")
         for remark in banner.remarks { lines.append("  note       \(remark.escapedForDisplay)") }

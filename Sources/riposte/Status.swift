@@ -5,7 +5,7 @@ internal import RiposteCore
 
 struct Status: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
-        abstract: "Shows what the agent does: mode, playbooks, intakes, what is in force.",
+        abstract: "Shows what the agent does: mode, playbooks, rules, intakes, what is in force.",
         discussion: "Ends with 6 where no agent runs.\n\nExample:\n  riposte status --json | jq .undos")
 
     @OptionGroup var common: CommonOptions
@@ -27,18 +27,22 @@ struct Status: AsyncParsableCommand {
     }
 
     private static func text(_ status: JSON) -> String {
-        func word(_ json: JSON?, _ key: ByteText) -> String { json?[key]?.string?.shown ?? "" }
-        func number(_ json: JSON?, _ key: ByteText) -> Int64 { json?[key]?.integer ?? 0 }
         let engine = status["engine"]
         let playbooks = status["playbooks"]
         var lines = [
             "riposte \(word(status, "version")), pid \(number(status, "pid")), since \(word(status, "since").prefix(19))Z, mode \(Terminal.paint(word(status, "mode"), .bold))",
             "playbooks  \(number(playbooks, "count")) in force since \(word(playbooks, "since").prefix(19))Z",
         ]
-        if let rejected = playbooks?["rejected"] {
-            let problems = rejected["problems"]?.array ?? []
-            lines.append(Terminal.paint("           files rejected \(word(rejected, "since").prefix(19))Z: \(problems.count) problems", .red))
-            for problem in problems.prefix(5) { lines.append("           \(word(problem, "file")):\(number(problem, "line")): \(word(problem, "message"))") }
+        lines += rejection(playbooks)
+        let rules = status["rules"]
+        let sources = rules?["sources"]?.object?.members.filter { number($0.value, "count") > 0 } ?? []
+        let counts = sources.map { "\($0.key.shown) \(number($0.value, "armed")) of \(number($0.value, "count"))" }.joined(separator: ", ")
+        let matching = word(rules, "matching") == "first" ? "the first that holds answers" : "all that hold answer"
+        lines.append(
+            "rules      \(number(rules, "armed")) armed of \(number(rules, "count"))\(counts.isEmpty ? "" : " (\(counts)); \(matching)") since \(word(rules, "since").prefix(19))Z")
+        lines += rejection(rules)
+        if let audit = status["kubernetes_audit"] {
+            lines.append("events     Kubernetes audit: \(number(audit, "judged")) judged, \(number(audit, "dropped")) dropped, \(number(audit, "alerts")) alerts")
         }
         lines.append(
             "alerts     \(number(engine, "alerts")) accepted, \(number(engine, "matched")) answered, \(number(engine, "shed")) turned away; \(number(engine, "under_way")) under way"
@@ -71,4 +75,16 @@ struct Status: AsyncParsableCommand {
         }
         return lines.joined(separator: "\n")
     }
+
+    /// Of files that were read anew and are not in force: since when, and what is wrong.
+    private static func rejection(_ files: JSON?) -> [String] {
+        guard let rejected = files?["rejected"] else { return [] }
+        let problems = rejected["problems"]?.array ?? []
+        let count = rejected["count"]?.integer ?? Int64(problems.count)
+        let heading = "           files rejected \(word(rejected, "since").prefix(19))Z: \(count) \(count == 1 ? "problem" : "problems"); those before stay in force"
+        return [Terminal.paint(heading, .red)] + problems.prefix(5).map { "           \(word($0, "file")):\(number($0, "line")): \(word($0, "message"))" }
+    }
+
+    private static func word(_ json: JSON?, _ key: ByteText) -> String { json?[key]?.string?.shown ?? "" }
+    private static func number(_ json: JSON?, _ key: ByteText) -> Int64 { json?[key]?.integer ?? 0 }
 }

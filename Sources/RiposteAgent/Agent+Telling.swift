@@ -1,0 +1,104 @@
+internal import Glibc
+internal import RiposteAudit
+internal import RiposteCore
+internal import RiposteIntake
+internal import RipostePlaybooks
+internal import RiposteRules
+
+extension Agent.Banner {
+    init(_ configuration: AgentConfiguration, _ house: EngineHouse, _ rules: RulesKeeper, _ intakes: [any Intake], _ auditIntakes: [any Intake]) {
+        let loaded = rules.rules
+        self.init(
+            mode: configuration.mode, playbooks: house.engine.playbooks.playbooks.count, rules: (loaded.armed, loaded.ruleSet.rules.count),
+            intakes: intakes.map { ($0.name, $0.place, false) } + auditIntakes.map { ($0.name, $0.place, true) },
+            journal: configuration.stateDirectory + "/journal", controlSocket: configuration.controlSocket,
+            alertSocket: configuration.intake.socket.isEnabled ? configuration.alertSocket : nil,
+            httpPlace: intakes.first { $0.name == "http" }?.place,
+            remarks: notes(on: house) + notes(on: loaded, hasAuditEvents: !auditIntakes.isEmpty) + notes(on: configuration))
+    }
+}
+
+private func notes(on house: EngineHouse) -> [String] {
+    var remarks: [String] = []
+    let opening = house.journal.opening
+    if !opening.wasClosedInOrder { remarks.append("the journal was not closed in order: the agent before this one ended at once") }
+    if let torn = opening.tornPart { remarks.append("an unfinished record was set aside: \(torn)") }
+    if let problem = opening.problem { remarks.append("the journal was tampered with or damaged: \(problem); see `riposte audit verify`") }
+    for result in house.recovery.intents {
+        let target = result.target.map { " \($0.summary)" } ?? ""
+        remarks.append("\(result.action)\(target): \(result.outcome.rawValue), \(result.reason ?? "")")
+    }
+    if house.recovery.resumedRuns > 0 { remarks.append("\(house.recovery.resumedRuns) unfinished runs are carried on") }
+    if house.recovery.openUndos > 0 { remarks.append("\(house.recovery.openUndos) actions are in force and can be taken back") }
+    return remarks
+}
+
+private func notes(on configuration: AgentConfiguration) -> [String] {
+    guard configuration.network.managementAllow.isEmpty else { return [] }
+    return ["network.management_allow is empty: network.isolate will be refused unless it names who stays reachable"]
+}
+
+/// Rules without events, and events without rules.
+private func notes(on rules: LoadedRules, hasAuditEvents: Bool) -> [String] {
+    var remarks: [String] = []
+    if let line = rules.waitForSensor { remarks.append(line) }
+    let audit = rules.armed(for: "k8s_audit")
+    if audit > 0, !hasAuditEvents {
+        remarks.append("\(audit) \(audit == 1 ? "rule" : "rules") for Kubernetes audit events: neither intake.kubernetes_audit nor intake.kubernetes_audit_log is on")
+    }
+    if audit == 0, hasAuditEvents { remarks.append("no rule judges Kubernetes audit events: nothing comes of them") }
+    if rules.warnings > 0 { remarks.append("\(rules.warnings) \(rules.warnings == 1 ? "warning" : "warnings") in the rules; see `riposte rules check`") }
+    return remarks
+}
+
+extension LoadedRules {
+    /// This version has no sensor.
+    var waitForSensor: String? {
+        let count = armed(for: "syscall")
+        return count == 0 ? nil : count == 1 ? "1 rule for system calls waits for the sensor" : "\(count) rules for system calls wait for the sensor"
+    }
+}
+
+/// What `riposte status` shows.
+func status(_ house: EngineHouse, _ keepers: Keepers, _ intakes: [any Intake], _ audit: KubernetesAuditDoor?, since began: Timestamp) -> JSON {
+    let counters = house.engine.counters
+    let state = house.engine.snapshot
+    let position = house.journal.position
+    var object: JSONObject = [
+        "version": .text(Version.text), "pid": .integer(Int64(getpid())), "since": .text("\(began)"),
+        "mode": .text(house.engine.configuration.mode.rawValue), "playbooks": keepers.playbooks.status,
+        "rules": keepers.rules.status,
+        "intakes": .array(
+            intakes.map { intake in
+                let values = intake.counters.snapshot
+                return [
+                    "name": .text(intake.name), "place": .text(intake.place), "accepted": .integer(Int64(values.accepted)),
+                    "rejected": .integer(Int64(values.rejected)), "shed": .integer(Int64(values.shed)), "denied": .integer(Int64(values.denied)),
+                ]
+            }),
+        "engine": [
+            "alerts": .integer(Int64(counters.alerts)), "matched": .integer(Int64(counters.matched)), "shed": .integer(Int64(counters.shed)),
+            "under_way": .integer(Int64(house.engine.underWay)),
+            "outcomes": .object(
+                JSONObject(counters.outcomes.sorted { $0.key.rawValue < $1.key.rawValue }.map { .init(key: ByteText($0.key.rawValue), value: .integer(Int64($0.value))) })),
+        ],
+        "undos": .array(state.openUndos.values.sorted { $0.since < $1.since }.map(\.json)),
+        "journal": [
+            "seq": .integer(position.seq), "failures": .integer(Int64(counters.journalFailures)), "problem": house.journal.opening.problem.map(JSON.text) ?? .null,
+        ],
+    ]
+    if let counts = audit?.counts {
+        object.append(
+            "kubernetes_audit", ["judged": .integer(Int64(counts.judged)), "dropped": .integer(Int64(counts.dropped)), "alerts": .integer(Int64(counts.alerts))])
+    }
+    return .object(object)
+}
+
+/// Those who keep what is in force equal to its files.
+struct Keepers: Sendable {
+    let playbooks: PlaybookKeeper
+    let rules: RulesKeeper
+
+    /// Each whole or not at all, whatever becomes of the other.
+    @Sendable func reload() -> JSON { ["playbooks": playbooks.reload(), "rules": rules.reload()] }
+}

@@ -1,0 +1,38 @@
+internal import Foundation
+
+/// Notices that files, or what is in folders, changed: by names, sizes and times, looked at once a second.
+///
+/// Made before the files are read for the first time: a change between that and the watching counts too.
+struct FileWatch: Sendable {
+    let paths: [String]
+    private let first: [String]
+
+    init(_ paths: [String]) {
+        self.paths = paths
+        first = Self.fingerprint(of: paths)
+    }
+
+    /// Calls `changed` behind each change until cancelled.
+    func run(_ changed: () -> Void) async throws {
+        var seen = first
+        while true {
+            try await Task.sleep(for: .seconds(1))
+            guard Self.fingerprint(of: paths) != seen else { continue }
+            // Once more a moment later: an editor may be half way through.
+            try await Task.sleep(for: .milliseconds(200))
+            seen = Self.fingerprint(of: paths)
+            changed()
+        }
+    }
+
+    private static func fingerprint(of paths: [String]) -> [String] {
+        paths.flatMap { path -> [String] in
+            let names = (try? FileManager.default.contentsOfDirectory(atPath: path)).map { $0.sorted().map { "\(path)/\($0)" } } ?? [path]
+            return names.map { name in
+                guard let facts = try? FileManager.default.attributesOfItem(atPath: name) else { return "\(name) missing" }
+                let changed = (facts[.modificationDate] as? Date)?.timeIntervalSinceReferenceDate ?? 0
+                return "\(name) \(facts[.systemFileNumber] ?? 0) \(facts[.size] ?? 0) \(changed)"
+            }
+        }
+    }
+}
