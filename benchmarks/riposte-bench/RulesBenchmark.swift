@@ -39,7 +39,6 @@ struct RulesBenchmark {
         }
 
         func value(of field: EventField, in arena: FieldArena) -> FieldView {
-            guard field.id != .unlisted else { return .absent }
             switch field.argument {
             case .none: return values[Int(field.id.rawValue)]
             // Ancestors, from the list of them all.

@@ -130,6 +130,14 @@ struct ConditionCompiler {
         }
     }
 
+    /// Whether there is such a field, with such an argument.
+    func knows(_ field: Condition.FieldReference) -> Bool {
+        switch known {
+        case .events(let source): FieldCatalogue.knows(field, source: source)
+        case .alerts: (try? FieldCatalogue.findOfAlert(field)) != nil
+        }
+    }
+
     /// Fields of the time when Falco's sensor told of the beginning of calls, too.
     private static let constantFields: Set<String> = [
         "evt.dir", "evt.latency", "evt.latency.s", "evt.latency.ns", "evt.latency.quantized", "evt.latency.human", "evt.wait_latency",
@@ -476,7 +484,7 @@ struct ConditionCompiler {
         for literal in literals where literal.bytes.contains(UInt8(ascii: ".")) && literal.bytes.first.map({ 0x61...0x7A ~= $0 }) ?? false {
             let bytes = literal.bytes.filter { !$0.isBlank }
             let text = String(decoding: bytes, as: UTF8.self)
-            if let (field, end) = Condition.FieldReference.parse(bytes, at: 0), end == bytes.count, (try? match(field)) != nil {
+            if let (field, end) = Condition.FieldReference.parse(bytes, at: 0), end == bytes.count, knows(field) {
                 warn(.suspiciousCondition, "\"\(text)\" is taken for a text; write val(\(text)) for the field's value", literal.range.lowerBound)
             } else if let (_, end) = try? Condition.Transform.parse(bytes, at: 0), end == bytes.count {
                 warn(.suspiciousCondition, "\"\(text)\" is taken for a text; write it without quotes for what the transformer makes", literal.range.lowerBound)

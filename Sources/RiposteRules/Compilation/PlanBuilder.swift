@@ -38,9 +38,8 @@ struct PlanBuilder {
         var counts: [Int: Int] = [:]
         for test in tests.joined() { counts[test, default: 0] += 1 }
         return zip(roots, tests).map { root, tests in
-            let leads = builder.access(root).flatMap { $0.chance <= Self.chanceLimit ? $0.tests : nil } ?? []
-            return PlanExplanation(
-                tests: tests.map { .init(text: graph.text(of: graph.tests[$0]), rules: counts[$0] ?? 1) }, leads: leads.map { graph.text(of: $0) })
+            let leads = builder.access(root).flatMap { $0.chance <= Self.chanceLimit ? $0.texts : nil } ?? []
+            return PlanExplanation(tests: tests.map { .init(text: graph.text(of: graph.tests[$0]), rules: counts[$0] ?? 1) }, leads: leads)
         }
     }
 
@@ -118,7 +117,11 @@ struct PlanBuilder {
             case .contains(let text, let foldsCase): literals[slot][foldsCase ? .foldedPart : .part, default: []].append(text)
             case .pathPrefixes(let paths): literals[slot][.path, default: []] += paths.filter { !$0.isPathPattern }
             case .glob(let pattern, foldsCase: false):
-                if let plain = Self.plain(pattern) { gather(plain, slot) }
+                if let plain = Self.plain(pattern) {
+                    gather(plain, slot)
+                } else if let head = Self.head(of: pattern) {
+                    literals[slot][.prefix, default: []].append(head)
+                }
             case .count(_, let predicates, _): for inner in predicates { gather(inner, slot) }
             default: break
             }
@@ -352,10 +355,10 @@ struct PlanBuilder {
         return result
     }
 
-    /// Fields with a handful of values in all: to have one of them says little about an event.
+    /// Fields that nearly all events of a kind have the same value of: to have it says little.
     private static let commonFields: Set<String> = [
         "fd.typechar", "fd.type", "fd.sockfamily", "fd.l4proto", "fd.cproto", "evt.res", "evt.category", "evt.io_dir", "container.id", "container.type", "user.name",
-        "group.name", "proc.sname", "ka.verb", "ka.target.resource", "ka.target.subresource", "ka.response.code", "ka.auth.decision", "jevt.value[/stage]",
+        "group.name", "proc.sname", "ka.auth.decision", "jevt.value[/stage]",
     ]
 
     private func isCommon(_ slot: Int) -> Bool { graph.fieldName(of: slot).map(Self.commonFields.contains) ?? false }
@@ -367,7 +370,7 @@ struct PlanBuilder {
             case .bool: (1, 0.4)
             case .integerIn(let numbers): (1 + Double(numbers.count) / 8, 0.2)
             case .integerOrder: (1, 0.6)
-            case .textIn where isCommon(test.slot): (3, 0.4)
+            case .textIn where isCommon(test.slot): (3, 0.7)
             case .textIn(let texts): (3, min(0.3, 0.05 * Double(max(1, texts.count)).squareRoot()))
             case .textOrder: (3, 0.5)
             case .addressIn, .networkIn: (4, 0.1)
@@ -388,69 +391,101 @@ struct PlanBuilder {
 
     // MARK: - Gates
 
-    /// What a condition cannot hold without: one of these literals.
+    /// What leads to a condition: where none of these holds, it cannot hold.
     private struct Access {
-        var literals: [(slot: Int, family: SlotLiterals.Family, index: Int32)]
-        /// The tests that the literals are of.
-        var tests: [ConditionGraph.Test]
+        enum Lead {
+            /// The slot's text has this literal.
+            case literal(slot: Int, family: SlotLiterals.Family, index: Int32)
+            /// The test holds, or does not.
+            case test(Int, holds: Bool)
+        }
+
+        var leads: [Lead]
+        /// In words, for people.
+        var texts: [String]
         var chance: Double
+        /// How much it takes to ask; literals are looked up for all conditions at once.
+        var cost: Double
     }
 
-    /// What is more probable is no lead.
-    private static let chanceLimit = 0.35
-
-    /// The most literals that lead to one condition.
-    private static let accessLimit = 512
+    /// What is more probable leads nowhere.
+    private static let chanceLimit = 0.7
+    /// The most leads to one condition.
+    private static let leadLimit = 512
 
     private mutating func access(_ node: NodeID) -> Access? {
         if let known = accesses[node] { return known }
         let result: Access?
         switch graph.nodes[node] {
-        case .constant, .not: result = nil
-        case .test(let test): result = access(graph.tests[test])
+        case .constant: result = nil
+        case .test(let test): result = literalAccess(test) ?? plainAccess(test, holds: true)
+        case .not(let inner):
+            if case .test(let test) = graph.nodes[inner] { result = plainAccess(test, holds: false) } else { result = nil }
         case .all(let children):
             var best: Access?
             for child in children {
-                if let next = access(child), next.chance < best?.chance ?? 1 { best = next }
+                guard let next = access(child) else { continue }
+                if let known = best, known.chance + known.cost / 100 <= next.chance + next.cost / 100 { continue }
+                best = next
             }
             result = best
-        case .any(let children):
-            var union = Access(literals: [], tests: [], chance: 0)
-            var isWhole = true
-            for child in children {
-                guard let next = access(child), union.literals.count + next.literals.count <= Self.accessLimit else {
-                    isWhole = false
-                    break
-                }
-                union.literals += next.literals
-                union.tests += next.tests
-                union.chance += next.chance
-            }
-            result = isWhole ? union : nil
+        case .any(let children): result = union(of: children)
         }
         accesses[node] = .some(result)
         return result
     }
 
-    private func access(_ test: ConditionGraph.Test) -> Access? {
-        guard test.mode == .one, !test.isNegated, graph.slotTypes[test.slot] != .any, !isType(test.slot), let literals = parts.literals[test.slot] else { return nil }
+    private mutating func union(of children: [NodeID]) -> Access? {
+        var union = Access(leads: [], texts: [], chance: 0, cost: 0)
+        for child in children {
+            guard let next = access(child), union.leads.count + next.leads.count <= Self.leadLimit else { return nil }
+            union.leads += next.leads
+            union.texts += next.texts
+            union.chance += next.chance
+            union.cost += next.cost
+        }
+        return union.chance < 1 ? union : nil
+    }
+
+    /// By asking the test itself.
+    private func plainAccess(_ index: Int, holds: Bool) -> Access? {
+        let test = graph.tests[index]
+        let (cost, chance) = estimate(test)
+        guard cost <= 12, !isType(test.slot) else { return nil }
+        let text = graph.text(of: test)
+        return Access(leads: [.test(index, holds: holds)], texts: [holds ? text : "not \(text)"], chance: holds ? chance : 1 - chance, cost: cost)
+    }
+
+    /// By the literals of the test, where the slot's family is worth one look for all.
+    private func literalAccess(_ index: Int) -> Access? {
+        let test = graph.tests[index]
+        guard test.mode == .one, !test.isNegated, graph.slotTypes[test.slot] != .any, !isType(test.slot), !isCommon(test.slot), let literals = parts.literals[test.slot]
+        else { return nil }
         func access(_ texts: [[UInt8]], _ family: SlotLiterals.Family, _ chance: Double) -> Access? {
             let indices = texts.compactMap { literals.index(of: $0, in: family) }
-            guard indices.count == texts.count, texts.count <= Self.accessLimit else { return nil }
-            return Access(literals: indices.map { (test.slot, family, $0) }, tests: [test], chance: chance)
+            guard indices.count == texts.count, texts.count <= Self.leadLimit else { return nil }
+            return Access(leads: indices.map { .literal(slot: test.slot, family: family, index: $0) }, texts: [graph.text(of: test)], chance: chance, cost: 1)
         }
-        switch test.predicate {
-        case .textIn(let texts) where isCommon(test.slot): return access(texts, .exact, 0.3)
-        case .textIn(let texts): return access(texts, .exact, min(0.3, 0.02 * Double(texts.count).squareRoot()))
-        case .hasPrefix(let text): return access([text], .prefix, 0.08)
-        case .hasSuffix(let text): return access([text], .suffix, 0.08)
-        case .pathPrefixes(let paths) where !paths.contains(where: \.isPathPattern): return access(paths, .path, 0.09)
-        case .contains(let text, let foldsCase): return access([text], foldsCase ? .foldedPart : .part, 0.2)
-        case .glob(let pattern, foldsCase: false):
-            guard let plain = Self.plain(pattern) else { return nil }
-            return self.access(ConditionGraph.Test(slot: test.slot, predicate: plain))
-        default: return nil
+        func access(_ predicate: ConditionGraph.Predicate) -> Access? {
+            switch predicate {
+            case .textIn(let texts): return access(texts, .exact, min(0.3, 0.02 * Double(texts.count).squareRoot()))
+            case .hasPrefix(let text): return access([text], .prefix, 0.08)
+            case .hasSuffix(let text): return access([text], .suffix, 0.08)
+            case .pathPrefixes(let paths) where !paths.contains(where: \.isPathPattern): return access(paths, .path, 0.09)
+            case .contains(let text, let foldsCase): return access([text], foldsCase ? .foldedPart : .part, 0.2)
+            case .glob(let pattern, foldsCase: false):
+                if let plain = Self.plain(pattern) { return access(plain) }
+                return Self.head(of: pattern).flatMap { access([$0], .prefix, 0.08) }
+            default: return nil
+            }
         }
+        return access(test.predicate)
+    }
+
+    /// What every text begins with that a pattern matches; nil where that is too little to tell.
+    private static func head(of pattern: [UInt8]) -> [UInt8]? {
+        let head = Array(pattern.prefix { $0 != UInt8(ascii: "*") && $0 != UInt8(ascii: "?") && $0 != UInt8(ascii: "[") && $0 != UInt8(ascii: "\\") })
+        return head.count >= 2 ? head : nil
     }
 
     /// Types are what plans are made for; they lead nowhere.
@@ -465,48 +500,26 @@ struct PlanBuilder {
         var always = [UInt64](repeating: 0, count: (roots.count + 63) / 64)
         var gates: [GateKey: [Int32: [Int32]]] = [:]
         var order: [GateKey] = []
-        func lead(_ key: GateKey, _ literal: Int32, to rule: Int) {
+        func open(_ key: GateKey, _ literal: Int32, to rule: Int) {
             if gates[key] == nil { order.append(key) }
             gates[key, default: [:]][literal, default: []].append(Int32(rule))
         }
         for (rule, root) in roots.enumerated() {
-            let access = access(root.node)
-            if let access, access.chance <= Self.chanceLimit {
-                for (slot, family, index) in access.literals { lead(GateKey(kind: Gate.Kind(family), index: Int32(slot)), index, to: rule) }
-            } else if let guardian = guardian(root.node) {
-                lead(guardian, 0, to: rule)
-            } else {
+            guard let access = access(root.node), access.chance <= Self.chanceLimit else {
                 always[rule >> 6] |= 1 << UInt64(rule & 63)
+                continue
+            }
+            for lead in access.leads {
+                switch lead {
+                case .literal(let slot, let family, let index): open(GateKey(kind: Gate.Kind(family), index: Int32(slot)), index, to: rule)
+                case .test(let test, let holds): open(GateKey(kind: holds ? .test : .negatedTest, index: Int32(test)), 0, to: rule)
+                }
             }
         }
         let built = order.map { key in gate(key, gates[key] ?? [:]) }
         return TypePlan(
             ruleCount: Int32(roots.count), gates: list(built), always: list(always), entries: list(roots.map { entry($0.node) }),
             roots: list(roots.map { Int32($0.condition) }))
-    }
-
-    /// A plain test among those that must all hold, the most telling one, to ask before looking at the condition at all.
-    private mutating func guardian(_ node: NodeID) -> GateKey? {
-        let children: [NodeID] =
-            switch graph.nodes[node] {
-            case .all(let children): children
-            default: [node]
-            }
-        var best: (key: GateKey, chance: Double)?
-        for child in children {
-            let key: GateKey
-            switch graph.nodes[child] {
-            case .test(let test): key = GateKey(kind: .test, index: Int32(test))
-            case .not(let inner):
-                guard case .test(let test) = graph.nodes[inner] else { continue }
-                key = GateKey(kind: .negatedTest, index: Int32(test))
-            default: continue
-            }
-            let (cost, chance) = estimate(child)
-            guard cost <= 8, chance < min(0.7, best?.chance ?? 1) else { continue }
-            best = (key, chance)
-        }
-        return best?.key
     }
 
     private func gate(_ key: GateKey, _ lists: [Int32: [Int32]]) -> Gate {

@@ -162,7 +162,7 @@ private struct RuleSetCompiler {
             return nil
         }
         let known = compiler
-        let exceptions = ExceptionCompiler(rule, lists) { (try? known.match($0)) != nil }
+        let exceptions = ExceptionCompiler(rule, lists) { known.knows($0) }
         guard let taken = exceptions.exceptions(&macros.report) else { return nil }
         for (condition, text, steps) in taken { guard take(.not(condition), text, "exception value", steps) else { return nil } }
         return (parts.count == 1 ? parts[0] : .and(parts), compiler.graph.all(nodes))

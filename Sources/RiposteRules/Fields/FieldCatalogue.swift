@@ -44,6 +44,12 @@ package enum FieldCatalogue {
         return match
     }
 
+    /// Whether there is such a field for events of the source, with such an argument; without the trouble of saying what is wrong.
+    static func knows(_ field: Condition.FieldReference, source: String) -> Bool {
+        guard let match = try? find(field) else { return false }
+        return match.description.source == nil || match.description.source == source
+    }
+
     /// Nil for a name that is not in the catalogue.
     static func find(_ field: Condition.FieldReference) throws(ConditionError) -> Match? {
         if let index = byName[field.name] { return try match(all[index], field.argument, field) }

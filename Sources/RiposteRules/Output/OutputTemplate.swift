@@ -120,11 +120,6 @@ package struct OutputTemplate: Sendable {
     }
 }
 
-extension ConditionCompiler {
-    /// Whether there is such a field, with such an argument.
-    fileprivate func knows(_ field: Condition.FieldReference) -> Bool { (try? match(field)) != nil }
-}
-
 extension Condition.Transform {
     fileprivate var fields: [Condition.FieldReference] { arguments.flatMap(\.fields) }
 }
