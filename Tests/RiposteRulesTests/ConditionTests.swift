@@ -63,7 +63,7 @@ struct ConditionTests {
             ("proc.pid = abc", 11), ("proc.pid = 0x10", 11), ("proc.pid contains 1", 0), ("proc.pid < x", 11), ("fd.rip = 10.0.0.0/8", 9), ("fd.rnet = 10.0.0.1", 10),
             ("proc.is_exe_upper_layer = yes", 26), ("shell_procs and proc.name = x", 0), ("proc.name regex '(a'", 19), ("proc.name regex '\\\\d'", 18), ("proc.name = 'x", 12),
             ("proc.name = \"\\q\"", 13), ("proc.aname[] = x", 11), ("len(proc.name, proc.pid) = 1", 0), ("tolower(proc.pid) = 1", 8), ("proc.name = x and", 14), ("not", 0),
-            ("proc.name bcontains 6", 20), ("and proc.name = x", 4),
+            ("proc.name bcontains 6", 20), ("and proc.name = x", 0),
         ])
     func refused(_ text: String, _ offset: Int) {
         let error = #expect(throws: ConditionError.self) { try CompiledCondition(parsing: text) }

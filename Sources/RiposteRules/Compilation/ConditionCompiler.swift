@@ -196,6 +196,7 @@ struct ConditionCompiler {
 
     private mutating func test(_ test: Condition.Test) throws(ConditionError) -> ConditionGraph.NodeID {
         let left = try operand(test.left)
+        try checkOperator(test, left)
         if case .field(let field) = test.left {
             if test.comparison == .exists { provedToExist.insert(field.text) } else if isNegated { negated.append(field.text) }
             if field.name.hasPrefix("ka.") || field.name.hasPrefix("jevt.") { warnOfNotAvailable(test) }
@@ -203,7 +204,6 @@ struct ConditionCompiler {
         } else if let field = test.left.fields.first(where: { $0.name == "evt.type" || $0.name == "syscall.type" }) {
             throw ConditionError("event types are compared as they are; no transformer can stand around \(field.name)", at: field.range.lowerBound)
         }
-        try checkOperator(test, left)
         switch test.right {
         case .nothing: return graph.test(.init(slot: left.slot, predicate: .exists))
         case .operand(let operand): return try compare(test, left, operand)
@@ -330,7 +330,9 @@ struct ConditionCompiler {
         let comparison = isNegated ? .equal : test.comparison
         var mode = mode(left, isNegated: isNegated)
         if left.isList { mode = test.comparison == .within ? .every : .any }
-        return graph.test(.init(slot: left.slot, predicate: .compare(comparison, right.slot), isNegated: isNegated, mode: mode))
+        let node = graph.test(.init(slot: left.slot, predicate: .compare(comparison, right.slot), isNegated: isNegated, mode: mode))
+        // Nothing is different from what is not there.
+        return isNegated ? graph.all([graph.test(.init(slot: right.slot, predicate: .exists)), node]) : node
     }
 
     // MARK: - Literals

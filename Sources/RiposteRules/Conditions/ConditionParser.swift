@@ -41,8 +41,9 @@ private struct ConditionParser {
 
     private let depthLimit: Int
 
+    /// Blanks at the end are left out, so that what is missing there is missing right behind the last word.
     init(_ text: [UInt8], depthLimit: Int) {
-        self.text = text
+        self.text = Array(text[..<(text.lastIndex { !$0.isBlank }.map { $0 + 1 } ?? 0)])
         self.depthLimit = depthLimit
     }
 
@@ -89,9 +90,13 @@ private struct ConditionParser {
     private mutating func takeConnective(_ word: String) -> Bool {
         let start = position
         skipBlanks()
-        if take(word), position < text.count, isBlank(text[position]) || text[position] == UInt8(ascii: "(") { return true }
+        if takeConnected(word) { return true }
         position = start
         return false
+    }
+
+    private mutating func takeConnected(_ word: String) -> Bool {
+        take(word) && position < text.count && (text[position].isBlank || text[position] == UInt8(ascii: "("))
     }
 
     private mutating func negation() throws(ConditionError) -> Condition {
@@ -99,7 +104,7 @@ private struct ConditionParser {
         while true {
             skipBlanks()
             let start = position
-            guard take("not"), position < text.count, isBlank(text[position]) || text[position] == UInt8(ascii: "(") else {
+            guard takeConnected("not") else {
                 position = start
                 break
             }
@@ -126,6 +131,7 @@ private struct ConditionParser {
         if let transform = try transform() { return .test(try test(of: .transform(transform), from: start)) }
         if let field = try field() { return .test(try test(of: .field(field), from: start)) }
         if start < text.count, isLetter(text[start]), let name = identifier() {
+            guard name != "and", name != "or", name != "not" else { throw ConditionError("\"\(name)\" stands where a field or '(' is expected, or nothing follows it", at: start) }
             let end = position
             skipBlanks()
             if let word = takeOperator() {
@@ -163,7 +169,7 @@ private struct ConditionParser {
 
     private mutating func comparison() throws(ConditionError) -> Condition.Comparison {
         if let comparison = takeOperator() { return comparison }
-        let given = String(decoding: text[position...].prefix { !isBlank($0) && $0 != UInt8(ascii: "(") && $0 != UInt8(ascii: ")") }, as: UTF8.self)
+        let given = String(decoding: text[position...].prefix { !$0.isBlank && $0 != UInt8(ascii: "(") && $0 != UInt8(ascii: ")") }, as: UTF8.self)
         throw ConditionError(
             given.isEmpty ? "expected an operator" : "\"\(given.escapedForDisplay)\" is no operator", at: position,
             suggestion: nearMiss(to: given, among: Condition.Comparison.allCases.map(\.rawValue)))
@@ -180,7 +186,7 @@ private struct ConditionParser {
     private mutating func takeWord(_ word: String, closed: Bool) -> Bool {
         let start = position
         guard take(word) else { return false }
-        if !closed || (position < text.count && (isBlank(text[position]) || text[position] == UInt8(ascii: "("))) { return true }
+        if !closed || position == text.count || text[position].isBlank || text[position] == UInt8(ascii: "(") { return true }
         position = start
         return false
     }
@@ -337,7 +343,7 @@ private struct ConditionParser {
             guard take("]") else { throw unexpected("expected ']'") }
             return String(decoding: bytes, as: UTF8.self)
         }
-        while position < text.count, ![UInt8(ascii: "]"), UInt8(ascii: "["), UInt8(ascii: "\""), UInt8(ascii: "'")].contains(text[position]), !isBlank(text[position]) {
+        while position < text.count, ![UInt8(ascii: "]"), UInt8(ascii: "["), UInt8(ascii: "\""), UInt8(ascii: "'")].contains(text[position]), !text[position].isBlank {
             position += 1
         }
         guard position > start, position < text.count, text[position] == UInt8(ascii: "]") else { throw unexpected("expected an argument and ']'") }
@@ -360,7 +366,7 @@ private struct ConditionParser {
         if text[position] == UInt8(ascii: "\"") || text[position] == UInt8(ascii: "'") {
             return Condition.Literal(bytes: try quoted(), range: start..<position, isQuoted: true)
         }
-        while position < text.count, !isBlank(text[position]), !Self.endsBareWord(text[position]) { position += 1 }
+        while position < text.count, !text[position].isBlank, !Self.endsBareWord(text[position]) { position += 1 }
         return position > start ? Condition.Literal(bytes: Array(text[start..<position]), range: start..<position) : nil
     }
 
@@ -416,13 +422,13 @@ private struct ConditionParser {
         return true
     }
 
-    private mutating func skipBlanks() { while position < text.count, isBlank(text[position]) { position += 1 } }
-
-    private func isBlank(_ byte: UInt8) -> Bool { byte == 0x20 || byte == 0x09 || byte == 0x0A || byte == 0x0D || byte == 0x08 }
+    private mutating func skipBlanks() { while position < text.count, text[position].isBlank { position += 1 } }
 
     private func isLetter(_ byte: UInt8) -> Bool { 0x41...0x5A ~= byte & 0xDF }
 
     private func unexpected(_ expectation: String) -> ConditionError {
+        let left = text[position...]
+        if left.elementsEqual("and".utf8) || left.elementsEqual("or".utf8) { return ConditionError("nothing follows \"\(String(decoding: left, as: UTF8.self))\"", at: position) }
         guard position < text.count else { return ConditionError("\(expectation), but the condition ends", at: position) }
         return ConditionError(expectation, at: position)
     }
