@@ -429,7 +429,7 @@ private struct ConditionParser {
     private func unexpected(_ expectation: String) -> ConditionError {
         let left = text[position...]
         if left.elementsEqual("and".utf8) || left.elementsEqual("or".utf8) { return ConditionError("nothing follows \"\(String(decoding: left, as: UTF8.self))\"", at: position) }
-        guard position < text.count else { return ConditionError("\(expectation), but the condition ends", at: position) }
+        guard position < text.count else { return ConditionError("\(expectation), but the text ends", at: position) }
         return ConditionError(expectation, at: position)
     }
 }

@@ -41,21 +41,18 @@ package struct AlertFormatter: Sendable {
     }
 
     private func outputFields(of rule: Rule, at time: Timestamp, _ judge: RuleJudge) -> JSONObject {
-        var members: [JSONObject.Member] = []
-        for token in rule.output.tokens where !Self.times.contains(token.key) {
-            members.append(.init(key: ByteText(token.key), value: json(judge.value(token.slot), token)))
-        }
-        members.append(.init(key: usesISO8601 ? "evt.time.iso8601" : "evt.time", value: .integer(time.nanoseconds)))
+        var members: [ByteText: JSON] = [:]
+        for token in rule.output.tokens { members[ByteText(token.key)] = Self.times.contains(token.key) ? .integer(time.nanoseconds) : json(judge.value(token.slot), token) }
+        members[usesISO8601 ? "evt.time.iso8601" : "evt.time"] = .integer(time.nanoseconds)
         for (key, extra) in rule.extraFields {
-            let value: JSON =
+            members[ByteText(key)] =
                 switch extra {
                 case .field(let token): json(judge.value(token.slot), token)
                 case .template(let template): .string(ByteText(text(of: template, at: time, judge)))
                 }
-            members.append(.init(key: ByteText(key), value: value))
         }
         // Falco sorts them.
-        return JSONObject(members.sorted { $0.key < $1.key })
+        return JSONObject(members.sorted { $0.key < $1.key }.map { JSONObject.Member(key: $0.key, value: $0.value) })
     }
 
     // MARK: - Values
