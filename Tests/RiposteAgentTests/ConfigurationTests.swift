@@ -36,6 +36,8 @@ struct ConfigurationTests {
         var shipped = try AgentConfiguration.load(overrides, environment: [:])
         #expect(shipped.playbooks.count == 1 && shipped.playbooks[0].hasSuffix("/playbooks"))
         shipped.playbooks = []
+        #expect(shipped.rules.files.count == 1 && shipped.rules.files[0].hasSuffix("/rules"))
+        shipped.rules.files = []
         #expect("\(shipped)" == "\(AgentConfiguration())")
     }
 

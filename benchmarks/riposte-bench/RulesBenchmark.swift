@@ -18,7 +18,7 @@ struct RulesBenchmark {
             self.type = known
             values = .allocate(capacity: Self.count)
             values.initialize(repeating: .absent, count: Self.count)
-            for (name, value) in fields.merging(["evt.type": type]) { first, _ in first } {
+            for (name, value) in fields.merging(["evt.type": type], uniquingKeysWith: { first, _ in first }) {
                 guard let field = FieldCatalogue.description(named: name) else { fatalError("no field \(name)") }
                 values[Int(field.id.rawValue)] = Self.view(value)
             }

@@ -1,4 +1,4 @@
-package import RiposteCore
+internal import RiposteCore
 
 /// Turns syntax trees into nodes of a graph: fields found, literals read by the field's type, operators checked against it.
 struct ConditionCompiler {

@@ -1,4 +1,4 @@
-package import RiposteCore
+internal import RiposteCore
 
 /// All conditions of a set of rules as one graph in which equal parts are one node, so that what many rules ask is asked once per event.
 ///

@@ -1,4 +1,4 @@
-package import RiposteCore
+internal import RiposteCore
 
 extension RuleSet {
     package struct File: Sendable {
@@ -220,6 +220,9 @@ private struct RuleSetCompiler {
         if let text = addition.output { output.append(try OutputTemplate(compiling: Array(text.utf8), &compiler)) }
         for (name, text) in addition.fields {
             let template = try OutputTemplate(compiling: Array((text ?? "%\(name)").utf8), &compiler)
+            if text == nil, template.segments.count != 1 || template.tokens.first?.key != name {
+                throw ConditionError("\"\(name.escapedForDisplay)\" is no field; give a text for it if it is to be a key of its own", at: 0)
+            }
             if text == nil, let token = template.tokens.first { extraFields.append((name, .field(token))) } else { extraFields.append((name, .template(template))) }
         }
         guard addition.addsSuggested else { return }

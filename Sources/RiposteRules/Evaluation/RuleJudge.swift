@@ -1,4 +1,4 @@
-package import RiposteCore
+internal import RiposteCore
 
 /// Judges one event after the other by a plan. It remembers within one event what fields, literals and tests gave, so each is worked out at most
 /// once, and allocates nothing where nothing matches. One thread uses it.

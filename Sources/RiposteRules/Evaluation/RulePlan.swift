@@ -1,4 +1,4 @@
-package import RiposteCore
+internal import RiposteCore
 
 /// Conditions compiled to what the judge runs: one table of tests in which equal ones are one, short programs that name them, and per event
 /// type the conditions that can hold at all, found through what they cannot do without.

@@ -1,5 +1,5 @@
 internal import Foundation
-package import RiposteCore
+internal import RiposteCore
 
 extension RuleSet {
     /// Reads rules files in the order in which they are named; a folder stands for its `*.yaml` and `*.yml` in byte order, not for those in

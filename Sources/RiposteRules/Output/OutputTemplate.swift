@@ -1,4 +1,4 @@
-package import RiposteCore
+internal import RiposteCore
 
 /// A rule's output: text with fields in it, `%proc.name`, `%proc.aname[2]`, `%12proc.name`, `%toupper(proc.name)` (spec: rules-language 7).
 package struct OutputTemplate: Sendable {

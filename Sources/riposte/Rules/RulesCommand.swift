@@ -20,7 +20,7 @@ struct RulesArguments: ParsableArguments {
 
     /// The files that are named, else those of the configuration.
     func files(_ common: CommonOptions) throws -> [String] {
-        let chosen = paths
+        let chosen = paths.isEmpty ? try common.configuration().rules.files : paths
         guard !chosen.isEmpty else { throw ValidationError("which rules? Name files or folders, or set rules.files in the configuration") }
         return chosen
     }
