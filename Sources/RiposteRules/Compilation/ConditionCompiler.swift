@@ -115,10 +115,9 @@ struct ConditionCompiler {
         if Self.constantFields.contains(field.name) {
             warn(.deprecatedItem, "\(field.name) no longer says anything: events come when a call returns, and only then", field.range.lowerBound)
         }
-        let isElement = match.isList && match.argument != nil && description.argument == .index
         let key = ConditionGraph.FieldKey(text: field.text, id: description.id, argument: match.argument, isIndex: description.argument == .index)
         return Operand(
-            slot: graph.slot(.field(key), description.type), type: description.type, isList: match.isList && !isElement,
+            slot: graph.slot(.field(key), description.type), type: description.type, isList: match.isList,
             quantifier: match.quantifier, isComparable: description.isComparable, isPrintable: description.isPrintable, offset: field.range.lowerBound)
     }
 

@@ -367,8 +367,9 @@ package final class RuleJudge {
         switch type {
         case .string, .path, .bytes, .any: return .text(Transformers.text(value, arena))
         case .int, .uint, .time, .duration, .port:
-            guard case .text(let text) = value, let number = Int64(String(decoding: text, as: UTF8.self)) else { return value }
-            return .integer(number)
+            guard case .text(let text) = value else { return value }
+            let digits = String(decoding: text, as: UTF8.self)
+            return (Int64(digits) ?? UInt64(digits).map { Int64(bitPattern: $0) }).map(FieldView.integer) ?? value
         case .bool:
             guard case .text(let text) = value else { return value }
             if text.elementsEqual("true".utf8) { return .bool(true) }

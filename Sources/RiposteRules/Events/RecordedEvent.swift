@@ -95,7 +95,8 @@ extension RecordedEvent {
         switch (value, type) {
         case (_, .any), (.string, .string), (.string, .path), (.string, .bytes), (.bool, .bool): isGood = true
         case (.integer, _): isGood = type.isNumber
-        case (.number(let text), .uint): isGood = UInt64(text.repaired) != nil
+        // Falco counts some durations without a sign.
+        case (.number(let text), .uint), (.number(let text), .duration), (.number(let text), .time): isGood = UInt64(text.repaired) != nil
         case (.string(let text), .ip), (.string(let text), .net): isGood = IPAddress(text.repaired) != nil
         default: isGood = false
         }

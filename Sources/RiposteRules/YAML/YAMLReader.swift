@@ -17,6 +17,8 @@ package final class YAMLReader {
 
     package init(file: String, text: String) {
         self.file = file
+        // A byte order mark is no part of the text.
+        let text = text.unicodeScalars.first == "\u{FEFF}" ? String(text.unicodeScalars.dropFirst()) : text
         lines = text.utf8.split(separator: UInt8(ascii: "\n"), omittingEmptySubsequences: false).map { Substring($0) }
         self.text = text
     }
@@ -40,8 +42,8 @@ package final class YAMLReader {
             return []
         }
         do {
-            // Anchors are refused before the tree is walked: an alias is expanded where it stands, and a few of them inside one another are a bomb.
-            if let place = anchorPlace() {
+            // An alias that is a key would be hashed, as large as it becomes, while the tree is made.
+            if let place = aliasedKeyPlace() {
                 report(code: "Y003", at: place, "anchors and aliases are not supported")
                 return []
             }
@@ -50,13 +52,17 @@ package final class YAMLReader {
             var nodes: [Node] = []
             var budget = Self.nodeLimit
             while let node = try parser.nextRoot() {
-                guard isWithinLimits(node, depth: 0, &budget) else {
-                    report(code: "Y001", at: nil, "the file is nested deeper than \(Self.depthLimit) levels or has more than \(Self.nodeLimit) values")
-                    return []
-                }
+                try check(node, depth: 0, &budget)
                 nodes.append(node)
             }
             return nodes.map { YAMLNode($0, reader: self) }
+        } catch let refusal as Refusal {
+            switch refusal {
+            case .anchor(let node):
+                report(code: "Y003", at: node.mark.map { Diagnostic.Place(line: $0.line, column: $0.column) }, "anchors and aliases are not supported")
+            case .size: report(code: "Y001", at: nil, "the file is nested deeper than \(Self.depthLimit) levels or has more than \(Self.nodeLimit) values")
+            }
+            return []
         } catch let error as YamlError {
             reportYAMLError(error)
             return []
@@ -115,72 +121,39 @@ package final class YAMLReader {
         return Diagnostic.Place(line: line, column: column)
     }
 
-    /// Where the first anchor stands, found by the scanner's own rules: outside quotes and texts over several lines, at the start of a value.
-    /// An alias without one is no YAML anyway.
-    private func anchorPlace() -> Diagnostic.Place? {
-        guard text.utf8.contains(UInt8(ascii: "&")) else { return nil }
-        // Of the text over several lines that is being passed over: its header's indentation, and its own once known.
-        var block: (outer: Int, own: Int?)?
-        for (index, line) in lines.enumerated() {
-            let indentation = line.utf8.prefix { $0 == UInt8(ascii: " ") }.count
-            if let open = block {
-                if indentation == line.utf8.count || indentation >= open.own ?? (open.outer + 1) {
-                    if open.own == nil, indentation < line.utf8.count { block?.own = indentation }
-                    continue
-                }
-                block = nil
-            }
-            if let column = anchorColumn(line) { return Diagnostic.Place(line: index + 1, column: column) }
-            if Self.opensBlock(line) { block = (line.prefix { $0 == " " || $0 == "-" }.count, nil) }
-        }
-        return nil
+    private enum Refusal: Error {
+        case anchor(Node)
+        case size
     }
 
-    /// `condition: >`, `output: |-`.
-    private static func opensBlock(_ line: Substring) -> Bool {
-        guard let word = line.split(separator: " ").last, let sign = word.first, sign == ">" || sign == "|" else { return false }
-        return word.dropFirst().allSatisfy { $0 == "-" || $0 == "+" || $0.isNumber } && line.dropLast(word.count).last { $0 != " " } == ":"
-    }
-
-    private func anchorColumn(_ line: Substring) -> Int? {
-        var previous: Character = " "
-        var quote: Character?
-        for (column, character) in line.enumerated() {
-            if let open = quote {
-                if character == open { quote = nil }
-            } else if character == "\"" || character == "'" {
-                if previous == " " || previous == "[" || previous == "{" { quote = character }
-            } else if character == "#", previous == " " {
-                return nil
-            } else if character == "&", isValueStart(line.prefix(column)) {
-                let next = line.dropFirst(column + 1).first
-                if let next, next.isLetter || next.isNumber || next == "_" { return column + 1 }
-            }
-            previous = character
-        }
-        return nil
-    }
-
-    /// Only blanks, or a key or a dash and blanks, stand before it.
-    private func isValueStart(_ before: Substring) -> Bool {
-        guard let last = before.last(where: { $0 != " " }) else { return true }
-        guard before.last == " " else { return last == "[" || last == "," || last == "{" }
-        return last == ":" || last == "-" || last == "[" || last == "," || last == "{"
-    }
-
-    private func isWithinLimits(_ node: Node, depth: Int, _ budget: inout Int) -> Bool {
+    /// An alias is expanded where it stands, and a few of them inside one another are a bomb; so a tree is left at its first anchor, which stands
+    /// before all of its aliases.
+    private func check(_ node: Node, depth: Int, _ budget: inout Int) throws(Refusal) {
         budget -= 1
-        guard depth <= Self.depthLimit, budget > 0 else { return false }
+        guard depth <= Self.depthLimit, budget > 0 else { throw .size }
+        guard node.anchor == nil else { throw .anchor(node) }
         switch node {
         case .mapping(let mapping):
             for (key, value) in mapping {
-                guard isWithinLimits(key, depth: depth + 1, &budget), isWithinLimits(value, depth: depth + 1, &budget) else { return false }
+                try check(key, depth: depth + 1, &budget)
+                try check(value, depth: depth + 1, &budget)
             }
-            return true
-        case .sequence(let sequence):
-            for element in sequence { guard isWithinLimits(element, depth: depth + 1, &budget) else { return false } }
-            return true
-        case .scalar, .alias: return true
+        case .sequence(let sequence): for element in sequence { try check(element, depth: depth + 1, &budget) }
+        case .scalar, .alias: break
         }
+    }
+
+    /// Where an alias of an anchor in the same text seems to stand as a key.
+    private func aliasedKeyPlace() -> Diagnostic.Place? {
+        guard text.utf8.contains(UInt8(ascii: "&")), text.utf8.contains(UInt8(ascii: "*")) else { return nil }
+        for (index, line) in lines.enumerated() {
+            let words = line.split(whereSeparator: { $0 == " " || $0 == "{" || $0 == "," || $0 == "?" || $0 == "[" || $0 == "]" })
+            for (number, word) in words.enumerated() where word.first == "*" && word.count > 1 {
+                let isKey = word.last == ":" || (number + 1 < words.count && words[number + 1] == ":") || line.contains("? *")
+                let name = word.dropFirst().prefix { $0 != ":" }
+                if isKey, text.contains("&\(name)") { return Diagnostic.Place(line: index + 1, column: line.distance(from: line.startIndex, to: word.startIndex) + 1) }
+            }
+        }
+        return nil
     }
 }

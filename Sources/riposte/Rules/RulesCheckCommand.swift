@@ -62,7 +62,7 @@ struct RulesCheckCommand: AsyncParsableCommand {
         if errors > 0 {
             print("\(counted(errors, "error"))\(warnings > 0 ? ", \(counted(warnings, "warning"))" : "")")
         } else {
-            print("\(summary)\(warnings > 0 ? ", with \(counted(warnings, "warning"))" : "")")
+            print("\(strict && warnings > 0 ? "not good enough for --strict" : summary)\(warnings > 0 ? ", with \(counted(warnings, "warning"))" : "")")
         }
     }
 

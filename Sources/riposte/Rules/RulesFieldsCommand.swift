@@ -15,6 +15,10 @@ struct RulesFieldsCommand: AsyncParsableCommand {
     @Argument(help: "Only fields whose names begin with this.")
     var prefix = ""
 
+    func validate() throws {
+        if let source, !RuleSet.knownSources.contains(source) { throw ValidationError("--source takes \(RuleSet.knownSources.joined(separator: " or "))") }
+    }
+
     func run() async throws {
         let fields = FieldCatalogue.all.filter { field in
             field.name.hasPrefix(prefix) && (source == nil || field.source == nil || field.source == source)

@@ -41,7 +41,7 @@ struct RulesTestCommand: AsyncParsableCommand {
         if common.json {
             print(JSON.object(["tests": .integer(Int64(tests)), "failures": .array(failures)]).line)
         } else {
-            print("\(tests) tests, \(failures.count) failures")
+            print("\(tests == 1 ? "1 test" : "\(tests) tests"), \(failures.count == 1 ? "1 failure" : "\(failures.count) failures")")
         }
         guard tests > 0 else { throw Complaint("there are no tests (*.test.yaml) in \(paths.joined(separator: ", "))", status: 2) }
         throw ExitCode(failures.isEmpty ? 0 : 1)
@@ -56,7 +56,7 @@ struct RulesTestCommand: AsyncParsableCommand {
                 found.append(path)
                 continue
             }
-            found += try FileManager.default.contentsOfDirectory(atPath: path).filter { $0.hasSuffix(".test.yaml") }.sorted().map {
+            found += try FileManager.default.contentsOfDirectory(atPath: path).filter { $0.hasSuffix(".test.yaml") || $0.hasSuffix(".test.yml") }.sorted().map {
                 path.hasSuffix("/") ? path + $0 : "\(path)/\($0)"
             }
         }
