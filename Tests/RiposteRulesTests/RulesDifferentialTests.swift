@@ -8,7 +8,7 @@ import Testing
 struct RulesDifferentialTests {
     @Test("agree on rules and events by chance")
     func byChance() throws {
-        for _ in 0..<120 { try check(seed: .random(in: 0...UInt64(UInt32.max)), events: 12) }
+        for _ in 0..<250 { try check(seed: .random(in: 0...UInt64(UInt32.max)), events: 12) }
     }
 
     private func check(seed: UInt64, events: Int) throws {
@@ -166,7 +166,7 @@ struct RulesDifferentialTests {
                 text += "- macro: macro\(index)\n  condition: |\n    \(condition(2))\n"
                 macros = index + 1
             }
-            for index in 0..<numbers.one(of: 1, 3, 10, 70) {
+            for index in 0..<numbers.one(of: 1, 2, 4, 8, 40) {
                 text += "- rule: r\(index)\n  condition: |\n    \(condition(3))\n  desc: d\n  output: o\n  priority: info\n"
                 if flip(15) { text += "  exceptions: [{name: e, fields: [proc.name, fd.name], comps: [=, startswith], values: [[\(word()), \(path())], [\(word()), /]]}]\n" }
                 if flip(5) { text += "  enabled: false\n" }

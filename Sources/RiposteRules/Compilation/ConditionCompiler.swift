@@ -34,7 +34,7 @@ struct ConditionCompiler {
     private let macro: (inout ConditionCompiler, String, Int) throws(ConditionError) -> ConditionGraph.NodeID
 
     /// Deeper conditions are refused: planning and evaluation descend as deep.
-    static let depthLimit = 500
+    static let depthLimit = 200
 
     init(
         graph: ConditionGraph, fields: Fields, macro: @escaping (inout ConditionCompiler, String, Int) throws(ConditionError) -> ConditionGraph.NodeID

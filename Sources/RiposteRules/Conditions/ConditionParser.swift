@@ -1,7 +1,7 @@
 internal import RiposteCore
 
 extension Condition {
-    /// Parentheses and transformers inside one another, in a filter that stands alone and in a rules file. Falco's limits, 100 and 1000, count
+    /// Parentheses inside one another, in a filter that stands alone and in a rules file. Falco's limits, 100 and 1000, count
     /// the calls of its parser, five to a parenthesis; these allow more than that and little enough for the stack of any thread.
     package static let depthLimit = 100
     static let depthLimitInRules = 250
@@ -38,6 +38,9 @@ private struct ConditionParser {
     private let text: [UInt8]
     private var position = 0
     private var depth = 0
+    private var transformDepth = 0
+
+    private static let transformLimit = 50
 
     private let depthLimit: Int
 
@@ -279,12 +282,12 @@ private struct ConditionParser {
     private mutating func transform() throws(ConditionError) -> Condition.Transform? {
         let start = position
         for name in Condition.Transform.Name.allCases where take(name.rawValue + "(") {
-            depth += 1
-            guard depth <= depthLimit else { throw ConditionError("nested deeper than \(depthLimit) levels", at: position) }
+            transformDepth += 1
+            guard transformDepth <= Self.transformLimit else { throw ConditionError("transformers are nested deeper than \(Self.transformLimit) levels", at: start) }
             var arguments: [Condition.Operand] = []
             repeat { arguments.append(try argument()) } while takeAfterBlanks(",")
             guard takeAfterBlanks(")") else { throw unexpected("expected ',' or ')' in \(name.rawValue)()") }
-            depth -= 1
+            transformDepth -= 1
             let selector = position < text.count && text[position] == UInt8(ascii: "[") ? try bracketed() : nil
             return Condition.Transform(name: name, arguments: arguments, selector: selector, range: start..<position)
         }

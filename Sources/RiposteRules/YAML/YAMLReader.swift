@@ -1,3 +1,4 @@
+internal import Dispatch
 internal import Foundation
 package import RiposteCore
 internal import Yams
@@ -41,35 +42,51 @@ package final class YAMLReader {
             report(code: "Y001", at: nil, "the file is larger than \(Self.sizeLimit >> 20) MiB")
             return []
         }
-        do {
-            // An alias that is a key would be hashed, as large as it becomes, while the tree is made.
-            if let place = aliasedKeyPlace() {
-                report(code: "Y003", at: place, "anchors and aliases are not supported")
-                return []
-            }
-            // Not `compose_all`: its sequence ends silently where it finds an error.
-            let parser = try Yams.Parser(yaml: text, encoding: .utf8)
-            var nodes: [Node] = []
-            var budget = Self.nodeLimit
-            while let node = try parser.nextRoot() {
-                try check(node, depth: 0, &budget)
-                nodes.append(node)
-            }
-            return nodes.map { YAMLNode($0, reader: self) }
-        } catch let refusal as Refusal {
-            switch refusal {
-            case .anchor(let node):
-                report(code: "Y003", at: node.mark.map { Diagnostic.Place(line: $0.line, column: $0.column) }, "anchors and aliases are not supported")
-            case .size: report(code: "Y001", at: nil, "the file is nested deeper than \(Self.depthLimit) levels or has more than \(Self.nodeLimit) values")
-            }
-            return []
-        } catch let error as YamlError {
-            reportYAMLError(error)
-            return []
-        } catch {
-            report(code: "Y001", at: nil, "\(error)")
+        // An alias that is a key would be hashed, as large as it becomes, while the tree is made.
+        if let place = aliasedKeyPlace() {
+            report(code: "Y003", at: place, "anchors and aliases are not supported")
             return []
         }
+        switch composed() {
+        case .success(let nodes): return nodes.map { YAMLNode($0, reader: self) }
+        case .failure(let error as YamlError): reportYAMLError(error)
+        case .failure(Refusal.anchor(let node)):
+            report(code: "Y003", at: node.mark.map { Diagnostic.Place(line: $0.line, column: $0.column) }, "anchors and aliases are not supported")
+        case .failure(Refusal.size):
+            report(code: "Y001", at: nil, "the file is nested deeper than \(Self.depthLimit) levels or has more than \(Self.nodeLimit) values")
+        case .failure(let error): report(code: "Y001", at: nil, "\(error)")
+        }
+        return []
+    }
+
+    /// What the composing thread found: written by it before it says that it is done, read after that.
+    private final class Composition: @unchecked Sendable {
+        var result: Result<[Node], any Error> = .success([])
+    }
+
+    /// Composing descends as deep as the text is nested, a thousand levels at most, which is more than the stack of every thread can take.
+    private func composed() -> Result<[Node], any Error> {
+        let (composition, done, text) = (Composition(), DispatchSemaphore(value: 0), text)
+        let thread = Thread {
+            composition.result = Result { try Self.compose(text) }
+            done.signal()
+        }
+        thread.stackSize = 8 << 20
+        thread.start()
+        done.wait()
+        return composition.result
+    }
+
+    private static func compose(_ text: String) throws -> [Node] {
+        // Not `compose_all`: its sequence ends silently where it finds an error.
+        let parser = try Yams.Parser(yaml: text, encoding: .utf8)
+        var nodes: [Node] = []
+        var budget = nodeLimit
+        while let node = try parser.nextRoot() {
+            try check(node, depth: 0, &budget)
+            nodes.append(node)
+        }
+        return nodes
     }
 
     package func report(_ severity: Diagnostic.Severity = .error, code: String, at place: Diagnostic.Place?, _ message: String, suggestion: String? = nil) {
@@ -128,9 +145,9 @@ package final class YAMLReader {
 
     /// An alias is expanded where it stands, and a few of them inside one another are a bomb; so a tree is left at its first anchor, which stands
     /// before all of its aliases.
-    private func check(_ node: Node, depth: Int, _ budget: inout Int) throws(Refusal) {
+    private static func check(_ node: Node, depth: Int, _ budget: inout Int) throws(Refusal) {
         budget -= 1
-        guard depth <= Self.depthLimit, budget > 0 else { throw .size }
+        guard depth <= depthLimit, budget > 0 else { throw .size }
         guard node.anchor == nil else { throw .anchor(node) }
         switch node {
         case .mapping(let mapping):
