@@ -3,7 +3,7 @@ internal import RiposteCore
 /// The lists of a set of files, each with the lists in it written out.
 final class ListTable {
     /// Of one list with the lists in it, and of everything written out, in bytes. A few lists that hold one another twice would be without end.
-    private static let limits = (list: 8 << 20, all: 64 << 20)
+    private static let limits = (list: 16 << 20, all: 64 << 20)
     private static let depthLimit = 64
 
     private let lists: [String: RulesCollection.List]
@@ -11,8 +11,8 @@ final class ListTable {
     private var open: Set<String> = []
     private(set) var used: Set<String> = []
     private var written = 0
-    /// Lists that could not be written out somewhere, and why; each once.
-    private(set) var problems: [(name: String, list: RulesCollection.List, message: String)] = []
+    /// The list that could not be written out, and why. There is no going on then, and all lists are empty.
+    private(set) var problem: (name: String, list: RulesCollection.List, message: String)?
 
     init(_ collection: RulesCollection) {
         lists = collection.lists
@@ -26,19 +26,21 @@ final class ListTable {
         return text.substitutingLists { name in
             guard lists[name] != nil else { return nil }
             used.insert(name)
+            guard problem == nil else { return SourcedText() }
             guard let items = items(of: name) else { return nil }
-            written += items.bytes.count
-            guard written <= Self.limits.all else {
-                refuse(name, "with lists written out, the conditions are larger than \(Self.limits.all >> 20) MiB")
-                return nil
-            }
+            count(items, name)
             return items
         }
     }
 
+    private func count(_ items: SourcedText, _ name: String) {
+        written += items.cost
+        if written > Self.limits.all { refuse(name, "with lists written out, the conditions are larger than \(Self.limits.all >> 20) MiB") }
+    }
+
     private func refuse(_ name: String, _ message: String) {
-        guard let list = lists[name], !problems.contains(where: { $0.name == name || $0.message == message }) else { return }
-        problems.append((name, list, message))
+        guard problem == nil, let list = lists[name] else { return }
+        problem = (name, list, message)
     }
 
     /// The same of a text that stands in no file.
@@ -67,7 +69,7 @@ final class ListTable {
     /// The items joined by commas. The name of a list that holds itself stays there as text.
     private func items(of name: String) -> SourcedText? {
         if let known = texts[name] { return known }
-        guard let list = lists[name], open.insert(name).inserted else { return nil }
+        guard problem == nil, let list = lists[name], open.insert(name).inserted else { return nil }
         defer { open.remove(name) }
         guard open.count <= Self.depthLimit else {
             refuse(name, "lists are nested deeper than \(Self.depthLimit) levels")
@@ -83,17 +85,16 @@ final class ListTable {
                 if inner?.bytes.isEmpty ?? false { continue }
             }
             let part = inner ?? SourcedText(quotedIfNeeded: item)
-            guard result.bytes.count + part.bytes.count < Self.limits.list else {
+            guard result.cost + part.cost < Self.limits.list else {
                 refuse(name, "with the lists in it, the list is larger than \(Self.limits.list >> 20) MiB")
-                break
+                return nil
             }
             if !result.bytes.isEmpty { result.append(", ", for: item) }
             result.append(part)
         }
-        written += result.bytes.count
-        if written > Self.limits.all { refuse(name, "with lists written out, the conditions are larger than \(Self.limits.all >> 20) MiB") }
-        texts[name] = written > Self.limits.all ? SourcedText() : result
-        return texts[name]
+        count(result, name)
+        texts[name] = result
+        return result
     }
 }
 

@@ -89,7 +89,7 @@ private struct RuleSetCompiler {
             let plan = PlanBuilder.plan(armed.graph, roots: judging.compactMap { drafts[$0]?.root }, narrowsByType: true)
             sources[source] = RuleSet.Source(plan: plan, rules: judging)
         }
-        for problem in lists.problems { macros.report.add(.validate, problem.message, at: [.list(problem.name, problem.list.node)]) }
+        if let problem = lists.problem { macros.report.add(.validate, problem.message, at: [.list(problem.name, problem.list.node)]) }
         warnOfUnused()
         warnOfShadows()
         return ruleSet(ordered, drafts, sources)

@@ -30,11 +30,16 @@ package struct SourcedText {
     package mutating func append(_ text: String, for node: YAMLNode) { append(Array(text.utf8), of: node, at: 0, isVerbatim: false) }
 
     package mutating func append(_ other: SourcedText) {
-        for (index, piece) in other.pieces.enumerated() {
-            let end = index + 1 < other.pieces.count ? other.pieces[index + 1].start : other.bytes.count
-            append(other.bytes[piece.start..<end], of: piece.node, at: piece.offset, isVerbatim: piece.isVerbatim)
+        let shift = bytes.count
+        for var piece in other.pieces {
+            piece.start += shift
+            pieces.append(piece)
         }
+        bytes += other.bytes
     }
+
+    /// What it takes of memory, roughly.
+    var cost: Int { bytes.count + 8 * pieces.count }
 
     /// As Falco joins what `append` adds: one blank between.
     package mutating func append(joining other: SourcedText) {
