@@ -1,3 +1,4 @@
+import Foundation
 import RiposteCore
 import RiposteRules
 import Testing
@@ -8,7 +9,8 @@ import Testing
 struct RulesDifferentialTests {
     @Test("agree on rules and events by chance")
     func byChance() throws {
-        for _ in 0..<250 { try check(seed: .random(in: 0...UInt64(UInt32.max)), events: 12) }
+        let sets = ProcessInfo.processInfo.environment["RIPOSTE_FUZZ_INPUTS"].flatMap(Int.init).map { $0 / 100 } ?? 250
+        for _ in 0..<sets { try check(seed: .random(in: 0...UInt64(UInt32.max)), events: 12) }
     }
 
     private func check(seed: UInt64, events: Int) throws {

@@ -90,7 +90,8 @@ private struct RuleSetCompiler {
             sources[source] = RuleSet.Source(plan: plan, rules: judging)
         }
         if let problem = lists.problem { macros.report.add(.validate, problem.message, at: [.list(problem.name, problem.list.node)]) }
-        warnOfUnused()
+        // What is wrong may be what would have used them.
+        if !findings.hasErrors { warnOfUnused() }
         warnOfShadows()
         return ruleSet(ordered, drafts, sources)
     }
