@@ -13,10 +13,10 @@ struct PlanBuilder {
 
     /// By node of the graph; grown as narrowing makes new ones.
     private var uses: [Int32] = []
-    private var costs: [(cost: Double, chance: Double)?] = []
+    private var estimates: [(cost: Double, chance: Double)] = []
     private var partIndices: [NodeID: Int32] = [:]
     private var entries: [NodeID: Int32] = [:]
-    private var accesses: [NodeID: Access?] = [:]
+    private var accesses: [Access?] = []
 
     /// `roots` are the conditions; with `narrowsByType` each event type gets its own plan, else all are asked one by one.
     init(_ graph: ConditionGraph, roots: [Int], narrowsByType: Bool) {
@@ -34,12 +34,15 @@ struct PlanBuilder {
     static func explanations(_ graph: ConditionGraph, roots: [Int]) -> [PlanExplanation] {
         var builder = PlanBuilder(graph, roots: roots, narrowsByType: false)
         builder.makeLiterals()
+        builder.countUses(nil)
+        builder.weigh()
         let tests = roots.map { graph.tests(below: $0) }
         var counts: [Int: Int] = [:]
         for test in tests.joined() { counts[test, default: 0] += 1 }
         return zip(roots, tests).map { root, tests in
-            let leads = builder.access(root).flatMap { $0.chance <= Self.chanceLimit ? $0.texts : nil } ?? []
-            return PlanExplanation(tests: tests.map { .init(text: graph.text(of: graph.tests[$0]), rules: counts[$0] ?? 1) }, leads: leads)
+            let access = builder.accesses[root].flatMap { $0.chance <= Self.chanceLimit ? $0 : nil }
+            return PlanExplanation(
+                tests: tests.map { .init(text: graph.text(of: graph.tests[$0]), rules: counts[$0] ?? 1) }, leads: access?.texts(graph) ?? [])
         }
     }
 
@@ -49,6 +52,7 @@ struct PlanBuilder {
         makeLiterals()
         for test in graph.tests { parts.operations.append(operation(test)) }
         countUses(narrowing)
+        weigh()
         if let narrowing {
             for plan in narrowing.plans { parts.typePlans.append(typePlan(plan.roots)) }
             parts.typeIndex = narrowing.index
@@ -258,7 +262,6 @@ struct PlanBuilder {
     /// How many conditions and parts refer to each node: what more than one does is a part of its own, asked once.
     private mutating func countUses(_ narrowing: EventTypeNarrowing?) {
         uses = Array(repeating: 0, count: graph.nodes.count)
-        costs = Array(repeating: nil, count: graph.nodes.count)
         var pending: [NodeID] = []
         for root in Set(narrowing.map { $0.plans.flatMap { $0.roots.map(\.node) } } ?? roots) {
             uses[root] += 1
@@ -314,45 +317,48 @@ struct PlanBuilder {
     }
 
     /// What ends the chain soonest for the least comes first.
-    private mutating func ordered(_ children: [NodeID], isAll: Bool) -> [NodeID] {
+    private func ordered(_ children: [NodeID], isAll: Bool) -> [NodeID] {
         var ranked: [(node: NodeID, rank: Double)] = []
         for child in children {
-            let (cost, chance) = estimate(child)
+            let (cost, chance) = estimates[child]
             ranked.append((child, cost / max(0.02, isAll ? 1 - chance : chance)))
         }
         // Stable: what was written first comes first among equals.
         return ranked.enumerated().sorted { ($0.element.rank, $0.offset) < ($1.element.rank, $1.offset) }.map(\.element.node)
     }
 
+    /// Estimates all nodes in use and finds what leads to them. Parts have smaller numbers than what they are parts of, so that one pass does,
+    /// however deep conditions are.
+    private mutating func weigh() {
+        estimates = Array(repeating: (0, 0), count: graph.nodes.count)
+        accesses = Array(repeating: nil, count: graph.nodes.count)
+        for node in graph.nodes.indices where uses[node] > 0 {
+            estimates[node] = estimate(node)
+            accesses[node] = access(node)
+        }
+    }
+
     /// What a node costs, in units of one comparison of numbers, and how often it holds. Guesses, but the same for all.
-    private mutating func estimate(_ node: NodeID) -> (cost: Double, chance: Double) {
-        if let known = costs[node] { return known }
-        let result: (cost: Double, chance: Double)
+    private func estimate(_ node: NodeID) -> (cost: Double, chance: Double) {
         switch graph.nodes[node] {
-        case .constant(let value): result = (0, value ? 1 : 0)
-        case .test(let test): result = estimate(graph.tests[test])
-        case .not(let inner):
-            let (cost, chance) = estimate(inner)
-            result = (cost, 1 - chance)
+        case .constant(let value): return (0, value ? 1 : 0)
+        case .test(let test): return estimate(graph.tests[test])
+        case .not(let inner): return (estimates[inner].cost, 1 - estimates[inner].chance)
         case .all(let children):
             var (cost, chance) = (1.0, 1.0)
             for child in ordered(children, isAll: true) {
-                let (next, odds) = estimate(child)
-                cost += chance * next
-                chance *= odds
+                cost += chance * estimates[child].cost
+                chance *= estimates[child].chance
             }
-            result = (cost, chance)
+            return (cost, chance)
         case .any(let children):
             var (cost, miss) = (1.0, 1.0)
             for child in ordered(children, isAll: false) {
-                let (next, odds) = estimate(child)
-                cost += miss * next
-                miss *= 1 - odds
+                cost += miss * estimates[child].cost
+                miss *= 1 - estimates[child].chance
             }
-            result = (cost, 1 - miss)
+            return (cost, 1 - miss)
         }
-        costs[node] = result
-        return result
     }
 
     /// Fields that nearly all events of a kind have the same value of: to have it says little.
@@ -394,18 +400,30 @@ struct PlanBuilder {
     /// What leads to a condition: where none of these holds, it cannot hold.
     private struct Access {
         enum Lead {
-            /// The slot's text has this literal.
-            case literal(slot: Int, family: SlotLiterals.Family, index: Int32)
+            /// The slot's text has this literal, which the test asks for.
+            case literal(slot: Int, family: SlotLiterals.Family, index: Int32, test: Int)
             /// The test holds, or does not.
             case test(Int, holds: Bool)
         }
 
         var leads: [Lead]
-        /// In words, for people.
-        var texts: [String]
         var chance: Double
         /// How much it takes to ask; literals are looked up for all conditions at once.
         var cost: Double
+
+        /// In words, for people.
+        func texts(_ graph: ConditionGraph) -> [String] {
+            var texts: [String] = []
+            for lead in leads {
+                let text: String
+                switch lead {
+                case .literal(_, _, _, let test): text = graph.text(of: graph.tests[test])
+                case .test(let test, let holds): text = (holds ? "" : "not ") + graph.text(of: graph.tests[test])
+                }
+                if texts.last != text, !texts.contains(text) { texts.append(text) }
+            }
+            return texts
+        }
     }
 
     /// What is more probable leads nowhere.
@@ -413,38 +431,26 @@ struct PlanBuilder {
     /// The most leads to one condition.
     private static let leadLimit = 512
 
-    private mutating func access(_ node: NodeID) -> Access? {
-        if let known = accesses[node] { return known }
-        let result: Access?
+    private func access(_ node: NodeID) -> Access? {
         switch graph.nodes[node] {
-        case .constant: result = nil
-        case .test(let test): result = literalAccess(test) ?? plainAccess(test, holds: true)
+        case .constant: return nil
+        case .test(let test): return literalAccess(test) ?? plainAccess(test, holds: true)
         case .not(let inner):
-            if case .test(let test) = graph.nodes[inner] { result = plainAccess(test, holds: false) } else { result = nil }
+            guard case .test(let test) = graph.nodes[inner] else { return nil }
+            return plainAccess(test, holds: false)
         case .all(let children):
-            var best: Access?
+            let known = children.compactMap { accesses[$0] }
+            return known.min { $0.chance + $0.cost / 100 < $1.chance + $1.cost / 100 }
+        case .any(let children):
+            var union = Access(leads: [], chance: 0, cost: 0)
             for child in children {
-                guard let next = access(child) else { continue }
-                if let known = best, known.chance + known.cost / 100 <= next.chance + next.cost / 100 { continue }
-                best = next
+                guard let next = accesses[child], union.leads.count + next.leads.count <= Self.leadLimit else { return nil }
+                union.leads += next.leads
+                union.chance += next.chance
+                union.cost += next.cost
             }
-            result = best
-        case .any(let children): result = union(of: children)
+            return union.chance < 1 ? union : nil
         }
-        accesses[node] = .some(result)
-        return result
-    }
-
-    private mutating func union(of children: [NodeID]) -> Access? {
-        var union = Access(leads: [], texts: [], chance: 0, cost: 0)
-        for child in children {
-            guard let next = access(child), union.leads.count + next.leads.count <= Self.leadLimit else { return nil }
-            union.leads += next.leads
-            union.texts += next.texts
-            union.chance += next.chance
-            union.cost += next.cost
-        }
-        return union.chance < 1 ? union : nil
     }
 
     /// By asking the test itself.
@@ -452,8 +458,7 @@ struct PlanBuilder {
         let test = graph.tests[index]
         let (cost, chance) = estimate(test)
         guard cost <= 12, !isType(test.slot) else { return nil }
-        let text = graph.text(of: test)
-        return Access(leads: [.test(index, holds: holds)], texts: [holds ? text : "not \(text)"], chance: holds ? chance : 1 - chance, cost: cost)
+        return Access(leads: [.test(index, holds: holds)], chance: holds ? chance : 1 - chance, cost: cost)
     }
 
     /// By the literals of the test, where the slot's family is worth one look for all.
@@ -464,7 +469,7 @@ struct PlanBuilder {
         func access(_ texts: [[UInt8]], _ family: SlotLiterals.Family, _ chance: Double) -> Access? {
             let indices = texts.compactMap { literals.index(of: $0, in: family) }
             guard indices.count == texts.count, texts.count <= Self.leadLimit else { return nil }
-            return Access(leads: indices.map { .literal(slot: test.slot, family: family, index: $0) }, texts: [graph.text(of: test)], chance: chance, cost: 1)
+            return Access(leads: indices.map { .literal(slot: test.slot, family: family, index: $0, test: index) }, chance: chance, cost: 1)
         }
         func access(_ predicate: ConditionGraph.Predicate) -> Access? {
             switch predicate {
@@ -505,13 +510,13 @@ struct PlanBuilder {
             gates[key, default: [:]][literal, default: []].append(Int32(rule))
         }
         for (rule, root) in roots.enumerated() {
-            guard let access = access(root.node), access.chance <= Self.chanceLimit else {
+            guard let access = accesses[root.node], access.chance <= Self.chanceLimit else {
                 always[rule >> 6] |= 1 << UInt64(rule & 63)
                 continue
             }
             for lead in access.leads {
                 switch lead {
-                case .literal(let slot, let family, let index): open(GateKey(kind: Gate.Kind(family), index: Int32(slot)), index, to: rule)
+                case .literal(let slot, let family, let index, _): open(GateKey(kind: Gate.Kind(family), index: Int32(slot)), index, to: rule)
                 case .test(let test, let holds): open(GateKey(kind: holds ? .test : .negatedTest, index: Int32(test)), 0, to: rule)
                 }
             }

@@ -8,6 +8,8 @@ struct FlatFields {
     func value(of field: EventField, in arena: FieldArena) -> FieldView {
         if let value = view(of: field.text, arena) { return value }
         guard field.id != .unlisted else { return .absent }
+        // `evt.arg.flags` and `evt.arg[flags]` are one field.
+        if case .key(let key) = field.argument, let value = view(of: key, under: field.id, arena) { return value }
         switch field.id {
         case Self.ids.ip, Self.ids.net: return ends(Self.addresses, arena)
         case Self.ids.port: return ends(Self.ports, arena)
@@ -66,6 +68,18 @@ struct FlatFields {
     private func view(of name: UnsafeRawBufferPointer, _ arena: FieldArena) -> FieldView? {
         guard let member = object.members.first(where: { $0.key.bytes.count == name.count && $0.key.bytes.elementsEqual(name) }) else { return nil }
         return Self.view(member.value, arena)
+    }
+
+    /// The member whose key is the field's name and a key in either spelling.
+    private func view(of key: UnsafeRawBufferPointer, under id: FieldID, _ arena: FieldArena) -> FieldView? {
+        let name = FieldCatalogue[id].name.utf8
+        let member = object.members.first { member in
+            guard member.key.bytes.starts(with: name) else { return false }
+            let rest = member.key.bytes.dropFirst(name.count)
+            return (rest.first == UInt8(ascii: ".") && rest.dropFirst().elementsEqual(key))
+                || (rest.first == UInt8(ascii: "[") && rest.last == UInt8(ascii: "]") && rest.dropFirst().dropLast().elementsEqual(key))
+        }
+        return member.flatMap { Self.view($0.value, arena) }
     }
 
     /// Nil for null and objects: no field has such a value.

@@ -21,7 +21,7 @@ extension RegularExpression {
     private struct Parser {
         /// Of nested repetitions the product, as in RE2.
         private static let repetitionLimit = 1000
-        private static let depthLimit = 200
+        private static let depthLimit = 100
         private static let lastScalar: UInt32 = 0x10FFFF
 
         private let pattern: [Unicode.Scalar]
