@@ -108,7 +108,7 @@ struct ConditionTests {
     @Test("no text crashes or hangs the parser")
     func fuzz() {
         let seed = UInt64.random(in: 0...UInt64.max)
-        var generator = SeededGenerator(seed: seed)
+        var generator = SeededNumbers(seed: seed)
         let words = [
             "proc.name", "fd.rip", " ", "(", ")", "=", "!=", "in", "and", "or", "not", "exists", "'", "\"", "\\", "contains", "regex", "x", "1", ",", "val(", "tolower(", "[", "]",
             ".", "\u{1F600}", "glob", "pmatch", "oneof", "{9}", "*",
@@ -123,21 +123,6 @@ struct ConditionTests {
             }
         }
         #expect(good > 0, "seed \(seed)")
-    }
-}
-
-/// SplitMix64: the same seed, the same numbers.
-private struct SeededGenerator: RandomNumberGenerator {
-    var state: UInt64
-
-    init(seed: UInt64) { state = seed }
-
-    mutating func next() -> UInt64 {
-        state &+= 0x9E37_79B9_7F4A_7C15
-        var value = state
-        value = (value ^ (value >> 30)) &* 0xBF58_476D_1CE4_E5B9
-        value = (value ^ (value >> 27)) &* 0x94D0_49BB_1331_11EB
-        return value ^ (value >> 31)
     }
 }
 
