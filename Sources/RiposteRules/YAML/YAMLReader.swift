@@ -50,8 +50,8 @@ package final class YAMLReader {
         switch composed() {
         case .success(let nodes): return nodes.map { YAMLNode($0, reader: self) }
         case .failure(let error as YamlError): reportYAMLError(error)
-        case .failure(Refusal.anchor(let node)):
-            report(code: "Y003", at: node.mark.map { Diagnostic.Place(line: $0.line, column: $0.column) }, "anchors and aliases are not supported")
+        case .failure(Refusal.anchor(let place)):
+            report(code: "Y003", at: place, "anchors and aliases are not supported")
         case .failure(Refusal.size):
             report(code: "Y001", at: nil, "the file is nested deeper than \(Self.depthLimit) levels or has more than \(Self.nodeLimit) values")
         case .failure(let error): report(code: "Y001", at: nil, "\(error)")
@@ -139,7 +139,7 @@ package final class YAMLReader {
     }
 
     private enum Refusal: Error {
-        case anchor(Node)
+        case anchor(Diagnostic.Place?)
         case size
     }
 
@@ -148,7 +148,7 @@ package final class YAMLReader {
     private static func check(_ node: Node, depth: Int, _ budget: inout Int) throws(Refusal) {
         budget -= 1
         guard depth <= depthLimit, budget > 0 else { throw .size }
-        guard node.anchor == nil else { throw .anchor(node) }
+        guard node.anchor == nil else { throw .anchor(node.mark.map { Diagnostic.Place(line: $0.line, column: $0.column) }) }
         switch node {
         case .mapping(let mapping):
             for (key, value) in mapping {
