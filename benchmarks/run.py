@@ -464,11 +464,15 @@ def synthetic_rules(count):
 
 def instructions_per_event(binary, rules):
     """By callgrind, which counts the same every time: what more events cost more, so that loading is left out. None where it is not installed."""
-    if shutil.which("valgrind") is None:
+    if shutil.which("valgrind") is None or shutil.which("strip") is None:
         return None
+    # Debian's valgrind cannot read the debug information of Swift's compiler.
+    stripped = rules.parent / "stripped"
+    if not stripped.exists():
+        subprocess.run(["strip", "--strip-debug", "-o", str(stripped), str(binary)], check=True)
     totals = []
     for events in (20_000, 120_000):
-        command = ["valgrind", "--tool=callgrind", "--callgrind-out-file=/dev/null", binary, "rules-once", rules, events]
+        command = ["valgrind", "--tool=callgrind", "--callgrind-out-file=/dev/null", stripped, "rules-once", rules, events]
         errors = subprocess.run(list(map(str, command)), check=True, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True).stderr
         totals.append(int(next(line.split()[-1] for line in errors.splitlines() if "Collected :" in line)))
     return (totals[1] - totals[0]) / 100_000
