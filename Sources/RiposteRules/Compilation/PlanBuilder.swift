@@ -3,20 +3,49 @@ internal import RiposteCore
 /// Makes a plan of conditions: literals gathered by slot, tests readied, conditions narrowed to each event type and put into programs with the
 /// cheapest and most telling tests first.
 struct PlanBuilder {
-    private typealias NodeID = ConditionGraph.NodeID
+    typealias NodeID = ConditionGraph.NodeID
 
-    private var graph: ConditionGraph
-    private let roots: [NodeID]
-    private let narrowsByType: Bool
-    private var parts = RulePlanParts()
-    private var fieldIndices: [ConditionGraph.FieldKey: Int] = [:]
+    var graph: ConditionGraph
+    let roots: [NodeID]
+    let narrowsByType: Bool
+    var parts = RulePlanParts()
+    var fieldIndices: [ConditionGraph.FieldKey: Int] = [:]
 
     /// By node of the graph; grown as narrowing makes new ones.
-    private var uses: [Int32] = []
-    private var estimates: [(cost: Double, chance: Double)] = []
-    private var partIndices: [NodeID: Int32] = [:]
-    private var entries: [NodeID: Int32] = [:]
-    private var accesses: [Access?] = []
+    var uses: [Int32] = []
+    var estimates: [(cost: Double, chance: Double)] = []
+    var partIndices: [NodeID: Int32] = [:]
+    var entries: [NodeID: Int32] = [:]
+    var accesses: [Access?] = []
+
+    /// What leads to a condition: where none of these holds, it cannot hold.
+    struct Access {
+        enum Lead {
+            /// The slot's text has this literal, which the test asks for.
+            case literal(slot: Int, family: SlotLiterals.Family, index: Int32, test: Int)
+            /// The test holds, or does not.
+            case test(Int, holds: Bool)
+        }
+
+        var leads: [Lead]
+        var chance: Double
+        /// How much it takes to ask; literals are looked up for all conditions at once.
+        var cost: Double
+
+        /// In words, for people.
+        func texts(_ graph: ConditionGraph) -> [String] {
+            var texts: [String] = []
+            for lead in leads {
+                let text: String
+                switch lead {
+                case .literal(_, _, _, let test): text = graph.text(of: graph.tests[test])
+                case .test(let test, let holds): text = (holds ? "" : "not ") + graph.text(of: graph.tests[test])
+                }
+                if texts.last != text, !texts.contains(text) { texts.append(text) }
+            }
+            return texts
+        }
+    }
 
     /// `roots` are the conditions; with `narrowsByType` each event type gets its own plan, else all are asked one by one.
     init(_ graph: ConditionGraph, roots: [Int], narrowsByType: Bool) {
@@ -104,7 +133,7 @@ struct PlanBuilder {
         return UnsafeRawBufferPointer(rebasing: memory[..<bytes.count])
     }
 
-    private func list<Element: BitwiseCopyable>(_ elements: [Element]) -> UnsafeMutableBufferPointer<Element> {
+    func list<Element: BitwiseCopyable>(_ elements: [Element]) -> UnsafeMutableBufferPointer<Element> {
         let stride = MemoryLayout<Element>.stride
         let memory = parts.constants.allocate(bytes: max(1, elements.count) * stride, alignment: 16).bindMemory(to: Element.self)
         _ = memory.initialize(from: elements)
@@ -135,7 +164,7 @@ struct PlanBuilder {
     }
 
     /// A pattern that is only a text with `*` at its ends says the same as a plainer operator.
-    private static func plain(_ pattern: [UInt8]) -> ConditionGraph.Predicate? {
+    static func plain(_ pattern: [UInt8]) -> ConditionGraph.Predicate? {
         switch GlobPattern(pattern).simplified {
         case .exact(let text): .textIn([text])
         case .prefix(let text): .hasPrefix(text)
@@ -254,315 +283,6 @@ struct PlanBuilder {
         case .lessOrEqual: .lessOrEqualText
         case .greater: .greaterText
         case .greaterOrEqual: .greaterOrEqualText
-        }
-    }
-
-    // MARK: - Programs
-
-    /// How many conditions and parts refer to each node: what more than one does is a part of its own, asked once.
-    private mutating func countUses(_ narrowing: EventTypeNarrowing?) {
-        uses = Array(repeating: 0, count: graph.nodes.count)
-        var pending: [NodeID] = []
-        for root in Set(narrowing.map { $0.plans.flatMap { $0.roots.map(\.node) } } ?? roots) {
-            uses[root] += 1
-            if uses[root] == 1 { pending.append(root) }
-        }
-        while let node = pending.popLast() {
-            for part in graph.parts(of: node) {
-                uses[part] += 1
-                if uses[part] == 1 { pending.append(part) }
-            }
-        }
-    }
-
-    /// Where the program of a condition begins.
-    private mutating func entry(_ node: NodeID) -> Int32 {
-        if let entry = entries[node] { return entry }
-        let entry = emit(node, onTrue: Instruction.holds, onFalse: Instruction.fails, isRoot: true)
-        entries[node] = entry
-        return entry
-    }
-
-    /// Emits a node from its end to its beginning, so that every place to go on to is known; gives where it begins.
-    private mutating func emit(_ node: NodeID, onTrue: Int32, onFalse: Int32, isRoot: Bool = false) -> Int32 {
-        switch graph.nodes[node] {
-        case .constant(let value): return value ? onTrue : onFalse
-        case .test(let test): return append(Instruction(test: Int32(test), onTrue: onTrue, onFalse: onFalse))
-        case .not(let inner): return emit(inner, onTrue: onFalse, onFalse: onTrue)
-        case .all(let children):
-            if !isRoot, uses[node] > 1 { return append(Instruction(test: ~part(node), onTrue: onTrue, onFalse: onFalse)) }
-            var next = onTrue
-            for child in ordered(children, isAll: true).reversed() { next = emit(child, onTrue: next, onFalse: onFalse) }
-            return next
-        case .any(let children):
-            if !isRoot, uses[node] > 1 { return append(Instruction(test: ~part(node), onTrue: onTrue, onFalse: onFalse)) }
-            var next = onFalse
-            for child in ordered(children, isAll: false).reversed() { next = emit(child, onTrue: onTrue, onFalse: next) }
-            return next
-        }
-    }
-
-    private mutating func append(_ instruction: Instruction) -> Int32 {
-        parts.code.append(instruction)
-        return Int32(parts.code.count - 1)
-    }
-
-    private mutating func part(_ node: NodeID) -> Int32 {
-        if let index = partIndices[node] { return index }
-        let index = Int32(parts.parts.count)
-        partIndices[node] = index
-        parts.parts.append(Instruction.fails)
-        parts.parts[Int(index)] = entry(node)
-        return index
-    }
-
-    /// What ends the chain soonest for the least comes first.
-    private func ordered(_ children: [NodeID], isAll: Bool) -> [NodeID] {
-        var ranked: [(node: NodeID, rank: Double)] = []
-        for child in children {
-            let (cost, chance) = estimates[child]
-            ranked.append((child, cost / max(0.02, isAll ? 1 - chance : chance)))
-        }
-        // Stable: what was written first comes first among equals.
-        return ranked.enumerated().sorted { ($0.element.rank, $0.offset) < ($1.element.rank, $1.offset) }.map(\.element.node)
-    }
-
-    /// Estimates all nodes in use and finds what leads to them. Parts have smaller numbers than what they are parts of, so that one pass does,
-    /// however deep conditions are.
-    private mutating func weigh() {
-        estimates = Array(repeating: (0, 0), count: graph.nodes.count)
-        accesses = Array(repeating: nil, count: graph.nodes.count)
-        for node in graph.nodes.indices where uses[node] > 0 {
-            estimates[node] = estimate(node)
-            accesses[node] = access(node)
-        }
-    }
-
-    /// What a node costs, in units of one comparison of numbers, and how often it holds. Guesses, but the same for all.
-    private func estimate(_ node: NodeID) -> (cost: Double, chance: Double) {
-        switch graph.nodes[node] {
-        case .constant(let value): return (0, value ? 1 : 0)
-        case .test(let test): return estimate(graph.tests[test])
-        case .not(let inner): return (estimates[inner].cost, 1 - estimates[inner].chance)
-        case .all(let children):
-            var (cost, chance) = (1.0, 1.0)
-            for child in ordered(children, isAll: true) {
-                cost += chance * estimates[child].cost
-                chance *= estimates[child].chance
-            }
-            return (cost, chance)
-        case .any(let children):
-            var (cost, miss) = (1.0, 1.0)
-            for child in ordered(children, isAll: false) {
-                cost += miss * estimates[child].cost
-                miss *= 1 - estimates[child].chance
-            }
-            return (cost, 1 - miss)
-        }
-    }
-
-    /// Fields that nearly all events of a kind have the same value of: to have it says little.
-    private static let commonFields: Set<String> = [
-        "fd.typechar", "fd.type", "fd.sockfamily", "fd.l4proto", "fd.cproto", "evt.res", "evt.category", "evt.io_dir", "container.id", "container.type", "user.name",
-        "group.name", "proc.sname", "ka.auth.decision", "jevt.value[/stage]",
-    ]
-
-    private func isCommon(_ slot: Int) -> Bool { graph.fieldName(of: slot).map(Self.commonFields.contains) ?? false }
-
-    private func estimate(_ test: ConditionGraph.Test) -> (cost: Double, chance: Double) {
-        var (cost, chance): (Double, Double) =
-            switch test.predicate {
-            case .exists: (1, 0.9)
-            case .bool: (1, 0.4)
-            case .integerIn(let numbers): (1 + Double(numbers.count) / 8, 0.2)
-            case .integerOrder: (1, 0.6)
-            case .textIn where isCommon(test.slot): (3, 0.7)
-            case .textIn(let texts): (3, min(0.3, 0.05 * Double(max(1, texts.count)).squareRoot()))
-            case .textOrder: (3, 0.5)
-            case .addressIn, .networkIn: (4, 0.1)
-            case .hasPrefix: (3, 0.1)
-            case .hasSuffix: (3, 0.1)
-            case .pathPrefixes: (4, 0.1)
-            case .contains: (8, 0.1)
-            case .glob: (8, 0.1)
-            case .regex: (15, 0.1)
-            case .count(_, let predicates, _): (4 * Double(predicates.count), 0.2)
-            case .compare: (6, 0.2)
-            }
-        if test.mode != .one { cost *= 4 }
-        if case .transform = graph.slots[test.slot] { cost += 20 }
-        if test.isNegated { chance = 1 - chance }
-        return (cost, chance)
-    }
-
-    // MARK: - Gates
-
-    /// What leads to a condition: where none of these holds, it cannot hold.
-    private struct Access {
-        enum Lead {
-            /// The slot's text has this literal, which the test asks for.
-            case literal(slot: Int, family: SlotLiterals.Family, index: Int32, test: Int)
-            /// The test holds, or does not.
-            case test(Int, holds: Bool)
-        }
-
-        var leads: [Lead]
-        var chance: Double
-        /// How much it takes to ask; literals are looked up for all conditions at once.
-        var cost: Double
-
-        /// In words, for people.
-        func texts(_ graph: ConditionGraph) -> [String] {
-            var texts: [String] = []
-            for lead in leads {
-                let text: String
-                switch lead {
-                case .literal(_, _, _, let test): text = graph.text(of: graph.tests[test])
-                case .test(let test, let holds): text = (holds ? "" : "not ") + graph.text(of: graph.tests[test])
-                }
-                if texts.last != text, !texts.contains(text) { texts.append(text) }
-            }
-            return texts
-        }
-    }
-
-    /// What is more probable leads nowhere.
-    private static let chanceLimit = 0.7
-    /// The most leads to one condition.
-    private static let leadLimit = 512
-
-    private func access(_ node: NodeID) -> Access? {
-        switch graph.nodes[node] {
-        case .constant: return nil
-        case .test(let test): return literalAccess(test) ?? plainAccess(test, holds: true)
-        case .not(let inner):
-            guard case .test(let test) = graph.nodes[inner] else { return nil }
-            return plainAccess(test, holds: false)
-        case .all(let children):
-            let known = children.compactMap { accesses[$0] }
-            return known.min { $0.chance + $0.cost / 100 < $1.chance + $1.cost / 100 }
-        case .any(let children):
-            var union = Access(leads: [], chance: 0, cost: 0)
-            for child in children {
-                guard let next = accesses[child], union.leads.count + next.leads.count <= Self.leadLimit else { return nil }
-                union.leads += next.leads
-                union.chance += next.chance
-                union.cost += next.cost
-            }
-            return union.chance < 1 ? union : nil
-        }
-    }
-
-    /// By asking the test itself.
-    private func plainAccess(_ index: Int, holds: Bool) -> Access? {
-        let test = graph.tests[index]
-        let (cost, chance) = estimate(test)
-        guard cost <= 12, !isType(test.slot) else { return nil }
-        return Access(leads: [.test(index, holds: holds)], chance: holds ? chance : 1 - chance, cost: cost)
-    }
-
-    /// By the literals of the test, where the slot's family is worth one look for all.
-    private func literalAccess(_ index: Int) -> Access? {
-        let test = graph.tests[index]
-        guard test.mode == .one, !test.isNegated, graph.slotTypes[test.slot] != .any, !isType(test.slot), !isCommon(test.slot), let literals = parts.literals[test.slot]
-        else { return nil }
-        func access(_ texts: [[UInt8]], _ family: SlotLiterals.Family, _ chance: Double) -> Access? {
-            let indices = texts.compactMap { literals.index(of: $0, in: family) }
-            guard indices.count == texts.count, texts.count <= Self.leadLimit else { return nil }
-            return Access(leads: indices.map { .literal(slot: test.slot, family: family, index: $0, test: index) }, chance: chance, cost: 1)
-        }
-        func access(_ predicate: ConditionGraph.Predicate) -> Access? {
-            switch predicate {
-            case .textIn(let texts): return access(texts, .exact, min(0.3, 0.02 * Double(texts.count).squareRoot()))
-            case .hasPrefix(let text): return access([text], .prefix, 0.08)
-            case .hasSuffix(let text): return access([text], .suffix, 0.08)
-            case .pathPrefixes(let paths) where !paths.contains(where: \.isPathPattern): return access(paths, .path, 0.09)
-            case .contains(let text, let foldsCase): return access([text], foldsCase ? .foldedPart : .part, 0.2)
-            case .glob(let pattern, foldsCase: false):
-                if let plain = Self.plain(pattern) { return access(plain) }
-                return Self.head(of: pattern).flatMap { access([$0], .prefix, 0.08) }
-            default: return nil
-            }
-        }
-        return access(test.predicate)
-    }
-
-    /// What every text begins with that a pattern matches; nil where that is too little to tell.
-    private static func head(of pattern: [UInt8]) -> [UInt8]? {
-        let head = Array(pattern.prefix { $0 != UInt8(ascii: "*") && $0 != UInt8(ascii: "?") && $0 != UInt8(ascii: "[") && $0 != UInt8(ascii: "\\") })
-        return head.count >= 2 ? head : nil
-    }
-
-    /// Types are what plans are made for; they lead nowhere.
-    private func isType(_ slot: Int) -> Bool { graph.fieldName(of: slot).map { $0 == "evt.type" || $0 == "syscall.type" } ?? false }
-
-    private struct GateKey: Hashable {
-        var kind: Gate.Kind
-        var index: Int32
-    }
-
-    private mutating func typePlan(_ roots: [(condition: Int, node: NodeID)]) -> TypePlan {
-        var always = [UInt64](repeating: 0, count: (roots.count + 63) / 64)
-        var gates: [GateKey: [Int32: [Int32]]] = [:]
-        var order: [GateKey] = []
-        func open(_ key: GateKey, _ literal: Int32, to rule: Int) {
-            if gates[key] == nil { order.append(key) }
-            gates[key, default: [:]][literal, default: []].append(Int32(rule))
-        }
-        for (rule, root) in roots.enumerated() {
-            guard let access = accesses[root.node], access.chance <= Self.chanceLimit else {
-                always[rule >> 6] |= 1 << UInt64(rule & 63)
-                continue
-            }
-            for lead in access.leads {
-                switch lead {
-                case .literal(let slot, let family, let index, _): open(GateKey(kind: Gate.Kind(family), index: Int32(slot)), index, to: rule)
-                case .test(let test, let holds): open(GateKey(kind: holds ? .test : .negatedTest, index: Int32(test)), 0, to: rule)
-                }
-            }
-        }
-        let built = order.map { key in gate(key, gates[key] ?? [:]) }
-        return TypePlan(
-            ruleCount: Int32(roots.count), gates: list(built), always: list(always), entries: list(roots.map { entry($0.node) }),
-            roots: list(roots.map { Int32($0.condition) }))
-    }
-
-    private func gate(_ key: GateKey, _ lists: [Int32: [Int32]]) -> Gate {
-        let count: Int =
-            switch key.kind {
-            case .test, .negatedTest: 1
-            default: parts.literals[Int(key.index)]?.count(key.kind.family) ?? 0
-            }
-        var offsets: [Int32] = [0]
-        var conditions: [Int32] = []
-        for literal in 0..<Int32(count) {
-            conditions += lists[literal] ?? []
-            offsets.append(Int32(conditions.count))
-        }
-        return Gate(kind: key.kind, index: key.index, offsets: list(offsets), conditions: list(conditions))
-    }
-}
-
-extension Gate.Kind {
-    fileprivate init(_ family: SlotLiterals.Family) {
-        switch family {
-        case .exact: self = .exact
-        case .prefix: self = .prefix
-        case .suffix: self = .suffix
-        case .path: self = .path
-        case .part: self = .part
-        case .foldedPart: self = .foldedPart
-        }
-    }
-
-    fileprivate var family: SlotLiterals.Family {
-        switch self {
-        case .exact, .test, .negatedTest: .exact
-        case .prefix: .prefix
-        case .suffix: .suffix
-        case .path: .path
-        case .part: .part
-        case .foldedPart: .foldedPart
         }
     }
 }
