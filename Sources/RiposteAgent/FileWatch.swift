@@ -18,9 +18,16 @@ struct FileWatch: Sendable {
         while true {
             try await Task.sleep(for: .seconds(1))
             guard Self.fingerprint(of: paths) != seen else { continue }
-            // Once more a moment later: an editor may be half way through.
-            try await Task.sleep(for: .milliseconds(200))
-            seen = Self.fingerprint(of: paths)
+            // Not before nothing has changed for a moment: somebody may be half way through.
+            var latest = Self.fingerprint(of: paths)
+            while true {
+                try await Task.sleep(for: .milliseconds(300))
+                let now = Self.fingerprint(of: paths)
+                if now == latest { break }
+                latest = now
+            }
+            guard latest != seen else { continue }
+            seen = latest
             changed()
         }
     }

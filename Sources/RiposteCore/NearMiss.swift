@@ -1,9 +1,11 @@
 /// The candidate that somebody probably meant by `word`: one slip in short words, two in longer ones; nil where none is near.
 package func nearMiss(to word: String, among candidates: some Sequence<String>) -> String? {
     let allowed = word.count <= 4 ? 1 : word.count <= 8 ? 2 : 3
+    // Nobody's slip of the pen is as long as that.
+    guard word.utf8.count <= 200 else { return nil }
     let target = Array(word.lowercased())
     var best: (candidate: String, distance: Int)?
-    for candidate in candidates {
+    for candidate in candidates where abs(candidate.utf8.count - word.utf8.count) <= 4 * allowed {
         let distance = editDistance(target, Array(candidate.lowercased()))
         if distance <= allowed, distance < candidate.count, distance < best?.distance ?? .max { best = (candidate, distance) }
     }

@@ -126,6 +126,17 @@ struct RulesCommandTests {
         }
     }
 
+    @Test("events without end, files without end, and nowhere to complain: an end all the same")
+    func endless() throws {
+        let (status, output) = try place.riposte("rules", "eval", "proc.name = x", "--events", "/dev/zero")
+        #expect(status == 2 && output.contains("longer than 16 MiB"), "\(output)")
+        let large = try place.folder.file("large.yaml", "")
+        try FileHandle(forWritingTo: URL(fileURLWithPath: large)).truncate(atOffset: 1 << 40)
+        for path in [large, "/dev/zero"] { #expect(try place.riposte("rules", "check", path).status == 2) }
+        let answer = try run(["sh", "-c", "exec \"$@\" 2>/dev/full", "sh", Riposte.path, "rules", "eval", "proc.nam = x", "--events", "/dev/null"])
+        #expect(answer.status == 2)
+    }
+
     @Test("replay --source k8s_audit takes the events of an API server as they are")
     func audit() throws {
         let events = URL(fileURLWithPath: #filePath).deletingLastPathComponent().deletingLastPathComponent().appending(path: "Fixtures/kubernetes-audit.jsonl").path

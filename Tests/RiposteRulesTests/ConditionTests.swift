@@ -50,6 +50,7 @@ struct ConditionTests {
             ("tolower(b64(proc.exe)) = nginx", true), ("concat(proc.name, \"-\", proc.pname) = nginx-bash", true), ("join(\"+\", (proc.name, proc.pid)) = nginx+4711", true),
             ("proc.name = basename(proc.exepath)", true), ("proc.name = val(proc.pname)", false), ("fd.rip = val(fd.cip)", true), ("basename(user.name) = x", false),
             ("evt.arg[flags] contains RDONLY", true), ("proc.aname[1] = bash", true), ("proc.aname[0] = nginx", true),
+            ("evt.dir exists", true), ("evt.source = syscall", true),
             // Quotes.
             ("proc.cmdline contains \"g daemon\"", true), ("fd.name = \"\\x2fetc\\/shadow\"", true), ("cluster.name = prod", false), ("not cluster.name exists", true),
         ] as [(String, Bool)])

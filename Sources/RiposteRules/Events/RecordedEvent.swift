@@ -25,10 +25,15 @@ package final class RecordedEvent: RuleEvent {
                 let own = words.first { $0.count > name.count && $0.starts(with: name) && $0[$0.startIndex + name.count] == UInt8(ascii: "=") }
                 return arena.text(own?.dropFirst(name.count + 1) ?? [])
             } ?? .absent
+        // Events come when a call returns, and recorded ones are those of system calls.
+        case (Self.direction, _): return arena.text("<")
+        case (Self.eventSource, _): return arena.text("syscall")
         default: return .absent
         }
     }
 
+    private static let direction = FieldCatalogue.id("evt.dir")
+    private static let eventSource = FieldCatalogue.id("evt.source")
     private static let arguments = FieldCatalogue.id("proc.args")
     private static let environment = FieldCatalogue.id("proc.env")
 

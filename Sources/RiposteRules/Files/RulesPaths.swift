@@ -40,6 +40,13 @@ extension RuleSet {
 
     private static func read(_ path: String, _ files: inout [File], _ findings: inout [RulesFinding]) {
         do {
+            let facts = try FileManager.default.attributesOfItem(atPath: URL(fileURLWithPath: path).resolvingSymlinksInPath().path)
+            guard facts[.type] as? FileAttributeType == .typeRegular else {
+                return findings.append(RulesFinding(.fileRead, "this is no regular file", file: path))
+            }
+            guard (facts[.size] as? Int ?? 0) <= YAMLReader.sizeLimit else {
+                return findings.append(RulesFinding(.fileRead, "the file is larger than \(YAMLReader.sizeLimit >> 20) MiB", file: path))
+            }
             let data = try Data(contentsOf: URL(fileURLWithPath: path))
             guard let text = String(validating: data, as: UTF8.self) else {
                 return findings.append(RulesFinding(.yamlParse, "the file is not UTF-8", file: path))

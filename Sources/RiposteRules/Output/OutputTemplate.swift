@@ -72,7 +72,8 @@ package struct OutputTemplate: Sendable {
     /// The longest beginning that names a field: `%proc.name)` and `%evt.type,` end where the name ends.
     private static func field(_ bytes: [UInt8], at start: Int, _ compiler: inout ConditionCompiler) throws(ConditionError) -> (Condition.FieldReference, end: Int) {
         var end = start
-        while end < bytes.count, bytes[end].isNameByte { end += 1 }
+        // No field's name is nearly as long; what is behind cannot be part of one.
+        while end < bytes.count, end - start < 256, bytes[end].isNameByte { end += 1 }
         guard end > start else { throw ConditionError("a % names a field: %proc.name", at: start - 1) }
         let full = String(decoding: bytes[start..<end], as: UTF8.self)
         if end < bytes.count, bytes[end] == UInt8(ascii: "["), let (field, close) = Condition.FieldReference.parse(bytes, at: start), compiler.knows(field) {

@@ -12,7 +12,7 @@ package final class YAMLReader {
     let lines: [Substring]
     package private(set) var diagnostics: [Diagnostic] = []
 
-    private static let sizeLimit = 16 << 20
+    static let sizeLimit = 16 << 20
     private static let nodeLimit = 1_000_000
     private static let depthLimit = 64
 

@@ -140,9 +140,9 @@ struct AuditVerifyCommand: AsyncParsableCommand {
         let showsProgress = isatty(STDERR_FILENO) == 1
         let report = try JournalVerifier(stateDirectory: access.stateDirectory).verify { progress in
             guard showsProgress, progress.totalBytes > 0 else { return }
-            FileHandle.standardError.write(Data("\r\(progress.records) records, \(progress.bytes * 100 / max(1, progress.totalBytes)) %\u{1B}[K".utf8))
+            try? FileHandle.standardError.write(contentsOf: Data("\r\(progress.records) records, \(progress.bytes * 100 / max(1, progress.totalBytes)) %\u{1B}[K".utf8))
         }
-        if showsProgress { FileHandle.standardError.write(Data("\r\u{1B}[K".utf8)) }
+        if showsProgress { try? FileHandle.standardError.write(contentsOf: Data("\r\u{1B}[K".utf8)) }
         print(common.json ? AuditText.json(report).line : AuditText.text(report))
         throw ExitCode(report.isIntact ? 0 : 1)
     }

@@ -22,7 +22,8 @@ enum Terminal {
 
     static func complain(_ message: String) { complainPlainly("riposte: \(message)") }
 
-    static func complainPlainly(_ message: String) { FileHandle.standardError.write(Data((message + "\n").utf8)) }
+    /// Where standard error cannot be written, on a full disk or to a reader that left, nobody is there to complain to.
+    static func complainPlainly(_ message: String) { try? FileHandle.standardError.write(contentsOf: Data((message + "\n").utf8)) }
 
     static func remark(_ message: String) { complainPlainly("riposte: \(message)") }
 

@@ -86,6 +86,9 @@ struct EventArguments: ParsableArguments {
 
 /// The lines of a file, a pipe or standard input, one after the other as they come.
 struct EventLines {
+    /// As much as an API server puts into one request.
+    private static let lineLimit = 16 << 20
+
     private let path: String
 
     init(_ path: String) { self.path = path }
@@ -106,19 +109,21 @@ struct EventLines {
             guard line.contains(where: { $0 > 0x20 }) else { return }
             try body(Array(line), number)
         }
+        var buffer = [UInt8](repeating: 0, count: 1 << 16)
         while true {
-            let data: Data
-            do { data = try handle.read(upToCount: 1 << 16) ?? Data() } catch {
-                throw Complaint("\(path) cannot be read: \((error as NSError).localizedFailureReason ?? error.localizedDescription)", status: 2)
-            }
-            guard !data.isEmpty else { break }
-            rest += data
-            var start = rest.startIndex
-            while let end = rest[start...].firstIndex(of: UInt8(ascii: "\n")) {
-                try take(rest[start..<end])
+            // Not more than is there: a pipe is judged as it comes.
+            let count = read(handle.fileDescriptor, &buffer, buffer.count)
+            if count < 0, errno == EINTR { continue }
+            guard count >= 0 else { throw Complaint("\(path) cannot be read: \(String(cString: strerror(errno)))", status: 2) }
+            guard count > 0 else { break }
+            var start = 0
+            while let end = buffer[start..<count].firstIndex(of: UInt8(ascii: "\n")) {
+                if rest.isEmpty { try take(buffer[start..<end]) } else { try take(rest + buffer[start..<end]) }
+                rest.removeAll(keepingCapacity: true)
                 start = end + 1
             }
-            rest.removeSubrange(..<start)
+            rest += buffer[start..<count]
+            guard rest.count <= Self.lineLimit else { throw Complaint("\(path):\(number + 1): the line is longer than \(Self.lineLimit >> 20) MiB", status: 2) }
         }
         try take(rest)
     }
