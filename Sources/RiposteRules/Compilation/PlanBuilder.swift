@@ -11,7 +11,7 @@ struct PlanBuilder {
     var parts = RulePlanParts()
     var fieldIndices: [ConditionGraph.FieldKey: Int] = [:]
 
-    /// By node of the graph; grown as narrowing makes new ones.
+    /// By node of the graph, with those that narrowing made.
     var uses: [Int32] = []
     var estimates: [(cost: Double, chance: Double)] = []
     var partIndices: [NodeID: Int32] = [:]
