@@ -58,12 +58,14 @@ let package = Package(
         // C: system libraries with inline shims only, and our own syscall shims.
         .systemLibrary(name: "CCurl", pkgConfig: "libcurl", providers: [.apt(["libcurl4-openssl-dev"])]),
         .systemLibrary(name: "CNetfilter", pkgConfig: "libnftnl", providers: [.apt(["libnftnl-dev", "libmnl-dev"])]),
+        .systemLibrary(name: "CLibBPF", pkgConfig: "libbpf", providers: [.apt(["libbpf-dev"])]),
         .target(name: "CRiposte"),
 
         // The rooms along the flow; who may import whom is fixed in CONTRIBUTING.md.
         room("RiposteCore", [logging]),
         room("RiposteRules", ["RiposteCore", yams]),
         room("RipostePlaybooks", ["RiposteCore", "RiposteRules", crypto, logging, yams]),
+        room("RiposteSensor", ["RiposteCore", "RiposteRules", "CLibBPF", "CRiposte", logging]),
         room("RiposteTransport", ["RiposteCore", "CCurl", logging]),
         room("RiposteActions", ["RiposteCore", "RipostePlaybooks", "RiposteTransport", "CNetfilter", "CRiposte", logging, yams]),
         room("RiposteAudit", ["RiposteCore", crypto, grdb, logging]),
@@ -89,6 +91,7 @@ let package = Package(
         room("RiposteTestSupport", ["RiposteCore", "RipostePlaybooks", "CRiposte", httpTypes, hummingbird, hummingbirdCore, hummingbirdTLS, nioCore, nioSSL, logging]),
         tests("RiposteCoreTests", ["RiposteCore", "RiposteTestSupport"]),
         tests("RiposteRulesTests", ["RiposteCore", "RiposteRules", "RiposteTestSupport"]),
+        tests("RiposteSensorTests", ["RiposteCore", "RiposteRules", "RiposteSensor", "CRiposte", "RiposteTestSupport"]),
         tests("RipostePlaybooksTests", ["RiposteCore", "RiposteRules", "RipostePlaybooks", "RiposteTestSupport", logging]),
         tests("RiposteAuditTests", ["RiposteCore", "RiposteAudit", "RiposteTestSupport", logging]),
         tests("RiposteTransportTests", ["RiposteTransport", "RiposteTestSupport"]),

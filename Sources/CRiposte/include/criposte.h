@@ -7,3 +7,4 @@
 #include "riposte_credentials.h"
 #include "riposte_netns.h"
 #include "riposte_process.h"
+#include "riposte_sensor.h"

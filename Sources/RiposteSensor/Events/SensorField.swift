@@ -1,0 +1,26 @@
+package import RiposteRules
+
+/// The fields that the sensor gives values to. Each family has its own file, with what its fields mean there.
+enum SensorField {
+    case process(ProcessField)
+    case descriptor(DescriptorField)
+    case path(PathField)
+    case event(EventValueField)
+    case container(ContainerField)
+
+    static subscript(id: FieldID) -> SensorField? {
+        let index = Int(id.rawValue)
+        return index < table.count ? table[index] : nil
+    }
+
+    /// By the field's place in the catalogue.
+    private static let table: [SensorField?] = FieldCatalogue.all.map { description in
+        guard description.source == nil || description.source == "syscall" else { return nil }
+        let name = description.name
+        if let field = ProcessField(rawValue: name) { return .process(field) }
+        if let field = DescriptorField(rawValue: name) { return .descriptor(field) }
+        if let field = PathField(rawValue: name) { return .path(field) }
+        if let field = EventValueField(rawValue: name) { return .event(field) }
+        return ContainerField(rawValue: name).map(SensorField.container)
+    }
+}
