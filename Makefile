@@ -2,9 +2,11 @@
 
 SUDO := $(if $(filter-out 0,$(shell id -u)),sudo,)
 SWIFT ?= swift
-BUILD_PACKAGES := libcurl4-openssl-dev libnftnl-dev libmnl-dev libsqlite3-dev pkg-config
-TEST_PACKAGES := curl docker.io iptables busybox-static nftables iproute2 openssl iputils-ping
-BENCH_PACKAGES := gcc libc6-dev python3 valgrind
+BUILD_PACKAGES := libcurl4-openssl-dev libnftnl-dev libmnl-dev libsqlite3-dev libbpf-dev pkg-config
+BPF_PACKAGES := clang llvm bpftool libbpf-dev
+TEST_PACKAGES := gcc libc6-dev curl docker.io iptables busybox-static nftables iproute2 openssl iputils-ping
+BENCH_PACKAGES := gcc libc6-dev python3 valgrind bpftrace
+DEMO_PACKAGES := gcc libc6-dev python3 docker.io iptables busybox-static
 RUN_ARGUMENTS ?=
 TEST_ARGUMENTS ?=
 
@@ -17,23 +19,29 @@ define install
 		$(SUDO) apt-get update -qq && $(SUDO) env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $$missing >/dev/null; fi
 endef
 
-.PHONY: run build test bench check fmt clean help dependencies test-dependencies bench-dependencies
+.PHONY: run build bpf test bench demo check fmt clean help dependencies bpf-dependencies test-dependencies bench-dependencies demo-dependencies
 
 run: build ## install what is missing, build, and run the agent (mode observe)
 	$(SUDO) .build/release/riposte run --config config/riposte.yaml $(RUN_ARGUMENTS)
 
-build: dependencies ## build the release binary, .build/release/riposte
+build: dependencies bpf ## build the release binary, .build/release/riposte
 	$(SWIFT) build -c release --product riposte
 
+bpf: bpf-dependencies ## build the BPF programs for all processors, which the binary embeds
+	@$(MAKE) --no-print-directory -C bpf
+
 # One after the other: live tests measure processes, containers and time-outs against a machine that should not be busy with the others.
-test: test-dependencies ## install what tests need and run all of them (as root, so that nothing is skipped)
+test: test-dependencies bpf ## install what tests need and run all of them (as root, so that nothing is skipped)
 	$(SUDO) env PATH="$$PATH" RIPOSTE_STRICT="$$RIPOSTE_STRICT" CI="$$CI" $(SWIFT) test --no-parallel $(TEST_ARGUMENTS)
 
 bench: bench-dependencies build ## measure the release build against a floor in the same run
 	$(SWIFT) build -c release --product riposte-bench
 	$(SUDO) python3 benchmarks/run.py .build/release/riposte
 
-check: dependencies ## formatting, playbooks, rules and their tests
+demo: demo-dependencies build ## a dozen harmless attacks on this host and in a container, each caught and answered
+	$(SUDO) python3 examples/demo/demo.py .build/release/riposte
+
+check: dependencies bpf ## formatting, playbooks, rules and their tests
 	$(SWIFT) format lint --strict --recursive --parallel Sources Tests benchmarks Package.swift
 	$(SWIFT) build --product riposte
 	.build/debug/riposte playbook check playbooks
@@ -52,6 +60,12 @@ help: ## list the targets
 
 dependencies:
 	$(call install,$(BUILD_PACKAGES))
+
+bpf-dependencies:
+	$(call install,$(BPF_PACKAGES))
+
+demo-dependencies:
+	$(call install,$(DEMO_PACKAGES))
 
 bench-dependencies:
 	$(call install,$(BENCH_PACKAGES))

@@ -59,7 +59,7 @@ let package = Package(
         .systemLibrary(name: "CCurl", pkgConfig: "libcurl", providers: [.apt(["libcurl4-openssl-dev"])]),
         .systemLibrary(name: "CNetfilter", pkgConfig: "libnftnl", providers: [.apt(["libnftnl-dev", "libmnl-dev"])]),
         .systemLibrary(name: "CLibBPF", pkgConfig: "libbpf", providers: [.apt(["libbpf-dev"])]),
-        .target(name: "CRiposte"),
+        .target(name: "CRiposte", dependencies: ["CLibBPF"]),
 
         // The rooms along the flow; who may import whom is fixed in CONTRIBUTING.md.
         room("RiposteCore", [logging]),
@@ -73,13 +73,13 @@ let package = Package(
         room(
             "RiposteAgent",
             [
-                "RiposteCore", "RiposteRules", "RipostePlaybooks", "RiposteTransport", "RiposteActions", "RiposteAudit", "RiposteIntake",
+                "RiposteCore", "RiposteRules", "RipostePlaybooks", "RiposteSensor", "RiposteTransport", "RiposteActions", "RiposteAudit", "RiposteIntake",
                 "CRiposte", crypto, hummingbird, lifecycle, unixSignals, nioCore, nioPosix, logging, yams,
             ]),
         .executableTarget(
             name: "riposte",
             dependencies: [
-                "RiposteCore", "RiposteRules", "RipostePlaybooks", "RiposteActions", "RiposteAudit", "RiposteAgent", "RiposteIntake", argumentParser, logging,
+                "RiposteCore", "RiposteRules", "RipostePlaybooks", "RiposteSensor", "RiposteActions", "RiposteAudit", "RiposteAgent", "RiposteIntake", argumentParser, logging,
             ],
             swiftSettings: swiftSettings),
 

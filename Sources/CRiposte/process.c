@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <signal.h>
 #include <spawn.h>
 #include <sys/eventfd.h>
@@ -73,4 +74,23 @@ pid_t riposte_spawn(char *const argv[], char *const envp[], int input, int outpu
 int riposte_eventfd(void)
 {
 	return result_or_errno(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
+}
+
+void riposte_eventfd_set(int descriptor)
+{
+	eventfd_write(descriptor, 1);
+}
+
+int riposte_eventfd_is_set(int descriptor)
+{
+	struct pollfd poller = { .fd = descriptor, .events = POLLIN };
+
+	return poll(&poller, 1, 0) > 0;
+}
+
+void riposte_eventfd_clear(int descriptor)
+{
+	eventfd_t value;
+
+	eventfd_read(descriptor, &value);
 }

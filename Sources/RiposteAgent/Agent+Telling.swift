@@ -6,15 +6,15 @@ internal import RipostePlaybooks
 internal import RiposteRules
 
 extension Agent.Banner {
-    init(_ configuration: AgentConfiguration, _ house: EngineHouse, _ rules: RulesKeeper, _ intakes: [any Intake], _ auditIntakes: [any Intake]) {
-        let loaded = rules.rules
+    init(_ configuration: AgentConfiguration, _ house: EngineHouse, _ keepers: Keepers, _ intakes: [any Intake], _ auditIntakes: [any Intake]) {
+        let loaded = keepers.rules.rules
         self.init(
             mode: configuration.mode, playbooks: house.engine.playbooks.playbooks.count, rules: (loaded.armed, loaded.ruleSet.rules.count),
-            intakes: intakes.map { ($0.name, $0.place, false) } + auditIntakes.map { ($0.name, $0.place, true) },
+            intakes: keepers.sensor.places + intakes.map { ($0.name, $0.place, false) } + auditIntakes.map { ($0.name, $0.place, true) },
             journal: configuration.stateDirectory + "/journal", controlSocket: configuration.controlSocket,
             alertSocket: configuration.intake.socket.isEnabled ? configuration.alertSocket : nil,
             httpPlace: intakes.first { $0.name == "http" }?.place,
-            remarks: notes(on: house) + notes(on: loaded, hasAuditEvents: !auditIntakes.isEmpty) + notes(on: configuration))
+            remarks: notes(on: house) + keepers.sensor.remarks(loaded.armed(for: "syscall")) + notes(on: loaded, hasAuditEvents: !auditIntakes.isEmpty) + notes(on: configuration))
     }
 }
 
@@ -41,7 +41,6 @@ private func notes(on configuration: AgentConfiguration) -> [String] {
 /// Rules without events, and events without rules.
 private func notes(on rules: LoadedRules, hasAuditEvents: Bool) -> [String] {
     var remarks: [String] = []
-    if let line = rules.waitForSensor { remarks.append(line) }
     let audit = rules.armed(for: "k8s_audit")
     if audit > 0, !hasAuditEvents {
         remarks.append("\(audit) \(audit == 1 ? "rule" : "rules") for Kubernetes audit events: neither intake.kubernetes_audit nor intake.kubernetes_audit_log is on")
@@ -49,14 +48,6 @@ private func notes(on rules: LoadedRules, hasAuditEvents: Bool) -> [String] {
     if audit == 0, hasAuditEvents { remarks.append("no rule judges Kubernetes audit events: nothing comes of them") }
     if rules.warnings > 0 { remarks.append("\(rules.warnings) \(rules.warnings == 1 ? "warning" : "warnings") in the rules; see `riposte rules check`") }
     return remarks
-}
-
-extension LoadedRules {
-    /// This version has no sensor.
-    var waitForSensor: String? {
-        let count = armed(for: "syscall")
-        return count == 0 ? nil : count == 1 ? "1 rule for system calls waits for the sensor" : "\(count) rules for system calls wait for the sensor"
-    }
 }
 
 /// What `riposte status` shows.
@@ -68,6 +59,7 @@ func status(_ house: EngineHouse, _ keepers: Keepers, _ intakes: [any Intake], _
         "version": .text(Version.text), "pid": .integer(Int64(getpid())), "since": .text("\(began)"),
         "mode": .text(house.engine.configuration.mode.rawValue), "playbooks": keepers.playbooks.status,
         "rules": keepers.rules.status,
+        "sensor": keepers.sensor.status,
         "intakes": .array(
             intakes.map { intake in
                 let values = intake.counters.snapshot
@@ -98,6 +90,7 @@ func status(_ house: EngineHouse, _ keepers: Keepers, _ intakes: [any Intake], _
 struct Keepers: Sendable {
     let playbooks: PlaybookKeeper
     let rules: RulesKeeper
+    let sensor: SensorKeeper
 
     /// Each whole or not at all, whatever becomes of the other.
     @Sendable func reload() -> JSON { ["playbooks": playbooks.reload(), "rules": rules.reload()] }

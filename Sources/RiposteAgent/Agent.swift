@@ -1,10 +1,12 @@
 internal import Glibc
 package import Logging
+internal import RiposteActions
 package import RiposteCore
 internal import RiposteAudit
 internal import RiposteIntake
 package import RipostePlaybooks
 internal import RiposteRules
+internal import RiposteSensor
 internal import ServiceLifecycle
 internal import Synchronization
 internal import UnixSignals
@@ -57,17 +59,24 @@ package struct Agent: Sendable {
     }
 
     private func serve(_ house: EngineHouse, _ onReady: @escaping @Sendable (Banner) -> Void) async throws {
-        let keepers = Keepers(
-            playbooks: PlaybookKeeper(playbookWatch, house: house, logger: logger),
-            rules: RulesKeeper(configuration.rules, rules, rulesWatch, house: house, logger: logger))
         let door = AlertDoor(house, logger: logger)
-        let auditDoor = KubernetesAuditDoor(
-            door, judges: keepers.rules.kubernetesAudit, formatter: AlertFormatter(hostname: configuration.rules.hostnameInAlerts))
+        let formatter = AlertFormatter(hostname: configuration.rules.hostnameInAlerts)
+        let sensor = SensorKeeper(
+            configuration.sensor, house, try SensorDoor(door, formatter: formatter, lossLimit: configuration.sensor.lossLimit, logger: logger),
+            ContainerDirectory(inspector: ContainerBridge(docker: DockerInspector(docker: facilities.docker))), logger: logger)
+        let keepers = Keepers(
+            playbooks: PlaybookKeeper(playbookWatch, house: house, logger: logger) { sensor.playbooksChanged() },
+            rules: RulesKeeper(configuration.rules, rules, rulesWatch, house: house, logger: logger) { sensor.use($0) },
+            sensor: sensor)
+        let auditDoor = KubernetesAuditDoor(door, judges: keepers.rules.kubernetesAudit, formatter: formatter)
         let section = configuration.intake
         let ready = Readiness(waitsFor: [section.http.isEnabled, section.socket.isEnabled, section.kubernetesAudit.http.isEnabled].count { $0 })
         let intakes = try alertIntakes(door, logger, quiet(logger), onReady: ready.one)
         let auditIntakes = try auditIntakes(auditDoor, quiet(logger), onReady: ready.one)
-        ready.whenReady { [configuration] in onReady(Banner(configuration, house, keepers.rules, intakes, auditIntakes)) }
+        // First of all that takes anything in: what happens from here on is seen.
+        sensor.start(rules.ruleSet)
+        defer { sensor.stop() }
+        ready.whenReady { [configuration] in onReady(Banner(configuration, house, keepers, intakes, auditIntakes)) }
         let began = Timestamp.now()
         let control = ControlServer(
             path: configuration.controlSocket, groupID: try Self.controlGroup(configuration), house: house,
@@ -79,6 +88,7 @@ package struct Agent: Sendable {
             service("snapshot") { try await every(.seconds(30)) { house.keepSnapshot() } },
             service("playbooks") { try await keepers.playbooks.keepUp() },
             service("rules") { try await keepers.rules.keepUp() },
+            service("containers") { try await sensor.run() },
             service("reload") { for await _ in await UnixSignalsSequence(trapping: .sighup) { _ = keepers.reload() } },
             service("control") { try await control.run() },
         ]

@@ -5,6 +5,7 @@ internal import RiposteActions
 package import RiposteCore
 internal import RiposteIntake
 internal import RipostePlaybooks
+internal import RiposteSensor
 internal import RiposteTransport
 
 /// Looks at what this machine can and cannot do: `riposte doctor`.
@@ -35,7 +36,7 @@ package struct Examination: Sendable {
     package func findings() async -> [Finding] {
         let facilities = Facilities(configuration)
         defer { facilities.http.close() }
-        var findings = [kernel, pidfd, capabilities]
+        var findings = [kernel, pidfd, capabilities, sensor]
         findings += [nftables, await docker(facilities), await kubernetes(facilities)]
         findings += [folder("state directory", configuration.stateDirectory), folder("run directory", configuration.runDirectory)]
         findings += [descriptors, intakes, playbooks(facilities), rules, management]
@@ -58,6 +59,22 @@ package struct Examination: Sendable {
         return Finding(
             subject: "pidfd", verdict: descriptor >= 0 ? .good : .bad, finding: descriptor >= 0 ? "processes can be pinned" : String(cString: strerror(-descriptor)),
             remedy: descriptor >= 0 ? nil : "without it no process can be signalled safely; Linux 5.3 or later, and no seccomp filter on pidfd_open")
+    }
+
+    private var sensor: Finding {
+        guard configuration.sensor.isEnabled else { return Finding(subject: "sensor", verdict: .good, finding: "is off (sensor.enabled: false)") }
+        let features = KernelFeatures().features
+        let missing = features.filter { !$0.isThere }
+        let (needed, useful) = (missing.filter(\.isNeeded), missing.filter { !$0.isNeeded })
+        if let first = needed.first {
+            return Finding(
+                subject: "sensor", verdict: .lacking, finding: "cannot run: no \(needed.map(\.name).joined(separator: ", ")); alerts have to come from elsewhere",
+                remedy: "\(first.name): \(first.meaning). Run as root or with CAP_BPF, CAP_PERFMON and CAP_SYS_PTRACE")
+        }
+        let words = "uses " + features.filter(\.isThere).map(\.name).joined(separator: ", ")
+        guard !useful.isEmpty else { return Finding(subject: "sensor", verdict: .good, finding: words) }
+        return Finding(
+            subject: "sensor", verdict: .good, finding: "\(words); goes without \(useful.map { "\($0.name) (\($0.meaning))" }.joined(separator: ", "))")
     }
 
     /// Of CapEff in /proc/self/status those that actions need, by their numbers in capabilities(7).
@@ -184,10 +201,10 @@ package struct Examination: Sendable {
         do throws(Diagnostics) {
             let rules = try LoadedRules.load(configuration.rules)
             let words = [
-                "\(rules.armed) armed of \(rules.ruleSet.rules.count) in \(configuration.rules.files.joined(separator: ", "))", "\(rules.warnings) warnings", rules.waitForSensor,
+                "\(rules.armed) armed of \(rules.ruleSet.rules.count) in \(configuration.rules.files.joined(separator: ", "))", "\(rules.warnings) warnings",
             ]
             guard hasAuditEvents, rules.armed(for: "k8s_audit") == 0 else {
-                return Finding(subject: "rules", verdict: .good, finding: words.compactMap(\.self).joined(separator: ", "))
+                return Finding(subject: "rules", verdict: .good, finding: words.joined(separator: ", "))
             }
             return Finding(
                 subject: "rules", verdict: .lacking, finding: "no rule for Kubernetes audit events is armed: nothing comes of them",

@@ -13,6 +13,7 @@ final class KubernetesAuditDoor: KubernetesAuditSink {
     }
 
     private let alerts: AlertDoor
+    private let own: OwnAlerts
     private let judges: JudgePool
     private let formatter: AlertFormatter
     private let reader = KubernetesAuditReader()
@@ -21,6 +22,7 @@ final class KubernetesAuditDoor: KubernetesAuditSink {
 
     init(_ alerts: AlertDoor, judges: JudgePool, formatter: AlertFormatter) {
         self.alerts = alerts
+        own = OwnAlerts(alerts)
         self.judges = judges
         self.formatter = formatter
     }
@@ -62,31 +64,11 @@ final class KubernetesAuditDoor: KubernetesAuditSink {
         judge.judge(event) { rule, values in documents.append((rule.name, formatter.document(of: rule, at: event.time, values))) }
         for (rule, document) in documents {
             let mark = HalfTakenTexts.Mark(event: number, rule: rule)
-            guard !taken.contains(mark), let alert = alert(document, arrival) else { continue }
+            guard !taken.contains(mark), let alert = own.alert(document, arrival) else { continue }
             try alerts.accept(alert)
             taken.insert(mark)
             counters.withLock { $0.alerts += 1 }
         }
-    }
-
-    /// What the journal will give back: read from what is written, so that a text which is not UTF-8 is the same before and after a restart.
-    private func alert(_ document: JSONObject, _ arrival: Alert.Arrival) -> Alert? {
-        var document = document
-        if let fields = document["output_fields"]?.object { document["output_fields"] = .object(fields.withEachKeyOnce) }
-        do throws(AlertError) { return try Alert(parsing: JSON.object(document).bytes, id: .new(at: arrival.time), arrival: arrival) } catch {
-            alerts.tell("an alert of our own is none", error, excerpt: Array(JSON.object(document).bytes.prefix(256)), arrival: arrival)
-            return nil
-        }
-    }
-}
-
-extension JSONObject {
-    /// Of a field that the output has and `append_output` adds again, what was added counts, as with Falco.
-    fileprivate var withEachKeyOnce: JSONObject {
-        var last: [ByteText: Int] = [:]
-        for (index, member) in members.enumerated() { last[member.key] = index }
-        guard last.count < members.count else { return self }
-        return JSONObject(members.enumerated().filter { last[$1.key] == $0 }.map(\.element))
     }
 }
 

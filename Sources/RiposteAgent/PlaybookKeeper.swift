@@ -18,7 +18,11 @@ package final class PlaybookKeeper: Sendable {
     private let logger: Logger
     private let state: Mutex<State>
 
-    init(_ watch: FileWatch, house: EngineHouse, logger: Logger) {
+    /// Others who go by them.
+    private let onChange: @Sendable () -> Void
+
+    init(_ watch: FileWatch, house: EngineHouse, logger: Logger, onChange: @escaping @Sendable () -> Void) {
+        self.onChange = onChange
         self.watch = watch
         self.house = house
         self.logger = logger
@@ -38,6 +42,7 @@ package final class PlaybookKeeper: Sendable {
             }
             guard isNew else { return status }
             house.engine.use(set)
+            onChange()
             record("playbooks are in force", ["playbooks": .text(set.digest), "count": .integer(Int64(set.playbooks.count))], outcome: .done)
             logger.info("playbooks are in force", metadata: ["playbooks.count": "\(set.playbooks.count)", "playbooks.digest": "\(set.digest.prefix(12))"])
         } catch {

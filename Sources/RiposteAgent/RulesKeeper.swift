@@ -25,8 +25,14 @@ final class RulesKeeper: Sendable {
     private let state: Mutex<State>
     /// One reload after the other, so that what was read last is what is in force last.
     private let turn = Mutex(())
+    /// Others who judge by them.
+    private let onChange: @Sendable (RuleSet) -> Void
 
-    init(_ section: AgentConfiguration.RulesSection, _ rules: LoadedRules, _ watch: FileWatch, house: EngineHouse, logger: Logger) {
+    init(
+        _ section: AgentConfiguration.RulesSection, _ rules: LoadedRules, _ watch: FileWatch, house: EngineHouse, logger: Logger,
+        onChange: @escaping @Sendable (RuleSet) -> Void
+    ) {
+        self.onChange = onChange
         self.section = section
         self.watch = watch
         self.house = house
@@ -55,6 +61,7 @@ final class RulesKeeper: Sendable {
         }
         guard isNew else { return }
         kubernetesAudit.use(rules.ruleSet)
+        onChange(rules.ruleSet)
         record("rules are in force", ["rules": .text(rules.digest), "count": .integer(Int64(rules.ruleSet.rules.count)), "armed": .integer(Int64(rules.armed))], outcome: .done)
         logger.info(
             "rules are in force", metadata: ["rules.count": "\(rules.ruleSet.rules.count)", "rules.armed": "\(rules.armed)", "rules.digest": "\(rules.digest.prefix(12))"])

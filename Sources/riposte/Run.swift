@@ -43,8 +43,11 @@ struct Run: AsyncParsableCommand {
     @Option(name: .long, help: "Follow this file of JSON lines too.", completion: .file())
     var file: String?
 
-    @Flag(name: .long, help: "Run without an own sensor. This version has none, so it changes nothing.")
+    @Flag(name: .long, help: "Run without the own sensor for system calls.")
     var noSensor = false
+
+    @Flag(name: .long, help: "Let the kernel hand up every event that rules ask for, also where none can hold; to compare.")
+    var noPushDown = false
 
     func validate() throws {
         if dryRun, let mode, mode != .observe { throw ValidationError("--dry-run and --mode \(mode.rawValue) contradict each other") }
@@ -59,7 +62,14 @@ struct Run: AsyncParsableCommand {
         var configuration = try AgentConfiguration.load(overrides)
         if stdin { configuration.intake.stdin.isEnabled = true }
         if let file { configuration.intake.file.path = file }
-        let printer = EventPrinter(asJSON: common.json)
+        if noSensor { configuration.sensor.isEnabled = false }
+        if noPushDown { configuration.sensor.configuration.pushesDown = false }
+        let printer = LinePrinter<Engine.Event> { [asJSON = common.json] event in
+            switch event {
+            case .alert(let alert, let playbooks): asJSON ? JSON.object(alert.document).line : ResultText.line(alert, playbooks: playbooks)
+            case .result(let result): asJSON ? result.json.line : ResultText.line(result)
+            }
+        }
         do {
             let agent = try Agent(configuration, logger: CommonOptions.logger(configuration.logLevel))
             try await agent.run(onReady: { Self.greet($0) }, observe: { printer.take($0) })

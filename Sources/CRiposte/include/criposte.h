@@ -5,6 +5,9 @@
 // what the call gives (0 or more), or -errno.
 
 #include "riposte_credentials.h"
+#include "riposte_files.h"
 #include "riposte_netns.h"
 #include "riposte_process.h"
 #include "riposte_sensor.h"
+#include "riposte_bpf.h"
+#include "riposte_ring.h"

@@ -15,3 +15,12 @@ pid_t riposte_spawn(char *const argv[], char *const envp[], int input, int outpu
 
 /// eventfd(2), closed on exec and never waiting: a way to wake a thread that polls.
 int riposte_eventfd(void);
+
+/// Rings an eventfd.
+void riposte_eventfd_set(int descriptor);
+
+/// Whether it rang since the last time it was cleared; does not clear it.
+int riposte_eventfd_is_set(int descriptor);
+
+/// Takes the ringing back.
+void riposte_eventfd_clear(int descriptor);

@@ -42,11 +42,20 @@ package final class DockerClient: Sendable {
     }
 
     /// A container by full id, name, or the beginning of its id: the engine looks in this order.
-    func inspect(_ reference: String) async throws(ActionError) -> ContainerState {
+    func inspect(_ reference: String) async throws(ActionError) -> ContainerState { try await look(at: reference, ContainerState.init(json:)) }
+
+    /// The same with all that rules may ask.
+    func inspection(_ reference: String) async throws(ActionError) -> ContainerInspection { try await look(at: reference, ContainerInspection.init(json:)) }
+
+    private func look<Container>(at reference: String, _ read: (JSON) -> Container?) async throws(ActionError) -> Container {
         let doing = "look up container \(reference.escapedForDisplay)"
         let answer = try await call(.get, "/containers/\(reference.escapedForPath)/json", doing: doing)
-        guard let state = ContainerState(json: answer) else { throw ActionError(.unavailable, doing, "the engine's answer is no container") }
-        return state
+        guard let container = read(answer) else { throw ActionError(.unavailable, doing, "the engine's answer is no container") }
+        return container
+    }
+
+    func image(_ id: String) async throws(ActionError) -> ImageInspection {
+        ImageInspection(json: try await call(.get, "/images/\(id.escapedForPath)/json", doing: "look up image \(id.escapedForDisplay)"))
     }
 
     /// All containers, stopped ones too.

@@ -12,6 +12,9 @@ package enum Host {
     /// Of `/proc/PID/stat`'s start time: 100 a second on every Linux that we meet, but asked.
     static let ticksPerSecond = UInt64(max(1, sysconf(Int32(_SC_CLK_TCK))))
 
+    /// What /proc/PID/stat says of a process that was started so long after boot.
+    package static func ticks(ofBootNanoseconds nanoseconds: UInt64) -> UInt64 { nanoseconds / (1_000_000_000 / ticksPerSecond) }
+
     static let tick = Duration.nanoseconds(1_000_000_000 / Int64(ticksPerSecond))
 
     /// When the machine was started, on today's wall clock. Not `btime` of /proc/stat, whose second is too coarse to tell two processes apart.

@@ -10,7 +10,7 @@ package struct ProcessGuards: Guard {
     static let ownPID = getpid()
 
     /// Without them the machine, its containers or the way into it are gone.
-    private static let protectedExecutables: Set<String> = [
+    package static let protectedExecutables: Set<String> = [
         "systemd", "systemd-journald", "systemd-udevd", "systemd-logind", "systemd-networkd", "systemd-resolved", "init", "dbus-daemon", "dbus-broker",
         "dockerd", "containerd", "containerd-shim", "containerd-shim-runc-v2", "kubelet", "crio", "conmon", "podman", "riposte",
     ]

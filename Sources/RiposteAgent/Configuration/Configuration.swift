@@ -2,6 +2,7 @@ internal import Glibc
 package import RiposteAudit
 package import RiposteCore
 package import RiposteRules
+package import RiposteSensor
 
 /// Everything that can be set, with its default. `config/riposte.yaml` shows the same, key by key.
 package struct AgentConfiguration: Sendable {
@@ -15,6 +16,7 @@ package struct AgentConfiguration: Sendable {
     /// Files and folders.
     package var playbooks: [String] = []
     package var rules = RulesSection()
+    package var sensor = SensorSection()
     package var intake = IntakeSection()
     package var control = ControlSection()
     package var audit = AuditSection()
@@ -39,6 +41,14 @@ package struct AgentConfiguration: Sendable {
             uname(&information)
             return withUnsafeBytes(of: information.nodename) { String(decoding: $0.prefix { $0 != 0 }, as: UTF8.self) }
         }
+    }
+
+    /// The own sensor for system calls.
+    package struct SensorSection: Sendable {
+        package var isEnabled = true
+        package var configuration = Sensor.Configuration()
+        /// So many lost events raise an alert; 0: none does.
+        package var lossLimit = 1
     }
 
     package struct IntakeSection: Sendable {

@@ -102,7 +102,7 @@ extension AgentConfiguration {
 
     private mutating func read(_ node: YAMLNode) {
         let known = [
-            "mode", "state_dir", "run_dir", "log_level", "playbooks", "rules", "intake", "control", "audit", "engine", "docker", "kubernetes", "network",
+            "mode", "state_dir", "run_dir", "log_level", "playbooks", "rules", "sensor", "intake", "control", "audit", "engine", "docker", "kubernetes", "network",
         ]
         guard let keys = node.mapping(known: known, what: "the configuration", code: "C002") else { return }
         if let value = keys["mode"]?.choice(Mode.self, code: "C003") { mode = value }
@@ -117,6 +117,7 @@ extension AgentConfiguration {
         }
         if let nodes = keys["playbooks"]?.list(orSingle: true, code: "C003") { playbooks = nodes.compactMap { $0.path() } }
         if let node = keys["rules"] { rules.read(node) }
+        if let node = keys["sensor"] { sensor.read(node) }
         if let node = keys["intake"] { intake.read(node) }
         if let keys = keys["control"]?.mapping(known: ["group"], what: "control", code: "C002"), let node = keys["group"], !node.isNull {
             control.group = node.text(code: "C003")
@@ -144,6 +145,21 @@ extension AgentConfiguration {
         if let endpoint = NetworkEndpoint(text) { return endpoint }
         node.report(code: "C003", "expected a block with, if wanted, port and protocol, such as 10.0.0.0/8 or 192.0.2.7:22/tcp")
         return nil
+    }
+}
+
+extension AgentConfiguration.SensorSection {
+    fileprivate mutating func read(_ node: YAMLNode) {
+        let known = ["enabled", "buffer_size", "push_down", "kernel_paths", "alert_on_lost"]
+        guard let keys = node.mapping(known: known, what: "sensor", code: "C002") else { return }
+        if let value = keys["enabled"]?.bool(code: "C003") { isEnabled = value }
+        if let node = keys["buffer_size"], let value = node.size(code: "C003") {
+            if !(1 << 16...1 << 30 ~= value) { node.report(code: "C003", "expected 64KiB to 1GiB") }
+            configuration.bufferBytes = value
+        }
+        if let value = keys["push_down"]?.bool(code: "C003") { configuration.pushesDown = value }
+        if let value = keys["kernel_paths"]?.bool(code: "C003") { configuration.judgesKernelPaths = value }
+        if let value = keys["alert_on_lost"]?.integer(in: 0...1_000_000_000, code: "C003") { lossLimit = value }
     }
 }
 

@@ -137,6 +137,7 @@ extension Engine {
         order.undoAfter = step.undoAfter
         order.budget = playbook.budget
         order.cooldownValues = cooldownValues
+        if step.isReflex, let answer = KernelAnswer(alert, to: playbook.name) { return settle(answer, order) }
         return await perform(order)
     }
 

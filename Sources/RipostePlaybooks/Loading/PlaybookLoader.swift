@@ -24,6 +24,8 @@ package enum PlaybookProblem {
         ("P015", "unknown field"),
         ("P016", "a file or folder that cannot be read"),
         ("P017", "warning: the step can never act in this mode"),
+        ("P018", "a reflex that the kernel cannot carry out"),
+        ("P019", "a reflex whose rule the kernel cannot decide"),
     ]
 }
 
@@ -97,11 +99,13 @@ private struct PlaybookDecoder {
         guard let keys = mapping(node, PlaybookKeys.playbook, name.isEmpty ? "a playbook" : "playbook \(name)") else { return nil }
         if let node = keys["name"], isName(name, node) { register(name, node) }
         let mode = keys["mode"].flatMap { $0.choice(Mode.self) }
-        return Playbook(
+        let playbook = Playbook(
             name: name, description: keys["description"].flatMap { $0.text() } ?? "", isEnabled: keys["enabled"].flatMap { $0.bool() } ?? true,
             mode: mode, match: keys["match"].flatMap(match) ?? Match(), cooldown: keys["cooldown"].flatMap(cooldown),
             budget: keys["budget"].flatMap(budget), steps: keys["steps"].map { steps($0, in: name, mode) } ?? [], file: reader.file,
             line: node.place?.line ?? 0)
+        for problem in playbook.reflexProblems { (keys["steps"] ?? node).report(code: "P018", problem) }
+        return playbook
     }
 
     private func isName(_ name: String, _ node: YAMLNode) -> Bool {
@@ -225,6 +229,7 @@ private struct PlaybookDecoder {
         step.name = keys["name"].flatMap { $0.text() } ?? String(step.action.rawValue.map { $0 == "." ? "-" : $0 })
         if let node = keys["name"] { _ = isName(step.name, node) }
         if let node = keys["on_failure"] { step.onFailure = node.choice(Step.OnFailure.self) ?? .stop }
+        step.isReflex = keys["reflex"].flatMap { $0.bool() } ?? false
         step.undoAfter = keys["undo"].flatMap { mapping($0, PlaybookKeys.undo, "undo") }.flatMap { $0["after"]?.duration() }
         if let description {
             if let undo = keys["undo"], description.inverse == nil { undo.report(code: "P012", "\(description.name) cannot be taken back") }

@@ -95,6 +95,8 @@ package struct Step: Sendable {
     package var onFailure: OnFailure
     /// Only more careful than the playbook's.
     package var mode: Mode?
+    /// Answered in the kernel, before the program's next instruction, where the own sensor sees what the rule names; see ``Reflex``.
+    package var isReflex = false
 }
 
 /// A parameter as a playbook gives it: a value, or a text with fields of the alert in it.

@@ -73,6 +73,9 @@ enum PlaybookKeys {
             name: "on_failure", schema: ["enum": .array(Step.OnFailure.allCases.map { .text($0.rawValue) }), "default": "stop"],
             summary: "After a failure or refusal: end, go on, or take back what the run did."),
         Key(name: "mode", schema: mode, summary: "More careful than the playbook's, for this step."),
+        Key(
+            name: "reflex", schema: ["type": "boolean", "default": false],
+            summary: "true: the own sensor answers in the kernel, before the program's next instruction, where the kernel alone can decide the rule."),
     ]
 
     static let undo = [Key(name: "after", schema: duration, summary: "How long the action stays in force.", isRequired: true)]

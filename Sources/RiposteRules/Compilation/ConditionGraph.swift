@@ -3,12 +3,12 @@ internal import RiposteCore
 /// All conditions of a set of rules as one graph in which equal parts are one node, so that what many rules ask is asked once per event.
 ///
 /// Nodes, tests and slots are numbered in the order in which they were first met; a node's parts have smaller numbers than the node.
-struct ConditionGraph {
+struct ConditionGraph: Sendable {
     typealias NodeID = Int
     typealias TestID = Int
     typealias SlotID = Int
 
-    enum Node: Hashable {
+    enum Node: Hashable, Sendable {
         case constant(Bool)
         case all([NodeID])
         case any([NodeID])
@@ -17,7 +17,7 @@ struct ConditionGraph {
     }
 
     /// Where a value comes from: a field, or what transformers make of values.
-    enum Slot: Hashable {
+    enum Slot: Hashable, Sendable {
         case field(FieldKey)
         case constant([UInt8])
         case number(Int64)
@@ -25,7 +25,7 @@ struct ConditionGraph {
         case transform(Condition.Transform.Name, [SlotID], selector: [UInt8]?)
     }
 
-    struct FieldKey: Hashable {
+    struct FieldKey: Hashable, Sendable {
         /// As it was written: `proc.aname[2]`.
         var text: String
         var id: FieldID
@@ -34,7 +34,7 @@ struct ConditionGraph {
     }
 
     /// How a test is put to a slot that has several values at once.
-    enum Mode: Hashable {
+    enum Mode: Hashable, Sendable {
         case one
         /// For one of the values.
         case any
@@ -42,7 +42,7 @@ struct ConditionGraph {
         case every
     }
 
-    struct Test: Hashable {
+    struct Test: Hashable, Sendable {
         var slot: SlotID
         var predicate: Predicate
         /// `!=`: present, and the predicate does not hold.
@@ -50,9 +50,9 @@ struct ConditionGraph {
         var mode = Mode.one
     }
 
-    enum Order: Hashable { case less, lessOrEqual, greater, greaterOrEqual }
+    enum Order: Hashable, Sendable { case less, lessOrEqual, greater, greaterOrEqual }
 
-    enum Predicate: Hashable {
+    enum Predicate: Hashable, Sendable {
         case exists
         case textIn([[UInt8]])
         case integerIn([Int64])

@@ -34,6 +34,9 @@ package final class RuleSet: Sendable {
         package let plan: RulePlan
         /// By condition of the plan, the index of its rule.
         let rules: [Int]
+        /// What the plan was made of, for the kernel's part of the work; empty for other sources than `syscall`.
+        let graph: ConditionGraph
+        let roots: [ConditionGraph.NodeID]
     }
 
     /// In the order in which they judge: that of their first definitions.

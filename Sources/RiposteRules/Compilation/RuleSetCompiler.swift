@@ -86,8 +86,10 @@ private struct RuleSetCompiler {
                 let explanations = PlanBuilder.explanations(armed.graph, roots: judging.compactMap { drafts[$0]?.root })
                 for (index, explanation) in zip(judging, explanations) { drafts[index]?.explanation = explanation }
             }
-            let plan = PlanBuilder.plan(armed.graph, roots: judging.compactMap { drafts[$0]?.root }, narrowsByType: true)
-            sources[source] = RuleSet.Source(plan: plan, rules: judging)
+            let roots = judging.compactMap { drafts[$0]?.root }
+            let plan = PlanBuilder.plan(armed.graph, roots: roots, narrowsByType: true)
+            let isFiltered = source == "syscall"
+            sources[source] = RuleSet.Source(plan: plan, rules: judging, graph: isFiltered ? armed.graph : ConditionGraph(), roots: isFiltered ? roots : [])
         }
         if let problem = lists.problem { macros.report.add(.validate, problem.message, at: [.list(problem.name, problem.list.node)]) }
         // What is wrong may be what would have used them.
@@ -110,7 +112,7 @@ private struct RuleSetCompiler {
                     explanation: draft.explanation, output: draft.output, extraFields: draft.extraFields))
         }
         let conditions = collection.macros.keys.reduce(into: [String: Condition]()) { $0[$1] = macros.condition(named: $1) }
-        let known = sources.mapValues { source in RuleSet.Source(plan: source.plan, rules: source.rules.compactMap { places[$0] }) }
+        let known = sources.mapValues { source in RuleSet.Source(plan: source.plan, rules: source.rules.compactMap { places[$0] }, graph: source.graph, roots: source.roots) }
         return RuleSet(rules: rules, sources: known, matching: settings.matching, macros: conditions)
     }
 

@@ -42,14 +42,18 @@ package final class ContainerFacts: Sendable {
     package let labels: [String: String]
     package let address: String?
     package let startedAt: Timestamp?
+    /// The same as rules ask for it.
+    let texts: ContainerTexts
 
+    /// `impliedTag`: what the runtime takes for an `image` that names neither tag nor digest; empty where that is not known.
     package init(
-        name: String, image: String, imageID: String, imageDigest: String, isPrivileged: Bool, sharesHostPID: Bool, sharesHostNetwork: Bool, sharesHostIPC: Bool,
-        mounts: [Mount], labels: [String: String], address: String?, startedAt: Timestamp?
+        name: String, image: String, impliedTag: String = "", imageID: String, imageDigest: String, isPrivileged: Bool, sharesHostPID: Bool, sharesHostNetwork: Bool,
+        sharesHostIPC: Bool, mounts: [Mount], labels: [String: String], address: String?, startedAt: Timestamp?
     ) {
         (self.name, self.image, self.imageID, self.imageDigest, self.isPrivileged) = (name, image, imageID, imageDigest, isPrivileged)
         (self.sharesHostPID, self.sharesHostNetwork, self.sharesHostIPC) = (sharesHostPID, sharesHostNetwork, sharesHostIPC)
         (self.mounts, self.labels, self.address, self.startedAt) = (mounts, labels, address, startedAt)
+        texts = ContainerTexts(name: name, image: image, impliedTag: impliedTag, imageID: imageID, imageDigest: imageDigest, address: address, mounts: mounts, labels: labels)
     }
 }
 
@@ -57,6 +61,8 @@ package final class ContainerFacts: Sendable {
 package protocol ContainerKnowledge: AnyObject, Sendable {
     /// Nil until the runtime has answered; the first question makes it ask.
     func facts(of container: ContainerReference) -> ContainerFacts?
+    /// A process has begun in the container: its facts will be wanted.
+    func prefetch(_ container: ContainerReference)
 }
 
 /// Who can tell of containers: the Docker socket. Called outside the sensor's thread.

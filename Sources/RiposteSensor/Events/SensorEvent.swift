@@ -19,6 +19,13 @@ package final class SensorEvent: RuleEvent {
     /// Where a file was reached by a symbolic link, or its name was changed under the kernel's eyes, the event is judged a second time, under the path
     /// that the kernel opened.
     var usesKernelPath = false
+    /// What the kernel did about it in a playbook's name.
+    package var reflex: ReflexReport?
+    /// The time of the first event.
+    private(set) var firstTime = Timestamp(nanoseconds: 0)
+    let joinedPaths = JoinedPaths()
+    /// How often `util.cnt` was asked for.
+    var askedCount: Int64 = 0
     /// The time of the event before.
     var previousTime: Timestamp?
 
@@ -27,9 +34,11 @@ package final class SensorEvent: RuleEvent {
     /// Takes the next event. `process` is as the event has left it.
     package func take(_ record: SensorRecord, _ type: EventType, _ call: SystemCall?, process: ProcessEntry?, at time: Timestamp) {
         previousTime = number == 0 ? nil : self.time
+        if number == 0 { firstTime = time }
         number += 1
         (self.record, self.type, self.call, self.process, self.time) = (record, type, call, process, time)
         usesKernelPath = false
+        joinedPaths.reset()
     }
 
     package func value(of field: EventField, in arena: FieldArena) -> FieldView {
@@ -42,6 +51,11 @@ package final class SensorEvent: RuleEvent {
         case .container(let known): containerValue(known, field, record, arena)
         }
     }
+}
+
+extension SensorEvent {
+    /// pid, start_boottime in nanoseconds and comm of the process; nil between events.
+    package var identity: (pid: UInt32, start: UInt64, comm: [UInt8])? { record.map { ($0.header.pointee.pid, $0.header.pointee.start, Array($0.comm)) } }
 }
 
 /// What is known besides the event: used by the sensor's thread alone.

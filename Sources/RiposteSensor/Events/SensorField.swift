@@ -1,4 +1,4 @@
-package import RiposteRules
+internal import RiposteRules
 
 /// The fields that the sensor gives values to. Each family has its own file, with what its fields mean there.
 enum SensorField {

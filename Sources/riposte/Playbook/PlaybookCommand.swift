@@ -3,6 +3,7 @@ internal import Foundation
 internal import RiposteAgent
 internal import RiposteCore
 internal import RipostePlaybooks
+internal import RiposteRules
 
 struct PlaybookCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
@@ -38,16 +39,44 @@ struct PlaybookCheckCommand: AsyncParsableCommand {
     @OptionGroup var common: CommonOptions
     @OptionGroup var which: PlaybookArguments
 
+    @Option(name: .long, help: "Rules that reflexes are checked against; may be repeated. Default: those of the configuration.", completion: .file())
+    var rules: [String] = []
+
     func run() async throws {
         do {
             let (set, warnings) = try which.load(common)
             show(warnings)
+            let problems = try reflexProblems(set)
+            show(problems)
+            if !problems.isEmpty { throw ExitCode(2) }
             guard !set.playbooks.isEmpty else { throw Complaint("there is no playbook in what was named", status: 2) }
             let count = set.playbooks.count == 1 ? "1 playbook is good" : "\(set.playbooks.count) playbooks are good"
             if !common.json { print("\(count)\(warnings.isEmpty ? "" : warnings.count == 1 ? ", with 1 warning" : ", with \(warnings.count) warnings")") }
         } catch let error as Diagnostics {
             show(error.entries)
             throw ExitCode(2)
+        }
+    }
+
+    /// Rules that the kernel cannot decide, each at the playbook that wants it to.
+    private func reflexProblems(_ set: PlaybookSet) throws -> [Diagnostic] {
+        let reflexes = set.playbooks.filter { $0.reflex != nil }
+        guard !reflexes.isEmpty else { return [] }
+        let files = rules.isEmpty ? try common.configuration().rules.files : rules
+        guard !files.isEmpty else {
+            Terminal.remark("\(reflexes.count) reflexes were not held against rules: name them with --rules")
+            return []
+        }
+        let (ruleSet, findings, _) = RuleSet.load(paths: files)
+        guard let ruleSet else {
+            for finding in findings where finding.isError { Terminal.complainPlainly(finding.diagnostic.rendered) }
+            throw ExitCode(2)
+        }
+        return ReflexPlan(set, ruleSet, mode: .enforce).problems.map { problem in
+            let playbook = reflexes.first { $0.name == problem.playbook }
+            return Diagnostic(
+                code: "P019", file: playbook?.file ?? "", place: playbook.map { Diagnostic.Place(line: $0.line, column: 1) },
+                message: "playbook \(problem.playbook): its reflex cannot be armed for rule \"\(problem.rule.escapedForDisplay)\": \(problem.reason)")
         }
     }
 

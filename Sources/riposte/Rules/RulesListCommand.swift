@@ -57,6 +57,7 @@ struct RulesShowCommand: AsyncParsableCommand {
             object.append("expanded_condition", .text(ruleSet.expandedCondition(of: rule).text))
             object.append("output", .text(rule.outputText))
             object.append("plan", rule.explanation?.json)
+            object.append("kernel", RuleText.kernelJSON(rule, in: ruleSet))
             print(JSON.object(object).line)
         } else {
             print(RuleText.text(rule, in: ruleSet))
@@ -99,6 +100,7 @@ enum RuleText {
         lines.append("  output     \(rule.outputText.escapedForDisplay)")
         lines.append("  condition  \(rule.condition.text.escapedForDisplay)")
         lines.append("  expanded   \(ruleSet.expandedCondition(of: rule).text.escapedForDisplay)")
+        lines += kernel(rule, in: ruleSet)
         guard let explanation = rule.explanation else { return lines.joined(separator: "\n") }
         lines.append("  judged     \(explanation.leads.isEmpty ? "for every event of these types" : "only where one of these holds:")")
         for lead in explanation.leads { lines.append("               \(lead.escapedForDisplay)") }
@@ -108,5 +110,46 @@ enum RuleText {
             lines.append("               \(test.text.escapedForDisplay)\(shared)")
         }
         return lines.joined(separator: "\n")
+    }
+
+    // MARK: - The kernel
+
+    /// What the kernel tests before it hands an event up; nothing of rules that judge no system calls.
+    private static func pushdown(_ rule: Rule, in ruleSet: RuleSet) -> [PushdownExplanation] {
+        guard rule.source == "syscall", rule.isArmed, let index = ruleSet.rules.firstIndex(where: { $0.name == rule.name }) else { return [] }
+        return ruleSet.pushdown(ofRule: index, ruleSet.kernelFilters())
+    }
+
+    private static func kernel(_ rule: Rule, in ruleSet: RuleSet) -> [String] {
+        var lines: [String] = []
+        for explanation in pushdown(rule, in: ruleSet) {
+            let types = shown(explanation.types)
+            guard !explanation.clauses.isEmpty else {
+                lines.append("\(types): nothing, every event is handed up")
+                continue
+            }
+            lines.append("\(types): only where \(explanation.clauses.count == 1 ? "this holds" : "one of these holds"):")
+            for clause in explanation.clauses { lines.append("  \(clause.escapedForDisplay)") }
+            guard let other = explanation.passesForRules.first else { continue }
+            let more = explanation.passesForRules.count > 1 ? " and \(explanation.passesForRules.count - 1) more" : ""
+            lines.append("  and yet every event is handed up, for \"\(other.escapedForDisplay)\"\(more)")
+        }
+        return lines.enumerated().map { ($0.offset == 0 ? "  in kernel  " : "             ") + $0.element }
+    }
+
+    private static func shown(_ types: [String]) -> String {
+        types.count <= 8 ? types.joined(separator: " ") : types.prefix(6).joined(separator: " ") + " … \(types.count)"
+    }
+
+    static func kernelJSON(_ rule: Rule, in ruleSet: RuleSet) -> JSON? {
+        let explanations = pushdown(rule, in: ruleSet)
+        guard !explanations.isEmpty else { return nil }
+        return .array(
+            explanations.map { explanation in
+                .object([
+                    "event_types": .array(explanation.types.map(JSON.text)), "clauses": .array(explanation.clauses.map(JSON.text)),
+                    "passes_for_rules": .array(explanation.passesForRules.map(JSON.text)),
+                ])
+            })
     }
 }

@@ -1,0 +1,26 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "riposte_bpf.h"
+
+// The programs are built by Debian's clang and embedded here, so that there is one file to ship.
+#if defined(__x86_64__)
+#define RIPOSTE_BPF_OBJECT "../../.output/riposte_bpf_x86.inc"
+#elif defined(__aarch64__)
+#define RIPOSTE_BPF_OBJECT "../../.output/riposte_bpf_arm64.inc"
+#else
+#error "Riposte's sensor is built for x86-64 and arm64"
+#endif
+
+#if !__has_include(RIPOSTE_BPF_OBJECT)
+#error "the BPF programs are not built: run `make bpf` first (or `make build`, which does)"
+#endif
+
+// ELF wants its headers aligned.
+static const unsigned char object[] __attribute__((aligned(16))) = {
+#include RIPOSTE_BPF_OBJECT
+};
+
+const void *riposte_bpf_object(size_t *bytes)
+{
+	*bytes = sizeof(object);
+	return object;
+}

@@ -1,0 +1,94 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include "riposte_sensor.h"
+
+#include <stddef.h>
+#include <string.h>
+
+#ifdef __clang__
+#pragma clang assume_nonnull begin
+#endif
+
+// The BPF object for this machine's processor, an ELF file, as `make bpf` has built it.
+const void *riposte_bpf_object(size_t *bytes);
+
+// Members of the shared structures that are arrays, which Swift would see as tuples of thousands.
+
+static inline struct riposte_call *riposte_control_call(struct riposte_control *control, uint32_t generation, uint32_t index)
+{
+	return &control->calls[generation & 1][index % RIPOSTE_CALLS];
+}
+
+static inline uint32_t riposte_control_generation(const struct riposte_control *control)
+{
+	return __atomic_load_n(&control->generation, __ATOMIC_ACQUIRE);
+}
+
+// Calls of this process are no events; 0: of all.
+static inline void riposte_control_set_self(struct riposte_control *control, riposte_u32 tgid)
+{
+	control->self = tgid;
+}
+
+// From here on the programs go by the other set of tables.
+static inline void riposte_control_switch(struct riposte_control *control, uint32_t generation)
+{
+	__atomic_store_n(&control->generation, generation & 1, __ATOMIC_SEQ_CST);
+}
+
+static inline struct riposte_number_test *riposte_filter_number(struct riposte_filter *filter, uint32_t index)
+{
+	return &filter->numbers[index % RIPOSTE_NUMBERS];
+}
+
+static inline struct riposte_clause *riposte_filter_clause(struct riposte_filter *filter, uint32_t index)
+{
+	return &filter->clauses[index % RIPOSTE_CLAUSES];
+}
+
+// Adds up what the processors counted; `values` has one struct for each.
+static inline void riposte_counters_add(struct riposte_counters *sum, const struct riposte_counters *values, uint32_t processors)
+{
+	riposte_u64 *total = (riposte_u64 *)sum;
+
+	memset(sum, 0, sizeof(*sum));
+	for (uint32_t i = 0; i < processors; i++) {
+		const riposte_u64 *part = (const riposte_u64 *)&values[i];
+
+		for (size_t j = 0; j < sizeof(*sum) / sizeof(riposte_u64); j++)
+			total[j] += part[j];
+	}
+}
+
+static inline riposte_u64 riposte_counters_seen(const struct riposte_counters *c, uint32_t index) { return c->seen[index % RIPOSTE_CALLS]; }
+static inline riposte_u64 riposte_counters_passed(const struct riposte_counters *c, uint32_t index) { return c->passed[index % RIPOSTE_CALLS]; }
+static inline riposte_u64 riposte_counters_dropped(const struct riposte_counters *c, uint32_t index) { return c->dropped[index % RIPOSTE_CALLS]; }
+static inline riposte_u64 riposte_counters_state_passed(const struct riposte_counters *c, uint32_t kind) { return c->state_passed[kind & 7]; }
+static inline riposte_u64 riposte_counters_state_dropped(const struct riposte_counters *c, uint32_t kind) { return c->state_dropped[kind & 7]; }
+
+// Lets libbpf's warnings be collected instead of printed; the last few hundred bytes of them are kept.
+void riposte_collect_bpf_messages(void);
+const char *riposte_last_bpf_messages(void);
+
+// The budgets are used up by the programs while user space fills them up: always by whole atomic steps.
+#define RIPOSTE_BUDGETS 256
+
+static inline void riposte_budget_add(struct riposte_budget *budget, riposte_s64 amount)
+{
+	__atomic_fetch_add(&budget->left, amount, __ATOMIC_SEQ_CST);
+}
+
+static inline void riposte_budget_set(struct riposte_budget *budget, riposte_s64 left)
+{
+	__atomic_store_n(&budget->left, left, __ATOMIC_SEQ_CST);
+}
+
+static inline riposte_u64 riposte_budget_used(const struct riposte_budget *budget)
+{
+	return __atomic_load_n(&budget->used, __ATOMIC_SEQ_CST);
+}
+
+#ifdef __clang__
+#pragma clang assume_nonnull end
+#endif

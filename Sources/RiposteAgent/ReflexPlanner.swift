@@ -1,0 +1,54 @@
+package import RiposteCore
+package import RipostePlaybooks
+package import RiposteRules
+package import RiposteSensor
+
+/// Which of the playbooks' reflexes can be armed with the rules in force, and why others cannot.
+package struct ReflexPlan: Sendable {
+    /// Why a reflex of a playbook is not armed for one of its rules.
+    package struct Problem: Sendable, Equatable {
+        package let playbook: String
+        package let rule: String
+        package let reason: String
+    }
+
+    package private(set) var set = ReflexSet()
+    package private(set) var problems: [Problem] = []
+
+    /// `mode`: the agent's. `spent`: by playbook, when its budget was used.
+    package init(_ playbooks: PlaybookSet, _ rules: RuleSet, mode: Mode, spent: (String) -> [Timestamp] = { _ in [] }) {
+        for playbook in playbooks.playbooks {
+            guard let reflex = playbook.reflex else { continue }
+            set.budgets[playbook.name] = ReflexSet.Budget(actions: reflex.budget.actions, per: reflex.budget.per, spent: spent(playbook.name))
+            for name in reflex.rules { arm(reflex, playbook, name, rules, mode) }
+        }
+    }
+
+    private mutating func arm(_ reflex: Reflex, _ playbook: Playbook, _ name: String, _ rules: RuleSet, _ mode: Mode) {
+        if let reason = Self.obstacle(playbook, name, rules) {
+            problems.append(Problem(playbook: playbook.name, rule: name, reason: reason))
+            return
+        }
+        // `ask` waits for a person, which the kernel cannot.
+        let acts = min(mode, reflex.mode ?? .enforce) == .enforce
+        set.reflexes.append(ArmedReflex(playbook: playbook.name, rule: name, signal: reflex.signal, acts: acts))
+    }
+
+    private static func obstacle(_ playbook: Playbook, _ name: String, _ rules: RuleSet) -> String? {
+        guard let rule = rules.rule(named: name) else { return "no rule of this name is loaded" }
+        guard rule.source == "syscall" else { return "the rule judges events of source \(rule.source), which the kernel does not see" }
+        guard rule.isArmed else { return "the rule is not armed" }
+        guard playbook.match.holds(for: rule) else { return "the playbook's priority, tags or sources do not fit the rule" }
+        guard case .failure(let problem) = rules.reflexClauses(ofRule: name) else { return nil }
+        return problem.description
+    }
+}
+
+extension Match {
+    /// Whether alerts of the rule can match, as far as that is fixed: not what their fields say.
+    fileprivate func holds(for rule: Rule) -> Bool {
+        if let priority, !priority.holds(rule.priority) { return false }
+        if !sources.isEmpty, !sources.contains(rule.source) { return false }
+        return tags.isEmpty || tags.contains { $0.allSatisfy(rule.tags.contains) }
+    }
+}

@@ -1,0 +1,114 @@
+internal import Logging
+internal import RiposteActions
+internal import RiposteCore
+internal import RiposteIntake
+internal import RipostePlaybooks
+internal import RiposteRules
+internal import RiposteSensor
+internal import Synchronization
+
+/// Where the own sensor's findings come in: what a rule found becomes an alert, which goes through the door of all alerts.
+final class SensorDoor: SensorSink {
+    struct Counts: Sendable, Equatable {
+        var alerts = 0
+        /// Turned away by the engine, for lack of room or because it could not be made safe.
+        var shed = 0
+        var lost: [String: UInt64] = [:]
+    }
+
+    /// What proves a target. Whatever a rule's output says, its alert carries these.
+    private static let proof = ["proc.pid", "proc.pid.ts", "proc.name", "proc.exepath", "proc.cmdline", "container.id", "container.full_id", "evt.type"]
+    /// Alerts about losses are at least this far apart.
+    private static let lossPause = Duration.seconds(30)
+
+    private let alerts: AlertDoor
+    private let own: OwnAlerts
+    private let formatter: AlertFormatter
+    private let lossLimit: Int
+    private let logger: Logger
+    private let counters = Mutex(Counts())
+    private let losses = Mutex<(since: [String: UInt64], told: ContinuousClock.Instant?)>(([:], nil))
+    private let proof: Carried
+
+    /// Used by the sensor's thread only, which is the only one to call ``take(_:_:_:)``.
+    private struct Carried: @unchecked Sendable { let fields: FieldSelection }
+
+    /// An alert of its own is raised once `lossLimit` events were lost; 0: never.
+    init(_ alerts: AlertDoor, formatter: AlertFormatter, lossLimit: Int, logger: Logger) throws(ConditionError) {
+        self.alerts = alerts
+        own = OwnAlerts(alerts)
+        self.formatter = formatter
+        self.lossLimit = lossLimit
+        self.logger = logger
+        proof = Carried(fields: try FieldSelection(Self.proof, source: "syscall"))
+    }
+
+    var counts: Counts { counters.withLock(\.self) }
+
+    func take(_ rule: Rule, _ event: SensorEvent, _ values: RuleJudge) {
+        var document = formatter.document(of: rule, at: event.time, values)
+        var fields = document["output_fields"]?.object ?? JSONObject()
+        let told = Set(fields.members.map(\.key))
+        for member in proof.fields.values(of: event) where !told.contains(member.key) { fields.append(member.key, member.value) }
+        if event.lacksContainerFacts { fields.append("container.incomplete", .bool(true)) }
+        if let answer = answer(event, of: rule) { for member in answer.fields { fields.append(member.key, member.value) } }
+        document["output_fields"] = .object(fields)
+        hand(document)
+    }
+
+    /// What the kernel did about the event in the name of a playbook that names this rule.
+    private func answer(_ event: SensorEvent, of rule: Rule) -> KernelAnswer? {
+        guard let report = event.reflex, report.reflex.rule == rule.name, let identity = event.identity else { return nil }
+        let verdict: KernelAnswer.Verdict =
+            switch report.verdict {
+            case .would: .would
+            case .sent: .sent
+            case .spent: .spent
+            case .protected: .protected
+            case .failed: .failed
+            }
+        return KernelAnswer(
+            verdict: verdict, playbook: report.reflex.playbook,
+            identity: ProcessIdentity(
+                pid: Int32(clamping: identity.pid), startTicks: Host.ticks(ofBootNanoseconds: identity.start), bootID: Host.bootID,
+                startedAt: event.time, name: ByteText(identity.comm)))
+    }
+
+    private func hand(_ document: JSONObject) {
+        guard let alert = own.alert(document, Alert.Arrival(intake: KernelAnswer.intake)) else { return }
+        do throws(AdmissionError) {
+            try alerts.accept(alert)
+            counters.withLock { $0.alerts += 1 }
+        } catch {
+            counters.withLock { $0.shed += 1 }
+        }
+    }
+
+    func lost(_ events: [String: UInt64]) {
+        counters.withLock { counts in for (type, count) in events { counts.lost[type, default: 0] += count } }
+        let due = losses.withLock { losses -> [String: UInt64]? in
+            for (type, count) in events { losses.since[type, default: 0] += count }
+            let isQuiet = losses.told.map { ContinuousClock.now - $0 >= Self.lossPause } ?? true
+            guard lossLimit > 0, isQuiet, losses.since.values.reduce(0, +) >= UInt64(lossLimit) else { return nil }
+            defer { losses = ([:], .now) }
+            return losses.since
+        }
+        guard let due else { return }
+        let total = due.values.reduce(0, +)
+        logger.warning("events were lost: the ring buffer was full", metadata: ["sensor.lost": "\(total)", "remedy": "raise sensor.buffer_size, or let rules ask for less"])
+        hand(lossAlert(due, total))
+    }
+
+    private func lossAlert(_ lost: [String: UInt64], _ total: UInt64) -> JSONObject {
+        let now = Timestamp.now()
+        let types = lost.sorted { $0.value > $1.value }
+        var fields: JSONObject = ["evt.time": .integer(now.nanoseconds), "lost.events": .integer(Int64(clamping: total))]
+        for (type, count) in types { fields.append(ByteText("lost.\(type)"), .integer(Int64(clamping: count))) }
+        return [
+            "hostname": .text(formatter.hostname),
+            "output": .text("Riposte lost \(total) events because it could not read them in time (\(types.prefix(5).map { "\($0.key) \($0.value)" }.joined(separator: ", ")))"),
+            "output_fields": .object(fields), "priority": "Warning", "rule": "Riposte lost events", "source": "internal", "tags": ["riposte", "sensor"],
+            "time": .text("\(now)"),
+        ]
+    }
+}

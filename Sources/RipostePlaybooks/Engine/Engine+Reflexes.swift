@@ -1,0 +1,78 @@
+package import RiposteCore
+
+/// What the kernel did about an event before its alert was made, as the own sensor tells it. Nobody else is believed: whoever hands in alerts could
+/// claim that a process was killed.
+package struct KernelAnswer: Sendable, Equatable {
+    package enum Verdict: String, Sendable {
+        case sent
+        /// The budget was spent.
+        case spent
+        /// A guard of the kernel side: the process is one that is never signalled.
+        case protected
+        case failed
+        /// The reflex was not to act.
+        case would
+    }
+
+    /// How the sensor's alerts say where they come from.
+    package static let intake = "sensor"
+
+    package let verdict: Verdict
+    package let playbook: String
+    package let identity: ProcessIdentity
+
+    package init(verdict: Verdict, playbook: String, identity: ProcessIdentity) {
+        self.verdict = verdict
+        self.playbook = playbook
+        self.identity = identity
+    }
+
+    /// The fields that an alert carries for this.
+    package var fields: [JSONObject.Member] {
+        [
+            .init(key: "reflex.outcome", value: .text(verdict.rawValue)), .init(key: "reflex.playbook", value: .text(playbook)),
+            .init(key: "reflex.pid", value: .integer(Int64(identity.pid))), .init(key: "reflex.start_ticks", value: .integer(Int64(clamping: identity.startTicks))),
+            .init(key: "reflex.boot_id", value: .text(identity.bootID)), .init(key: "reflex.name", value: .string(identity.name)),
+        ]
+    }
+
+    /// Nil where the kernel did nothing in this playbook's name.
+    init?(_ alert: Alert, to playbook: String) {
+        guard alert.arrival.intake == Self.intake, alert.fields["reflex.playbook"]?.string?.valid == playbook,
+            let verdict = alert.fields["reflex.outcome"]?.string?.valid.flatMap(Verdict.init(rawValue:)), let pid = alert.fields["reflex.pid"]?.integer,
+            let ticks = alert.fields["reflex.start_ticks"]?.integer, let bootID = alert.fields["reflex.boot_id"]?.string?.valid
+        else { return nil }
+        let started = alert.fields["proc.pid.ts"]?.integer.map(Timestamp.init(nanoseconds:)) ?? alert.time
+        self.init(
+            verdict: verdict, playbook: playbook,
+            identity: ProcessIdentity(
+                pid: Int32(clamping: pid), startTicks: UInt64(clamping: ticks), bootID: bootID, startedAt: started, name: alert.fields["reflex.name"]?.string ?? ""))
+    }
+}
+
+extension Engine {
+    /// The step whose deed the kernel has done, or refused, already: put on record like any other. Nil where user space is to go on.
+    func settle(_ answer: KernelAnswer, _ order: Order) -> ActionResult {
+        var draft = OutcomeDraft(order: order, began: .now)
+        let process = "process \(answer.identity.pid) (\(answer.identity.name.shown))"
+        guard let description = catalogue[order.action]?.description, let parameters = try? Parameters(checking: order.parameters, for: description) else {
+            draft.fail(ActionError(.unsupported, "look up \(order.action)", "this agent has no such action"))
+            return settle(draft)
+        }
+        draft.note(
+            Plan(
+                action: order.action, target: .process(answer.identity), parameters: parameters, facts: ["reflex": .text(answer.verdict.rawValue)],
+                summary: "signal \(process) in the kernel, before its next instruction"))
+        switch answer.verdict {
+        case .sent:
+            draft.note(
+                Performance(.done, message: "\(process) was signalled in the kernel, before its next instruction", evidence: ["reflex": .bool(true)]),
+                of: Plan(action: order.action, target: .process(answer.identity), parameters: parameters, summary: ""))
+        case .would: draft.end(.planned, "would have signalled \(process) in the kernel, before its next instruction")
+        case .spent: draft.fail(ActionError(.budget, "signal \(process) in the kernel", "playbook \(answer.playbook) has spent its budget; the reflex is disarmed until there is room"))
+        case .protected: draft.fail(ActionError(.guarded, "signal \(process) in the kernel", "it is one that is never signalled"))
+        case .failed: draft.fail(ActionError(.unavailable, "signal \(process) in the kernel", "the kernel could not"))
+        }
+        return settle(draft)
+    }
+}

@@ -1,0 +1,164 @@
+internal import CLibBPF
+internal import CRiposte
+internal import Glibc
+internal import Synchronization
+
+/// The BPF programs and their maps, loaded and, once asked, at work. When this goes, or the process ends in whatever way, the kernel unloads them:
+/// nothing is pinned.
+final class KernelPrograms {
+    /// The members of ``riposte_event/kind`` that keep the process table; without these programs there is no sensor.
+    private static let statePrograms = ["process_exec", "process_fork", "process_exit"]
+
+    enum Map: String { case control, stateEvents = "state_events", callEvents = "call_events", filters, names, prefixes, cgroups, reflexes, budgets, protected, counters }
+
+    private let object: OpaquePointer
+    private var links: [OpaquePointer] = []
+    private var descriptors: [Map: CInt] = [:]
+    let control: UnsafeMutablePointer<riposte_control>
+    /// RIPOSTE_BUDGETS of them.
+    let budgets: UnsafeMutablePointer<riposte_budget>
+    /// The rings' sizes, in bytes.
+    let stateRingBytes: UInt32
+    let callRingBytes: UInt32
+
+    /// Loads, and attaches nothing yet. Ring sizes are rounded up to a power of two pages.
+    init(stateRingBytes: Int, callRingBytes: Int) throws(SensorError) {
+        try Self.checkMachine()
+        _ = Self.quietLibrary
+        (self.stateRingBytes, self.callRingBytes) = (Self.ringSize(stateRingBytes), Self.ringSize(callRingBytes))
+        object = try Self.open()
+        do throws(SensorError) {
+            try Self.load(object, [(.stateEvents, self.stateRingBytes), (.callEvents, self.callRingBytes)])
+            control = try Self.memory(of: .control, in: object, as: riposte_control.self, count: 1)
+            budgets = try Self.memory(of: .budgets, in: object, as: riposte_budget.self, count: Int(RIPOSTE_BUDGETS))
+        } catch {
+            bpf_object__close(object)
+            throw error
+        }
+        riposte_control_set_self(control, UInt32(getpid()))
+    }
+
+    deinit {
+        for link in links { bpf_link__destroy(link) }
+        munmap(control, MemoryLayout<riposte_control>.size)
+        munmap(budgets, MemoryLayout<riposte_budget>.stride * Int(RIPOSTE_BUDGETS))
+        bpf_object__close(object)
+    }
+
+    /// What must be there before anything is tried, each with its remedy.
+    static func checkMachine() throws(SensorError) {
+        guard access("/sys/kernel/btf/vmlinux", R_OK) == 0 else {
+            throw SensorError("this kernel does not describe its types (/sys/kernel/btf/vmlinux)", remedy: "a kernel of 5.8 or later built with CONFIG_DEBUG_INFO_BTF is needed")
+        }
+    }
+
+    private static func ringSize(_ bytes: Int) -> UInt32 {
+        var size = 1 << 16
+        while size < bytes, size < 1 << 30 { size <<= 1 }
+        return UInt32(size)
+    }
+
+    /// What libbpf says goes to whoever asks for ``lastWords``, and not to standard error.
+    private static let quietLibrary: Void = {
+        libbpf_set_strict_mode(LIBBPF_STRICT_ALL)
+        riposte_collect_bpf_messages()
+    }()
+
+    private static func open() throws(SensorError) -> OpaquePointer {
+        var size = 0
+        let bytes = riposte_bpf_object(&size)
+        guard let object = bpf_object__open_mem(bytes, size, nil) else { throw failed("read the BPF object", errno) }
+        return object
+    }
+
+    private static func load(_ object: OpaquePointer, _ rings: [(Map, UInt32)]) throws(SensorError) {
+        for (name, size) in rings { bpf_map__set_max_entries(try map(name, in: object), size) }
+        for name in [Map.control, .budgets] { bpf_map__set_map_flags(try map(name, in: object), UInt32(BPF_F_MMAPABLE)) }
+        let code = bpf_object__load(object)
+        guard code == 0 else { throw failed("load the BPF programs", -code) }
+    }
+
+    private static func map(_ map: Map, in object: OpaquePointer) throws(SensorError) -> OpaquePointer {
+        guard let found = bpf_object__find_map_by_name(object, map.rawValue) else { throw SensorError("the BPF object has no map \(map.rawValue)") }
+        return found
+    }
+
+    /// A map's values as memory of ours, changed by both sides.
+    private static func memory<Value>(of name: Map, in object: OpaquePointer, as type: Value.Type, count: Int) throws(SensorError) -> UnsafeMutablePointer<Value> {
+        let memory = mmap(nil, MemoryLayout<Value>.stride * count, PROT_READ | PROT_WRITE, MAP_SHARED, bpf_map__fd(try map(name, in: object)), 0)
+        guard let memory, memory != MAP_FAILED else { throw failed("map the table \(name.rawValue)", errno) }
+        return memory.bindMemory(to: type, capacity: count)
+    }
+
+    private static func failed(_ doing: String, _ code: CInt) -> SensorError {
+        let remedy: String? =
+            code == EPERM || code == EACCES ? "run as root, or with CAP_BPF, CAP_PERFMON, CAP_SYS_PTRACE and CAP_DAC_READ_SEARCH; a container needs them too, and no seccomp filter on bpf(2)" : nil
+        let words = lastWords
+        return SensorError("could not \(doing): \(String(cString: strerror(code)))" + (words.isEmpty ? "" : " (\(words))"), remedy: remedy)
+    }
+
+    /// The last lines that libbpf or the verifier wrote.
+    static var lastWords: String { String(cString: riposte_last_bpf_messages()).replacing("\n", with: " ").trimmingBlanks }
+
+    // MARK: - Maps
+
+    func descriptor(_ map: Map) -> CInt {
+        if let known = descriptors[map] { return known }
+        let descriptor = bpf_object__find_map_by_name(object, map.rawValue).map { bpf_map__fd($0) } ?? -1
+        descriptors[map] = descriptor
+        return descriptor
+    }
+
+    /// Sets an entry. Keys and values are of the map's own sizes.
+    func set<Key: BitwiseCopyable, Value: BitwiseCopyable>(_ map: Map, _ key: Key, _ value: Value) throws(SensorError) {
+        let code = withUnsafeBytes(of: key) { key in withUnsafeBytes(of: value) { bpf_map_update_elem(descriptor(map), key.baseAddress, $0.baseAddress, 0) } }
+        guard code == 0 else { throw Self.failed("write to map \(map.rawValue)", -code) }
+    }
+
+    func remove<Key: BitwiseCopyable>(_ map: Map, _ key: Key) {
+        _ = withUnsafeBytes(of: key) { bpf_map_delete_elem(descriptor(map), $0.baseAddress) }
+    }
+
+    func get<Key: BitwiseCopyable, Value: BitwiseCopyable>(_ map: Map, _ key: Key, into value: inout Value) -> Bool {
+        withUnsafeBytes(of: key) { key in withUnsafeMutableBytes(of: &value) { bpf_map_lookup_elem(descriptor(map), key.baseAddress, $0.baseAddress) == 0 } }
+    }
+
+    /// What all processors have counted.
+    func counters() -> riposte_counters {
+        var sum = riposte_counters()
+        let processors = max(1, Int(libbpf_num_possible_cpus()))
+        let values = UnsafeMutablePointer<riposte_counters>.allocate(capacity: processors)
+        defer { values.deallocate() }
+        var key: UInt32 = 0
+        guard bpf_map_lookup_elem(descriptor(.counters), &key, values) == 0 else { return sum }
+        riposte_counters_add(&sum, values, UInt32(processors))
+        return sum
+    }
+
+    // MARK: - Programs
+
+    /// From here on events come: first of processes, then of calls, so that no call is seen of a process that is not known.
+    func attach() throws(SensorError) {
+        var program: OpaquePointer? = nil
+        var pending: [(OpaquePointer, String)] = []
+        while let next = bpf_object__next_program(object, program) {
+            pending.append((next, String(cString: bpf_program__name(next))))
+            program = next
+        }
+        let isState = { (name: String) in Self.statePrograms.contains(name) }
+        for (program, name) in pending.filter({ isState($0.1) }) + pending.filter({ !isState($0.1) }) {
+            guard bpf_program__autoload(program), bpf_program__autoattach(program) else { continue }
+            guard let link = bpf_program__attach(program) else { throw Self.failed("attach the BPF program \(name)", errno) }
+            links.append(link)
+        }
+    }
+}
+
+extension String {
+    fileprivate var trimmingBlanks: String {
+        var rest = self[...]
+        while rest.first?.isWhitespace == true { rest = rest.dropFirst() }
+        while rest.last?.isWhitespace == true { rest = rest.dropLast() }
+        return String(rest)
+    }
+}

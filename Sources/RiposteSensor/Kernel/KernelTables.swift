@@ -1,0 +1,255 @@
+internal import CRiposte
+internal import RiposteCore
+internal import RiposteRules
+
+/// What the rules need of the kernel, in its tables: which calls, and what an event must be like.
+///
+/// There are two sets of tables. One is in force; the other is built beside it and put in force by one store, so that there is no moment without.
+struct KernelTables {
+    private let programs: KernelPrograms
+    private let pushesDown: Bool
+    /// Keys in the hash and the trie, by set.
+    private var names: [[riposte_name_key]] = [[], []]
+    private var prefixes: [[riposte_prefix_key]] = [[], []]
+    private var wanted: Set<EventType> = []
+
+    init(_ programs: KernelPrograms, pushesDown: Bool) { (self.programs, self.pushesDown) = (programs, pushesDown) }
+
+    func wants(_ type: EventType) -> Bool { wanted.contains(type) }
+
+    /// Puts what these filters say in force. Where the kernel does not take it, what was in force stays.
+    ///
+    /// `slots`: where the reflexes that the filters speak of have their place, in the order in which the filters were asked for them.
+    ///
+    /// `spared`: names of programs that no reflex ends.
+    mutating func load(_ filters: KernelFilters, _ reflexes: [(slot: Int, reflex: ArmedReflex, budget: Int)], sparing spared: [String]) throws(SensorError) {
+        let next = riposte_control_generation(programs.control) ^ 1
+        clear(next)
+        let types = Self.types(filters.wanted)
+        var numbers: [EventType: UInt8] = [:]
+        do throws(SensorError) {
+            for (slot, reflex, budget) in reflexes { try write(reflex, slot, budget, next) }
+            for type in types.union(Self.starts).sorted(by: { $0.rawValue < $1.rawValue }) {
+                guard case .some(let filter) = filters.passing(type) else { continue }
+                // Types beyond the table pass whole.
+                let number = numbers.count + 1
+                guard number < Int(RIPOSTE_FILTERS) else { break }
+                try write(filter.sparing(spared, isStartOfProgram: Self.starts.contains(type)), UInt8(number), next, reflexes.map(\.slot))
+                numbers[type] = UInt8(number)
+            }
+        } catch {
+            clear(next)
+            throw error
+        }
+        writeCalls(types, numbers, next)
+        wanted = types
+        programs.control.pointee.filters_off = pushesDown ? 0 : 1
+        riposte_control_switch(programs.control, next)
+        clear(next ^ 1)
+    }
+
+    private static let starts = Set(["execve", "execveat"].compactMap(EventType.init(named:)))
+
+    /// Calls that a busy host makes by the million. Rules that name no type of event do not get them, as with Falco; those that name them do.
+    private static let bulk = Set(
+        """
+        read write readv writev pread64 pwrite64 preadv preadv2 pwritev pwritev2 lseek poll ppoll select pselect6 epoll_wait epoll_pwait epoll_pwait2 epoll_ctl \
+        futex futex_waitv futex_wait futex_wake nanosleep clock_nanosleep clock_gettime gettimeofday time sched_yield rt_sigprocmask rt_sigaction rt_sigreturn \
+        getpid gettid getppid getuid geteuid getgid getegid brk mmap munmap madvise mprotect fstat newfstatat stat lstat statx access faccessat faccessat2 \
+        getrandom close sendfile splice tee io_uring_enter restart_syscall set_robust_list rseq getcpu getrusage times sysinfo fcntl ioctl
+        """.split(separator: " ").compactMap { EventType(named: String($0)) })
+
+    private static func types(_ wanted: EventTypes) -> Set<EventType> {
+        switch wanted {
+        case .only(let types): Set(types)
+        case .allBut(let types): Set(EventType.all.map(EventType.init(rawValue:))).subtracting(types).subtracting(bulk)
+        }
+    }
+
+    /// Takes away what a set left behind; the tables of numbers are written over.
+    private mutating func clear(_ generation: UInt32) {
+        for key in names[Int(generation)] { programs.remove(.names, key) }
+        for key in prefixes[Int(generation)] { programs.remove(.prefixes, key) }
+        (names[Int(generation)], prefixes[Int(generation)]) = ([], [])
+    }
+
+    // MARK: - Calls
+
+    private func writeCalls(_ types: Set<EventType>, _ filters: [EventType: UInt8], _ generation: UInt32) {
+        for index in 0..<UInt32(RIPOSTE_CALLS) { riposte_control_call(programs.control, generation, index).pointee = riposte_call() }
+        for type in types {
+            guard let call = SystemCall.named(type) else { continue }
+            want(call, UInt8(RIPOSTE_WANTED_RULES.rawValue), filters[type] ?? 0, generation)
+        }
+        for call in SystemCall.stateKeeping.compactMap(SystemCall.named) { want(call, UInt8(RIPOSTE_WANTED_STATE.rawValue), nil, generation) }
+        // The start of a program is always told; the filter of execve holds what its reflexes need.
+        for type in Self.starts {
+            guard let filter = filters[type], let call = SystemCall.named(type) else { continue }
+            for index in SystemCall.tableIndices(for: type) {
+                let entry = riposte_control_call(programs.control, generation, UInt32(index))
+                if entry.pointee.wanted == 0 { entry.pointee = call.kernelCall }
+                entry.pointee.filter = filter
+            }
+        }
+    }
+
+    private func want(_ call: SystemCall, _ why: UInt8, _ filter: UInt8?, _ generation: UInt32) {
+        for index in SystemCall.tableIndices(for: call.type) {
+            let entry = riposte_control_call(programs.control, generation, UInt32(index))
+            if entry.pointee.wanted == 0 { entry.pointee = call.kernelCall }
+            entry.pointee.wanted |= why
+            if let filter { entry.pointee.filter = filter }
+        }
+    }
+
+    // MARK: - Filters
+
+    private mutating func write(_ filter: KernelFilter, _ number: UInt8, _ generation: UInt32, _ slots: [Int]) throws(SensorError) {
+        var table = riposte_filter()
+        var texts = FilterTexts(generation: UInt8(generation), filter: number)
+        for (index, atom) in filter.atoms.enumerated() {
+            let bit = UInt64(1) << UInt64(index)
+            switch atom {
+            case .number(let test):
+                var entry = riposte_number_test()
+                (entry.source, entry.operation, entry.atom) = (test.source.rawValue, test.operation.rawValue, UInt8(index))
+                (entry.mask, entry.number) = (test.mask, test.number)
+                withUnsafeMutablePointer(to: &table) { riposte_filter_number($0, UInt32($0.pointee.number_count)).pointee = entry }
+                table.number_count += 1
+            case .name(let names):
+                table.name_atoms |= bit
+                texts.add(names, RIPOSTE_SUBJECT_NAME, bit)
+            case .parentName(let names):
+                table.parent_atoms |= bit
+                texts.add(names, RIPOSTE_SUBJECT_PARENT, bit)
+            case .fileName(let names):
+                table.file_name_atoms |= bit
+                texts.add(names, RIPOSTE_SUBJECT_FILE_NAME, bit)
+            case .exeName(let names):
+                table.exe_name_atoms |= bit
+                texts.add(names, RIPOSTE_SUBJECT_EXE_NAME, bit)
+            case .path(let paths):
+                table.path_atoms |= bit
+                texts.add(paths, RIPOSTE_SUBJECT_PATH, bit)
+            case .exe(let paths):
+                table.exe_atoms |= bit
+                texts.add(paths, RIPOSTE_SUBJECT_EXE, bit)
+            case .network(let networks):
+                table.network_atoms |= bit
+                texts.add(networks, bit)
+            }
+        }
+        for clause in filter.clauses {
+            var entry = riposte_clause()
+            (entry.positive, entry.negative, entry.reflex) = (clause.positive, clause.negative, clause.reflex.map { UInt32(slots[$0] + 1) } ?? 0)
+            withUnsafeMutablePointer(to: &table) { riposte_filter_clause($0, UInt32($0.pointee.clause_count)).pointee = entry }
+            table.clause_count += 1
+        }
+        for (key, atoms) in texts.nameEntries() {
+            try programs.set(.names, key, atoms)
+            names[Int(generation)].append(key)
+        }
+        for (key, atoms) in texts.prefixEntries() {
+            try programs.set(.prefixes, key, atoms)
+            prefixes[Int(generation)].append(key)
+        }
+        try programs.set(.filters, generation * UInt32(RIPOSTE_FILTERS) + UInt32(number), table)
+    }
+
+    private func write(_ reflex: ArmedReflex, _ slot: Int, _ budget: Int, _ generation: UInt32) throws(SensorError) {
+        var entry = riposte_reflex()
+        (entry.acts, entry.signal, entry.budget_index) = (reflex.acts ? 1 : 0, UInt32(reflex.signal), UInt64(budget))
+        try programs.set(.reflexes, generation * UInt32(RIPOSTE_REFLEXES) + UInt32(slot), entry)
+    }
+
+    // MARK: - Counters
+
+    func counts() -> Sensor.KernelCounts {
+        var sum = programs.counters()
+        var counts = Sensor.KernelCounts()
+        withUnsafePointer(to: &sum) { sum in
+            for index in 0..<UInt32(RIPOSTE_CALLS) {
+                let (seen, passed, dropped) = (riposte_counters_seen(sum, index), riposte_counters_passed(sum, index), riposte_counters_dropped(sum, index))
+                guard seen | passed | dropped > 0 else { continue }
+                let isCompat = index >= 512
+                let name = SystemCall.number(Int32(isCompat ? index - 512 : index), isCompat: isCompat)?.type.name ?? "syscall"
+                counts.seen[name, default: 0] += seen
+                counts.passed[name, default: 0] += passed
+                counts.dropped[name, default: 0] += dropped
+            }
+            for (kind, name) in [(RIPOSTE_EVENT_EXEC, "exec"), (RIPOSTE_EVENT_FORK, "fork"), (RIPOSTE_EVENT_EXIT, "procexit"), (RIPOSTE_EVENT_UPDATE, "update")] {
+                counts.passed[name, default: 0] += riposte_counters_state_passed(sum, kind.rawValue)
+                counts.dropped[name, default: 0] += riposte_counters_state_dropped(sum, kind.rawValue)
+            }
+        }
+        return counts
+    }
+}
+
+/// The texts and networks of one filter, on their way into the kernel's hash and trie. Equal ones become one entry with all their atoms.
+private struct FilterTexts {
+    let generation: UInt8
+    let filter: UInt8
+    private var wholes: [WholeKey: UInt64] = [:]
+    private var beginnings: [BeginningKey: UInt64] = [:]
+
+    fileprivate struct WholeKey: Hashable {
+        let subject: UInt8
+        let text: [UInt8]
+    }
+
+    fileprivate struct BeginningKey: Hashable {
+        let subject: UInt8
+        let text: [UInt8]
+        let bits: Int
+    }
+
+    init(generation: UInt8, filter: UInt8) { (self.generation, self.filter) = (generation, filter) }
+
+    mutating func add(_ names: [[UInt8]], _ subject: riposte_subject, _ atom: UInt64) {
+        for name in names { wholes[WholeKey(subject: UInt8(subject.rawValue), text: name), default: 0] |= atom }
+    }
+
+    mutating func add(_ paths: [KernelFilter.PathText], _ subject: riposte_subject, _ atom: UInt64) {
+        for path in paths {
+            let text = path.isWhole ? path.bytes + [0] : path.bytes
+            beginnings[BeginningKey(subject: UInt8(subject.rawValue), text: text, bits: text.count * 8), default: 0] |= atom
+        }
+    }
+
+    mutating func add(_ networks: [IPNetwork], _ atom: UInt64) {
+        for network in networks {
+            let subject = network.address.family == .ipv4 ? RIPOSTE_SUBJECT_NETWORK4 : RIPOSTE_SUBJECT_NETWORK6
+            beginnings[BeginningKey(subject: UInt8(subject.rawValue), text: network.address.bytes, bits: network.prefixLength), default: 0] |= atom
+        }
+    }
+
+    func nameEntries() -> [(riposte_name_key, UInt64)] {
+        wholes.map { whole, atoms in
+            var key = riposte_name_key()
+            (key.generation, key.filter, key.subject, key.length) = (generation, filter, whole.subject, UInt8(clamping: whole.text.count))
+            withUnsafeMutableBytes(of: &key.text) { $0.copyBytes(from: whole.text.prefix($0.count)) }
+            return (key, atoms)
+        }
+    }
+
+    /// The trie gives the longest entry only, so each has the atoms of those that it begins with too.
+    func prefixEntries() -> [(riposte_prefix_key, UInt64)] {
+        beginnings.map { beginning, own in
+            let atoms = beginnings.reduce(own) { atoms, other in beginning.begins(with: other.key) ? atoms | other.value : atoms }
+            var key = riposte_prefix_key()
+            (key.bits, key.generation, key.filter, key.subject) = (UInt32(24 + beginning.bits), generation, filter, beginning.subject)
+            withUnsafeMutableBytes(of: &key.text) { $0.copyBytes(from: beginning.text.prefix($0.count)) }
+            return (key, atoms)
+        }
+    }
+}
+
+extension FilterTexts.BeginningKey {
+    func begins(with other: Self) -> Bool {
+        guard subject == other.subject, other.bits <= bits else { return false }
+        let (whole, rest) = other.bits.quotientAndRemainder(dividingBy: 8)
+        guard text.prefix(whole).elementsEqual(other.text.prefix(whole)) else { return false }
+        return rest == 0 || (text[whole] ^ other.text[whole]) >> UInt8(8 - rest) == 0
+    }
+}

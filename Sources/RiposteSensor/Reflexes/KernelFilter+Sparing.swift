@@ -1,0 +1,20 @@
+internal import RiposteRules
+
+extension KernelFilter {
+    /// Keeps reflexes from programs of these names, whatever their rules say: what the machine, its containers or the way into it cannot do without. At
+    /// the start of a program its file counts, elsewhere the name that the thread has. A reflex for which there is no room is taken out.
+    func sparing(_ programs: [String], isStartOfProgram: Bool) -> KernelFilter {
+        guard !programs.isEmpty, clauses.contains(where: { $0.reflex != nil }) else { return self }
+        var result = self
+        let names = programs.map { Array($0.utf8) }
+        let atom: Atom = isStartOfProgram ? .exeName(names) : .name(names.map { Array($0.prefix(15)) })
+        let place = result.atoms.firstIndex(of: atom) ?? result.atoms.count
+        guard place < Self.atomLimit else {
+            result.clauses.removeAll { $0.reflex != nil }
+            return result
+        }
+        if place == result.atoms.count { result.atoms.append(atom) }
+        for index in result.clauses.indices where result.clauses[index].reflex != nil { result.clauses[index].negative |= 1 << UInt64(place) }
+        return result
+    }
+}

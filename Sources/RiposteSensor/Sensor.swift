@@ -1,0 +1,167 @@
+internal import CRiposte
+internal import Foundation
+internal import Glibc
+package import Logging
+internal import RiposteCore
+package import RiposteRules
+internal import Synchronization
+
+/// Who takes what the sensor found. Called on the sensor's thread, which reads no events meanwhile.
+package protocol SensorSink: AnyObject, Sendable {
+    /// A rule holds for the event; `values` can tell the event's fields until this returns.
+    func take(_ rule: Rule, _ event: SensorEvent, _ values: RuleJudge)
+    /// Events were lost since the last call, by the name of their type, because a ring was full.
+    func lost(_ events: [String: UInt64])
+}
+
+/// The own sensor: BPF programs, the thread that reads what they write, the process table, and the rules that judge.
+///
+/// One thread owns everything that changes. It sleeps in poll(2) until the kernel has something, takes events in order of time straight out of the
+/// rings, and judges them where they lie.
+package final class Sensor: Sendable {
+    package struct Configuration: Sendable {
+        /// Of each processor's calls together; a power of two is taken.
+        package var bufferBytes = 8 << 20
+        package var stateBufferBytes = 8 << 20
+        /// Whether the kernel drops what no rule can match.
+        package var pushesDown = true
+        /// Judge successful opens under the path that the kernel opened too, where it differs from what the program asked for.
+        package var judgesKernelPaths = true
+        /// Events of this process too.
+        package var seesItself = false
+        /// Names of programs that no reflex ends.
+        package var sparedPrograms: [String] = []
+
+        package init() {}
+    }
+
+    /// Counted since start. For `status`.
+    package struct Counts: Sendable, Equatable {
+        package var events: UInt64 = 0
+        package var matches: UInt64 = 0
+        package var malformed: UInt64 = 0
+        package var processes = 0
+        package var table = ProcessTable.Counters()
+    }
+
+    /// What the kernel side has counted, by type of event.
+    package struct KernelCounts: Sendable, Equatable {
+        package var seen: [String: UInt64] = [:]
+        package var passed: [String: UInt64] = [:]
+        package var dropped: [String: UInt64] = [:]
+    }
+
+    private enum Order: Sendable {
+        case use(RuleSet, ReflexSet, @Sendable (SensorError?) -> Void)
+        case stop
+        case count(@Sendable (KernelCounts) -> Void)
+    }
+
+    private let configuration: Configuration
+    private let orders = Mutex<[Order]>([])
+    private let bell: CInt
+    private let published = Mutex(Counts())
+    private let ended = DispatchSemaphore(value: 0)
+    package let containers: any ContainerKnowledge
+    private let sink: any SensorSink
+    private let logger: Logger
+
+    /// Loads the programs, learns of all processes and begins. When this returns, the programs are at work and nothing that happens is missed.
+    package init(
+        _ configuration: Configuration, rules: RuleSet, reflexes: ReflexSet = ReflexSet(), containers: any ContainerKnowledge, sink: any SensorSink, logger: Logger
+    ) throws(SensorError) {
+        self.configuration = configuration
+        self.containers = containers
+        self.sink = sink
+        self.logger = logger
+        bell = riposte_eventfd()
+        guard bell >= 0 else { throw SensorError("could not make an eventfd: \(String(cString: strerror(-bell)))") }
+        let loop: SensorLoop
+        do throws(SensorError) { loop = try SensorLoop(configuration, rules, reflexes, containers, sink, bell: bell) } catch {
+            close(bell)
+            throw error
+        }
+        let carried = Carried(loop: loop)
+        let thread = Thread { [self] in
+            work(carried.loop)
+            ended.signal()
+        }
+        thread.name = "sensor"
+        thread.stackSize = 4 << 20
+        thread.start()
+    }
+
+    deinit { close(bell) }
+
+    /// Hands the loop to its thread, which from then on is the only one to touch it.
+    private struct Carried: @unchecked Sendable { let loop: SensorLoop }
+
+    private func work(_ loop: SensorLoop) {
+        while true {
+            for order in orders.withLock({ orders in defer { orders = [] }; return orders }) {
+                switch order {
+                case .stop:
+                    loop.drain { false }
+                    publish(loop)
+                    loop.tellLosses()
+                    return
+                case .use(let rules, let reflexes, let done):
+                    do throws(SensorError) {
+                        try loop.use(rules, reflexes)
+                        done(nil)
+                    } catch { done(error) }
+                case .count(let answer): answer(loop.kernelCounts())
+                }
+            }
+            loop.drain { [bell] in riposte_eventfd_is_set(bell) != 0 }
+            publish(loop)
+            loop.tellLosses()
+            loop.sleep()
+        }
+    }
+
+    private func publish(_ loop: SensorLoop) { published.withLock { $0 = loop.counts } }
+
+    private func give(_ order: Order) {
+        orders.withLock { $0.append(order) }
+        riposte_eventfd_set(bell)
+    }
+
+    // MARK: - For others
+
+    package var counts: Counts { published.withLock(\.self) }
+
+    /// Judges by other rules from here on: the kernel's tables are built beside those in force and switched at once. Returns when that is done; throws
+    /// where the kernel did not take them: then it goes on by the old tables, and what only the new rules ask for does not come.
+    package func use(_ rules: RuleSet, _ reflexes: ReflexSet = ReflexSet()) throws(SensorError) {
+        let (done, failure) = (DispatchSemaphore(value: 0), Box<SensorError?>(nil))
+        give(
+            .use(rules, reflexes) { error in
+                failure.value.withLock { $0 = error }
+                done.signal()
+            })
+        done.wait()
+        if let error = failure.value.withLock(\.self) { throw error }
+    }
+
+    package func kernelCounts() -> KernelCounts {
+        let (done, counts) = (DispatchSemaphore(value: 0), Box(KernelCounts()))
+        give(.count { answer in
+            counts.value.withLock { $0 = answer }
+            done.signal()
+        })
+        done.wait()
+        return counts.value.withLock(\.self)
+    }
+
+    private final class Box<Value: Sendable>: Sendable {
+        let value: Mutex<Value>
+        init(_ value: Value) { self.value = Mutex(value) }
+    }
+
+    /// Ends: what the kernel has written by now is still judged. The programs are unloaded when this returns. Once only.
+    package func stop() {
+        give(.stop)
+        ended.wait()
+    }
+}

@@ -1,0 +1,200 @@
+internal import CLibBPF
+internal import CRiposte
+internal import Glibc
+internal import RiposteCore
+internal import RiposteRules
+
+/// What the sensor's thread does: takes events, keeps the process table, asks the rules. Used by that thread alone once it runs.
+final class SensorLoop {
+    private let configuration: Sensor.Configuration
+    private let programs: KernelPrograms
+    private var rings: EventRings
+    private var tables: KernelTables
+    private let world: SensorWorld
+    private let event: SensorEvent
+    private var judge: RuleSetJudge
+    private let sink: any SensorSink
+    private var waits: [pollfd]
+    private let bell: CInt
+    private var cgroups: CgroupClasses
+    private var reflexes: ReflexDesk
+    private var lostBefore = Sensor.KernelCounts()
+    private var nextLook: UInt64 = 0
+    private var judgesExits = false
+    private(set) var counts = Sensor.Counts()
+
+    /// How long the thread sleeps at most: losses are looked for that often.
+    private static let sleepMilliseconds: CInt = 1000
+    /// After so many events it looks whether somebody wants something of it.
+    private static let eventsBetweenOrders = 256
+
+    init(
+        _ configuration: Sensor.Configuration, _ rules: RuleSet, _ reflexes: ReflexSet, _ containers: any ContainerKnowledge, _ sink: any SensorSink, bell: CInt
+    ) throws(SensorError) {
+        self.configuration = configuration
+        self.sink = sink
+        self.bell = bell
+        programs = try KernelPrograms(stateRingBytes: configuration.stateBufferBytes, callRingBytes: configuration.bufferBytes)
+        if configuration.seesItself { riposte_control_set_self(programs.control, 0) }
+        rings = try EventRings(programs)
+        world = SensorWorld(processes: ProcessTable(), containers: containers, accounts: AccountTable(), wallOffset: Self.wallOffset())
+        event = SensorEvent(world)
+        judge = RuleSetJudge(rules, source: "syscall")
+        tables = KernelTables(programs, pushesDown: configuration.pushesDown)
+        cgroups = CgroupClasses(programs)
+        self.reflexes = ReflexDesk(programs)
+        waits = [programs.descriptor(.stateEvents), programs.descriptor(.callEvents), bell].map { pollfd(fd: $0, events: Int16(POLLIN), revents: 0) }
+        try load(rules, reflexes)
+        try protectAncestors()
+        try programs.attach()
+        // Events queue from here on; what they tell is newer than what is read now.
+        world.processes.seed()
+    }
+
+    /// Whoever stands above us is never signalled by a reflex, nor are we.
+    private func protectAncestors() throws(SensorError) {
+        let buffer = ProcessReadBuffer()
+        var pid = UInt32(getpid())
+        for _ in 0..<64 where pid > 0 {
+            try programs.set(.protected, pid, UInt64(0))
+            pid = ProcessFolder(pid)?.facts(into: buffer)?.parent ?? 0
+        }
+    }
+
+    /// Nanoseconds from CLOCK_BOOTTIME to the wall clock.
+    private static func wallOffset() -> Int64 {
+        var (boot, wall) = (timespec(), timespec())
+        clock_gettime(CLOCK_BOOTTIME, &boot)
+        clock_gettime(CLOCK_REALTIME, &wall)
+        return (Int64(wall.tv_sec) - Int64(boot.tv_sec)) * 1_000_000_000 + Int64(wall.tv_nsec) - Int64(boot.tv_nsec)
+    }
+
+    func use(_ rules: RuleSet, _ reflexes: ReflexSet) throws(SensorError) {
+        // Judged by the new rules from here on, handed up by the old tables until the new ones are whole: what both sets want is never missed.
+        judge = RuleSetJudge(rules, source: "syscall")
+        try load(rules, reflexes)
+    }
+
+    private func load(_ rules: RuleSet, _ reflexes: ReflexSet) throws(SensorError) {
+        let places = try self.reflexes.arm(reflexes)
+        try tables.load(rules.kernelFilters(reflexes: reflexes.reflexes.map(\.rule)), places, sparing: configuration.sparedPrograms)
+        judgesExits = tables.wants(Self.procexit)
+    }
+
+    // MARK: - Events
+
+    /// Takes all that is there, until it is told to look up.
+    func drain(_ isCalled: () -> Bool) {
+        var taken = 0
+        while let (source, bytes) = rings.next() {
+            if let record = SensorRecord(bytes) { take(record) } else { counts.malformed += 1 }
+            rings.advance(source, bytes)
+            taken += 1
+            if taken % Self.eventsBetweenOrders == 0, isCalled() { break }
+        }
+        counts.events += UInt64(taken)
+        counts.processes = world.processes.count
+        counts.table = world.processes.counters
+    }
+
+    private func take(_ record: SensorRecord) {
+        let header = record.header
+        let time = world.wallTime(header.pointee.time)
+        switch record.kind {
+        case .fork, .update:
+            if let process = place(record, world.processes.apply(record)), !process.container.isHost { world.containers.prefetch(process.container) }
+        case .exec:
+            let process = place(record, world.processes.apply(record))
+            let call = SystemCall.number(header.pointee.nr, isCompat: record.has(RIPOSTE_FLAG_COMPAT))
+            judge(record, call?.type ?? Self.execve, call, process, time)
+        case .exit:
+            let process = world.processes.apply(record)
+            if judgesExits { judge(record, Self.procexit, nil, process, time) }
+        case .call:
+            guard let call = SystemCall.number(header.pointee.nr, isCompat: record.has(RIPOSTE_FLAG_COMPAT)) else { return }
+            judge(record, call.type, call, place(record, world.processes.process(of: record)), time)
+        }
+    }
+
+    private static let execve = EventType(named: "execve") ?? .other
+    private static let procexit = EventType(named: "procexit") ?? .other
+
+    /// Tells the kernel what kind of cgroup the process is in, and has the container's facts fetched.
+    private func place(_ record: SensorRecord, _ process: ProcessEntry?) -> ProcessEntry? {
+        guard let process else { return nil }
+        cgroups.tell(record.header.pointee.cgroup, record, process)
+        return process
+    }
+
+    private func judge(_ record: SensorRecord, _ type: EventType, _ call: SystemCall?, _ process: ProcessEntry?, _ time: Timestamp) {
+        world.accounts.beginEvent()
+        event.take(record, type, call, process: process, at: time)
+        event.reflex = record.header.pointee.reflex > 0 ? reflexes.report(record) : nil
+        var held: [String] = []
+        judge.judge(event) { rule, values in
+            counts.matches += 1
+            if configuration.judgesKernelPaths { held.append(rule.name) }
+            sink.take(rule, event, values)
+        }
+        guard configuration.judgesKernelPaths, event.pathsDiffer() else { return }
+        // Once more by the path that the kernel opened: a symbolic link, or a name that was changed after the kernel had read it, hides nothing.
+        event.usesKernelPath = true
+        judge.judge(event) { rule, values in
+            guard !held.contains(rule.name) else { return }
+            counts.matches += 1
+            sink.take(rule, event, values)
+        }
+    }
+
+    // MARK: - Rest
+
+    /// Sleeps until there is something in a ring or somebody rings the bell.
+    func sleep() {
+        guard poll(&waits, nfds_t(waits.count), Self.sleepMilliseconds) > 0 else { return }
+        if waits[2].revents != 0 { riposte_eventfd_clear(bell) }
+    }
+
+    /// Looks once a second what the kernel could not hand over; the wall clock may have been set, too.
+    func tellLosses() {
+        var now = timespec()
+        clock_gettime(CLOCK_MONOTONIC, &now)
+        let nanoseconds = UInt64(now.tv_sec) * 1_000_000_000 + UInt64(now.tv_nsec)
+        guard nanoseconds >= nextLook else { return }
+        nextLook = nanoseconds + 1_000_000_000
+        world.wallOffset = Self.wallOffset()
+        reflexes.turn(at: .now())
+        let present = kernelCounts()
+        var lost: [String: UInt64] = [:]
+        for (type, count) in present.dropped where count > lostBefore.dropped[type] ?? 0 { lost[type] = count - (lostBefore.dropped[type] ?? 0) }
+        lostBefore = present
+        if !lost.isEmpty { sink.lost(lost) }
+    }
+
+    func kernelCounts() -> Sensor.KernelCounts { tables.counts() }
+}
+
+/// Which cgroups are of containers, as told to the kernel. A cgroup's id is never used again while the machine runs, so what was said once stays true.
+struct CgroupClasses {
+    private let programs: KernelPrograms
+    private let buffer = ProcessReadBuffer()
+    private var told: Set<UInt64> = []
+    /// As many as the kernel's map holds; then both begin anew.
+    private static let limit = 16_000
+
+    init(_ programs: KernelPrograms) { self.programs = programs }
+
+    /// Says what kind the cgroup is, once, where that is certain: by its path.
+    mutating func tell(_ id: UInt64, _ record: SensorRecord, _ process: ProcessEntry) {
+        guard id != 0, !told.contains(id), let reference = look(record, process) else { return }
+        if told.count >= Self.limit { told.removeAll(keepingCapacity: true) }
+        told.insert(id)
+        // What cannot be written is handed up for ever, which is right, if slower.
+        try? programs.set(.cgroups, id, UInt32(reference.isHost ? 1 : 2))
+    }
+
+    /// By the path in the record, else by /proc if the process is still there.
+    private func look(_ record: SensorRecord, _ process: ProcessEntry) -> ContainerReference? {
+        if let path = record[.cgroup] { return CgroupPath.container(of: path) }
+        return ProcessFolder(process.pid)?.read("cgroup", into: buffer).map(CgroupPath.container(ofFile:))
+    }
+}

@@ -1,0 +1,212 @@
+import Foundation
+import RiposteCore
+import RiposteTestSupport
+import Testing
+
+/// `Tests/Scenarios`: harmless attacks and near misses, with what they must and must not raise.
+private struct Scenario: Decodable, CustomTestStringConvertible {
+    enum Place: String, Decodable { case host, container }
+
+    enum Value: Decodable {
+        case text(String), number(Int64), truth(Bool)
+
+        init(from decoder: any Decoder) throws {
+            let container = try decoder.singleValueContainer()
+            if let truth = try? container.decode(Bool.self) {
+                self = .truth(truth)
+            } else if let number = try? container.decode(Int64.self) {
+                self = .number(number)
+            } else {
+                self = .text(try container.decode(String.self))
+            }
+        }
+    }
+
+    let name: String
+    let place: Place
+    let program: String?
+    let arguments: [String]
+    let environment: [String: String]?
+    /// Nil: nothing of `silent` may be raised.
+    let rule: String?
+    let fields: [String: Value]?
+    let silent: [String]?
+    let files: [String]?
+    let links: [String: String]?
+    /// What the machine may not be able to do: io_uring, 32-bit programs.
+    let mayBeMissing: Bool?
+    /// A container of its own, with these options; nil: the one that stands.
+    let options: [String]?
+    let user: String?
+    let terminal: Bool?
+
+    enum CodingKeys: String, CodingKey {
+        case name, program, arguments, environment, rule, fields, silent, files, links, options, user, terminal
+        case place = "where"
+        case mayBeMissing = "may_be_missing"
+    }
+
+    var testDescription: String { name }
+}
+
+private let folder = URL(fileURLWithPath: #filePath).deletingLastPathComponent().deletingLastPathComponent().appendingPathComponent("Scenarios").path
+
+extension String {
+    fileprivate func filled(_ places: [String: String]) -> String { places.reduce(self) { $0.replacing("{\($1.key)}", with: $1.value) } }
+}
+
+extension JSON {
+    /// Whether this is what a scenario expects.
+    fileprivate func isEqual(to value: Scenario.Value, _ places: [String: String]) -> Bool {
+        switch value {
+        case .text(let text): string?.repaired == text.filled(places)
+        case .number(let number): integer == number
+        case .truth(let truth): self == .bool(truth)
+        }
+    }
+}
+
+/// Two agents on the real kernel at once: one whose rules are pushed down, one to whom the kernel hands up everything. What one sees the other must see.
+private final class Watch {
+    let agents: [Workplace]
+    private var offsets = [0, 0]
+
+    init(docker: String?) async throws {
+        agents = [try Workplace(), try Workplace()]
+        let configuration = docker.map { "docker: { socket: \($0) }" } ?? ""
+        for (agent, flags) in zip(agents, [[], ["--no-push-down"]]) {
+            try await agent.start(mode: "observe", configuration: configuration, arguments: ["--json", "--rules", folder + "/falco-shapes.yaml"] + flags)
+        }
+    }
+
+    /// The alerts of both agents since the last call, up to and without the one that `mark` raises.
+    func alerts(until mark: (JSON) -> Bool) async throws -> [[JSON]] { try await all(until: mark).map { $0.filter { !mark($0) } } }
+
+    /// The alerts that `mark` raises, one of each agent.
+    func raised(_ mark: (JSON) -> Bool) async throws -> [JSON] { try await all(until: mark).compactMap { $0.first(where: mark) } }
+
+    private func all(until mark: (JSON) -> Bool) async throws -> [[JSON]] {
+        var result: [[JSON]] = []
+        for (index, agent) in agents.enumerated() {
+            var found: [JSON] = []
+            var end = 0
+            try await until {
+                let output = agent.output.utf8
+                // Up to the last whole line.
+                end = output.lastIndex(of: UInt8(ascii: "\n")).map { output.distance(from: output.startIndex, to: $0) + 1 } ?? 0
+                found = try output.prefix(end).dropFirst(offsets[index]).split(separator: UInt8(ascii: "\n")).map { try JSON(parsing: Array($0)) }
+                return found.contains(where: mark)
+            }
+            offsets[index] = end
+            result.append(found.filter { $0["rule"] != nil })
+        }
+        return result
+    }
+}
+
+@Suite("the sensor on the real kernel", .serialized, .enabled(if: Machine.isRoot && Machine.has("gcc"), "needs root and gcc"))
+struct ScenarioTests {
+    private static let scenarios: [Scenario] = {
+        guard let data = FileManager.default.contents(atPath: folder + "/scenarios.json") else { return [] }
+        do { return try JSONDecoder().decode([Scenario].self, from: data) } catch { preconditionFailure("scenarios.json: \(error)") }
+    }()
+
+    private let place: TemporaryFolder
+    private let attacker: String
+
+    init() throws {
+        place = try TemporaryFolder()
+        attacker = place.path + "/attacker"
+        let (status, output) = try run(["gcc", "-static", "-O1", "-pthread", "-o", attacker, folder + "/attacker.c"])
+        try #require(status == 0, "attacker.c: \(output)")
+    }
+
+    @Test("each scenario on the host raises its alert, with these values, and near misses raise none; pushed down or not")
+    func host() async throws {
+        let scenarios = Self.scenarios.filter { $0.place == .host }
+        try #require(scenarios.count > 20)
+        let watch = try await Watch(docker: nil)
+        for scenario in scenarios {
+            let root = "\(place.path)/\(scenario.name)"
+            let places = ["bin": root + "/bin", "scratch": root + "/scratch"]
+            try prepare(scenario, places)
+            let program = scenario.program.map { [places["bin", default: ""] + "/" + $0] } ?? []
+            let (status, output) = try run(["env", "-i"] + (scenario.environment ?? [:]).map { "\($0)=\($1)" } + program + scenario.arguments.map { $0.filled(places) })
+            try await check(scenario, watch, places, isMissing: scenario.mayBeMissing == true && status != 0, "status \(status) \(output.suffix(200))")
+        }
+    }
+
+    @Test(
+        "each scenario in a container raises its alert, with the container's name and image",
+        .enabled(if: DockerEngine.isAvailable, "needs dockerd and busybox-static"))
+    func container() async throws {
+        let engine = try DockerEngine.shared.get()
+        let docker = ["docker", "-H", "unix://" + engine.socket]
+        let (made, message) = try run(["sh", "-c", "sh \(folder)/image.sh \(attacker) | docker -H unix://\(engine.socket) import - riposte-scenarios"])
+        try #require(made == 0, "image.sh: \(message)")
+        let watch = try await Watch(docker: engine.socket)
+        let standing = "scenarios-\(UUID().uuidString.prefix(8).lowercased())"
+        let (status, id) = try run(docker + ["run", "-d", "--name", standing, "riposte-scenarios", "/bin/sleep", "3600"])
+        try #require(status == 0, "no container: \(id)")
+        defer { _ = try? run(docker + ["rm", "-f", standing]) }
+        try await known(standing, docker, watch)
+        for scenario in Self.scenarios where scenario.place == .container {
+            let name = scenario.options == nil ? standing : "scenario-\(scenario.name)"
+            let flags = (scenario.terminal == true ? ["-t"] : []) + (scenario.user.map { ["-u", $0] } ?? []) + (scenario.environment ?? [:]).flatMap { ["-e", "\($0)=\($1)"] }
+            var places = ["bin": "/scenario", "scratch": "/scratch", "container": String(id.prefix(12))]
+            let words = (scenario.program.map { ["/scenario/" + $0] } ?? []) + scenario.arguments.map { $0.filled(places) }
+            let output: (status: Int32, output: String)
+            if let options = scenario.options {
+                output = try run(docker + ["run", "--name", name] + flags + options + ["riposte-scenarios"] + words)
+                places["container"] = String(try run(docker + ["inspect", "-f", "{{.Id}}", name]).output.prefix(12))
+            } else {
+                output = try run(docker + ["exec"] + flags + [standing] + words)
+            }
+            try await check(scenario, watch, places, isMissing: scenario.mayBeMissing == true && output.status != 0, "status \(output.status) \(output.output.suffix(200))")
+            if scenario.options != nil { try run(docker + ["rm", "-f", name]) }
+        }
+    }
+
+    /// Waits until both agents have the engine's answer about a container.
+    private func known(_ name: String, _ docker: [String], _ watch: Watch) async throws {
+        for _ in 0..<50 {
+            let mark = "known-\(UUID().uuidString)"
+            try run(docker + ["exec", name, "/scenario/reader", "openat", "/etc/shadow", mark])
+            let alerts = try await watch.raised { $0["output_fields"]?["proc.cmdline"]?.string?.repaired.contains(mark) == true }
+            if alerts.allSatisfy({ $0["output_fields"]?["container.name"]?.string?.repaired == name }) { return }
+        }
+        Issue.record("the container \(name) stayed unknown")
+    }
+
+    private func prepare(_ scenario: Scenario, _ places: [String: String]) throws {
+        let (bin, scratch) = (places["bin", default: ""], places["scratch", default: ""])
+        for path in [bin, scratch] { try FileManager.default.createDirectory(atPath: path, withIntermediateDirectories: true) }
+        for name in Set([scenario.program ?? "attacker", "attacker", "worker", "watcher", "probe", "dropper", "postgres", "reader"]) { link(attacker, bin + "/" + name) }
+        for file in scenario.files ?? [] {
+            let path = file.filled(places)
+            try FileManager.default.createDirectory(atPath: URL(fileURLWithPath: path).deletingLastPathComponent().path, withIntermediateDirectories: true)
+            FileManager.default.createFile(atPath: path, contents: Data("harmless\n".utf8))
+        }
+        for (path, target) in scenario.links ?? [:] { symlink(target.filled(places), path.filled(places)) }
+    }
+
+    /// Raises an alert that is known, and looks at what came before it.
+    private func check(_ scenario: Scenario, _ watch: Watch, _ places: [String: String], isMissing: Bool, _ talk: String) async throws {
+        let mark = "\(place.path)/mark-\(UUID().uuidString)"
+        link(attacker, place.path + "/reader")
+        try run([place.path + "/reader", "openat", "/etc/shadow", mark])
+        let seen = try await watch.alerts { $0["output_fields"]?["proc.cmdline"]?.string?.repaired.contains(mark) == true }
+        func rules(_ alerts: [JSON]) -> [String] { alerts.compactMap { $0["rule"]?.string?.repaired }.sorted() }
+        #expect(rules(seen[0]) == rules(seen[1]), "\(scenario.name): pushed down and not differ")
+        guard !isMissing else { return }
+        for rule in scenario.silent ?? [] { #expect(!rules(seen[0]).contains(rule), "\(scenario.name) must not raise \(rule)") }
+        guard let rule = scenario.rule else { return }
+        let alerts = seen[0].filter { $0["rule"]?.string?.repaired == rule }
+        #expect(!alerts.isEmpty, "\(scenario.name) raised \(rules(seen[0])) and not \(rule); \(talk)")
+        guard !alerts.isEmpty else { return }
+        let expected = scenario.fields ?? [:]
+        let fits = alerts.contains { alert in expected.allSatisfy { alert["output_fields"]?[ByteText($0.key)]?.isEqual(to: $0.value, places) == true } }
+        let told = expected.keys.sorted().map { "\($0)=\(alerts[0]["output_fields"]?[ByteText($0)].map(\.line) ?? "absent")" }
+        #expect(fits, "\(scenario.name): \(rule) with other values: \(told.joined(separator: " "))")
+    }
+}

@@ -1,0 +1,79 @@
+import Logging
+import RiposteCore
+import RipostePlaybooks
+import RiposteTestSupport
+import Testing
+
+private let good = """
+      - name: stop-miner
+        mode: enforce
+        match: { rules: [Miner started] }
+        budget: { actions: 5, per: 1m }
+        steps: [{ action: process.kill, reflex: true }]
+
+    """
+
+@Suite("Reflexes in playbooks")
+struct ReflexTests {
+    @Test("a step that the kernel can carry out is a reflex")
+    func reads() throws {
+        let reflex = try #require(try load(good).playbooks[0].reflex)
+        #expect(reflex.playbook == "stop-miner" && reflex.step == "process-kill" && reflex.rules == ["Miner started"])
+        #expect(reflex.signal == 9 && reflex.mode == .enforce && reflex.budget == Budget(actions: 5, per: .seconds(60)))
+    }
+
+    @Test("a signal of its own, and the step's more careful mode")
+    func details() throws {
+        let set = try load(good.replacing("process.kill, reflex: true", with: "process.kill, with: { signal: TERM }, mode: observe, reflex: true"))
+        #expect(set.playbooks[0].reflex?.signal == 15 && set.playbooks[0].reflex?.mode == .observe)
+    }
+
+    @Test(
+        "what the kernel cannot do is said where it stands",
+        arguments: [
+            ("[Miner started]", "[\"Miner *\"]", "exactly"), ("[Miner started]", "[Miner started, \"!Other\"]", "exactly"),
+            ("rules: [Miner started]", "any: true", "exactly"), ("rules: [Miner started]", "rules: [Miner started], when: proc.name = x", "when"),
+            ("    budget: { actions: 5, per: 1m }\n", "", "budget"), ("reflex: true", "reflex: true, with: { tree: true }", "tree"),
+            ("reflex: true", "reflex: true, when: proc.name = x", "when"), ("process.kill", "container.pause", "process.kill"),
+            ("[{ action: process.kill, reflex: true }]", "[{ action: container.pause }, { action: process.kill, reflex: true }]", "first"),
+            ("    budget:", "    cooldown: { for: 5m }\n    budget:", "cooldown"),
+        ])
+    func refuses(_ part: String, _ replacement: String, _ word: String) throws {
+        let error = try #require(throws: Diagnostics.self) { try load(good.replacing(part, with: replacement)) }
+        #expect(error.entries.contains { $0.code == "P018" && $0.message.contains(word) && $0.place != nil }, "\(error)")
+    }
+
+    private static let process = ProcessIdentity(pid: 4711, startTicks: 99, bootID: "b", startedAt: Timestamp(nanoseconds: 1), name: "xmrig")
+
+    private func settle(_ verdict: KernelAnswer.Verdict, intake: String = KernelAnswer.intake, playbook: String = "stop-miner") async throws -> (RecordingLog, [AuditRecord]) {
+        let log = RecordingLog()
+        let engine = Engine(
+            configuration: .init(mode: .enforce), catalogue: testCatalogue, guards: [], log: log, playbooks: try load(good),
+            logger: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() })
+        let answer = KernelAnswer(verdict: verdict, playbook: playbook, identity: Self.process)
+        let document: JSONObject = [
+            "rule": "Miner started", "priority": "Critical", "time": .text("\(Timestamp.now())"),
+            "output_fields": .object(JSONObject(answer.fields + [.init(key: "proc.pid", value: 4711), .init(key: "proc.name", value: "xmrig")])),
+        ]
+        try await engine.respond(to: Alert(.object(document), id: .new(), arrival: .init(intake: intake)))
+        return (log, log.records.filter { $0.kind == .outcome })
+    }
+
+    @Test(
+        "what the kernel did is put on record as the step's outcome",
+        arguments: [(KernelAnswer.Verdict.sent, Outcome.done), (.would, .planned), (.spent, .refused), (.protected, .refused), (.failed, .failed)])
+    func records(_ verdict: KernelAnswer.Verdict, _ outcome: Outcome) async throws {
+        let (_, outcomes) = try await settle(verdict)
+        #expect(outcomes.map(\.outcome) == [outcome])
+        #expect(outcomes.first?.target == .process(Self.process))
+        #expect(outcomes.first?.playbook == "stop-miner" && outcomes.first?.step == "process-kill")
+    }
+
+    /// testCatalogue's process.kill can only be described: reaching it at all shows that the claim was not believed.
+    @Test("only the sensor is believed, and only about the playbook that it names", arguments: [("http", "stop-miner"), (KernelAnswer.intake, "another")])
+    func forged(_ intake: String, _ playbook: String) async throws {
+        let (_, outcomes) = try await settle(.sent, intake: intake, playbook: playbook)
+        #expect(outcomes.map(\.outcome) == [.failed])
+        #expect(outcomes.first?.message?.contains("only described") == true)
+    }
+}

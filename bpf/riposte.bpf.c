@@ -1,0 +1,455 @@
+// SPDX-License-Identifier: GPL-2.0 OR Apache-2.0
+/*
+ * The kernel side of Riposte's sensor: four hooks, which describe what happens in the terms of riposte_sensor.h.
+ *
+ * Needs 5.8 (ring buffers, bpf_ktime_get_boot_ns) and BTF of the kernel. What is asked of system calls is in tables that user space fills in, by number;
+ * the programs know no system call by name but execve and execveat.
+ */
+#include "riposte_types.h"
+#include <bpf/bpf_helpers.h>
+#include <bpf/bpf_tracing.h>
+#include <bpf/bpf_core_read.h>
+#include "../Sources/CRiposte/include/riposte_sensor.h"
+
+char LICENSE[] SEC("license") = "Dual BSD/GPL";
+
+#include "riposte_maps.h"
+#include "riposte_arch.h"
+#include "riposte_items.h"
+#include "riposte_paths.h"
+#include "riposte_tasks.h"
+#include "riposte_files.h"
+#include "riposte_sockets.h"
+#include "riposte_filter.h"
+
+/* ---------------------------------------------------------------- building and sending */
+
+/* A new event in the room; what is of a call is filled in already. */
+static __always_inline void begin_event(struct work *work, u32 flags)
+{
+	work->size = sizeof(struct riposte_event);
+	work->flags = flags;
+	work->path1_at = 0;
+	work->path1_tried = 0;
+	work->file_path_tried = 0;
+	work->kernel_path_at = 0;
+	work->address_at = 0;
+	work->address_tried = 0;
+	work->exe_at = 0;
+	work->reflex = 0;
+	work->outcome = 0;
+}
+
+/* Nothing of a call. */
+static __always_inline void begin_state_event(struct work *work)
+{
+	begin_event(work, 0);
+#pragma unroll
+	for (int i = 0; i < 6; i++)
+		work->args[i] = 0;
+	work->result = 0;
+	work->nr = -1;
+	work->fd = -1;
+	work->fd_known = 0;
+	work->file_tried = 0;
+	work->file = 0;
+	work->sock = 0;
+}
+
+static __always_inline long send(void *ring, struct work *work, struct event *event, u32 kind)
+{
+	u32 size = work->size;
+
+	if (size < sizeof(struct riposte_event) || size > RIPOSTE_EVENT_BYTES)
+		return -1;
+	((struct riposte_event *)event->bytes)->kind = kind;
+	return bpf_ringbuf_output(ring, event->bytes, size, 0);
+}
+
+/* The header last: it tells the size of it all. */
+__noinline int send_state(u32 room, u64 task, u32 kind)
+{
+	struct riposte_counters *count = counters_entry();
+	struct work *work = work_of(room);
+	struct event *event = event_of(room);
+	long failed;
+
+	if (!work || !event || !count)
+		return 0;
+	put_header(room, task);
+	failed = send(&state_events, work, event, kind);
+	kind &= 7;
+	if (failed)
+		count->state_dropped[kind]++;
+	else
+		count->state_passed[kind]++;
+	return 0;
+}
+
+__noinline int send_call(u32 room)
+{
+	struct riposte_counters *count = counters_entry();
+	struct work *work = work_of(room);
+	struct event *event = event_of(room);
+	u32 index;
+	long failed;
+
+	if (!work || !event || !count)
+		return 0;
+	put_header(room, bpf_get_current_task());
+	failed = send(&call_events, work, event, RIPOSTE_EVENT_SYSCALL);
+	index = work->index & (RIPOSTE_CALLS - 1);
+	if (failed)
+		count->dropped[index]++;
+	else
+		count->passed[index]++;
+	return 0;
+}
+
+/* ---------------------------------------------------------------- system calls */
+
+/* Items about paths that were passed. */
+__noinline int put_call_paths(u32 room)
+{
+	struct work *work = work_of(room);
+	struct event *event = event_of(room);
+	u32 at;
+
+	if (!work || !event)
+		return 0;
+	put_path1(room);
+	at = work->path1_at;
+	BOUND(at, 0x7fff);
+	if (at && (event->bytes[at] != '/' || !work->path1_length))
+		put_base(room, work, RIPOSTE_ITEM_BASE1, work->call.base1);
+	if (work->call.path2 < 0)
+		return 0;
+	at = put_user_text(room, RIPOSTE_ITEM_PATH2, argument(work, work->call.path2));
+	BOUND(at, 0x7fff);
+	if (at && (event->bytes[at] != '/' || !work->item_length))
+		put_base(room, work, RIPOSTE_ITEM_BASE2, work->call.base2);
+	return 0;
+}
+
+/* Items about what the descriptor refers to. */
+__noinline int put_call_descriptor(u32 room)
+{
+	struct work *work = work_of(room);
+
+	if (!work)
+		return 0;
+	resolve_descriptor(room);
+	if (work->file) {
+		if (work->sock) {
+			put_socket(room);
+		} else {
+			put_file(room, RIPOSTE_ITEM_FILE, work->file, 0);
+			put_file_path(room);
+		}
+	}
+	if (work->call.flags & RIPOSTE_CALL_OLD_FD)
+		put_file(room, RIPOSTE_ITEM_OLD_FILE, file_of((s32)work->args[0]), 0);
+	return 0;
+}
+
+/* Items in user memory. */
+__noinline int put_call_memory(u32 room)
+{
+	struct work *work = work_of(room);
+	s32 number;
+	u64 size = 64;
+
+	if (!work)
+		return 0;
+	put_address(room);
+	put_data(room);
+	number = work->call.extra;
+	if (number < 0)
+		return 0;
+	if (number < 5) {
+		size = work->args[(number + 1) & 7];
+		if (!size || size > 64)
+			size = 64;
+	}
+	put_user_bytes(room, RIPOSTE_ITEM_EXTRA, work->args[number & 7], size);
+	return 0;
+}
+
+/* UPDATE: the process table is told what has changed. */
+__noinline int send_update(u32 room)
+{
+	u64 task = bpf_get_current_task();
+	struct work *work = work_of(room);
+
+	if (!work)
+		return 0;
+	begin_event(work, work->flags);
+	put_process(room, task, 0);
+	put_directory(room);
+	send_state(room, task, RIPOSTE_EVENT_UPDATE);
+	begin_event(work, work->flags & RIPOSTE_FLAG_COMPAT);
+	return 0;
+}
+
+/* Flags and mode of an open. creat has neither argument; those of openat2 are in user memory. */
+static __always_inline void know_open(struct work *work)
+{
+	if (work->call.flags & RIPOSTE_CALL_OPEN_HOW) {
+		u64 how[2];
+
+		if (bpf_probe_read_user(how, sizeof(how), (void *)argument(work, work->call.extra)))
+			return;
+		know(work, RIPOSTE_NUMBER_OPEN_FLAGS, how[0]);
+		know(work, RIPOSTE_NUMBER_OPEN_MODE, how[1]);
+		return;
+	}
+	if (work->call.open_flags < 0)
+		know(work, RIPOSTE_NUMBER_OPEN_FLAGS, O_CREAT | O_WRONLY | O_TRUNC);
+	else
+		know(work, RIPOSTE_NUMBER_OPEN_FLAGS, (u32)argument(work, work->call.open_flags));
+	if (work->call.open_mode >= 0)
+		know(work, RIPOSTE_NUMBER_OPEN_MODE, (u32)argument(work, work->call.open_mode));
+}
+
+/* A call that rules may match, or that changes what the process table keeps. */
+__noinline int take_call(u32 room)
+{
+	struct riposte_control *settings = control_entry();
+	struct riposte_counters *count = counters_entry();
+	struct work *work = work_of(room);
+
+	if (!work || !settings || !count)
+		return 0;
+	count->seen[work->index & (RIPOSTE_CALLS - 1)]++;
+	if (work->call.flags & (RIPOSTE_CALL_CONNECT | RIPOSTE_CALL_ACCEPT | RIPOSTE_CALL_BIND))
+		remember_role(room);
+	if (work->call.wanted & RIPOSTE_WANTED_STATE && work->result >= 0)
+		send_update(room);
+	if (!(work->call.wanted & RIPOSTE_WANTED_RULES))
+		return 0;
+	if (work->filter && !settings->filters_off) {
+		work->values[RIPOSTE_NUMBER_RESULT] = work->result;
+#pragma unroll
+		for (int i = 0; i < 6; i++)
+			work->values[RIPOSTE_NUMBER_ARG0 + i] = work->args[i];
+		work->values[RIPOSTE_NUMBER_NR] = work->nr;
+		work->values[RIPOSTE_NUMBER_FD] = work->fd;
+		work->known = 0x7f | SOURCE(NR);
+		if (work->call.fd != -1)
+			work->known |= SOURCE(FD);
+		if (work->call.kind == RIPOSTE_CALL_OPEN)
+			know_open(work);
+		if (!judge(room))
+			return 0;
+		if (work->reflex)
+			act(room);
+	}
+	put_call_paths(room);
+	put_call_descriptor(room);
+	put_call_memory(room);
+	return send_call(room);
+}
+
+/*
+ * sys_exit, and not sys_enter: here the result is known, and with it the file that was opened; user memory that the call has read is in place, and paths
+ * can be compared with what the kernel made of them. Since 4.17 with registers as its argument, as tp_btf since 5.5.
+ *
+ * It misses what never comes back: exit, and a successful execve, which has its own hook; requests of io_uring, which are no system calls; and a text in
+ * user memory that another thread has changed since the kernel read it, which is why for successful opens the kernel's own path counts as well.
+ */
+SEC("tp_btf/sys_exit")
+int BPF_PROG(riposte_sys_exit, struct pt_regs *regs, long result)
+{
+	struct riposte_control *settings = control_entry();
+	const struct riposte_call *call;
+	struct work *work;
+	s32 nr = call_number(regs);
+	u32 index, generation;
+	bool compat;
+
+	if (!settings)
+		return 0;
+	compat = is_compat();
+	index = nr;
+#ifdef X32_SYSCALL_BIT
+	if (!compat)
+		index &= ~X32_SYSCALL_BIT;
+#endif
+	if (index >= CALLS_PER_ABI)
+		return 0;
+	if (compat)
+		index += CALLS_PER_ABI;
+	generation = settings->generation & 1;
+	BOUND(index, RIPOSTE_CALLS - 1);
+	call = &settings->calls[generation][index];
+	if (!call->wanted)
+		return 0;
+	if (call->kind == RIPOSTE_CALL_EXEC && !result)
+		return 0;
+	if (bpf_get_current_pid_tgid() >> 32 == settings->self)
+		return 0;
+	work = work_of(ROOM_CALL);
+	if (!work)
+		return 0;
+	work->call = *call;
+	read_arguments(work->args, regs, compat);
+	work->result = result;
+	work->nr = nr;
+	work->index = index;
+	work->generation = generation;
+	work->filter = call->filter & (RIPOSTE_FILTERS - 1);
+	work->fd = -1;
+	if (call->fd == -2)
+		work->fd = result < 0 ? -1 : (s32)result;
+	else if (call->fd >= 0)
+		work->fd = (s32)work->args[call->fd & 7];
+	if (work->fd < 0 && work->fd != AT_FDCWD)
+		work->fd = -1;
+	work->fd_known = 0;
+	work->file_tried = 0;
+	work->file = 0;
+	work->sock = 0;
+	begin_event(work, compat ? RIPOSTE_FLAG_COMPAT : 0);
+	take_call(ROOM_CALL);
+	return 0;
+}
+
+/* ---------------------------------------------------------------- processes */
+
+/* The number of the call that has started the program. x86 writes execve's over execveat's, so that one is told by the path it makes for a descriptor. */
+static __always_inline s32 exec_number(struct linux_binprm *program, bool compat)
+{
+	s32 execveat = compat ? NR_EXECVEAT_COMPAT : NR_EXECVEAT;
+
+	if (bpf_core_field_exists(program->fdpath) && BPF_CORE_READ(program, fdpath))
+		return execveat;
+	return compat ? NR_EXECVE_COMPAT : NR_EXECVE;
+}
+
+/* ITEM_EXE, ITEM_EXE_PATH of the current task, ITEM_PATH1. */
+__noinline int put_program(u32 room, u64 name)
+{
+	struct task_struct *task = (void *)bpf_get_current_task();
+	struct work *work = work_of(room);
+	u64 file;
+
+	if (!work)
+		return 0;
+	file = (u64)BPF_CORE_READ(task, mm, exe_file);
+	if (put_file(room, RIPOSTE_ITEM_EXE, file, may_write(file) ? RIPOSTE_FILE_WRITABLE : 0))
+		know(work, RIPOSTE_NUMBER_EXE_FLAGS, work->file_flags);
+	work->exe_at = put_path(room, RIPOSTE_ITEM_EXE_PATH, path_of(file), 0);
+	work->exe_length = work->item_length;
+	work->path1_tried = 1;
+	work->path1_at = put_kernel_text(room, RIPOSTE_ITEM_PATH1, name);
+	work->path1_length = work->item_length;
+	return 0;
+}
+
+/* ITEM_ARGUMENTS or ITEM_ENVIRONMENT: the strings lie one behind the other on the new stack. */
+static __always_inline void put_strings(u32 room, struct work *work, u32 type, u64 from, u64 to)
+{
+	if (to <= from)
+		return;
+	if (to - from > RIPOSTE_TEXT_BYTES) {
+		to = from + RIPOSTE_TEXT_BYTES;
+		work->flags |= RIPOSTE_FLAG_CUT;
+	}
+	put_user_bytes(room, type, from, to - from);
+}
+
+/*
+ * sched_process_exec: the new program is in place, its credentials too, and it has not run an instruction; whichever call, ABI or interpreter started it.
+ * Tells of successes only; failures are the end of a system call. As tp_btf since 5.5.
+ *
+ * A reflex here kills the program before it does anything. The threads that execve ended have their own exits.
+ */
+SEC("tp_btf/sched_process_exec")
+int BPF_PROG(riposte_exec, struct task_struct *task, int old_pid, struct linux_binprm *program)
+{
+	struct riposte_control *settings = control_entry();
+	struct work *work = work_of(ROOM_EXEC);
+	struct mm_struct *mm;
+	bool compat;
+
+	if (!settings || !work || bpf_get_current_pid_tgid() >> 32 == settings->self)
+		return 0;
+	compat = is_compat();
+	begin_state_event(work);
+	if (compat)
+		work->flags = RIPOSTE_FLAG_COMPAT;
+	work->nr = exec_number(program, compat);
+	work->index = NR_EXECVE;
+	work->generation = settings->generation & 1;
+	work->call = settings->calls[work->generation][NR_EXECVE];
+	work->filter = work->call.filter & (RIPOSTE_FILTERS - 1);
+	work->call.kind = RIPOSTE_CALL_EXEC;
+	work->call.path1 = -1;
+	work->call.address = -1;
+	work->values[RIPOSTE_NUMBER_RESULT] = 0;
+	work->values[RIPOSTE_NUMBER_NR] = work->nr;
+	work->known = SOURCE(RESULT) | SOURCE(NR);
+
+	put_program(ROOM_EXEC, (u64)BPF_CORE_READ(program, filename));
+	if (work->filter && work->call.wanted & RIPOSTE_WANTED_RULES && judge(ROOM_EXEC) && work->reflex)
+		act(ROOM_EXEC);
+	put_process(ROOM_EXEC, bpf_get_current_task(), 0);
+	mm = BPF_CORE_READ(task, mm);
+	put_strings(ROOM_EXEC, work, RIPOSTE_ITEM_ARGUMENTS, BPF_CORE_READ(mm, arg_start), BPF_CORE_READ(mm, arg_end));
+	put_strings(ROOM_EXEC, work, RIPOSTE_ITEM_ENVIRONMENT, BPF_CORE_READ(mm, env_start), BPF_CORE_READ(mm, env_end));
+	put_directory(ROOM_EXEC);
+	put_cgroup(ROOM_EXEC, bpf_get_current_task());
+	send_state(ROOM_EXEC, bpf_get_current_task(), RIPOSTE_EVENT_EXEC);
+	return 0;
+}
+
+/*
+ * sched_process_fork: the child is complete and has not run; clone, clone3, fork, vfork and threads alike, and those of the kernel. As tp_btf since 5.5.
+ */
+SEC("tp_btf/sched_process_fork")
+int BPF_PROG(riposte_fork, struct task_struct *parent, struct task_struct *child)
+{
+	struct riposte_control *settings = control_entry();
+	struct work *work = work_of(ROOM_FORK);
+	u32 tgid = BPF_CORE_READ(child, tgid);
+	u64 clone_flags = 0, address = 0;
+
+	if (!settings || !work || tgid == settings->self)
+		return 0;
+	begin_state_event(work);
+	work->args[0] = BPF_CORE_READ(parent, pid);
+	work->args[1] = BPF_CORE_READ(parent, tgid);
+	work->args[2] = BPF_CORE_READ(parent, group_leader, start_boottime);
+	/* A number of what the verifier knows as a pointer; global functions take no other. */
+	bpf_probe_read_kernel(&address, sizeof(address), &ctx[1]);
+	if (tgid == work->args[1])
+		clone_flags |= CLONE_THREAD;
+	if (BPF_CORE_READ(child, mm) == BPF_CORE_READ(parent, mm))
+		clone_flags |= CLONE_VM;
+	put_process(ROOM_FORK, address, clone_flags);
+	if (tgid == BPF_CORE_READ(child, pid))
+		put_cgroup(ROOM_FORK, address);
+	send_state(ROOM_FORK, address, RIPOSTE_EVENT_FORK);
+	return 0;
+}
+
+/*
+ * sched_process_exit: each thread's end, by itself or by a signal; it still has its names and numbers here. As tp_btf since 5.5.
+ *
+ * signal->live has been counted down before, so the last thread to come here knows that it is; another may still be on its way out.
+ */
+SEC("tp_btf/sched_process_exit")
+int BPF_PROG(riposte_exit, struct task_struct *task)
+{
+	struct riposte_control *settings = control_entry();
+	struct work *work = work_of(ROOM_EXIT);
+
+	if (!settings || !work || BPF_CORE_READ(task, tgid) == settings->self)
+		return 0;
+	begin_state_event(work);
+	work->result = BPF_CORE_READ(task, exit_code);
+	if (!BPF_CORE_READ(task, signal, live.counter))
+		work->flags = RIPOSTE_FLAG_LAST_THREAD;
+	send_state(ROOM_EXIT, bpf_get_current_task(), RIPOSTE_EVENT_EXIT);
+	return 0;
+}

@@ -1,0 +1,813 @@
+/* SPDX-License-Identifier: GPL-2.0 OR Apache-2.0 */
+/*
+ * Whether an event can matter: see "filters" in riposte_sensor.h for what is worked out here.
+ *
+ * Cheap things come first: numbers in registers, then what needs user memory, then names, then what needs a walk through the task. Behind each step the
+ * clauses are looked at anew; where none can hold any more the event is dropped, and atoms that only dead clauses ask for are not worked out at all.
+ */
+#ifndef RIPOSTE_FILTER_H
+#define RIPOSTE_FILTER_H
+
+#define O_WRONLY 1
+#define O_CREAT 0100
+#define O_TRUNC 01000
+#define PREFIX_TEXT (RIPOSTE_PREFIX_BYTES - 7)
+
+#define SOURCE(name) (1u << RIPOSTE_NUMBER_##name)
+#define SOURCES_ADDRESS (SOURCE(FAMILY) | SOURCE(REMOTE_PORT))
+#define SOURCES_DESCRIPTOR (SOURCE(PROTOCOL) | SOURCE(FILE_KIND))
+#define SOURCES_TASK (SOURCE(UID) | SOURCE(LOGINUID) | SOURCE(CONTAINER) | SOURCE(TTY) | SOURCE(CAP_EFFECTIVE) | SOURCE(CAP_PERMITTED) | SOURCE(VPID))
+
+static __always_inline struct riposte_filter *filter_of(struct work *work)
+{
+	u32 index = work->generation * RIPOSTE_FILTERS + work->filter;
+
+	return bpf_map_lookup_elem(&filters, &index);
+}
+
+static __always_inline void know(struct work *work, u32 source, u64 value)
+{
+	work->values[source] = value;
+	work->known |= 1u << source;
+}
+
+/* Of all atoms in `group` those in `holding` hold, the others do not. */
+static __always_inline void decide(struct work *work, u64 group, u64 holding)
+{
+	holding &= group;
+	work->can = (work->can & ~group) | holding;
+	work->must = (work->must & ~group) | holding;
+}
+
+/* The number tests whose source is among `sources` and known; one of a value that the event cannot have, as the port of a Unix socket, does not hold. */
+__noinline int test_numbers(u32 room, u32 sources)
+{
+	struct work *work = work_of(room);
+	struct riposte_filter *filter;
+	u64 can, must;
+	u32 count, absent;
+
+	if (!work)
+		return 0;
+	filter = filter_of(work);
+	if (!filter)
+		return 0;
+	absent = work->absent;
+	sources &= work->known | absent;
+	can = work->can;
+	must = work->must;
+	count = filter->number_count;
+	for (u32 i = 0; i < RIPOSTE_NUMBERS; i++) {
+		struct riposte_number_test *test = &filter->numbers[i];
+		u32 source = test->source & 31;
+		u64 bit = 1ULL << (test->atom & 63);
+		s64 value;
+		bool holds;
+
+		if (i >= count)
+			break;
+		if (!(sources >> source & 1))
+			continue;
+		if (absent >> source & 1) {
+			can &= ~bit;
+			continue;
+		}
+		value = work->values[source] & test->mask;
+		if (test->operation == RIPOSTE_IS_EQUAL)
+			holds = value == test->number;
+		else if (test->operation == RIPOSTE_HAS_ANY)
+			holds = value != 0;
+		else if (test->operation == RIPOSTE_IS_LESS)
+			holds = value < test->number;
+		else
+			holds = value > test->number;
+		if (holds)
+			must |= bit;
+		else
+			can &= ~bit;
+	}
+	work->can = can;
+	work->must = must;
+	return 0;
+}
+
+/* Which clauses may still hold, and which open questions they have. 0: none may. */
+__noinline int settle(u32 room)
+{
+	struct work *work = work_of(room);
+	struct riposte_filter *filter;
+	u64 can, must, relevant = 0;
+	u32 count, alive = 0;
+
+	if (!work)
+		return 0;
+	filter = filter_of(work);
+	if (!filter)
+		return 0;
+	can = work->can;
+	must = work->must;
+	count = filter->clause_count;
+	for (u32 i = 0; i < RIPOSTE_CLAUSES; i++) {
+		struct riposte_clause *clause = &filter->clauses[i];
+		u64 positive = clause->positive, negative = clause->negative;
+
+		if (i >= count)
+			break;
+		if ((positive & ~can) | (negative & must))
+			continue;
+		alive = 1;
+		relevant |= positive | negative;
+	}
+	work->relevant = relevant & can & ~must;
+	return alive;
+}
+
+/* The sources of number tests whose atoms are still open and asked for. */
+__noinline int open_sources(u32 room)
+{
+	struct work *work = work_of(room);
+	struct riposte_filter *filter;
+	u64 relevant;
+	u32 count, sources = 0;
+
+	if (!work)
+		return 0;
+	filter = filter_of(work);
+	if (!filter)
+		return 0;
+	relevant = work->relevant;
+	count = filter->number_count;
+	for (u32 i = 0; i < RIPOSTE_NUMBERS; i++) {
+		if (i >= count)
+			break;
+		if (relevant >> (filter->numbers[i].atom & 63) & 1)
+			sources |= 1u << (filter->numbers[i].source & 31);
+	}
+	return sources & ~(work->known | work->absent);
+}
+
+/* The end: does it pass, and which reflex surely holds? */
+__noinline int conclude(u32 room)
+{
+	struct work *work = work_of(room);
+	struct riposte_filter *filter;
+	u64 can, must;
+	u32 count, passes = 0, reflex = 0;
+
+	if (!work)
+		return 0;
+	filter = filter_of(work);
+	if (!filter)
+		return 1;
+	can = work->can;
+	must = work->must;
+	count = filter->clause_count;
+	for (u32 i = 0; i < RIPOSTE_CLAUSES; i++) {
+		struct riposte_clause *clause = &filter->clauses[i];
+		u64 positive = clause->positive, negative = clause->negative;
+
+		if (i >= count)
+			break;
+		if (clause->reflex) {
+			if (!reflex && !((positive & ~must) | (negative & can)))
+				reflex = clause->reflex;
+			continue;
+		}
+		if (!((positive & ~can) | (negative & must)))
+			passes = 1;
+	}
+	work->reflex = reflex;
+	return passes || reflex;
+}
+
+/* ---------------------------------------------------------------- texts */
+
+#define BYTES(value) (0x0101010101010101ULL * (value))
+
+/* The high bit of each byte that is zero. */
+static __always_inline u64 zero_bytes(u64 word)
+{
+	return ~(((word & BYTES(0x7f)) + BYTES(0x7f)) | word | BYTES(0x7f));
+}
+
+static __always_inline u32 highest_byte(u64 mask)
+{
+	u32 at = 0;
+
+	if (mask >> 32) {
+		mask >>= 32;
+		at += 4;
+	}
+	if (mask >> 16) {
+		mask >>= 16;
+		at += 2;
+	}
+	if (mask >> 8)
+		at += 1;
+	return at;
+}
+
+static __always_inline u32 lowest_byte(u64 mask)
+{
+	return highest_byte(mask & -mask);
+}
+
+/* One word of a text; behind its end are zeros up to the next word, as behind every item. */
+static __always_inline u64 word_of(struct event *event, u32 at, u32 i)
+{
+	u32 place = at + i * 8;
+
+	BOUND(place, 0x7ff8);
+	return event->words[place / 8];
+}
+
+/* All bits where the value is not zero. Without a branch: in a loop over a path each would double the verifier's work. */
+static __always_inline u64 mask_if(u64 value)
+{
+	s64 mask = value | -value;
+
+	asm volatile("%0 s>>= 63" : "+r"(mask));
+	return mask;
+}
+
+/*
+ * What examine_text() remembers from word to word. It lies in memory because there the verifier does not follow it: else every word would double the
+ * states that it has to look at.
+ */
+static __always_inline void forget(struct scan *scan)
+{
+	__builtin_memset(scan, 0, sizeof(*scan));
+}
+
+/*
+ * `//`, or a component that begins with a dot: is there one that joining would take away? Each byte of the masks is asked about the one, two or three bytes
+ * before it, which may be in the word before.
+ */
+__noinline int is_odd(u32 room, u32 at, u32 length)
+{
+	struct work *work = work_of(room);
+	struct event *event = event_of(room);
+	struct scan *scan;
+
+	if (!work || !event)
+		return 1;
+	scan = &work->scan;
+	forget(scan);
+	for (u32 i = 0; i < RIPOSTE_PATH_BYTES / 8; i++) {
+		u64 word, slashes, dots, ends, odd;
+
+		if (i * 8 >= length)
+			break;
+		word = word_of(event, at, i);
+		slashes = zero_bytes(word ^ BYTES('/'));
+		dots = zero_bytes(word ^ BYTES('.'));
+		ends = slashes | zero_bytes(word);
+		odd = (slashes << 8 | scan->slashes >> 56) & slashes;
+		odd |= (slashes << 16 | scan->slashes >> 48) & (dots << 8 | scan->dots >> 56) & ends;
+		odd |= (slashes << 24 | scan->slashes >> 40) & (dots << 16 | scan->dots >> 48) & (dots << 8 | scan->dots >> 56) & ends;
+		scan->odd |= odd;
+		scan->slashes = slashes;
+		scan->dots = dots;
+	}
+	if (length % 8 == 0) {	/* the end is no byte of a word that was looked at */
+		u64 dot = scan->dots >> 56;
+
+		if (dot & (scan->slashes >> 48 | (scan->slashes >> 40 & scan->dots >> 48)) & 0x80)
+			return 1;
+	}
+	return scan->odd != 0;
+}
+
+/*
+ * Looks over a path in the event, eight bytes at a time. Sets work->text_normal where it begins with `/` and joining it to a directory would not change it,
+ * and where its last component is: work->name_length 0 for none, `.` and `..`.
+ */
+__noinline int examine_text(u32 room, u32 at, u32 length)
+{
+	struct work *work = work_of(room);
+	struct event *event = event_of(room);
+	struct scan *scan;
+	u32 name = 0, place, odd;
+
+	if (!work || !event)
+		return 0;
+	work->text_normal = 0;
+	work->name_length = 0;
+	if (!length || length > RIPOSTE_PATH_BYTES || at > ITEM_ROOM + sizeof(struct riposte_item))
+		return 0;
+	scan = &work->scan;
+	forget(scan);
+	for (u32 i = 0; i < RIPOSTE_PATH_BYTES / 8; i++) {
+		u64 word, slashes, dots, any;
+
+		if (i * 8 >= length)
+			break;
+		word = word_of(event, at, i);
+		slashes = zero_bytes(word ^ BYTES('/'));
+		dots = zero_bytes(word ^ BYTES('.'));
+		scan->odd |= (slashes << 8 | scan->slashes >> 56) & (slashes | dots);
+		scan->slashes = slashes;
+		any = mask_if(slashes);
+		scan->last_word = (scan->last_word & ~any) | (i & any);
+		scan->last_slashes = (scan->last_slashes & ~any) | slashes;
+	}
+	if (scan->last_slashes)
+		name = scan->last_word * 8 + highest_byte(scan->last_slashes) + 1;
+	place = at;
+	BOUND(place, 0x7fff);
+	odd = event->bytes[place] != '/' || (scan->odd && is_odd(room, at, length));
+	work->name_at = at + name;
+	work->name_length = length - name;
+	if (!work->name_length) {
+		work->text_normal = !odd && length == 1;
+		return 0;
+	}
+	place = at + name;
+	BOUND(place, 0x7fff);
+	if (place > RIPOSTE_EVENT_BYTES - 8)
+		return 0;
+	if (event->bytes[place] == '.' && (length - name == 1 || (length - name == 2 && event->bytes[place + 1] == '.')))
+		work->name_length = 0;
+	else
+		work->text_normal = !odd;
+	return 0;
+}
+
+/* work->name_key without its text. */
+static __always_inline void begin_name(struct work *work, u32 subject, u32 length)
+{
+	u64 *words = (u64 *)&work->name_key;
+
+#pragma unroll
+	for (int i = 0; i < 8; i++)
+		words[i] = 0;
+	work->name_key.generation = work->generation;
+	work->name_key.filter = work->filter;
+	work->name_key.subject = subject;
+	work->name_key.length = length;
+}
+
+static __always_inline u64 find_name(struct work *work)
+{
+	u64 *atoms = bpf_map_lookup_elem(&names, &work->name_key);
+
+	return atoms ? *atoms : 0;
+}
+
+/* Atoms that hold for a text at a place of the event. */
+__noinline u64 find_text(u32 room, u32 subject, u32 at, u32 length)
+{
+	struct work *work = work_of(room);
+	struct event *event = event_of(room);
+
+	if (!work || !event || length > RIPOSTE_NAME_BYTES)
+		return 0;
+	begin_name(work, subject, length);
+	BOUND(at, 0x7fff);
+	if (at > RIPOSTE_EVENT_BYTES - 64)
+		return 0;
+	bpf_probe_read_kernel(work->name_key.text, length, &event->bytes[at]);
+	return find_name(work);
+}
+
+/* The same for a dentry's name. */
+__noinline u64 find_dentry(u32 room, u32 subject, u64 address)
+{
+	struct work *work = work_of(room);
+	struct name_part part;
+
+	if (!work)
+		return 0;
+	read_part(&part, address);
+	if (part.length > RIPOSTE_NAME_BYTES)
+		return 0;
+	begin_name(work, subject, part.length);
+	bpf_probe_read_kernel(work->name_key.text, part.length, (void *)part.name);
+	return find_name(work);
+}
+
+/* The same for the current task's comm. */
+__noinline u64 find_own_comm(u32 room, u32 subject)
+{
+	struct work *work = work_of(room);
+	u64 comm[2] = {}, ends;
+
+	if (!work)
+		return 0;
+	bpf_get_current_comm(comm, sizeof(comm));
+	begin_name(work, subject, 0);
+	__builtin_memcpy(work->name_key.text, comm, sizeof(comm));
+	ends = zero_bytes(comm[0]);
+	work->name_key.length = ends ? lowest_byte(ends) : 8 + lowest_byte(zero_bytes(comm[1]));
+	return find_name(work);
+}
+
+/* The same for another task's. */
+__noinline u64 find_comm(u32 room, u32 subject, u64 address)
+{
+	struct work *work = work_of(room);
+	struct task_struct *task = (void *)address;
+	long length;
+
+	if (!work)
+		return 0;
+	begin_name(work, subject, 0);
+	length = bpf_probe_read_kernel_str(work->name_key.text, 16, __builtin_preserve_access_index(&task->comm));
+	if (length > 0)
+		work->name_key.length = length - 1;
+	return find_name(work);
+}
+
+/* Atoms that hold for a path in the event. */
+__noinline u64 find_prefix(u32 room, u32 subject, u32 at, u32 length)
+{
+	struct work *work = work_of(room);
+	struct event *event = event_of(room);
+	u64 *atoms;
+
+	if (!work || !event)
+		return 0;
+	if (length > PREFIX_TEXT)
+		length = PREFIX_TEXT;
+	BOUND(at, 0x7fff);
+	if (at > RIPOSTE_EVENT_BYTES - 256)
+		return 0;
+	work->prefix_key.generation = work->generation;
+	work->prefix_key.filter = work->filter;
+	work->prefix_key.subject = subject;
+	bpf_probe_read_kernel(work->prefix_key.text, length, &event->bytes[at]);
+	if (length < PREFIX_TEXT)
+		work->prefix_key.text[length++] = 0;
+	work->prefix_key.bits = 24 + 8 * length;
+	atoms = bpf_map_lookup_elem(&prefixes, &work->prefix_key);
+	return atoms ? *atoms : 0;
+}
+
+/* Those of a network address. */
+static __always_inline u64 find_network(struct work *work, u32 subject, const u32 *address, u32 words)
+{
+	u64 *atoms;
+
+	work->prefix_key.bits = 24 + 32 * words;
+	work->prefix_key.generation = work->generation;
+	work->prefix_key.filter = work->filter;
+	work->prefix_key.subject = subject;
+	__builtin_memcpy(work->prefix_key.text, address, 16);
+	atoms = bpf_map_lookup_elem(&prefixes, &work->prefix_key);
+	return atoms ? *atoms : 0;
+}
+
+/* ---------------------------------------------------------------- steps */
+
+/* Atoms of a text that has two forms. */
+static __always_inline void decide_both(struct work *work, u64 group, u64 one, u64 other)
+{
+	work->can = (work->can & ~group) | (group & (one | other));
+	work->must = (work->must & ~group) | (group & one & other);
+}
+
+/* ITEM_PATH1, once per event. */
+static __always_inline void put_path1(u32 room)
+{
+	struct work *work = work_of(room);
+
+	if (!work || work->path1_tried)
+		return;
+	work->path1_tried = 1;
+	if (work->call.path1 < 0)
+		return;
+	work->path1_at = put_user_text(room, RIPOSTE_ITEM_PATH1, argument(work, work->call.path1));
+	work->path1_length = work->item_length;
+}
+
+/* ITEM_FILE_PATH, once per event. */
+static __always_inline void put_file_path(u32 room)
+{
+	struct work *work = work_of(room);
+
+	if (!work || work->file_path_tried || !work->file)
+		return;
+	work->file_path_tried = 1;
+	work->kernel_path_at = put_path(room, RIPOSTE_ITEM_FILE_PATH, path_of(work->file), 0);
+	work->kernel_path_length = work->item_length;
+}
+
+/*
+ * Atoms about paths, by what the caller passed, and of successful opens by what was opened as well: an atom may hold where it does for either, and surely
+ * holds where it does for both.
+ */
+__noinline int judge_paths(u32 room)
+{
+	struct work *work = work_of(room);
+	struct riposte_filter *filter;
+	struct dentry *dentry;
+	struct file *file;
+	u64 by_name, by_path, given, opened;
+	u32 at, length;
+
+	if (!work)
+		return 0;
+	filter = filter_of(work);
+	if (!filter)
+		return 0;
+	put_path1(room);
+	if (!work->path1_at)
+		return 0;
+	at = work->path1_at;
+	length = work->path1_length;
+	examine_text(room, at, length);
+
+	file = NULL;
+	if (work->call.kind == RIPOSTE_CALL_OPEN && work->result >= 0) {
+		find_file(work);
+		file = (struct file *)work->file;
+		if (!file)
+			return 0;	/* closed by another thread already */
+	}
+	by_name = work->name_length ? filter->file_name_atoms & work->relevant : 0;
+	if (by_name) {
+		given = find_text(room, RIPOSTE_SUBJECT_FILE_NAME, work->name_at, work->name_length);
+		opened = given;
+		if (file) {
+			dentry = BPF_CORE_READ(file, f_path.dentry);
+			opened = find_dentry(room, RIPOSTE_SUBJECT_FILE_NAME, (u64)dentry);
+		}
+		decide_both(work, by_name, given, opened);
+	}
+	by_path = work->text_normal ? filter->path_atoms & work->relevant : 0;
+	if (by_path) {
+		given = find_prefix(room, RIPOSTE_SUBJECT_PATH, at, length);
+		opened = given;
+		if (file) {
+			put_file_path(room);
+			at = work->kernel_path_at;
+			if (!at)
+				return 0;
+			opened = find_prefix(room, RIPOSTE_SUBJECT_PATH, at, work->kernel_path_length);
+		}
+		decide_both(work, by_path, given, opened);
+	}
+	return 0;
+}
+
+/* The peer's address: what the call passed or got, else that of a connected socket. Sets FAMILY and REMOTE_PORT, and decides network atoms. */
+__noinline int judge_network(u32 room)
+{
+	struct work *work = work_of(room);
+	struct event *event = event_of(room);
+	struct riposte_filter *filter;
+	struct sock *sock;
+	u32 address[4] = {}, words = 0, family = 0, port = 0;
+	bool known = false;
+	u64 group;
+
+	if (!work || !event)
+		return 0;
+	filter = filter_of(work);
+	if (!filter)
+		return 0;
+	put_address(room);
+	if (work->address_at) {
+		u32 at = work->address_at;
+
+		if (at > ITEM_ROOM + sizeof(struct riposte_item))
+			return 0;
+		family = *(u16 *)&event->bytes[at];
+		port = swap16(*(u16 *)&event->bytes[at + 2]);
+		known = !(work->call.flags & RIPOSTE_CALL_BIND);
+		if (family == AF_INET && work->address_length >= 8) {
+			address[0] = *(u32 *)&event->bytes[at + 4];
+			words = 1;
+		} else if (family == AF_INET6 && work->address_length >= 24) {
+			__builtin_memcpy(address, &event->bytes[at + 8], 16);
+			words = 4;
+		} else if (family == AF_INET || family == AF_INET6 || family == 0) {
+			return 0;	/* cut short, or AF_UNSPEC */
+		}
+	} else {
+		resolve_descriptor(room);
+		sock = (struct sock *)work->sock;
+		if (!sock)
+			return 0;
+		family = BPF_CORE_READ(sock, __sk_common.skc_family);
+		if (family == AF_INET || family == AF_INET6) {
+			port = swap16(BPF_CORE_READ(sock, __sk_common.skc_dport));
+			known = port != 0 && !(work->call.flags & RIPOSTE_CALL_BIND);
+		} else {
+			known = true;
+		}
+		if (family == AF_INET) {
+			address[0] = BPF_CORE_READ(sock, __sk_common.skc_daddr);
+			words = 1;
+		} else if (family == AF_INET6) {
+			bpf_probe_read_kernel(address, 16, __builtin_preserve_access_index(&sock->__sk_common.skc_v6_daddr));
+			words = 4;
+		}
+	}
+	know(work, RIPOSTE_NUMBER_FAMILY, family);
+	if (!known)
+		return 0;
+	if (words)
+		know(work, RIPOSTE_NUMBER_REMOTE_PORT, port);
+	else
+		work->absent |= SOURCE(REMOTE_PORT);
+	group = filter->network_atoms & work->relevant;
+	if (!group)
+		return 0;
+	/* An IPv4 address within IPv6 counts as what it stands for. */
+	if (words == 4 && !address[0] && !address[1] && address[2] == __builtin_bswap32(0xffff)) {
+		address[0] = address[3];
+		words = 1;
+	}
+	if (words == 1)
+		decide(work, group, find_network(work, RIPOSTE_SUBJECT_NETWORK4, address, 1));
+	else if (words == 4)
+		decide(work, group, find_network(work, RIPOSTE_SUBJECT_NETWORK6, address, 4));
+	else
+		decide(work, group, 0);
+	return 0;
+}
+
+/* Numbers that have to be fetched from the task, as far as `sources` asks for them. */
+__noinline int fetch_task_numbers(u32 room, u32 sources)
+{
+	struct task_struct *task = (void *)bpf_get_current_task();
+	struct work *work = work_of(room);
+	const struct cred *cred;
+
+	if (!work)
+		return 0;
+	if (sources & (SOURCE(UID) | SOURCE(CAP_EFFECTIVE) | SOURCE(CAP_PERMITTED))) {
+		cred = BPF_CORE_READ(task, cred);
+		know(work, RIPOSTE_NUMBER_UID, BPF_CORE_READ(cred, euid.val));
+		know(work, RIPOSTE_NUMBER_CAP_EFFECTIVE, read_capabilities(__builtin_preserve_access_index(&cred->cap_effective)));
+		know(work, RIPOSTE_NUMBER_CAP_PERMITTED, read_capabilities(__builtin_preserve_access_index(&cred->cap_permitted)));
+	}
+	if (sources & SOURCE(LOGINUID))
+		know(work, RIPOSTE_NUMBER_LOGINUID, login_of(task));
+	if (sources & SOURCE(TTY))
+		know(work, RIPOSTE_NUMBER_TTY, terminal_of(BPF_CORE_READ(task, signal)));
+	if (sources & SOURCE(VPID)) {
+		struct pid *pid = BPF_CORE_READ(task, signal, pids[KIND_TGID]);
+
+		u32 level = BPF_CORE_READ(pid, level);
+
+		know(work, RIPOSTE_NUMBER_VPID, BPF_CORE_READ(upid_of(pid, level), nr));
+	}
+	if (sources & SOURCE(CONTAINER)) {
+		u64 id = cgroup_of((u64)task);
+		u32 *place = bpf_map_lookup_elem(&cgroups, &id);
+
+		if (place && *place == 1)
+			know(work, RIPOSTE_NUMBER_CONTAINER, 0);
+		else if (place && *place == 2)
+			know(work, RIPOSTE_NUMBER_CONTAINER, 1);
+	}
+	return 0;
+}
+
+/* Numbers about what the descriptor refers to. */
+__noinline int fetch_descriptor_numbers(u32 room)
+{
+	struct work *work = work_of(room);
+	struct sock *sock;
+
+	if (!work)
+		return 0;
+	resolve_descriptor(room);
+	if (!work->file)
+		return 0;
+	know(work, RIPOSTE_NUMBER_FILE_KIND, work->file_kind);
+	sock = (struct sock *)work->sock;
+	if (sock)
+		know(work, RIPOSTE_NUMBER_PROTOCOL, BPF_CORE_READ(sock, sk_protocol));
+	return 0;
+}
+
+/*
+ * Judges the event that `work` is about. work->known and work->values hold what costs nothing. Returns 1 where it has to be told, and sets work->reflex
+ * where a reflex surely holds.
+ */
+__noinline int judge(u32 room)
+{
+	struct task_struct *task = (void *)bpf_get_current_task();
+	struct work *work = work_of(room);
+	struct riposte_filter *filter;
+	u32 sources;
+	u64 group;
+
+	if (!work)
+		return 1;
+	filter = filter_of(work);
+	if (!filter)
+		return 1;
+	work->can = ~0ULL;
+	work->must = 0;
+	work->absent = 0;
+	test_numbers(room, ~0u);
+	if (!settle(room))
+		return 0;
+	if (work->relevant & (filter->file_name_atoms | filter->path_atoms)) {
+		judge_paths(room);
+		if (!settle(room))
+			return 0;
+	}
+	sources = work->relevant ? open_sources(room) : 0;
+	if (sources & SOURCES_ADDRESS || work->relevant & filter->network_atoms) {
+		judge_network(room);
+		test_numbers(room, sources & SOURCES_ADDRESS);
+		if (!settle(room))
+			return 0;
+	}
+	group = work->relevant & filter->name_atoms;
+	if (group) {
+		decide(work, group, find_own_comm(room, RIPOSTE_SUBJECT_NAME));
+		if (!settle(room))
+			return 0;
+	}
+	sources = work->relevant ? open_sources(room) : 0;
+	if (sources & (SOURCES_TASK | SOURCES_DESCRIPTOR)) {
+		if (sources & SOURCES_TASK)
+			fetch_task_numbers(room, sources);
+		if (sources & SOURCES_DESCRIPTOR)
+			fetch_descriptor_numbers(room);
+		test_numbers(room, sources);
+		if (!settle(room))
+			return 0;
+	}
+	group = work->relevant & filter->parent_atoms;
+	if (group)
+		decide(work, group, find_comm(room, RIPOSTE_SUBJECT_PARENT, (u64)BPF_CORE_READ(task, real_parent, group_leader)));
+	group = work->relevant & (filter->exe_atoms | filter->exe_name_atoms);
+	if (group && work->exe_at) {
+		examine_text(room, work->exe_at, work->exe_length);
+		if (work->text_normal)
+			decide(work, filter->exe_atoms, find_prefix(room, RIPOSTE_SUBJECT_EXE, work->exe_at, work->exe_length));
+		if (work->name_length)
+			decide(work, filter->exe_name_atoms, find_text(room, RIPOSTE_SUBJECT_EXE_NAME, work->name_at, work->name_length));
+	}
+	return conclude(room);
+}
+
+/* ---------------------------------------------------------------- reflexes */
+
+/*
+ * Carries out work->reflex on the current task. The signal reaches the whole thread group, and before the next instruction in user space; what the call
+ * itself has done is done. (bpf_send_signal: 5.3.)
+ *
+ * The budget is an atomic decrement without its old value, which plain BPF has no instruction for before 5.12, and then a look at what is left. Of several
+ * CPUs at once each sees its own decrement at least, so never more signals are sent than the budget had; in a race for the last one there may be none.
+ */
+__noinline int act(u32 room)
+{
+	struct task_struct *task = (void *)bpf_get_current_task();
+	struct riposte_control *settings = control_entry();
+	struct work *work = work_of(room);
+	struct riposte_reflex *reflex;
+	struct riposte_budget *budget;
+	u32 index, tgid = bpf_get_current_pid_tgid() >> 32;
+	u64 *start;
+
+	if (!work || !settings || !work->reflex)
+		return 0;
+	index = work->generation * RIPOSTE_REFLEXES + work->reflex - 1;
+	reflex = bpf_map_lookup_elem(&reflexes, &index);
+	if (!reflex || work->reflex > RIPOSTE_REFLEXES) {
+		work->reflex = 0;
+		return 0;
+	}
+	if (!reflex->acts) {
+		work->outcome = RIPOSTE_REFLEX_WOULD;
+		return 0;
+	}
+	work->outcome = RIPOSTE_REFLEX_PROTECTED;
+	if (tgid <= 1 || tgid == settings->self || BPF_CORE_READ(task, flags) & PF_KTHREAD)
+		return 0;
+	start = bpf_map_lookup_elem(&protected, &tgid);
+	if (start && (!*start || *start == BPF_CORE_READ(task, group_leader, start_boottime)))
+		return 0;
+	index = reflex->budget_index;
+	budget = bpf_map_lookup_elem(&budgets, &index);
+	if (!budget) {
+		work->outcome = RIPOSTE_REFLEX_FAILED;
+		return 0;
+	}
+	work->outcome = RIPOSTE_REFLEX_SPENT;
+	if (budget->left <= 0)
+		return 0;
+	__sync_fetch_and_add(&budget->left, -1);
+	if (*(volatile s64 *)&budget->left < 0) {
+		__sync_fetch_and_add(&budget->left, 1);
+		return 0;
+	}
+	if (bpf_send_signal(reflex->signal)) {
+		__sync_fetch_and_add(&budget->left, 1);
+		work->outcome = RIPOSTE_REFLEX_FAILED;
+		return 0;
+	}
+	__sync_fetch_and_add(&budget->used, 1);
+	work->outcome = RIPOSTE_REFLEX_SENT;
+	return 1;
+}
+
+#endif

@@ -1,0 +1,171 @@
+/* SPDX-License-Identifier: GPL-2.0 OR Apache-2.0 */
+/* Putting items behind the header of the event that is being built. Each returns the place of its data in the event, or 0. */
+#ifndef RIPOSTE_ITEMS_H
+#define RIPOSTE_ITEMS_H
+
+#define ITEM_ROOM (RIPOSTE_EVENT_BYTES - RIPOSTE_PATH_BYTES - 64)	/* an item that begins here always has its room */
+
+/* Place of the next item's data, 0: the event is full. */
+static __always_inline u32 item_begin(struct work *work)
+{
+	u32 size = work->size;
+
+	if (size > ITEM_ROOM || size < sizeof(struct riposte_event)) {
+		work->flags |= RIPOSTE_FLAG_CUT;
+		return 0;
+	}
+	return size + sizeof(struct riposte_item);
+}
+
+/* The data is at `at`; writes what stands before and behind it. `length` may be RIPOSTE_PATH_BYTES at most. */
+static __always_inline void item_end(struct work *work, struct event *event, u32 at, u32 type, u32 length, u32 detail)
+{
+	struct riposte_item *item;
+	u64 *padding;
+	u32 end;
+
+	if (at > ITEM_ROOM + sizeof(struct riposte_item) || at < sizeof(struct riposte_item) || length > RIPOSTE_PATH_BYTES)
+		return;
+	item = (struct riposte_item *)&event->bytes[at - sizeof(struct riposte_item)];
+	item->type = type;
+	item->length = length;
+	item->detail = detail;
+	end = at + length;
+	BOUND(end, 0x7fff);
+	if (end > RIPOSTE_EVENT_BYTES - 8)
+		return;
+	padding = (u64 *)&event->bytes[end];
+	LAUNDER(padding);
+	*padding = 0;	/* what is too much is written over by the next item */
+	work->size = (at + length + 7) & ~7;
+	work->item_length = length;
+}
+
+/* A text of user memory that ends with NUL. RIPOSTE_FLAG_FAULT where it cannot be read; a null pointer is just no item. */
+__noinline int put_user_text(u32 room, u32 type, u64 address)
+{
+	struct work *work = work_of(room);
+	struct event *event = event_of(room);
+	long length;
+	u32 at;
+
+	if (!work || !event || !address)
+		return 0;
+	at = item_begin(work);
+	if (!at)
+		return 0;
+	length = bpf_probe_read_user_str(&event->bytes[at], RIPOSTE_PATH_BYTES + 1, (void *)address);
+	if (length <= 0) {
+		work->flags |= RIPOSTE_FLAG_FAULT;
+		return 0;
+	}
+	length--;
+	if (length >= RIPOSTE_PATH_BYTES) {
+		length = RIPOSTE_PATH_BYTES;
+		work->flags |= RIPOSTE_FLAG_CUT;
+	}
+	item_end(work, event, at, type, length, 0);
+	return at;
+}
+
+/* The same of kernel memory. */
+__noinline int put_kernel_text(u32 room, u32 type, u64 address)
+{
+	struct work *work = work_of(room);
+	struct event *event = event_of(room);
+	long length;
+	u32 at;
+
+	if (!work || !event || !address)
+		return 0;
+	at = item_begin(work);
+	if (!at)
+		return 0;
+	length = bpf_probe_read_kernel_str(&event->bytes[at], RIPOSTE_PATH_BYTES + 1, (void *)address);
+	if (length <= 0)
+		return 0;
+	length--;
+	if (length >= RIPOSTE_PATH_BYTES) {
+		length = RIPOSTE_PATH_BYTES;
+		work->flags |= RIPOSTE_FLAG_CUT;
+	}
+	item_end(work, event, at, type, length, 0);
+	return at;
+}
+
+/* Bytes of user memory, `length` of them, RIPOSTE_TEXT_BYTES at most. */
+__noinline int put_user_bytes(u32 room, u32 type, u64 address, u32 length)
+{
+	struct work *work = work_of(room);
+	struct event *event = event_of(room);
+	u32 at;
+
+	if (!work || !event || !address || !length)
+		return 0;
+	at = item_begin(work);
+	if (!at)
+		return 0;
+	if (length > RIPOSTE_TEXT_BYTES)
+		length = RIPOSTE_TEXT_BYTES;
+	if (bpf_probe_read_user(&event->bytes[at], length, (void *)address)) {
+		u32 page = 4096 - (address & 4095);
+
+		/* Half of it may be there: what is in the first page. */
+		if (page >= length || bpf_probe_read_user(&event->bytes[at], page, (void *)address)) {
+			work->flags |= RIPOSTE_FLAG_FAULT;
+			return 0;
+		}
+		length = page;
+		work->flags |= RIPOSTE_FLAG_CUT;
+	}
+	item_end(work, event, at, type, length, 0);
+	return at;
+}
+
+/* Bytes of kernel memory, the same. */
+__noinline int put_kernel_bytes(u32 room, u32 type, u64 address, u32 length, u32 detail)
+{
+	struct work *work = work_of(room);
+	struct event *event = event_of(room);
+	u32 at;
+
+	if (!work || !event || !address || !length)
+		return 0;
+	at = item_begin(work);
+	if (!at)
+		return 0;
+	if (length > RIPOSTE_TEXT_BYTES)
+		length = RIPOSTE_TEXT_BYTES;
+	if (bpf_probe_read_kernel(&event->bytes[at], length, (void *)address))
+		return 0;
+	item_end(work, event, at, type, length, detail);
+	return at;
+}
+
+/* What the walk has written into work->path. */
+static __always_inline u32 put_walked(struct work *work, struct event *event, u32 type, u32 detail)
+{
+	u32 at = item_begin(work);
+	u32 from = work->walk.at;
+	u32 length;
+
+	if (!at)
+		return 0;
+	if (from >= RIPOSTE_PATH_BYTES) {
+		event->bytes[at] = '/';
+		length = 1;
+	} else {
+		length = RIPOSTE_PATH_BYTES - from;
+		BOUND(from, RIPOSTE_PATH_BYTES - 1);
+		if (length > RIPOSTE_PATH_BYTES)
+			return 0;
+		/* Reads up to PATH_SLACK bytes past the text at most: the verifier knows nothing of from + length. */
+		bpf_probe_read_kernel(&event->bytes[at], length, &work->path[from]);
+	}
+	if (work->walk.cut)
+		work->flags |= RIPOSTE_FLAG_CUT;
+	item_end(work, event, at, type, length, detail);
+	return at;
+}
+
+#endif

@@ -1,0 +1,250 @@
+/* SPDX-License-Identifier: GPL-2.0 OR Apache-2.0 */
+/*
+ * The maps, and the room in which an event is built.
+ *
+ * An event is put together in per-CPU memory and copied into a ring at its exact size; reserving in the ring would need a size that is known beforehand.
+ * Every program has its own room: the kernel lets no program run into itself on one CPU (it counts a miss instead), so a room has one user at a time even
+ * where tracepoints may be preempted, as on PREEMPT_RT.
+ *
+ * What the global functions (those marked __noinline, not static) need is in `struct work`, not in their arguments. The verifier checks such a function
+ * once, whoever calls it, knowing nothing of what is in memory; so each has to prove its bounds itself, and the whole stays small enough for it.
+ */
+#ifndef RIPOSTE_MAPS_H
+#define RIPOSTE_MAPS_H
+
+enum room { ROOM_CALL, ROOM_EXEC, ROOM_FORK, ROOM_EXIT, ROOMS };
+
+#define PATH_SLACK 256		/* the longest component, NAME_MAX + 1 */
+#define WALK_STEPS 128		/* components per call of path_step() */
+#define WALK_CALLS 17		/* 128 * 17 > 2048 components and some mounts */
+
+/* Where a walk from a dentry to the root has come to. */
+struct walk {
+	u64 dentry;
+	u64 mount;		/* struct mount * */
+	u64 mount_root;		/* its topmost dentry */
+	u64 root_dentry;	/* the root of the task: where the walk ends */
+	u64 root_mount;
+	u32 at;			/* the text so far is path[at...RIPOSTE_PATH_BYTES) */
+	u32 cut;
+};
+
+/* See examine_text(). */
+struct scan {
+	u64 slashes;		/* of the word before, the high bit of each byte that is one */
+	u64 dots;
+	u64 odd;
+	u64 last_slashes;	/* of the last word that has any */
+	u64 last_word;
+};
+
+struct work {
+	struct riposte_call call;
+	u64 args[8];		/* six, and two to make an index of three bits safe */
+	s64 result;
+	s32 nr;
+	u32 index;		/* into the call table */
+	u32 generation;
+	u32 filter;		/* index into `filters` */
+
+	u32 size;		/* of the event so far */
+	u32 flags;		/* enum riposte_event_flag */
+	s32 fd;
+	u32 file_tried;		/* find_file() has run */
+	u32 fd_known;		/* resolve_descriptor() has run */
+	u64 file;		/* struct file * of fd, 0: none */
+	u64 sock;		/* struct sock *, where it is a socket */
+	u64 socket;		/* struct socket * */
+	u32 file_kind;		/* enum riposte_file_kind */
+	u32 file_flags;		/* enum riposte_file_flag of the last put_file() */
+	u32 file_path_tried;
+	u32 item_length;	/* of the item that was put last */
+	u32 exe_at;		/* of ITEM_EXE_PATH's text, EXEC only */
+	u32 exe_length;
+	u32 path1_at;		/* of the text in the event, 0: not there */
+	u32 path1_length;
+	u32 path1_tried;
+	u32 kernel_path_at;	/* of ITEM_FILE_PATH's text */
+	u32 kernel_path_length;
+	u32 address_at;
+	u32 address_length;
+	u32 address_tried;
+
+	/* What the filter knows. */
+	u64 can;
+	u64 must;
+	u64 relevant;		/* atoms of clauses that may still hold */
+	u32 known;		/* by enum riposte_number_source: values[] is filled */
+	u32 absent;		/* the same: the event has no such value */
+	u32 reflex;		/* index + 1 of a reflex that holds */
+	u32 outcome;
+	u32 text_normal;	/* examine_text(): nothing that user space would normalise */
+	u32 name_at;		/* last component, as offset into the event */
+	u32 name_length;
+	u64 values[32];
+	struct riposte_name_key name_key;
+	struct riposte_prefix_key prefix_key;
+
+	struct scan scan;
+	struct walk walk;
+	u8 path[RIPOSTE_PATH_BYTES + PATH_SLACK];
+};
+
+/* One event; room for the last item's padding included. */
+struct event {
+	union {
+		u8 bytes[RIPOSTE_EVENT_BYTES];
+		u64 words[RIPOSTE_EVENT_BYTES / 8];
+	};
+};
+
+struct role_key {
+	u64 sock;
+	u64 inode;
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 1);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__type(key, u32);
+	__type(value, struct riposte_control);
+} control SEC(".maps");
+
+/* EXEC, FORK, EXIT, UPDATE. User space sets the sizes of both rings before it loads. */
+struct {
+	__uint(type, BPF_MAP_TYPE_RINGBUF);
+	__uint(max_entries, 8 << 20);
+} state_events SEC(".maps");
+
+/* SYSCALL. */
+struct {
+	__uint(type, BPF_MAP_TYPE_RINGBUF);
+	__uint(max_entries, 8 << 20);
+} call_events SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 2 * RIPOSTE_FILTERS);
+	__type(key, u32);
+	__type(value, struct riposte_filter);
+} filters SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, 65536);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__type(key, struct riposte_name_key);
+	__type(value, u64);
+} names SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_LPM_TRIE);
+	__uint(max_entries, 65536);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__type(key, struct riposte_prefix_key);
+	__type(value, u64);
+} prefixes SEC(".maps");
+
+/* By cgroup id: 1 of the host, 2 of a container. */
+struct {
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__uint(max_entries, 16384);
+	__type(key, u64);
+	__type(value, u32);
+} cgroups SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 2 * RIPOSTE_REFLEXES);
+	__type(key, u32);
+	__type(value, struct riposte_reflex);
+} reflexes SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 256);
+	__type(key, u32);
+	__type(value, struct riposte_budget);
+} budgets SEC(".maps");
+
+/* Thread groups that no reflex signals, by tgid: start_boottime of the leader, 0 for whichever has that tgid. */
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, 1024);
+	__type(key, u32);
+	__type(value, u64);
+} protected SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, u32);
+	__type(value, struct riposte_counters);
+} counters SEC(".maps");
+
+/* Which end of a connection a socket is: enum riposte_socket_role. The inode tells it from an earlier socket at the same address. */
+struct {
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__uint(max_entries, 32768);
+	__type(key, struct role_key);
+	__type(value, u32);
+} roles SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, ROOMS);
+	__type(key, u32);
+	__type(value, struct work);
+} works SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, ROOMS);
+	__type(key, u32);
+	__type(value, struct event);
+} events SEC(".maps");
+
+/* KiB of a page; user space sets it before it loads, where a page has not 4096 bytes. */
+const volatile u32 page_kib = 4;
+
+/*
+ * Since 5.11 the current task comes as a pointer that the verifier knows, and members are plain loads. Before, and for whatever else was found as a mere
+ * number, each member is a call of bpf_probe_read_kernel(), which costs ten times as much. A load of the first kind is in an `if` on this, and only there.
+ */
+#define TASK_IS_TYPED bpf_core_enum_value_exists(enum bpf_func_id___riposte, BPF_FUNC_get_current_task_btf___riposte)
+
+static __always_inline struct work *work_of(u32 room)
+{
+	return bpf_map_lookup_elem(&works, &room);
+}
+
+static __always_inline struct event *event_of(u32 room)
+{
+	return bpf_map_lookup_elem(&events, &room);
+}
+
+static __always_inline struct riposte_control *control_entry(void)
+{
+	u32 zero = 0;
+
+	return bpf_map_lookup_elem(&control, &zero);
+}
+
+static __always_inline struct riposte_counters *counters_entry(void)
+{
+	u32 zero = 0;
+
+	return bpf_map_lookup_elem(&counters, &zero);
+}
+
+/* Makes the compiler forget what it knows about a pointer: it splits stores that it thinks may be unaligned into bytes. */
+#define LAUNDER(pointer) asm volatile("" : "+r"(pointer))
+
+/*
+ * Binds a number where the compiler must not reason about it: it drops an `& mask` that it can prove to change nothing, but the verifier, who sees less,
+ * needs it.
+ */
+#define BOUND(value, mask) asm volatile("%0 &= %1" : "+r"(value) : "i"(mask))
+
+#endif

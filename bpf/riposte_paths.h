@@ -1,0 +1,177 @@
+/* SPDX-License-Identifier: GPL-2.0 OR Apache-2.0 */
+/*
+ * The path of a dentry, as the task at hand sees it: up to the root of its fs_struct, over the roots of mounts, written from its end to its beginning.
+ * bpf_d_path() would do the same, but the kernel allows it for a handful of hooks only.
+ *
+ * The walk takes no lock. A rename at the same moment can make a path that mixes the old and the new; the kernel's own d_path() tries again then.
+ */
+#ifndef RIPOSTE_PATHS_H
+#define RIPOSTE_PATHS_H
+
+#define SB_NOUSER (1UL << 31)	/* cannot be mounted by users: sockfs, pipefs, the mount that memfds live in, … */
+
+static __always_inline struct mount *mount_of(struct vfsmount *mount)
+{
+	return (void *)mount - bpf_core_field_offset(struct mount, mnt);
+}
+
+/* What a dentry contributes to a path: parent and name lie side by side since long before BTF, and are read at once. */
+struct name_part {
+	u64 parent;
+	u32 hash;
+	u32 length;
+	u64 name;
+};
+
+static __always_inline void read_part(struct name_part *part, u64 address)
+{
+	struct dentry *dentry = (void *)address;
+
+	if (bpf_core_field_offset(struct dentry, d_name) == bpf_core_field_offset(struct dentry, d_parent) + 8 &&
+	    bpf_core_field_offset(struct qstr, len) == 4 && bpf_core_field_offset(struct qstr, name) == 8) {
+		if (bpf_probe_read_kernel(part, sizeof(*part), (void *)address + bpf_core_field_offset(struct dentry, d_parent)))
+			part->parent = 0;
+		return;
+	}
+	part->parent = (u64)BPF_CORE_READ(dentry, d_parent);	/* RANDSTRUCT */
+	part->length = BPF_CORE_READ(dentry, d_name.len);
+	part->name = (u64)BPF_CORE_READ(dentry, d_name.name);
+}
+
+/* Takes up to WALK_STEPS steps. 1: the top has been reached. */
+__noinline int path_step(u32 room)
+{
+	struct work *work = work_of(room);
+	u64 dentry, mount, mount_root;
+	u32 at;
+	int done = 0;
+
+	if (!work)
+		return 1;
+	dentry = work->walk.dentry;
+	mount = work->walk.mount;
+	mount_root = work->walk.mount_root;
+	at = work->walk.at;
+
+	for (int i = 0; i < WALK_STEPS; i++) {
+		struct name_part part;
+		u64 parent;
+		u32 length, to;
+
+		if (dentry == work->walk.root_dentry && mount == work->walk.root_mount) {
+			done = 1;
+			break;
+		}
+		if (dentry == mount_root) {
+			struct mount *below = (void *)mount;
+
+			parent = (u64)BPF_CORE_READ(below, mnt_parent);
+			if (parent == mount || !parent) {
+				done = 1;	/* the root of the namespace */
+				break;
+			}
+			dentry = (u64)BPF_CORE_READ(below, mnt_mountpoint);
+			mount = parent;
+			below = (void *)mount;
+			mount_root = (u64)BPF_CORE_READ(below, mnt.mnt_root);
+			continue;
+		}
+		read_part(&part, dentry);
+		if (part.parent == dentry || !part.parent) {
+			done = 1;	/* the root of a file system, but not of its mount */
+			break;
+		}
+		length = part.length;
+		if (length >= PATH_SLACK || length + 1 > at) {
+			work->walk.cut = 1;
+			done = 1;
+			break;
+		}
+		at -= length + 1;
+		to = at;
+		BOUND(to, RIPOSTE_PATH_BYTES - 1);
+		BOUND(length, PATH_SLACK - 1);
+		work->path[to] = '/';
+		bpf_probe_read_kernel(&work->path[to + 1], length, (void *)part.name);
+		dentry = part.parent;
+	}
+	work->walk.dentry = dentry;
+	work->walk.mount = mount;
+	work->walk.mount_root = mount_root;
+	work->walk.at = at;
+	return done;
+}
+
+/* Writes the path of the `struct path` at `address` into work->path. */
+__noinline int walk_path(u32 room, u64 address)
+{
+	struct work *work = work_of(room);
+	struct task_struct *task;
+	struct path *path = (void *)address;
+	struct vfsmount *mount, *root;
+
+	if (!work)
+		return 0;
+	mount = BPF_CORE_READ(path, mnt);
+	work->walk.dentry = (u64)BPF_CORE_READ(path, dentry);
+	work->walk.mount = (u64)mount_of(mount);
+	work->walk.mount_root = (u64)BPF_CORE_READ(mount, mnt_root);
+	if (TASK_IS_TYPED) {
+		task = bpf_get_current_task_btf();
+		work->walk.root_dentry = (u64)task->fs->root.dentry;
+		root = task->fs->root.mnt;
+	} else {
+		task = (void *)bpf_get_current_task();
+		work->walk.root_dentry = (u64)BPF_CORE_READ(task, fs, root.dentry);
+		root = BPF_CORE_READ(task, fs, root.mnt);
+	}
+	work->walk.root_mount = (u64)root - bpf_core_field_offset(struct mount, mnt);
+	work->walk.at = RIPOSTE_PATH_BYTES;
+	work->walk.cut = 0;
+	for (int i = 0; i < WALK_CALLS; i++) {
+		if (path_step(room))
+			return 1;
+	}
+	work->walk.cut = 1;
+	return 1;
+}
+
+/*
+ * Puts the path of the `struct path` at `address`. Nothing for what has no path: a dentry that is its own parent, of a file system that nobody can mount.
+ * Of these memfds have a name, and it is put as it is.
+ */
+__noinline int put_path(u32 room, u32 type, u64 address, u32 detail)
+{
+	struct work *work = work_of(room);
+	struct event *event = event_of(room);
+	struct path *path = (void *)address;
+	struct dentry *dentry;
+
+	if (!work || !event || !address)
+		return 0;
+	dentry = BPF_CORE_READ(path, dentry);
+	if (!dentry)
+		return 0;
+	if (BPF_CORE_READ(dentry, d_parent) == dentry && BPF_CORE_READ(dentry, d_sb, s_flags) & SB_NOUSER) {
+		const unsigned char *name = BPF_CORE_READ(dentry, d_name.name);
+		u64 head = 0;
+
+		bpf_probe_read_kernel(&head, 6, name);
+		if (head != 0x3a64666d656dULL)	/* "memfd:" */
+			return 0;
+		return put_kernel_text(room, type, (u64)name);
+	}
+	walk_path(room, address);
+	return put_walked(work, event, type, detail);
+}
+
+/* The working directory. */
+static __always_inline int put_directory(u32 room)
+{
+	struct task_struct *task = (void *)bpf_get_current_task();
+	struct fs_struct *fs = BPF_CORE_READ(task, fs);
+
+	return put_path(room, RIPOSTE_ITEM_CWD, (u64)__builtin_preserve_access_index(&fs->pwd), 0);
+}
+
+#endif

@@ -1,0 +1,287 @@
+/* SPDX-License-Identifier: GPL-2.0 OR Apache-2.0 */
+/* Who: the header of an event, struct riposte_process, and the cgroup that names a container. */
+#ifndef RIPOSTE_TASKS_H
+#define RIPOSTE_TASKS_H
+
+enum { KIND_PID, KIND_TGID, KIND_PGID, KIND_SID };	/* enum pid_type */
+enum { RSS_FILE, RSS_ANON, RSS_SWAP, RSS_SHMEM };
+#define RLIMIT_NOFILE 7
+#define PF_KTHREAD 0x00200000
+#define CLONE_VM 0x00000100
+#define CLONE_THREAD 0x00010000
+
+/* The number of a pid in the namespace at `level` of its own; level 0 is the host's. */
+static __always_inline struct upid *upid_of(struct pid *pid, u32 level)
+{
+	return (void *)pid + bpf_core_field_offset(struct pid, numbers) + level * bpf_core_type_size(struct upid);
+}
+
+static __always_inline u32 host_number(struct pid *pid)
+{
+	if (!pid)
+		return 0;
+	return BPF_CORE_READ(upid_of(pid, 0), nr);
+}
+
+/* As the namespace `ns` at `level` sees it; 0: not at all. */
+static __always_inline u32 inner_number(struct pid *pid, u32 level, struct pid_namespace *ns)
+{
+	if (!pid || BPF_CORE_READ(pid, level) < level)
+		return 0;
+	if (BPF_CORE_READ(upid_of(pid, level), ns) != ns)
+		return 0;
+	return BPF_CORE_READ(upid_of(pid, level), nr);
+}
+
+static __always_inline u64 read_capabilities(const kernel_cap_t *set)
+{
+	u64 bits = 0;
+
+	bpf_probe_read_kernel(&bits, sizeof(bits), set);
+	return bits;
+}
+
+static __always_inline u32 login_of(struct task_struct *task)
+{
+	if (!bpf_core_field_exists(task->loginuid))
+		return ~0u;
+	return BPF_CORE_READ(task, loginuid.val);
+}
+
+/* Number of the controlling terminal's device, as stat(2) would have it; 0 for none. */
+static __always_inline u32 terminal_of(struct signal_struct *signal)
+{
+	struct tty_struct *tty = BPF_CORE_READ(signal, tty);
+	u32 minor;
+
+	if (!tty)
+		return 0;
+	minor = BPF_CORE_READ(tty, driver, minor_start) + BPF_CORE_READ(tty, index);
+	return (minor & 0xff) | BPF_CORE_READ(tty, driver, major) << 8 | (minor & ~0xff) << 12;
+}
+
+/*
+ * The kernfs node of the cgroup that names the container. On a pure v2 host, which is told by the first controller being part of the default hierarchy,
+ * the cgroup of that; else the first of a v1 controller that is not the root. (On hybrid hosts the v2 hierarchy has no controllers, and runtimes may leave
+ * a container's processes in the cgroup of the service that started them.)
+ */
+static __always_inline struct kernfs_node *cgroup_node(struct task_struct *task)
+{
+	struct css_set *set = BPF_CORE_READ(task, cgroups);
+	struct cgroup *unified = BPF_CORE_READ(set, dfl_cgrp);
+	struct cgroup_root *root = BPF_CORE_READ(unified, root);
+	struct cgroup_subsys_state **states = (void *)set + bpf_core_field_offset(struct css_set, subsys);
+	u32 count = bpf_core_field_size(set->subsys) / sizeof(*states);
+
+	for (u32 i = 0; i < 16; i++) {
+		struct cgroup_subsys_state *state = NULL;
+		struct cgroup *group;
+
+		if (i >= count)
+			break;
+		bpf_probe_read_kernel(&state, sizeof(state), &states[i]);
+		if (!state)
+			continue;
+		group = BPF_CORE_READ(state, cgroup);
+		if (BPF_CORE_READ(group, root) == root) {
+			if (i == 0)
+				break;
+			continue;
+		}
+		if (BPF_CORE_READ(group, level) > 0)
+			return BPF_CORE_READ(group, kn);
+	}
+	if (BPF_CORE_READ(unified, level) > 0)
+		return BPF_CORE_READ(unified, kn);
+	return NULL;
+}
+
+/* The id of that cgroup, 0 for none. */
+__noinline u64 cgroup_of(u64 address)
+{
+	struct kernfs_node *node = cgroup_node((struct task_struct *)address);
+
+	return node ? BPF_CORE_READ(node, id) : 0;
+}
+
+static __always_inline struct kernfs_node *kernfs_parent(struct kernfs_node *node)
+{
+	if (bpf_core_field_exists(node->__parent))
+		return BPF_CORE_READ(node, __parent);
+	return BPF_CORE_READ((struct kernfs_node___parent *)node, parent);
+}
+
+#define CGROUP_DEPTH 64
+
+/* ITEM_CGROUP. Of cgroups that are nested deeper the beginning is missing. */
+__noinline int put_cgroup(u32 room, u64 address)
+{
+	struct work *work = work_of(room);
+	struct event *event = event_of(room);
+	struct kernfs_node *node;
+	u32 at = RIPOSTE_PATH_BYTES;
+
+	if (!work || !event)
+		return 0;
+	work->walk.cut = 0;
+	node = cgroup_node((struct task_struct *)address);
+	for (int i = 0; i < CGROUP_DEPTH && node; i++) {
+		struct kernfs_node *parent = kernfs_parent(node);
+		const char *name = BPF_CORE_READ(node, name);
+		u32 to = at;
+		long length;
+
+		if (!parent)
+			break;
+		if (at < PATH_SLACK + 1) {
+			work->walk.cut = 1;
+			break;
+		}
+		/* Its length is not known beforehand: read it to behind the text, then to its place. */
+		length = bpf_probe_read_kernel_str(&work->path[RIPOSTE_PATH_BYTES], PATH_SLACK, name);
+		if (length <= 1)
+			break;
+		to -= length;
+		BOUND(to, RIPOSTE_PATH_BYTES - 1);
+		length--;
+		BOUND(length, PATH_SLACK - 1);
+		work->path[to] = '/';
+		bpf_probe_read_kernel(&work->path[to + 1], length, name);
+		at = to;
+		node = parent;
+	}
+	work->walk.at = at;
+	return put_walked(work, event, RIPOSTE_ITEM_CGROUP, 0);
+}
+
+/* Fills the header for the task at `address`. The kind, and what is of a call, is the caller's. */
+__noinline int put_header(u32 room, u64 address)
+{
+	struct task_struct *task = (void *)address;
+	struct work *work = work_of(room);
+	struct event *event = event_of(room);
+	struct riposte_event *header;
+	const struct cred *cred;
+	struct pid *pid;
+	struct upid *upid;
+	struct pid_namespace *ns;
+
+	if (!work || !event)
+		return 0;
+	header = (struct riposte_event *)event->bytes;
+	header->size = work->size;
+	header->version = RIPOSTE_WIRE_VERSION;
+	header->flags = work->flags;
+	header->time = bpf_ktime_get_boot_ns();
+	header->start = BPF_CORE_READ(task, group_leader, start_boottime);
+	header->pid = BPF_CORE_READ(task, tgid);
+	header->tid = BPF_CORE_READ(task, pid);
+	header->nr = work->nr;
+	header->cpu = bpf_get_smp_processor_id();
+	header->result = work->result;
+#pragma unroll
+	for (int i = 0; i < 6; i++)
+		header->args[i] = work->args[i];
+	header->cgroup = cgroup_of(address);
+
+	cred = BPF_CORE_READ(task, cred);
+	header->cap_inheritable = read_capabilities(__builtin_preserve_access_index(&cred->cap_inheritable));
+	header->cap_permitted = read_capabilities(__builtin_preserve_access_index(&cred->cap_permitted));
+	header->cap_effective = read_capabilities(__builtin_preserve_access_index(&cred->cap_effective));
+	header->uid = BPF_CORE_READ(cred, euid.val);
+	header->gid = BPF_CORE_READ(cred, egid.val);
+	header->loginuid = login_of(task);
+
+	pid = BPF_CORE_READ(task, thread_pid);
+	upid = upid_of(pid, BPF_CORE_READ(pid, level));
+	ns = BPF_CORE_READ(upid, ns);
+	header->mount_ns = BPF_CORE_READ(task, nsproxy, mnt_ns, ns.inum);
+	header->pid_ns = BPF_CORE_READ(ns, ns.inum);
+	header->vtid = BPF_CORE_READ(upid, nr);
+	header->reflex = work->reflex;
+	header->reflex_outcome = work->outcome;
+	header->reserved = 0;
+	header->fd = work->fd;
+	bpf_probe_read_kernel(header->comm, sizeof(header->comm), __builtin_preserve_access_index(&task->comm));
+	return 0;
+}
+
+static __always_inline u64 pages_to_kib(s64 pages)
+{
+	return pages > 0 ? pages * page_kib : 0;
+}
+
+/* Since 6.2 a per-CPU counter, of which this is the part that was summed up: it lags behind by some pages per CPU. */
+static __always_inline s64 rss_of(struct mm_struct *mm, u32 kind)
+{
+	struct mm_struct___atomic *old = (void *)mm;
+
+	if (bpf_core_type_exists(struct mm_rss_stat))
+		return BPF_CORE_READ(old, rss_stat.count[kind].counter);
+	return BPF_CORE_READ(mm, rss_stat[kind].count);
+}
+
+/* ITEM_PROCESS of the task at `address`. */
+__noinline int put_process(u32 room, u64 address, u64 clone_flags)
+{
+	struct task_struct *task = (void *)address;
+	struct work *work = work_of(room);
+	struct event *event = event_of(room);
+	struct riposte_process *process;
+	struct task_struct *parent;
+	struct signal_struct *signal;
+	struct pid_namespace *ns;
+	struct mm_struct *mm;
+	struct pid *pid, *session, *group;
+	u32 at, level;
+
+	if (!work || !event)
+		return 0;
+	at = item_begin(work);
+	if (!at || at > ITEM_ROOM + sizeof(struct riposte_item))
+		return 0;
+	process = (struct riposte_process *)&event->bytes[at];
+	__builtin_memset(process, 0, sizeof(*process));
+
+	parent = BPF_CORE_READ(task, real_parent);
+	signal = BPF_CORE_READ(task, signal);
+	process->start = BPF_CORE_READ(task, start_boottime);
+	process->parent_start = BPF_CORE_READ(parent, group_leader, start_boottime);
+	process->parent = BPF_CORE_READ(parent, tgid);
+
+	pid = BPF_CORE_READ(task, thread_pid);
+	session = BPF_CORE_READ(signal, pids[KIND_SID]);
+	group = BPF_CORE_READ(signal, pids[KIND_PGID]);
+	level = BPF_CORE_READ(pid, level);
+	ns = BPF_CORE_READ(upid_of(pid, level), ns);
+	process->session = host_number(session);
+	process->group = host_number(group);
+	process->vpid = inner_number(BPF_CORE_READ(signal, pids[KIND_TGID]), level, ns);
+	process->vsession = inner_number(session, level, ns);
+	process->vgroup = inner_number(group, level, ns);
+	process->ns_level = level;
+	process->ns_init_start = BPF_CORE_READ(ns, child_reaper, start_boottime);
+
+	process->tty = terminal_of(signal);
+	process->clone_flags = clone_flags;
+	process->fd_limit = BPF_CORE_READ(signal, rlim[RLIMIT_NOFILE].rlim_cur);
+	process->minor_faults = BPF_CORE_READ(task, min_flt);
+	process->major_faults = BPF_CORE_READ(task, maj_flt);
+
+	mm = BPF_CORE_READ(task, mm);
+	if (mm) {
+		s64 resident = rss_of(mm, RSS_FILE) + rss_of(mm, RSS_ANON) + rss_of(mm, RSS_SHMEM);
+
+		process->vm_size = pages_to_kib(BPF_CORE_READ(mm, total_vm));
+		process->vm_rss = pages_to_kib(resident);
+		process->vm_swap = pages_to_kib(rss_of(mm, RSS_SWAP));
+		process->exe_is_set = BPF_CORE_READ(mm, exe_file) != NULL;
+	}
+	process->uid = BPF_CORE_READ(task, cred, euid.val);
+	process->gid = BPF_CORE_READ(task, cred, egid.val);
+	process->thread_count = BPF_CORE_READ(signal, nr_threads);
+	item_end(work, event, at, RIPOSTE_ITEM_PROCESS, sizeof(*process), 0);
+	return at;
+}
+
+#endif
