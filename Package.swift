@@ -97,7 +97,12 @@ let package = Package(
         tests("RiposteTransportTests", ["RiposteTransport", "RiposteTestSupport"]),
         tests("RiposteActionsTests", ["RiposteCore", "RipostePlaybooks", "RiposteActions", "RiposteTransport", "RiposteTestSupport"]),
         tests("RiposteIntakeTests", ["RiposteCore", "RiposteIntake", "RiposteTransport", "RiposteTestSupport", logging]),
-        tests("RiposteAgentTests", ["RiposteCore", "RiposteRules", "RiposteAudit", "RipostePlaybooks", "RiposteTransport", "RiposteAgent", "RiposteTestSupport", "riposte"]),
+        tests(
+            "RiposteAgentTests",
+            [
+                "RiposteCore", "RiposteRules", "RiposteAudit", "RipostePlaybooks", "RiposteTransport", "RiposteActions", "RiposteSensor", "RiposteAgent", "RiposteTestSupport",
+                "riposte",
+            ]),
     ],
     swiftLanguageModes: [.v6]
 )

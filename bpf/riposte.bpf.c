@@ -212,22 +212,23 @@ static __always_inline void know_open(struct work *work)
 }
 
 /* A call that rules may match, or that changes what the process table keeps. */
-__noinline int take_call(u32 room)
+static __always_inline void take_call(u32 room, struct work *work, struct riposte_control *settings)
 {
-	struct riposte_control *settings = control_entry();
 	struct riposte_counters *count = counters_entry();
-	struct work *work = work_of(room);
+	u32 index;
 
-	if (!work || !settings || !count)
-		return 0;
-	count->seen[work->index & (RIPOSTE_CALLS - 1)]++;
+	if (!count)
+		return;
+	index = work->index;
+	BOUND(index, RIPOSTE_CALLS - 1);
+	count->seen[index]++;
 	if (work->call.flags & (RIPOSTE_CALL_CONNECT | RIPOSTE_CALL_ACCEPT | RIPOSTE_CALL_BIND))
 		remember_role(room);
 	if (work->call.wanted & RIPOSTE_WANTED_STATE && work->result >= 0)
 		send_update(room);
 	if (!(work->call.wanted & RIPOSTE_WANTED_RULES))
-		return 0;
-	if (work->filter && !settings->filters_off) {
+		return;
+	if (work->filter) {
 		work->values[RIPOSTE_NUMBER_RESULT] = work->result;
 #pragma unroll
 		for (int i = 0; i < 6; i++)
@@ -239,15 +240,15 @@ __noinline int take_call(u32 room)
 			work->known |= SOURCE(FD);
 		if (work->call.kind == RIPOSTE_CALL_OPEN)
 			know_open(work);
-		if (!judge(room))
-			return 0;
+		if (!judge(room, work) && !settings->filters_off)
+			return;
 		if (work->reflex)
 			act(room);
 	}
 	put_call_paths(room);
 	put_call_descriptor(room);
 	put_call_memory(room);
-	return send_call(room);
+	send_call(room);
 }
 
 /*
@@ -310,7 +311,7 @@ int BPF_PROG(riposte_sys_exit, struct pt_regs *regs, long result)
 	work->file = 0;
 	work->sock = 0;
 	begin_event(work, compat ? RIPOSTE_FLAG_COMPAT : 0);
-	take_call(ROOM_CALL);
+	take_call(ROOM_CALL, work, settings);
 	return 0;
 }
 
@@ -391,7 +392,7 @@ int BPF_PROG(riposte_exec, struct task_struct *task, int old_pid, struct linux_b
 	work->known = SOURCE(RESULT) | SOURCE(NR);
 
 	put_program(ROOM_EXEC, (u64)BPF_CORE_READ(program, filename));
-	if (work->filter && work->call.wanted & RIPOSTE_WANTED_RULES && judge(ROOM_EXEC) && work->reflex)
+	if (work->filter && work->call.wanted & RIPOSTE_WANTED_RULES && judge(ROOM_EXEC, work) && work->reflex)
 		act(ROOM_EXEC);
 	put_process(ROOM_EXEC, bpf_get_current_task(), 0);
 	mm = BPF_CORE_READ(task, mm);

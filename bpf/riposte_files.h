@@ -24,10 +24,6 @@
 #define PID_FS_MAGIC 0x50494446		/* 6.9; before, pidfds were anonymous inodes */
 #define SOCKFS_MAGIC 0x534f434b
 
-/* The first eight bytes of a text, as a little-endian number. */
-#define BEGINS(a, b, c, d, e, f, g, h) \
-	((u64)(a) | (u64)(b) << 8 | (u64)(c) << 16 | (u64)(d) << 24 | (u64)(e) << 32 | (u64)(f) << 40 | (u64)(g) << 48 | (u64)(h) << 56)
-
 /* struct file * of a descriptor of the current task, 0 for none. */
 __noinline u64 file_of(s32 fd)
 {

@@ -91,7 +91,10 @@ __noinline int test_numbers(u32 room, u32 sources)
 	return 0;
 }
 
-/* Which clauses may still hold, and which open questions they have. 0: none may. */
+/*
+ * Goes over the clauses. work->relevant: the open questions of those that may still hold; work->passes: one of them decides that the event passes, unless
+ * it turns out not to hold; work->reflex: that of the first clause which surely holds. 0: none may hold.
+ */
 __noinline int settle(u32 room)
 {
 	struct work *work = work_of(room);
@@ -104,6 +107,8 @@ __noinline int settle(u32 room)
 	filter = filter_of(work);
 	if (!filter)
 		return 0;
+	work->passes = 0;
+	work->reflex = 0;
 	can = work->can;
 	must = work->must;
 	count = filter->clause_count;
@@ -117,6 +122,10 @@ __noinline int settle(u32 room)
 			continue;
 		alive = 1;
 		relevant |= positive | negative;
+		if (!clause->reflex)
+			work->passes = 1;
+		else if (!work->reflex && !((positive & ~must) | (negative & can)))
+			work->reflex = clause->reflex;
 	}
 	work->relevant = relevant & can & ~must;
 	return alive;
@@ -144,40 +153,6 @@ __noinline int open_sources(u32 room)
 			sources |= 1u << (filter->numbers[i].source & 31);
 	}
 	return sources & ~(work->known | work->absent);
-}
-
-/* The end: does it pass, and which reflex surely holds? */
-__noinline int conclude(u32 room)
-{
-	struct work *work = work_of(room);
-	struct riposte_filter *filter;
-	u64 can, must;
-	u32 count, passes = 0, reflex = 0;
-
-	if (!work)
-		return 0;
-	filter = filter_of(work);
-	if (!filter)
-		return 1;
-	can = work->can;
-	must = work->must;
-	count = filter->clause_count;
-	for (u32 i = 0; i < RIPOSTE_CLAUSES; i++) {
-		struct riposte_clause *clause = &filter->clauses[i];
-		u64 positive = clause->positive, negative = clause->negative;
-
-		if (i >= count)
-			break;
-		if (clause->reflex) {
-			if (!reflex && !((positive & ~must) | (negative & can)))
-				reflex = clause->reflex;
-			continue;
-		}
-		if (!((positive & ~can) | (negative & must)))
-			passes = 1;
-	}
-	work->reflex = reflex;
-	return passes || reflex;
 }
 
 /* ---------------------------------------------------------------- texts */
@@ -240,47 +215,9 @@ static __always_inline void forget(struct scan *scan)
 }
 
 /*
- * `//`, or a component that begins with a dot: is there one that joining would take away? Each byte of the masks is asked about the one, two or three bytes
- * before it, which may be in the word before.
- */
-__noinline int is_odd(u32 room, u32 at, u32 length)
-{
-	struct work *work = work_of(room);
-	struct event *event = event_of(room);
-	struct scan *scan;
-
-	if (!work || !event)
-		return 1;
-	scan = &work->scan;
-	forget(scan);
-	for (u32 i = 0; i < RIPOSTE_PATH_BYTES / 8; i++) {
-		u64 word, slashes, dots, ends, odd;
-
-		if (i * 8 >= length)
-			break;
-		word = word_of(event, at, i);
-		slashes = zero_bytes(word ^ BYTES('/'));
-		dots = zero_bytes(word ^ BYTES('.'));
-		ends = slashes | zero_bytes(word);
-		odd = (slashes << 8 | scan->slashes >> 56) & slashes;
-		odd |= (slashes << 16 | scan->slashes >> 48) & (dots << 8 | scan->dots >> 56) & ends;
-		odd |= (slashes << 24 | scan->slashes >> 40) & (dots << 16 | scan->dots >> 48) & (dots << 8 | scan->dots >> 56) & ends;
-		scan->odd |= odd;
-		scan->slashes = slashes;
-		scan->dots = dots;
-	}
-	if (length % 8 == 0) {	/* the end is no byte of a word that was looked at */
-		u64 dot = scan->dots >> 56;
-
-		if (dot & (scan->slashes >> 48 | (scan->slashes >> 40 & scan->dots >> 48)) & 0x80)
-			return 1;
-	}
-	return scan->odd != 0;
-}
-
-/*
  * Looks over a path in the event, eight bytes at a time. Sets work->text_normal where it begins with `/` and joining it to a directory would not change it,
- * and where its last component is: work->name_length 0 for none, `.` and `..`.
+ * and where its last component is: work->name_length 0 for none, `.` and `..`. Normal is what KernelFilter.Facts.isPlain calls plain, to the byte, since
+ * filters are made so that what is not plain passes: no `//`, no `/.`, no `..`, no `/` at the end.
  */
 __noinline int examine_text(u32 room, u32 at, u32 length)
 {
@@ -305,8 +242,9 @@ __noinline int examine_text(u32 room, u32 at, u32 length)
 		word = word_of(event, at, i);
 		slashes = zero_bytes(word ^ BYTES('/'));
 		dots = zero_bytes(word ^ BYTES('.'));
-		scan->odd |= (slashes << 8 | scan->slashes >> 56) & (slashes | dots);
+		scan->odd |= ((slashes << 8 | scan->slashes >> 56) & (slashes | dots)) | ((dots << 8 | scan->dots >> 56) & dots);
 		scan->slashes = slashes;
+		scan->dots = dots;
 		any = mask_if(slashes);
 		scan->last_word = (scan->last_word & ~any) | (i & any);
 		scan->last_slashes = (scan->last_slashes & ~any) | slashes;
@@ -315,13 +253,11 @@ __noinline int examine_text(u32 room, u32 at, u32 length)
 		name = scan->last_word * 8 + highest_byte(scan->last_slashes) + 1;
 	place = at;
 	BOUND(place, 0x7fff);
-	odd = event->bytes[place] != '/' || (scan->odd && is_odd(room, at, length));
+	odd = event->bytes[place] != '/' || scan->odd;
 	work->name_at = at + name;
 	work->name_length = length - name;
-	if (!work->name_length) {
-		work->text_normal = !odd && length == 1;
+	if (!work->name_length)
 		return 0;
-	}
 	place = at + name;
 	BOUND(place, 0x7fff);
 	if (place > RIPOSTE_EVENT_BYTES - 8)
@@ -333,73 +269,82 @@ __noinline int examine_text(u32 room, u32 at, u32 length)
 	return 0;
 }
 
-/* work->name_key without its text. */
-static __always_inline void begin_name(struct work *work, u32 subject, u32 length)
+/* A key without its text. */
+static __always_inline void begin_name(struct work *work, struct riposte_name_key *key, u32 subject, u32 length)
 {
-	u64 *words = (u64 *)&work->name_key;
+	u64 *words = (u64 *)key;
 
 #pragma unroll
-	for (int i = 0; i < 8; i++)
+	for (int i = 1; i < 8; i++)
 		words[i] = 0;
-	work->name_key.generation = work->generation;
-	work->name_key.filter = work->filter;
-	work->name_key.subject = subject;
-	work->name_key.length = length;
+	words[0] = work->generation | work->filter << 8 | subject << 16 | length << 24;
 }
 
-static __always_inline u64 find_name(struct work *work)
+static __always_inline u64 find_name(struct riposte_name_key *key)
 {
-	u64 *atoms = bpf_map_lookup_elem(&names, &work->name_key);
+	u64 *atoms = bpf_map_lookup_elem(&names, key);
 
 	return atoms ? *atoms : 0;
 }
 
-/* Atoms that hold for a text at a place of the event. */
-__noinline u64 find_text(u32 room, u32 subject, u32 at, u32 length)
+/* Atoms that hold for a text at a place of the event. The key stays in work->name_key. */
+static __always_inline u64 find_text(struct work *work, struct event *event, u32 subject, u32 at, u32 length)
 {
-	struct work *work = work_of(room);
-	struct event *event = event_of(room);
-
-	if (!work || !event || length > RIPOSTE_NAME_BYTES)
+	begin_name(work, &work->name_key, subject, length);
+	if (length > RIPOSTE_NAME_BYTES || at > RIPOSTE_EVENT_BYTES - 64)
 		return 0;
-	begin_name(work, subject, length);
 	BOUND(at, 0x7fff);
-	if (at > RIPOSTE_EVENT_BYTES - 64)
-		return 0;
-	bpf_probe_read_kernel(work->name_key.text, length, &event->bytes[at]);
-	return find_name(work);
+	for (u32 i = 0; i < 8; i++) {
+		u64 *from = (u64 *)&event->bytes[at + i * 8], *to = (u64 *)&work->name_key.text[i * 8];
+		u32 left = length - i * 8;
+		u64 word;
+
+		if (i * 8 >= length)
+			break;
+		LAUNDER(from);
+		LAUNDER(to);
+		word = *from;
+		if (left < 8)
+			word &= ~0ULL >> (64 - 8 * left);
+		if (i < 7)
+			*to = word;
+		else
+			*(u32 *)to = word;
+	}
+	return find_name(&work->name_key);
 }
 
-/* The same for a dentry's name. */
-__noinline u64 find_dentry(u32 room, u32 subject, u64 address)
+/* The same for a dentry's name. Where it is the one in work->name_key, which it mostly is, what that had is returned. */
+static __always_inline u64 find_dentry(struct work *work, u32 subject, u64 address, u64 given)
 {
-	struct work *work = work_of(room);
+	u64 *one = (u64 *)&work->name_key, *other = (u64 *)&work->other_key, differences = 0;
 	struct name_part part;
+	u32 length;
 
-	if (!work)
-		return 0;
 	read_part(&part, address);
-	if (part.length > RIPOSTE_NAME_BYTES)
+	length = part.length;
+	if (length > RIPOSTE_NAME_BYTES)
 		return 0;
-	begin_name(work, subject, part.length);
-	bpf_probe_read_kernel(work->name_key.text, part.length, (void *)part.name);
-	return find_name(work);
+	begin_name(work, &work->other_key, subject, length);
+	bpf_probe_read_kernel(work->other_key.text, length, (void *)part.name);
+#pragma unroll
+	for (int i = 0; i < 8; i++)
+		differences |= one[i] ^ other[i];
+	if (!differences)
+		return given;
+	return find_name(&work->other_key);
 }
 
 /* The same for the current task's comm. */
-__noinline u64 find_own_comm(u32 room, u32 subject)
+static __always_inline u64 find_own_comm(struct work *work, u32 subject)
 {
-	struct work *work = work_of(room);
 	u64 comm[2] = {}, ends;
 
-	if (!work)
-		return 0;
 	bpf_get_current_comm(comm, sizeof(comm));
-	begin_name(work, subject, 0);
-	__builtin_memcpy(work->name_key.text, comm, sizeof(comm));
 	ends = zero_bytes(comm[0]);
-	work->name_key.length = ends ? lowest_byte(ends) : 8 + lowest_byte(zero_bytes(comm[1]));
-	return find_name(work);
+	begin_name(work, &work->name_key, subject, ends ? lowest_byte(ends) : 8 + lowest_byte(zero_bytes(comm[1])));
+	__builtin_memcpy(work->name_key.text, comm, sizeof(comm));
+	return find_name(&work->name_key);
 }
 
 /* The same for another task's. */
@@ -411,11 +356,24 @@ __noinline u64 find_comm(u32 room, u32 subject, u64 address)
 
 	if (!work)
 		return 0;
-	begin_name(work, subject, 0);
+	begin_name(work, &work->name_key, subject, 0);
 	length = bpf_probe_read_kernel_str(work->name_key.text, 16, __builtin_preserve_access_index(&task->comm));
 	if (length > 0)
 		work->name_key.length = length - 1;
-	return find_name(work);
+	return find_name(&work->name_key);
+}
+
+/* Are two texts of the same length in the event the same? Behind both are zeros up to the next word. */
+static __always_inline bool is_same(struct event *event, u32 one, u32 other, u32 length)
+{
+	u64 differences = 0;
+
+	for (u32 i = 0; i < RIPOSTE_PATH_BYTES / 8; i++) {
+		if (i * 8 >= length)
+			break;
+		differences |= word_of(event, one, i) ^ word_of(event, other, i);
+	}
+	return !differences;
 }
 
 /* Atoms that hold for a path in the event. */
@@ -499,13 +457,14 @@ static __always_inline void put_file_path(u32 room)
 __noinline int judge_paths(u32 room)
 {
 	struct work *work = work_of(room);
+	struct event *event = event_of(room);
 	struct riposte_filter *filter;
 	struct dentry *dentry;
 	struct file *file;
 	u64 by_name, by_path, given, opened;
 	u32 at, length;
 
-	if (!work)
+	if (!work || !event)
 		return 0;
 	filter = filter_of(work);
 	if (!filter)
@@ -526,11 +485,11 @@ __noinline int judge_paths(u32 room)
 	}
 	by_name = work->name_length ? filter->file_name_atoms & work->relevant : 0;
 	if (by_name) {
-		given = find_text(room, RIPOSTE_SUBJECT_FILE_NAME, work->name_at, work->name_length);
+		given = find_text(work, event, RIPOSTE_SUBJECT_FILE_NAME, work->name_at, work->name_length);
 		opened = given;
 		if (file) {
 			dentry = BPF_CORE_READ(file, f_path.dentry);
-			opened = find_dentry(room, RIPOSTE_SUBJECT_FILE_NAME, (u64)dentry);
+			opened = find_dentry(work, RIPOSTE_SUBJECT_FILE_NAME, (u64)dentry, given);
 		}
 		decide_both(work, by_name, given, opened);
 	}
@@ -543,7 +502,8 @@ __noinline int judge_paths(u32 room)
 			at = work->kernel_path_at;
 			if (!at)
 				return 0;
-			opened = find_prefix(room, RIPOSTE_SUBJECT_PATH, at, work->kernel_path_length);
+			if (work->kernel_path_length != length || !is_same(event, at, work->path1_at, length))
+				opened = find_prefix(room, RIPOSTE_SUBJECT_PATH, at, work->kernel_path_length);
 		}
 		decide_both(work, by_path, given, opened);
 	}
@@ -684,69 +644,89 @@ __noinline int fetch_descriptor_numbers(u32 room)
 	return 0;
 }
 
+/* Atoms about the program that was started. */
+__noinline int judge_program(u32 room)
+{
+	struct work *work = work_of(room);
+	struct event *event = event_of(room);
+	struct riposte_filter *filter;
+	u32 place;
+
+	if (!work || !event || !work->exe_at)
+		return 0;
+	filter = filter_of(work);
+	if (!filter)
+		return 0;
+	examine_text(room, work->exe_at, work->exe_length);
+	place = work->exe_at;
+	BOUND(place, 0x7fff);
+	/* The kernel's own path is normal by birth, hidden folders in it or not. */
+	if (event->bytes[place] == '/')
+		decide(work, filter->exe_atoms, find_prefix(room, RIPOSTE_SUBJECT_EXE, work->exe_at, work->exe_length));
+	if (work->name_length)
+		decide(work, filter->exe_name_atoms, find_text(work, event, RIPOSTE_SUBJECT_EXE_NAME, work->name_at, work->name_length));
+	return 0;
+}
+
 /*
- * Judges the event that `work` is about. work->known and work->values hold what costs nothing. Returns 1 where it has to be told, and sets work->reflex
+ * Judges the event that `work` is about. work->known and work->values hold what costs nothing. Returns false where it can be dropped; sets work->reflex
  * where a reflex surely holds.
  */
-__noinline int judge(u32 room)
+static __always_inline bool judge(u32 room, struct work *work)
 {
 	struct task_struct *task = (void *)bpf_get_current_task();
-	struct work *work = work_of(room);
-	struct riposte_filter *filter;
+	struct riposte_filter *filter = filter_of(work);
 	u32 sources;
 	u64 group;
 
-	if (!work)
-		return 1;
-	filter = filter_of(work);
 	if (!filter)
-		return 1;
+		return true;
 	work->can = ~0ULL;
 	work->must = 0;
 	work->absent = 0;
 	test_numbers(room, ~0u);
 	if (!settle(room))
-		return 0;
+		return false;
 	if (work->relevant & (filter->file_name_atoms | filter->path_atoms)) {
 		judge_paths(room);
 		if (!settle(room))
-			return 0;
+			return false;
 	}
-	sources = work->relevant ? open_sources(room) : 0;
+	if (!work->relevant)
+		goto settled;
+	sources = open_sources(room);
 	if (sources & SOURCES_ADDRESS || work->relevant & filter->network_atoms) {
 		judge_network(room);
 		test_numbers(room, sources & SOURCES_ADDRESS);
 		if (!settle(room))
-			return 0;
+			return false;
 	}
 	group = work->relevant & filter->name_atoms;
 	if (group) {
-		decide(work, group, find_own_comm(room, RIPOSTE_SUBJECT_NAME));
+		decide(work, group, find_own_comm(work, RIPOSTE_SUBJECT_NAME));
 		if (!settle(room))
-			return 0;
+			return false;
 	}
-	sources = work->relevant ? open_sources(room) : 0;
-	if (sources & (SOURCES_TASK | SOURCES_DESCRIPTOR)) {
+	if (!work->relevant)
+		goto settled;
+	sources &= SOURCES_TASK | SOURCES_DESCRIPTOR;
+	if (sources) {
 		if (sources & SOURCES_TASK)
 			fetch_task_numbers(room, sources);
 		if (sources & SOURCES_DESCRIPTOR)
 			fetch_descriptor_numbers(room);
 		test_numbers(room, sources);
 		if (!settle(room))
-			return 0;
+			return false;
 	}
 	group = work->relevant & filter->parent_atoms;
 	if (group)
 		decide(work, group, find_comm(room, RIPOSTE_SUBJECT_PARENT, (u64)BPF_CORE_READ(task, real_parent, group_leader)));
-	group = work->relevant & (filter->exe_atoms | filter->exe_name_atoms);
-	if (group && work->exe_at) {
-		examine_text(room, work->exe_at, work->exe_length);
-		if (work->text_normal)
-			decide(work, filter->exe_atoms, find_prefix(room, RIPOSTE_SUBJECT_EXE, work->exe_at, work->exe_length));
-		if (work->name_length)
-			decide(work, filter->exe_name_atoms, find_text(room, RIPOSTE_SUBJECT_EXE_NAME, work->name_at, work->name_length));
-	}
-	return conclude(room);
+	if (work->relevant & (filter->exe_atoms | filter->exe_name_atoms))
+		judge_program(room);
+	settle(room);
+settled:
+	return work->passes || work->reflex;
 }
 
 /* ---------------------------------------------------------------- reflexes */

@@ -76,13 +76,15 @@ struct work {
 	u64 relevant;		/* atoms of clauses that may still hold */
 	u32 known;		/* by enum riposte_number_source: values[] is filled */
 	u32 absent;		/* the same: the event has no such value */
+	u32 passes;
 	u32 reflex;		/* index + 1 of a reflex that holds */
 	u32 outcome;
 	u32 text_normal;	/* examine_text(): nothing that user space would normalise */
 	u32 name_at;		/* last component, as offset into the event */
 	u32 name_length;
 	u64 values[32];
-	struct riposte_name_key name_key;
+	struct riposte_name_key name_key __attribute__((aligned(8)));
+	struct riposte_name_key other_key __attribute__((aligned(8)));
 	struct riposte_prefix_key prefix_key;
 
 	struct scan scan;

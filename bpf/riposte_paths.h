@@ -10,6 +10,10 @@
 
 #define SB_NOUSER (1UL << 31)	/* cannot be mounted by users: sockfs, pipefs, the mount that memfds live in, … */
 
+/* The first eight bytes of a text, as a little-endian number. */
+#define BEGINS(a, b, c, d, e, f, g, h) \
+	((u64)(a) | (u64)(b) << 8 | (u64)(c) << 16 | (u64)(d) << 24 | (u64)(e) << 32 | (u64)(f) << 40 | (u64)(g) << 48 | (u64)(h) << 56)
+
 static __always_inline struct mount *mount_of(struct vfsmount *mount)
 {
 	return (void *)mount - bpf_core_field_offset(struct mount, mnt);
@@ -102,18 +106,13 @@ __noinline int path_step(u32 room)
 	return done;
 }
 
-/* Writes the path of the `struct path` at `address` into work->path. */
-__noinline int walk_path(u32 room, u64 address)
+/* Writes the path of a dentry below a mount into work->path. */
+static __always_inline void walk_path(u32 room, struct work *work, u64 dentry, struct vfsmount *mount)
 {
-	struct work *work = work_of(room);
 	struct task_struct *task;
-	struct path *path = (void *)address;
-	struct vfsmount *mount, *root;
+	struct vfsmount *root;
 
-	if (!work)
-		return 0;
-	mount = BPF_CORE_READ(path, mnt);
-	work->walk.dentry = (u64)BPF_CORE_READ(path, dentry);
+	work->walk.dentry = dentry;
 	work->walk.mount = (u64)mount_of(mount);
 	work->walk.mount_root = (u64)BPF_CORE_READ(mount, mnt_root);
 	if (TASK_IS_TYPED) {
@@ -130,10 +129,9 @@ __noinline int walk_path(u32 room, u64 address)
 	work->walk.cut = 0;
 	for (int i = 0; i < WALK_CALLS; i++) {
 		if (path_step(room))
-			return 1;
+			return;
 	}
 	work->walk.cut = 1;
-	return 1;
 }
 
 /*
@@ -145,23 +143,26 @@ __noinline int put_path(u32 room, u32 type, u64 address, u32 detail)
 	struct work *work = work_of(room);
 	struct event *event = event_of(room);
 	struct path *path = (void *)address;
+	struct vfsmount *mount;
+	struct name_part part;
 	struct dentry *dentry;
 
 	if (!work || !event || !address)
 		return 0;
 	dentry = BPF_CORE_READ(path, dentry);
-	if (!dentry)
+	mount = BPF_CORE_READ(path, mnt);
+	read_part(&part, (u64)dentry);
+	if (!part.parent)
 		return 0;
-	if (BPF_CORE_READ(dentry, d_parent) == dentry && BPF_CORE_READ(dentry, d_sb, s_flags) & SB_NOUSER) {
-		const unsigned char *name = BPF_CORE_READ(dentry, d_name.name);
+	if (part.parent == (u64)dentry && BPF_CORE_READ(dentry, d_sb, s_flags) & SB_NOUSER) {
 		u64 head = 0;
 
-		bpf_probe_read_kernel(&head, 6, name);
-		if (head != 0x3a64666d656dULL)	/* "memfd:" */
+		bpf_probe_read_kernel(&head, 6, (void *)part.name);
+		if (head != BEGINS('m', 'e', 'm', 'f', 'd', ':', 0, 0))
 			return 0;
-		return put_kernel_text(room, type, (u64)name);
+		return put_kernel_text(room, type, part.name);
 	}
-	walk_path(room, address);
+	walk_path(room, work, (u64)dentry, mount);
 	return put_walked(work, event, type, detail);
 }
 

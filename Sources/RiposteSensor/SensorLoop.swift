@@ -105,13 +105,13 @@ final class SensorLoop {
             if let process = place(record, world.processes.apply(record)), !process.container.isHost { world.containers.prefetch(process.container) }
         case .exec:
             let process = place(record, world.processes.apply(record))
-            let call = SystemCall.number(header.pointee.nr, isCompat: record.has(RIPOSTE_FLAG_COMPAT))
+            let call = SystemCall.number(nr: header.pointee.nr, isCompat: record.has(RIPOSTE_FLAG_COMPAT))
             judge(record, call?.type ?? Self.execve, call, process, time)
         case .exit:
             let process = world.processes.apply(record)
             if judgesExits { judge(record, Self.procexit, nil, process, time) }
         case .call:
-            guard let call = SystemCall.number(header.pointee.nr, isCompat: record.has(RIPOSTE_FLAG_COMPAT)) else { return }
+            guard let call = SystemCall.number(nr: header.pointee.nr, isCompat: record.has(RIPOSTE_FLAG_COMPAT)) else { return }
             judge(record, call.type, call, place(record, world.processes.process(of: record)), time)
         }
     }

@@ -185,7 +185,7 @@ struct ScenarioTests {
         for file in scenario.files ?? [] {
             let path = file.filled(places)
             try FileManager.default.createDirectory(atPath: URL(fileURLWithPath: path).deletingLastPathComponent().path, withIntermediateDirectories: true)
-            FileManager.default.createFile(atPath: path, contents: Data("harmless\n".utf8))
+            _ = FileManager.default.createFile(atPath: path, contents: Data("harmless\n".utf8))
         }
         for (path, target) in scenario.links ?? [:] { symlink(target.filled(places), path.filled(places)) }
     }

@@ -19,7 +19,7 @@ struct ReflexTests {
     func reads() throws {
         let reflex = try #require(try load(good).playbooks[0].reflex)
         #expect(reflex.playbook == "stop-miner" && reflex.step == "process-kill" && reflex.rules == ["Miner started"])
-        #expect(reflex.signal == 9 && reflex.mode == .enforce && reflex.budget == Budget(actions: 5, per: .seconds(60)))
+        #expect(reflex.signal == 9 && reflex.mode == .enforce && reflex.budget.actions == 5 && reflex.budget.per == .seconds(60))
     }
 
     @Test("a signal of its own, and the step's more careful mode")
@@ -65,7 +65,7 @@ struct ReflexTests {
     func records(_ verdict: KernelAnswer.Verdict, _ outcome: Outcome) async throws {
         let (_, outcomes) = try await settle(verdict)
         #expect(outcomes.map(\.outcome) == [outcome])
-        #expect(outcomes.first?.target == .process(Self.process))
+        #expect(outcomes.first?.target?.key == Target.process(Self.process).key)
         #expect(outcomes.first?.playbook == "stop-miner" && outcomes.first?.step == "process-kill")
     }
 

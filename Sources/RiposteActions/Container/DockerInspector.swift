@@ -82,8 +82,8 @@ package struct ContainerInspection: Sendable, Equatable {
     }
 
     fileprivate mutating func take(_ image: ImageInspection) {
-        let isID = self.image.isEmpty || imageID.hasPrefix(self.image) || imageID.dropFirst(7).hasPrefix(self.image)
-        if isID, let name = image.names.first { self.image = name }
+        let isName = image.names.contains(self.image) || image.names.contains("\(self.image):latest")
+        if !isName, imageID.hasPrefix(self.image) || imageID.dropFirst(7).hasPrefix(self.image), let name = image.names.first { self.image = name }
         impliedTag = image.names.contains("\(self.image):latest") ? "latest" : ""
         imageDigest = image.digest(for: self.image)
     }

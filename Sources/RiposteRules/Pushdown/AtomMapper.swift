@@ -86,7 +86,7 @@ struct AtomMapper {
     private static func names(_ names: [[UInt8]]) -> [[UInt8]]? { names.contains([]) ? nil : names.filter { $0.count <= nameBytes && !$0.contains(0) } }
 
     private func exeFlag(_ bit: UInt64, _ predicate: ConditionGraph.Predicate) -> AtomMapping {
-        traits.isExec ? bool(.number(.exeFlags, .hasAny, mask: bit), predicate) : .unknown
+        traits.isExec ? bool(.number(.exeFlags, .hasAny, mask: bit), predicate, isAlwaysThere: false) : .unknown
     }
 
     /// What the kernel has now and what user space keeps of the start of the program are the same at that start only, where a reflex may ask it.
@@ -348,9 +348,9 @@ struct AtomMapper {
         }
     }
 
-    private func bool(_ formula: AtomFormula, _ predicate: ConditionGraph.Predicate) -> AtomMapping {
+    private func bool(_ formula: AtomFormula, _ predicate: ConditionGraph.Predicate, isAlwaysThere: Bool = true) -> AtomMapping {
         guard case .bool(let value) = predicate else { return .unknown }
-        return .same(value ? formula : .not(formula), isAlwaysThere: true)
+        return .same(value ? formula : .not(formula), isAlwaysThere: isAlwaysThere)
     }
 
     private func baseName(_ key: ConditionGraph.FieldKey, _ names: [[UInt8]]) -> AtomMapping {

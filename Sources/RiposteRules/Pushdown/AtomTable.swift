@@ -49,7 +49,7 @@ struct AtomTable {
         for literal in right.literals where !left.literals.contains(literal) { literals.append(literal) }
         guard literals.count > left.literals.count else { return left }
         literals.sort()
-        for place in literals.indices.dropFirst() where literals[place] ^ 1 == literals[place - 1] { return nil }
+        for place in literals.indices.dropFirst() where literals[place] ^ 1 == literals[place - 1] && atom(of: literals[place]).isAlwaysDecided { return nil }
         return withoutRedundantNumbers(literals).map(Clause.init)
     }
 
@@ -57,7 +57,8 @@ struct AtomTable {
     private func withoutRedundantNumbers(_ literals: [Literal]) -> [Literal]? {
         var equals: [KernelFilter.NumberSource: (literal: Literal, number: Int64)] = [:]
         for literal in literals where literal & 1 == 0 {
-            guard case .number(let test) = atom(of: literal), test.operation == .equal, test.mask == .max else { continue }
+            let atom = atom(of: literal)
+            guard atom.isAlwaysDecided, case .number(let test) = atom, test.operation == .equal, test.mask == .max else { continue }
             if let other = equals[test.source], other.number != test.number { return nil }
             equals[test.source] = (literal, test.number)
         }
@@ -81,7 +82,8 @@ struct AtomTable {
         var ranges: [KernelFilter.NumberSource: Range] = [:]
         var loose: Set<Literal> = []
         for literal in literals {
-            guard case .number(let test) = atom(of: literal), test.mask == .max, test.operation == .less || test.operation == .greater else { continue }
+            let atom = atom(of: literal)
+            guard atom.isAlwaysDecided, case .number(let test) = atom, test.mask == .max, test.operation == .less || test.operation == .greater else { continue }
             var range = ranges[test.source] ?? Range()
             let isHigh = (test.operation == .less) == (literal & 1 == 0)
             // The bound itself is in the range where the comparison is denied.
@@ -105,6 +107,34 @@ struct AtomTable {
             ranges[test.source] = range
         }
         return loose.isEmpty ? literals : literals.filter { !loose.contains($0) }
+    }
+
+    // MARK: - Names
+
+    /// With the tests of the process's name in each clause made one: it is among these, or it is not among those.
+    mutating func withNamesTogether(_ alternatives: Alternatives) -> Alternatives {
+        var clauses: [Clause] = []
+        for clause in alternatives.clauses { if let clause = withNamesTogether(clause) { clauses.append(clause) } }
+        return .absorbed(clauses)
+    }
+
+    private mutating func withNamesTogether(_ clause: Clause) -> Clause? {
+        var (allowed, denied): (Set<[UInt8]>?, Set<[UInt8]>) = (nil, [])
+        var count = 0
+        for literal in clause.literals {
+            guard case .name(let names) = atom(of: literal) else { continue }
+            count += 1
+            if literal & 1 == 1 { denied.formUnion(names) } else { allowed = allowed?.intersection(names) ?? Set(names) }
+        }
+        guard count > 1 else { return clause }
+        var literals = clause.literals.filter { if case .name = atom(of: $0) { false } else { true } }
+        if let allowed {
+            guard !allowed.isSubset(of: denied) else { return nil }
+            literals.append(literal(.names(Array(allowed.subtracting(denied)))))
+        } else {
+            literals.append(literal(.names(Array(denied))) + 1)
+        }
+        return Clause(literals.sorted())
     }
 
     // MARK: - Length
@@ -155,12 +185,13 @@ struct AtomTable {
         return result
     }
 
-    /// Of equally telling ones the rarest: those that all clauses share keep nothing apart.
+    /// As many as asked for at most, all equally telling, the rarest first: those that many clauses share keep their number down.
     func leastTelling(_ clauses: some Sequence<Clause>, count: Int) -> [Literal] {
         var counts: [Literal: Int] = [:]
         for clause in clauses { for literal in clause.literals { counts[literal, default: 0] += 1 } }
         let rated = counts.map { (literal: $0.key, worth: worth($0.key), count: $0.value) }
-        return rated.sorted { ($0.worth, $0.count, $0.literal) < ($1.worth, $1.count, $1.literal) }.prefix(count).map(\.literal)
+        let least = rated.lazy.map(\.worth).min()
+        return rated.filter { $0.worth == least }.sorted { ($0.count, $0.literal) < ($1.count, $1.literal) }.prefix(count).map(\.literal)
     }
 
     // MARK: - Merging
@@ -255,8 +286,9 @@ struct AtomTable {
             case .parentName: 40
             }
         guard literal & 1 == 1 else { return worth }
-        // To be none of some names or networks excludes little; flags and results are as good denied.
+        // To be none of some names, networks or numbers excludes little; flags and kinds are as good denied.
         return switch atom(of: literal) {
+        case .number(let test) where test.operation == .equal && ![.openFlags, .container, .family, .protocol].contains(test.source): 15
         case .number: worth
         case .path(let texts) where texts == [KernelFilter.PathText([UInt8(ascii: "/")], isWhole: false)]: 75
         case .path, .network: 20
@@ -266,6 +298,16 @@ struct AtomTable {
 }
 
 extension KernelFilter.Atom {
+    /// Whether it and its denial exclude each other. Where there is no value to an atom, as of a path that could not be read, rules take both a test and
+    /// its opposite for false, so that neither must be taken for the other's contrary; the kernel has them unknown then.
+    fileprivate var isAlwaysDecided: Bool {
+        switch self {
+        case .name, .parentName, .exeName, .exe: true
+        case .fileName, .path, .network: false
+        case .number(let test): ![.openFlags, .openMode, .family, .remotePort, .protocol, .fileKind].contains(test.source)
+        }
+    }
+
     var kind: Int {
         switch self {
         case .number: 0

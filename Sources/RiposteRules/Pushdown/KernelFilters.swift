@@ -53,9 +53,7 @@ extension RuleSet {
         return Result { () throws(ReflexProblem) in
             var filters: [EventType: KernelFilter] = [:]
             for (type, clauses) in try compiler.reflex(name) {
-                guard case .some(let filter) = compiler.fitted([], reflexes: [(0, clauses)], refusals: { _ in }) else {
-                    throw ReflexProblem(reason: "the condition is too long for the kernel")
-                }
+                guard let filter = compiler.filter(ofReflex: clauses) else { throw ReflexProblem(reason: "the condition is too long for the kernel") }
                 filters[type] = filter
             }
             return filters
@@ -100,24 +98,44 @@ struct PushdownCompiler {
 
     func filters(_ reflexes: [String]) -> KernelFilters {
         var refusals: [Int: ReflexProblem] = [:]
-        var wantedReflexes: [EventType: [(index: Int, clauses: [[KernelFilter.Literal]])]] = [:]
+        var clauses: [(index: Int, byType: [EventType: [[KernelFilter.Literal]]])] = []
         for (index, name) in reflexes.enumerated() {
-            do throws(ReflexProblem) { for (type, clauses) in try reflex(name) { wantedReflexes[type, default: []].append((index, clauses)) } } catch { refusals[index] = error }
+            do throws(ReflexProblem) { clauses.append((index, try reflex(name))) } catch { refusals[index] = error }
         }
+        while true {
+            // One that there is no room for in one filter shall stand in no other one either.
+            var full: [Int] = []
+            let filters = filters(clauses, refusals) { full.append($0) }
+            guard !full.isEmpty else { return filters }
+            for index in full { refusals[index] = ReflexProblem(reason: "the kernel's filter is full") }
+            clauses.removeAll { full.contains($0.index) }
+        }
+    }
+
+    private func filters(
+        _ reflexes: [(index: Int, byType: [EventType: [[KernelFilter.Literal]]])], _ refusals: [Int: ReflexProblem], _ refuse: (Int) -> Void
+    ) -> KernelFilters {
         var named: [EventType: KernelFilters.Passing] = [:]
         var done: [Work: KernelFilters.Passing] = [:]
         for rawType in EventType.all where narrowing.index[Int(rawType)] != 0 {
             let type = EventType(rawValue: rawType)
-            let work = Work(traits: CallTraits(type.name), roots: narrowing.plans[Int(narrowing.index[Int(rawType)])].roots.map { Root(rule: rules[$0.condition], node: $0.node) })
-            let own = wantedReflexes[type] ?? []
-            let passing = own.isEmpty ? done[work] ?? self.passing(work, []) { _ in } : self.passing(work, own) { refusals[$0] = ReflexProblem(reason: "the kernel's filter is full") }
-            if own.isEmpty { done[work] = passing }
-            named[type] = passing
+            let work = work(CallTraits(type.name), plan: Int(narrowing.index[Int(rawType)]))
+            let own = reflexes.compactMap { reflex in reflex.byType[type].map { (index: reflex.index, clauses: $0) } }
+            if own.isEmpty, let passing = done[work] {
+                named[type] = passing
+            } else {
+                let passing = passing(work, own, refuse)
+                if own.isEmpty { done[work] = passing }
+                named[type] = passing
+            }
         }
-        let others = passing(Work(traits: CallTraits(nil), roots: narrowing.plans[0].roots.map { Root(rule: rules[$0.condition], node: $0.node) }), []) { _ in }
-        let wanted: EventTypes =
-            others == .nothing ? .only(Self.types(named) { $0 != .nothing }) : .allBut(Self.types(named) { $0 == .nothing })
+        let others = passing(work(CallTraits(nil), plan: 0), []) { _ in }
+        let wanted: EventTypes = others == .nothing ? .only(Self.types(named) { $0 != .nothing }) : .allBut(Self.types(named) { $0 == .nothing })
         return KernelFilters(wanted: wanted, refusals: refusals, named: named, others: others)
+    }
+
+    private func work(_ traits: CallTraits, plan: Int) -> Work {
+        Work(traits: traits, roots: narrowing.plans[plan].roots.map { Root(rule: rules[$0.condition], node: $0.node) })
     }
 
     private static func types(_ named: [EventType: KernelFilters.Passing], _ isMeant: (KernelFilters.Passing) -> Bool) -> [EventType] {
@@ -136,7 +154,7 @@ struct PushdownCompiler {
     }
 
     private func passing(
-        _ work: Work, _ reflexes: [(index: Int, clauses: [[KernelFilter.Literal]])], refusals: (Int) -> Void
+        _ work: Work, _ reflexes: [(index: Int, clauses: [[KernelFilter.Literal]])], _ refuse: (Int) -> Void
     ) -> KernelFilters.Passing {
         guard !work.roots.isEmpty else { return .nothing }
         guard work.traits.isFiltered else { return .everything(rules: work.roots.map(\.rule)) }
@@ -149,11 +167,14 @@ struct PushdownCompiler {
         let open = clauses.filter(\.clause.literals.isEmpty).flatMap(\.rules)
         guard open.isEmpty || !reflexes.isEmpty else { return .everything(rules: Set(open).sorted()) }
         guard !clauses.isEmpty || !reflexes.isEmpty else { return .nothing }
-        return FilterFitting(expansion.table, clauses).passing(reflexes, refusals)
+        return FilterFitting(expansion.table, clauses).passing(reflexes, refuse)
     }
 
-    func fitted(_ clauses: [RuleClause], reflexes: [(index: Int, clauses: [[KernelFilter.Literal]])], refusals: (Int) -> Void) -> KernelFilters.Passing {
-        FilterFitting(AtomTable(), clauses).passing(reflexes, refusals)
+    /// A filter of nothing but one reflex; nil where it is too long for the kernel.
+    func filter(ofReflex clauses: [[KernelFilter.Literal]]) -> KernelFilter? {
+        var isRefused = false
+        guard case .some(let filter) = FilterFitting(AtomTable(), []).passing([(0, clauses)], { _ in isRefused = true }), !isRefused else { return nil }
+        return filter
     }
 
     // MARK: - Reflexes
@@ -226,10 +247,10 @@ private struct Expansion {
     }
 
     /// What must hold where the condition does.
-    mutating func necessary(_ node: ConditionGraph.NodeID) -> Alternatives { expand(node, holds: true) }
+    mutating func necessary(_ node: ConditionGraph.NodeID) -> Alternatives { table.withNamesTogether(expand(node, holds: true)) }
 
     /// What makes the condition hold, and nothing else does; meaningless where something is undecidable.
-    mutating func sufficient(_ node: ConditionGraph.NodeID) -> Alternatives { expand(node, holds: true) }
+    mutating func sufficient(_ node: ConditionGraph.NodeID) -> Alternatives { table.withNamesTogether(expand(node, holds: true)) }
 
     private mutating func expand(_ node: ConditionGraph.NodeID, holds: Bool) -> Alternatives {
         let key = node << 1 | (holds ? 0 : 1)

@@ -60,7 +60,7 @@ struct PathMapping {
     }
 
     private func beginning(_ text: [UInt8], isAlwaysThere: Bool) -> AtomMapping {
-        guard let first = text.first else { return .same(.constant(true), isAlwaysThere: isAlwaysThere) }
+        guard let first = text.first else { return .unknown }
         guard first == Self.slash else { return .only(.not(Self.isPlain)) }
         guard text.count > 1 else { return .unknown }
         let atom = AtomFormula.atom(.path([.init(Array(text.prefix(KernelFilter.pathByteLimit)), isWhole: false)]))
@@ -155,7 +155,8 @@ struct PathMapping {
 }
 
 /// Tests of an executable's path at the start of a program. User space has it with ` (deleted)` behind it where no name leads to the file any more,
-/// and as `memfd:NAME` where none ever did; the kernel compares the bare path.
+/// and as `memfd:NAME` where none ever did; the kernel compares the bare path. Programs that are *not* at some path are so many that to test it only
+/// helps reflexes.
 enum ExecutableMapping {
     static let memfd: UInt64 = 64
     private static let unlinked: UInt64 = 4
@@ -176,12 +177,12 @@ enum ExecutableMapping {
             let below = AtomFormula.atom(.exe(KernelFilter.Atom.inOrder(texts.filter { !$0.isWhole })))
             // What is below one of them stays so with anything behind it.
             let exact = AtomFormula.any([below, .all([path, .not(isElsewhere)])])
-            return AtomMapping(upper: path, lower: exact, isAlwaysThere: true, exact: (exact, .not(exact)))
+            return AtomMapping(upper: path, lower: .constant(false), exact: (exact, .not(exact)))
         case .hasPrefix(let text):
             guard isBare(text), !canBeginDeleted(text) else { return .unknown }
-            return .same(.atom(.exe([KernelFilter.PathText(text, isWhole: false)])), isAlwaysThere: true)
+            return .same(.atom(.exe([KernelFilter.PathText(text, isWhole: false)])), isAlwaysThere: false)
         case .hasSuffix(let text):
-            guard text.contains(slash), let name = KernelFilter.Atom.fileName(text), !canBeginDeleted(text), !text.ends(with: deleted), let atom = fileName([name]) else { return .unknown }
+            guard text.contains(slash), !canBeginDeleted(text), let name = KernelFilter.Atom.fileName(text), let atom = fileName([name]) else { return .unknown }
             return .only(.any([.atom(atom), isElsewhere]))
         default: return .unknown
         }
@@ -190,7 +191,7 @@ enum ExecutableMapping {
     private static func whole(_ path: AtomFormula, names: [[UInt8]]) -> AtomMapping {
         let exact = AtomFormula.all([path, .not(isElsewhere)])
         let name = fileName(names).map(AtomFormula.atom) ?? .constant(true)
-        return AtomMapping(upper: .all([name, path]), lower: exact, isAlwaysThere: true, exact: (exact, .not(exact)))
+        return AtomMapping(upper: .all([name, path]), lower: .constant(false), exact: (exact, .not(exact)))
     }
 
     private static func fileName(_ names: [[UInt8]]) -> KernelFilter.Atom? {

@@ -67,6 +67,7 @@ extension KernelFilter.NumberTest {
         case (.openFlags, .equal) where number == 1 && mask == 3 && isDenied: return "evt.is_open_read = true"
         case (.openFlags, .hasAny) where mask == 1 && isDenied: return "evt.is_open_write = false"
         case (.openFlags, .hasAny) where mask == 0o20_000_100: return "\(isDenied ? "not " : "")evt.arg.flags contains anyof (O_CREAT, O_TMPFILE)"
+        case (.openFlags, .hasAny) where mask == 1 || mask == 2: return "\(isDenied ? "not " : "")evt.arg.flags contains \(mask == 1 ? "O_WRONLY" : "O_RDWR")"
         case (.openFlags, .equal): return "\(isDenied ? "not " : "")evt.arg.flags contains \(number == 1 ? "O_WRONLY" : "O_RDWR")"
         case (.openMode, _): return "\(isDenied ? "not " : "")evt.arg.mode contains anyof (S_IXUSR, S_IXGRP, S_IXOTH)"
         case (.container, _): return "container.id \(isDenied ? "!=" : "=") host"

@@ -65,9 +65,11 @@ package final class AccountTable {
     /// How often a container's files did not come in time.
     package private(set) var lateCount: UInt64 = 0
 
-    package convenience init() { self.init(hostRoot: "/", read: AccountFiles.ofContainer(pid:mountNamespace:known:)) { monotonicNanoseconds() } }
+    /// `hostRoot`: below which the host's `etc/passwd` is; another than `/` for an agent that itself runs in a container.
+    package convenience init(hostRoot: String = "/") {
+        self.init(hostRoot: hostRoot, read: AccountFiles.ofContainer(pid:mountNamespace:known:)) { monotonicNanoseconds() }
+    }
 
-    /// `hostRoot`: below which the host's `etc/passwd` is.
     init(hostRoot: String, limits: Limits = Limits(), read: @escaping AccountReader.Read, clock: @escaping () -> UInt64) {
         self.limits = limits
         root = open(hostRoot, O_RDONLY | O_DIRECTORY | O_CLOEXEC)

@@ -4,7 +4,8 @@ internal import RiposteCore
 ///
 /// The path is looked at from its end, component by component, and the innermost one that names a container counts: below a container's own cgroup
 /// there may be others (systemd in a container makes `/docker/ID/system.slice/ssh.service`), and a container may hold containers (the nodes of a
-/// test cluster). The helper of a container (`crio-conmon-ID.scope`, `libpod-conmon-ID.scope`) is a process of the host.
+/// test cluster). A bare `ID` is taken for Docker's, below `kubepods` for containerd's, which write the same there; the id is right either way. The
+/// helper of a container (`crio-conmon-ID.scope`, `libpod-conmon-ID.scope`) is a process of the host.
 ///
 /// Whoever may make cgroups may give them such names, so a process of the host can look as if it were in a container that no runtime knows; its facts
 /// then stay unknown. Nothing is allocated for a path that names none.
@@ -108,13 +109,13 @@ package enum CgroupPath {
 
     // MARK: - containerd
 
-    /// `/NAMESPACE/NAME`, as containerd's own tool makes them: nothing about it says container, so what a service manager calls its groups is
-    /// told apart by how it ends and how it begins.
+    /// `/NAMESPACE/NAME`, as containerd's own tool makes them: nothing about it says container, and whoever may make groups can make ones of that
+    /// shape. So it counts in the namespaces that containerd and what is built on it have, and nowhere else; Falco takes any.
     private static func containerdName(of path: UnsafeRawBufferPointer) -> ContainerReference? {
         guard path.first == UInt8(ascii: "/"), let slash = path.dropFirst().firstIndex(of: UInt8(ascii: "/")) else { return nil }
         let namespace = UnsafeRawBufferPointer(rebasing: path[1..<slash])
         let name = UnsafeRawBufferPointer(rebasing: path[(slash + 1)...])
-        guard isName(namespace), isName(name), name.count <= idLength, !isUnit(namespace), !isUnit(name), !belongsToOthers(namespace) else { return nil }
+        guard isName(namespace), isName(name), name.count <= idLength, !isUnit(name), isNamespace(namespace) else { return nil }
         return reference(name, .containerd)
     }
 
@@ -139,11 +140,9 @@ package enum CgroupPath {
             || name.ends(".partition") || name.ends(".libvirt-qemu")
     }
 
-    /// Top groups of other managers, below which nothing else is a container.
-    private static func belongsToOthers(_ namespace: UnsafeRawBufferPointer) -> Bool {
-        namespace.equals("docker") || namespace.equals("kubepods") || namespace.equals("system") || namespace.equals("user") || namespace.equals("machine")
-            || namespace.equals("init") || namespace.equals("elogind") || namespace.equals("libpod_parent") || namespace.begins("openrc")
-            || namespace.begins("lxc") || namespace.begins("podruntime") || namespace.begins("kube")
+    private static func isNamespace(_ name: UnsafeRawBufferPointer) -> Bool {
+        name.equals("default") || name.equals("moby") || name.equals("k8s.io") || name.equals("buildkit") || name.equals("nerdctl") || name.equals("finch")
+            || name.equals("example") || name.equals("services.linuxkit")
     }
 
     private static func reference(_ id: UnsafeRawBufferPointer, _ runtime: ContainerReference.Runtime) -> ContainerReference {

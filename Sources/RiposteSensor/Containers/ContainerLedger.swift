@@ -29,15 +29,15 @@ struct ContainerLedger {
 
     struct Counters: Sendable, Equatable {
         /// Whose facts are there.
-        package var known = 0
+        var known = 0
         /// That are, or will be, asked about.
-        package var pending = 0
+        var pending = 0
         /// That no runtime knows.
-        package var unknown = 0
+        var unknown = 0
         /// Questions that nobody answered, since the start.
-        package var failed: UInt64 = 0
+        var failed: UInt64 = 0
         /// Containers that were not asked about because too many were waiting, since the start.
-        package var shed: UInt64 = 0
+        var shed: UInt64 = 0
     }
 
     private enum Stage {

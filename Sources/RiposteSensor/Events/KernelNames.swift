@@ -12,8 +12,8 @@ enum KernelNames {
         return signals[Int(number) - 1]
     }
 
+    // Both are made once and never changed: any thread may read.
     nonisolated(unsafe) private static let errors: UnsafeBufferPointer<UnsafeRawBufferPointer> = {
-        // Made once, never changed: any thread may read.
         var names = [UnsafeRawBufferPointer](repeating: .nothing, count: 532)
         for (index, name) in common.split(whereSeparator: \.isWhitespace).enumerated() where name != "-" { names[index + 1] = .kept(name) }
         for (index, name) in internals.split(whereSeparator: \.isWhitespace).enumerated() where name != "-" { names[index + 512] = .kept(name) }

@@ -126,7 +126,8 @@ extension SensorEvent {
 
     /// When the first process of the pid namespace started; where the kernel's word is missing, when the runtime says it did.
     private func startOfContainer(_ process: ProcessEntry) -> Timestamp? {
-        if process.namespaceInitStart != 0 { return world.wallTime(process.namespaceInitStart) }
+        let start = world.processes.namespaceInitStart(of: process)
+        if start != 0 { return world.wallTime(start) }
         return process.container.isHost ? nil : world.containers.facts(of: process.container)?.startedAt
     }
 

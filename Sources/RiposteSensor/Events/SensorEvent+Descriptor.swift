@@ -105,7 +105,7 @@ enum DescriptorKind {
 
 extension SensorEvent {
     func descriptorValue(_ known: DescriptorField, _ field: EventField, _ record: SensorRecord, _ arena: FieldArena) -> FieldView {
-        guard let call = knownCall, !call.facts.pointee.traits.isDisjoint(with: [.makesDescriptor, .usesDescriptor]), record.kind == .call else { return .absent }
+        guard let call = knownCall, !call.facts.pointee.traits.isDisjoint(with: .descriptor), record.kind == .call else { return .absent }
         let kind = descriptorKind(record, call)
         switch known {
         case .num: return .integer(Int64(record.header.pointee.fd))
@@ -257,14 +257,15 @@ extension SensorEvent {
     }
 
     func joined(_ first: FieldView, _ second: FieldView, separator: StaticString, _ arena: FieldArena) -> FieldView {
-        var length = 48 + separator.utf8CodeUnitCount
-        for case .text(let text) in [first, second] { length += text.count }
-        var text = ArenaText(arena, capacity: length)
+        var text = ArenaText(arena, capacity: Self.room(for: first) + separator.utf8CodeUnitCount + Self.room(for: second))
         text.append(first)
         text.append(separator)
         text.append(second)
         return text.view
     }
+
+    /// Bytes that a value takes as text at most.
+    private static func room(for value: FieldView) -> Int { if case .text(let text) = value { text.count } else { 24 } }
 
     // MARK: - Files
 

@@ -95,7 +95,7 @@ extension SensorEvent {
         case .accept, .accept4: return result >= 0
         default: break
         }
-        if result >= 0, !call.facts.pointee.traits.isDisjoint(with: [.reads, .writes]) { return true }
+        if result >= 0, !call.facts.pointee.traits.isDisjoint(with: .moves) { return true }
         return record.socket?.state == Self.established
     }
 
@@ -104,7 +104,7 @@ extension SensorEvent {
     private func nameChanged(_ record: SensorRecord, _ call: SystemCall, _ ends: SocketEnds?) -> Bool {
         let result = record.header.pointee.result
         if call.facts.pointee.kind == .connect { return result >= 0 || result == Self.inProgress }
-        guard let ends, ends.proto != .tcp, result >= 0, !call.facts.pointee.traits.isDisjoint(with: [.reads, .writes]), let passed = record[.address].flatMap(SocketEnds.end),
+        guard let ends, ends.proto != .tcp, result >= 0, !call.facts.pointee.traits.isDisjoint(with: .moves), let passed = record[.address].flatMap(SocketEnds.end),
             let socket = record.socket
         else { return false }
         let own = withUnsafeBytes(of: socket.remote) { SocketEnd($0, isIPv4: socket.family == 2, port: socket.remote_port) }

@@ -109,7 +109,7 @@ extension SensorEvent {
         }
     }
 
-    /// Whether the event is the end of a call: of EXEC, FORK and the like only execve is.
+    /// Whether the event is the end of a call, as EXEC is of execve.
     private func isSystemCall(_ record: SensorRecord) -> Bool { knownCall.map { !$0.facts.pointee.traits.contains(.isNoCall) } ?? false }
 
     private func isType(_ field: EventField) -> FieldView {
@@ -121,7 +121,7 @@ extension SensorEvent {
 
     /// Nil where the event has no descriptor, or nothing is known of it.
     private func kindOfDescriptor(_ record: SensorRecord) -> DescriptorKind? {
-        guard record.kind == .call, let call = knownCall, !traits().isDisjoint(with: [.makesDescriptor, .usesDescriptor]) else { return nil }
+        guard record.kind == .call, let call = knownCall, !traits().isDisjoint(with: .descriptor) else { return nil }
         return descriptorKind(record, call)
     }
 
@@ -162,7 +162,7 @@ extension SensorEvent {
         case .failed: return .bool(result < 0)
         case .result:
             guard result < 0 else { return StaticString("SUCCESS").view }
-            if let name = KernelNames.error(-result) { return .text(name) }
+            if let name = KernelNames.error(0 &- result) { return .text(name) }
             var text = ArenaText(arena, capacity: 20)
             text.append(decimal: result)
             return text.view
@@ -188,7 +188,7 @@ extension SensorEvent {
     private func movementValue(_ known: EventValueField, _ record: SensorRecord) -> FieldView {
         let traits = traits()
         switch known {
-        case .isIO: return .bool(!traits.isDisjoint(with: [.reads, .writes]))
+        case .isIO: return .bool(!traits.isDisjoint(with: .moves))
         case .isIORead: return .bool(traits.contains(.reads))
         case .isIOWrite: return .bool(traits.contains(.writes))
         case .direction: return traits.contains(.writes) ? StaticString("write").view : traits.contains(.reads) ? StaticString("read").view : .absent
@@ -209,7 +209,7 @@ extension SensorEvent {
 
     /// What a read, write, send or receive moved; absent where it moved nothing.
     func movedData(_ record: SensorRecord) -> FieldView {
-        guard !traits().isDisjoint(with: [.reads, .writes]), let data = record[.data], !data.isEmpty else { return .absent }
+        guard !traits().isDisjoint(with: .moves), let data = record[.data], !data.isEmpty else { return .absent }
         return .text(data)
     }
 
@@ -236,14 +236,14 @@ enum EventTypeName {
         return index < names.count ? names[index] : .nothing
     }
 
-    nonisolated(unsafe) private static let names = UnsafeBufferPointer<UnsafeRawBufferPointer>.kept(EventType.names.map { .kept($0) })
     // Made once, never changed: any thread may read.
+    nonisolated(unsafe) private static let names = UnsafeBufferPointer<UnsafeRawBufferPointer>.kept(EventType.names.map { .kept($0) })
 }
 
 /// This host's name as gethostname(2) gives it, or what FALCO_HOSTNAME calls it.
 private enum HostName {
+    // Made once, never changed: any thread may read.
     nonisolated(unsafe) static let bytes: UnsafeRawBufferPointer = {
-        // Made once, never changed: any thread may read.
         if let name = getenv("FALCO_HOSTNAME") { return .kept(String(cString: name)) }
         var name = [CChar](repeating: 0, count: 256)
         guard gethostname(&name, name.count - 1) == 0 else { return .nothing }

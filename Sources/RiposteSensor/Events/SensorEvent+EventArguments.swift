@@ -147,7 +147,7 @@ extension SensorEvent {
         }
         guard let number = number(argument, record) else { return }
         switch argument.kind {
-        case .error, .errorOrAddress: if let name = KernelNames.error(-number) { text.append(name) }
+        case .error, .errorOrAddress: if let name = KernelNames.error(0 &- number) { text.append(name) }
         case .descriptor: writeDescriptor(number, argument, record, to: &text, arena)
         case .named: argument.names?.write(UInt32(truncatingIfNeeded: number), to: &text)
         case .openFlags, .socketFlags: ValueNames.file.write(UInt32(truncatingIfNeeded: number), to: &text)
@@ -183,7 +183,7 @@ extension SensorEvent {
     /// `<f>/etc/passwd`, `<4t>10.0.0.5:41822->10.0.0.9:443`; AT_FDCWD and errors by their names; nothing of a descriptor that is not the event's own nor a
     /// directory that a path is relative to.
     private func writeDescriptor(_ number: Int64, _ argument: SystemCall.Argument, _ record: SensorRecord, to text: inout ArenaText, _ arena: FieldArena) {
-        guard number >= 0 else { return text.append(number == -100 ? StaticString("AT_FDCWD").bytes : KernelNames.error(-number) ?? .nothing) }
+        guard number >= 0 else { return text.append(number == -100 ? StaticString("AT_FDCWD").bytes : KernelNames.error(0 &- number) ?? .nothing) }
         guard let call = knownCall else { return }
         let isDuplicated = UInt32(call.kernelCall.flags) & RIPOSTE_CALL_OLD_FD.rawValue != 0 && record.header.pointee.result >= 0
         if number == Int64(record.header.pointee.fd) || isDuplicated {

@@ -14,8 +14,8 @@ extension SensorEvent {
 
     func timeValue(_ known: EventValueField, _ field: EventField, _ arena: FieldArena) -> FieldView {
         let raw = time.nanoseconds
-        let relative = raw - firstTime.nanoseconds
-        let delta = previousTime.map { raw - $0.nanoseconds } ?? 0
+        let relative = raw &- firstTime.nanoseconds
+        let delta = previousTime.map { raw &- $0.nanoseconds } ?? 0
         return switch known {
         case .rawTime: .integer(raw)
         case .rawTimeSeconds: .integer(raw / Self.second)

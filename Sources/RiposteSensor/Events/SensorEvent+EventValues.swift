@@ -6,7 +6,8 @@ extension SensorEvent {
     /// Of arguments that are numbers; nil of others, and where the event does not carry it.
     func number(_ argument: SystemCall.Argument, _ record: SensorRecord) -> Int64? {
         switch argument.kind {
-        case .error, .errorOrAddress, .descriptor, .process, .user, .group, .signal, .int32, .int64, .uint8, .uint32, .uint64, .hexadecimal8, .hexadecimal32, .hexadecimal64, .named,
+        case .error, .errorOrAddress, .descriptor, .process, .user, .group, .signal, .int32, .int64, .uint8, .uint32, .uint64, .hexadecimal8, .hexadecimal32, .hexadecimal64,
+            .named,
             .socketFlags, .deviceNumber, .quotaCommand, .quotaType:
             return given(argument, record).map { Self.number($0, as: argument) }
         case .openFlags: return Int64(toldOpenFlags(record))

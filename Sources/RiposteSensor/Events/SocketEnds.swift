@@ -56,8 +56,8 @@ struct SocketEnds {
     enum Proto { case tcp, udp, icmp, raw, other }
 
     /// Nil while the socket has neither been bound nor connected.
-    private(set) var local: SocketEnd?
-    private(set) var remote: SocketEnd?
+    let local: SocketEnd?
+    let remote: SocketEnd?
     let isServer: Bool
     let proto: Proto
 
@@ -78,7 +78,7 @@ struct SocketEnds {
             (local, remote) = (own, peer)
             isServer = Self.isServer(socket, kind, own, peer, call)
         } else {
-            local = isBound ? own : nil
+            (local, remote) = (isBound ? own : nil, nil)
             isServer = isBound
         }
     }
@@ -87,9 +87,13 @@ struct SocketEnds {
     var server: SocketEnd? { remote == nil || isServer ? local : remote }
     var isConnected: Bool { remote != nil }
 
+    /// SOCK_RAW, an enumeration in some C libraries and a number in others.
+    private static let rawType: UInt8 = 3
+
     private static func proto(_ socket: riposte_socket) -> Proto {
-        if UInt32(socket.type) == SOCK_RAW.rawValue { return .raw }
-        return switch Int32(socket.protocol) {
+        if socket.type == rawType { return .raw }
+        // IPPROTO_TCP and so on (linux/in.h).
+        return switch socket.protocol {
         case 6: .tcp
         case 17: .udp
         case 1, 58: .icmp

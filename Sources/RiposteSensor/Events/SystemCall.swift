@@ -31,6 +31,9 @@ package struct SystemCall: @unchecked Sendable {
         static let reads = Traits(rawValue: 4)
         static let writes = Traits(rawValue: 8)
         static let waits = Traits(rawValue: 16)
+        /// Either of the first two, and of the second.
+        static let descriptor = Traits(rawValue: 3)
+        static let moves = Traits(rawValue: 12)
         /// No system call: the end of a process.
         static let isNoCall = Traits(rawValue: 32)
     }
@@ -112,7 +115,7 @@ extension SystemCall {
     }
 
     /// By the number in a record: of the machine's own ABI, or of its 32-bit companion.
-    package static func number(_ number: Int32, isCompat: Bool) -> SystemCall? {
+    package static func number(nr number: Int32, isCompat: Bool) -> SystemCall? {
         guard 0..<numberLimit ~= Int(number) else { return nil }
         return tables.byNumber[Int(number) + (isCompat ? numberLimit : 0)]
     }

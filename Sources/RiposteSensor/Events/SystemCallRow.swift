@@ -62,7 +62,8 @@ struct SystemCallRow {
 
     private static func paths(of name: String) -> SystemCall.PathRoles {
         switch name {
-        case "mkdir", "mkdirat", "rmdir", "unlink", "unlinkat", "open", "openat", "openat2", "chmod", "fchmodat", "fchmodat2", "chown", "lchown", "fchownat", "umount", "umount2", "quotactl":
+        case "mkdir", "mkdirat", "rmdir", "unlink", "unlinkat", "open", "openat", "openat2", "chmod", "fchmodat", "fchmodat2", "chown", "lchown", "fchownat", "umount", "umount2",
+            "quotactl":
             .name(.first)
         case "fchmod", "fchown": .name(.descriptor)
         case "rename", "renameat", "renameat2": .pair(source: .first, target: .second)

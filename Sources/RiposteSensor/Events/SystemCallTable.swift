@@ -275,7 +275,7 @@ enum SystemCallTable {
         process_vm_writev 311 271 348 377 IPC - | res:i64:r pid:pid:0 data:none
         pselect6 270 72 308,413 335,413 wait X | res:err:r
         ptrace 101 117 26 26 process - | res:err:r addr:x64:2 data:x64:3 request:e.ptrace:0 pid:pid:1
-        pwrite 18 68 181 181 io UW | res:err:r data:data fd:fd:0 size:u32:2 pos:u64:3 | fd=0 data=1 dlen=r
+        pwrite 18 68 181 181 io UW | res:err:r data:data fd:fd:0 size:u32:2 pos:u64:3 | fd=0 data=1 dlen=2
         pwritev 296 70 334 362 io UW | res:err:r data:data fd:fd:0 size:u32:r pos:u64:3 | vector fd=0 data=1 dlen=2
         pwritev2 328 287 379 393 io UW | res:err:r size:u32:r data:data fd:fd:0 pos:u64:3 | vector fd=0 data=1 dlen=2
         query_module 178 - 167 - other -
@@ -331,7 +331,7 @@ enum SystemCallTable {
         semget 64 190 393 299 process - | res:err:r key:x32:0 nsems:i32:1 semflg:f.semget:2
         semop 65 193 - 298 process - | res:err:r nsops:u32:2 sem_num_0:none sem_op_0:none sem_flg_0:none sem_num_1:none sem_op_1:none sem_flg_1:none semid:i32:0
         semtimedop 220 192 420 312,420 other -
-        send - - - 289 io UW | res:err:r data:data fd:fd:0 size:u32:2 tuple:tuple | socket fd=0 data=1 dlen=r
+        send - - - 289 io UW | res:err:r data:data fd:fd:0 size:u32:2 tuple:tuple | socket fd=0 data=1 dlen=2
         sendfile 40 71 187,239 187,239 io UW | res:err:r offset:none out_fd:fd:0 in_fd:fd:1 size:u64:3 | fd=0
         sendmmsg 307 269 345 374 io UW | res:err:r fd:fd:0 size:u32:r data:data tuple:tuple | message fd=0 addr=1 messages
         sendmsg 46 211 370 296 io UW | res:err:r data:data fd:fd:0 size:u32:r tuple:tuple | message fd=0 addr=1
@@ -436,7 +436,7 @@ enum SystemCallTable {
         wait4 61 260 114 114 other -
         waitid 247 95 284 280 other -
         waitpid - - 7 - other -
-        write 1 64 4 4 io UW | res:err:r data:data fd:fd:0 size:u32:2 | fd=0 data=1 dlen=r
+        write 1 64 4 4 io UW | res:err:r data:data fd:fd:0 size:u32:2 | fd=0 data=1 dlen=2
         writev 20 66 146 146 io UW | res:err:r size:u32:r data:data fd:fd:0 | vector fd=0 data=1 dlen=2
         procexit - - - - process - | status:status ret:exitcode sig:exitsignal core:exitcore reaper_tid:none
         """

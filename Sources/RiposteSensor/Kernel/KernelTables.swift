@@ -172,7 +172,7 @@ struct KernelTables {
                 let (seen, passed, dropped) = (riposte_counters_seen(sum, index), riposte_counters_passed(sum, index), riposte_counters_dropped(sum, index))
                 guard seen | passed | dropped > 0 else { continue }
                 let isCompat = index >= 512
-                let name = SystemCall.number(Int32(isCompat ? index - 512 : index), isCompat: isCompat)?.type.name ?? "syscall"
+                let name = SystemCall.number(nr: Int32(isCompat ? index - 512 : index), isCompat: isCompat)?.type.name ?? "syscall"
                 counts.seen[name, default: 0] += seen
                 counts.passed[name, default: 0] += passed
                 counts.dropped[name, default: 0] += dropped

@@ -33,7 +33,7 @@ struct RulesListCommand: AsyncParsableCommand {
 
 struct RulesShowCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
-        commandName: "show", abstract: "Shows one rule as it was understood, with macros written out, and how it is judged.",
+        commandName: "show", abstract: "Shows one rule as it was understood, with macros written out, what the kernel tests of it, and how it is judged.",
         discussion: "Example:\n  riposte rules show 'Terminal shell in container' falco_rules.yaml")
 
     @OptionGroup var common: CommonOptions
