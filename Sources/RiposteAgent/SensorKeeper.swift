@@ -80,7 +80,8 @@ final class SensorKeeper: Sendable {
             return ReflexSet()
         }
         for problem in plan.problems {
-            logger.warning("reflex not armed", metadata: ["playbook": "\(problem.playbook)", "rule": "\(problem.rule.escapedForDisplay)", "reason": "\(problem.reason.escapedForDisplay)"])
+            logger.warning(
+                "reflex not armed", metadata: ["playbook": "\(problem.playbook)", "rule": "\(problem.rule.escapedForDisplay)", "reason": "\(problem.reason.escapedForDisplay)"])
         }
         return plan.set
     }
@@ -136,7 +137,8 @@ final class SensorKeeper: Sendable {
             "push_down": .bool(section.configuration.pushesDown), "seen": object(kernel.seen), "passed": object(kernel.passed), "dropped": object(kernel.dropped),
             "containers": containers.status, "reflexes": planned.withLock { $0?.json ?? [] },
             "processes": [
-                "known": .integer(Int64(counts.processes)), "evicted": .integer(Int64(clamping: counts.table.evicted)), "from_proc": .integer(Int64(clamping: counts.table.rebuiltFromProc)),
+                "known": .integer(Int64(counts.processes)), "evicted": .integer(Int64(clamping: counts.table.evicted)),
+                "from_proc": .integer(Int64(clamping: counts.table.rebuiltFromProc)),
                 "incomplete": .integer(Int64(clamping: counts.table.incomplete)),
             ],
         ]

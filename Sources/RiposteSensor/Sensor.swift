@@ -98,7 +98,9 @@ package final class Sensor: Sendable {
 
     private func work(_ loop: SensorLoop) {
         while true {
-            for order in orders.withLock({ orders in defer { orders = [] }; return orders }) {
+            for order in orders.withLock({ orders in
+                defer { orders = [] }; return orders
+            }) {
                 switch order {
                 case .stop:
                     loop.drain { false }
@@ -146,10 +148,11 @@ package final class Sensor: Sendable {
 
     package func kernelCounts() -> KernelCounts {
         let (done, counts) = (DispatchSemaphore(value: 0), Box(KernelCounts()))
-        give(.count { answer in
-            counts.value.withLock { $0 = answer }
-            done.signal()
-        })
+        give(
+            .count { answer in
+                counts.value.withLock { $0 = answer }
+                done.signal()
+            })
         done.wait()
         return counts.value.withLock(\.self)
     }

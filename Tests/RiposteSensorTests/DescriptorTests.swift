@@ -99,7 +99,7 @@ struct DescriptorTests {
         Case(
             name: "a datagram", event: FixtureEvent("sendto", result: 9, fd: 3, 3, 0, 9).socket("10.0.0.5:41822", proto: 17, type: 2).address("10.0.0.9:53"),
             fields: [
-                ("fd.name", "10.0.0.5:41822->10.0.0.9:53"), ("fd.l4proto", "udp"), ("fd.name_changed", "true"), ("fd.connected", "true"), ("fd.sport", "53"),
+                ("fd.name", "10.0.0.5:41822->10.0.0.9:53"), ("fd.l4proto", "udp"), ("fd.name_changed", "true"), ("fd.connected", "false"), ("fd.sport", "53"),
                 ("fd.rip", "10.0.0.9"),
             ]),
         Case(

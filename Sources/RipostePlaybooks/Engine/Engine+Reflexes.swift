@@ -69,7 +69,8 @@ extension Engine {
                 Performance(.done, message: "\(process) was signalled in the kernel, before its next instruction", evidence: ["reflex": .bool(true)]),
                 of: Plan(action: order.action, target: .process(answer.identity), parameters: parameters, summary: ""))
         case .would: draft.end(.planned, "would have signalled \(process) in the kernel, before its next instruction")
-        case .spent: draft.fail(ActionError(.budget, "signal \(process) in the kernel", "playbook \(answer.playbook) has spent its budget; the reflex is disarmed until there is room"))
+        case .spent:
+            draft.fail(ActionError(.budget, "signal \(process) in the kernel", "playbook \(answer.playbook) has spent its budget; the reflex is disarmed until there is room"))
         case .protected: draft.fail(ActionError(.guarded, "signal \(process) in the kernel", "it is one that is never signalled"))
         case .failed: draft.fail(ActionError(.unavailable, "signal \(process) in the kernel", "the kernel could not"))
         }

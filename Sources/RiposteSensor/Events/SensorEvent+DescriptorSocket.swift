@@ -84,9 +84,10 @@ extension SensorEvent {
     }
 
     private static let inProgress: Int64 = -115
-    private static let established: UInt8 = 1
+    /// States of a socket without a peer, as the kernel numbers them (net/tcp_states.h): SYN_SENT, CLOSE, LISTEN.
+    private static let unconnected: [UInt8] = [2, 7, 10]
 
-    /// Connected, on its way to be, accepted, or data moved.
+    /// Connected, on its way to be, or accepted. A datagram to an address makes no connection.
     private func isConnected(_ record: SensorRecord, _ call: SystemCall, _ kind: DescriptorKind) -> Bool {
         guard kind.isSocket else { return false }
         let result = record.header.pointee.result
@@ -95,8 +96,7 @@ extension SensorEvent {
         case .accept, .accept4: return result >= 0
         default: break
         }
-        if result >= 0, !call.facts.pointee.traits.isDisjoint(with: .moves) { return true }
-        return record.socket?.state == Self.established
+        return record.socket.map { !Self.unconnected.contains($0.state) } ?? false
     }
 
     /// A connect names the socket; so does each datagram to or from an address, of a socket that has no peer of its own. Whether it is the address of the

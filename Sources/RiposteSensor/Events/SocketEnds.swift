@@ -72,7 +72,8 @@ struct SocketEnds {
         if peer?.port == 0, peer?.isUnspecified == true { peer = nil }
         let passed = kind == .bind ? nil : record[.address].flatMap(Self.end)
         // What was passed is the peer of a connect that failed or is not done, and of a datagram.
-        if let passed, peer == nil || kind != .accept && kind != .accept4 && proto != .tcp { peer = passed }
+        // The kernel takes the port back when a connect is refused.
+        if let passed, peer == nil || kind == .connect || kind != .accept && kind != .accept4 && proto != .tcp { peer = passed }
         let isBound = own.port != 0 || kind == .bind || kind == .listen || socket.role == UInt8(RIPOSTE_ROLE_SERVER.rawValue)
         if let peer {
             (local, remote) = (own, peer)

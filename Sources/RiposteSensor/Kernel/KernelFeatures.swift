@@ -25,11 +25,14 @@ package struct KernelFeatures: Sendable {
         features = [
             Feature(name: "BTF", isThere: access("/sys/kernel/btf/vmlinux", R_OK) == 0, isNeeded: true, meaning: "the kernel describes its types: CONFIG_DEBUG_INFO_BTF"),
             Feature(name: "ring buffers", isThere: map(BPF_MAP_TYPE_RINGBUF), isNeeded: true, meaning: "events without loss of order: Linux 5.8"),
-            Feature(name: "raw tracepoints", isThere: program(BPF_PROG_TYPE_RAW_TRACEPOINT), isNeeded: true, meaning: "exec, fork, exit and system calls are seen where they happen"),
+            Feature(
+                name: "raw tracepoints", isThere: program(BPF_PROG_TYPE_RAW_TRACEPOINT), isNeeded: true, meaning: "exec, fork, exit and system calls are seen where they happen"),
             Feature(name: "bpf_send_signal", isThere: helper(BPF_PROG_TYPE_RAW_TRACEPOINT, sendSignal), isNeeded: false, meaning: "reflexes: Linux 5.3"),
             Feature(name: "bpf_task_pt_regs", isThere: helper(BPF_PROG_TYPE_RAW_TRACEPOINT, taskRegisters), isNeeded: false, meaning: "the call behind an exec: Linux 5.15"),
             Feature(name: "bpf_loop", isThere: helper(BPF_PROG_TYPE_RAW_TRACEPOINT, loop), isNeeded: false, meaning: "paths of any depth: Linux 5.17"),
-            Feature(name: "BPF LSM", isThere: securityModules.contains("bpf") && program(BPF_PROG_TYPE_LSM), isNeeded: false, meaning: "reflexes that deny and not only kill: lsm=…,bpf on the kernel's command line"),
+            Feature(
+                name: "BPF LSM", isThere: securityModules.contains("bpf") && program(BPF_PROG_TYPE_LSM), isNeeded: false,
+                meaning: "reflexes that deny and not only kill: lsm=…,bpf on the kernel's command line"),
         ]
     }
 

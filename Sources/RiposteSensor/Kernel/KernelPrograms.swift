@@ -7,7 +7,7 @@ internal import Synchronization
 /// nothing is pinned.
 final class KernelPrograms {
     /// The members of ``riposte_event/kind`` that keep the process table; without these programs there is no sensor.
-    private static let statePrograms = ["process_exec", "process_fork", "process_exit"]
+    private static let statePrograms = ["riposte_exec", "riposte_fork", "riposte_exit"]
 
     enum Map: String { case control, stateEvents = "state_events", callEvents = "call_events", filters, names, prefixes, cgroups, reflexes, budgets, protected, counters }
 
@@ -92,7 +92,8 @@ final class KernelPrograms {
 
     private static func failed(_ doing: String, _ code: CInt) -> SensorError {
         let remedy: String? =
-            code == EPERM || code == EACCES ? "run as root, or with CAP_BPF, CAP_PERFMON, CAP_SYS_PTRACE and CAP_DAC_READ_SEARCH; a container needs them too, and no seccomp filter on bpf(2)" : nil
+            code == EPERM || code == EACCES
+            ? "run as root, or with CAP_BPF, CAP_PERFMON, CAP_SYS_PTRACE and CAP_DAC_READ_SEARCH; a container needs them too, and no seccomp filter on bpf(2)" : nil
         let words = lastWords
         return SensorError("could not \(doing): \(String(cString: strerror(code)))" + (words.isEmpty ? "" : " (\(words))"), remedy: remedy)
     }

@@ -14,8 +14,12 @@ final class EventRecorder {
     }
 
     /// Costly or different at each look.
-    private static let unrecorded: Set<String> = ["util.cnt", "proc.fdopencount", "proc.fdusage", "proc.stdin.name", "proc.stdin.type", "proc.stdout.name", "proc.stdout.type", "proc.stderr.name", "proc.stderr.type"]
-    private static let usual = (2...7).map { "proc.aname[\($0)]" } + ["flags", "mode", "fd", "path", "name", "oldpath", "newpath", "target", "linkpath", "filename", "request", "cmd", "domain", "uid", "pid", "res"].map { "evt.arg.\($0)" }
+    private static let unrecorded: Set<String> = [
+        "util.cnt", "proc.fdopencount", "proc.fdusage", "proc.stdin.name", "proc.stdin.type", "proc.stdout.name", "proc.stdout.type", "proc.stderr.name", "proc.stderr.type",
+    ]
+    private static let usual =
+        (2...7).map { "proc.aname[\($0)]" }
+        + ["flags", "mode", "fd", "path", "name", "oldpath", "newpath", "target", "linkpath", "filename", "request", "cmd", "domain", "uid", "pid", "res"].map { "evt.arg.\($0)" }
 
     func document(of event: SensorEvent) -> JSONObject {
         JSONObject([.init(key: "evt.time", value: .integer(event.time.nanoseconds))] + fields.values(of: event))

@@ -1,0 +1,105 @@
+import Foundation
+import RiposteCore
+import RiposteTestSupport
+import Testing
+
+@Suite("reflexes on the real kernel", .serialized, .enabled(if: Machine.isRoot && Machine.has("bpftool"), "needs root and bpftool"))
+struct ReflexLiveTests {
+    private let place: Workplace
+    private let victim: String
+
+    init() throws {
+        place = try Workplace()
+        victim = place.folder.path + "/victim"
+        try FileManager.default.copyItem(atPath: "/bin/echo", toPath: victim)
+    }
+
+    private func start(mode: String = "enforce", budget: Int = 1000) async throws {
+        let rules = try place.folder.file(
+            "rules.yaml",
+            """
+            - rule: Victim started
+              desc: A program of this test.
+              condition: evt.type in (execve, execveat) and proc.exepath = \(victim)
+              output: victim %proc.cmdline
+              priority: CRITICAL
+            """)
+        try place.write(
+            playbooks: """
+                  - name: stop-victim
+                    match: { rules: [Victim started] }
+                    budget: { actions: \(budget), per: 1h }
+                    steps: [{ action: process.kill, reflex: true }]
+
+                """)
+        try await place.start(mode: mode, arguments: ["--rules", rules])
+    }
+
+    /// What the victims printed, and how they ended.
+    private func victims(_ count: Int) throws -> (printed: Int, killed: Int) {
+        var (printed, killed) = (0, 0)
+        for number in 0..<count {
+            let (status, output) = try run([victim, "\(number)"])
+            if !output.isEmpty { printed += 1 }
+            if status == 128 + SIGKILL { killed += 1 }
+        }
+        return (printed, killed)
+    }
+
+    private func outcomes(_ count: Int) async throws -> [String] {
+        try await until { try place.outcomes().count >= count }
+        return try place.outcomes()
+    }
+
+    @Test("the program is dead before it prints, each time, and each is on record as the step's outcome")
+    func kills() async throws {
+        try await start()
+        #expect(try victims(300) == (0, 300))
+        let outcomes = try await outcomes(300)
+        #expect(outcomes == Array(repeating: "process.kill done", count: 300))
+        #expect(try place.records().filter { $0["kind"] == "outcome" }.allSatisfy { $0.line.contains("\"reflex\":true") })
+    }
+
+    @Test("a budget that is spent disarms it, which is said")
+    func budget() async throws {
+        try await start(budget: 3)
+        #expect(try victims(5) == (2, 3))
+        #expect(try await outcomes(5) == Array(repeating: "process.kill done", count: 3) + Array(repeating: "process.kill refused", count: 2))
+    }
+
+    @Test("observing, it only says that it would have")
+    func observes() async throws {
+        try await start(mode: "observe")
+        #expect(try victims(2) == (2, 0))
+        #expect(try await outcomes(2) == ["process.kill planned", "process.kill planned"])
+    }
+
+    /// The kernel's ids of the BPF programs that a process holds (proc(5), fdinfo).
+    private func programs(of pid: Int32) throws -> [String] {
+        let folder = "/proc/\(pid)/fdinfo"
+        return try FileManager.default.contentsOfDirectory(atPath: folder).flatMap { name in
+            let lines = (try? String(contentsOfFile: "\(folder)/\(name)", encoding: .utf8))?.split(separator: "\n") ?? []
+            return lines.filter { $0.hasPrefix("prog_id:") }.compactMap { $0.split(whereSeparator: \.isWhitespace).last.map(String.init) }
+        }
+    }
+
+    @Test("an agent that is killed leaves no program in the kernel, and no reflex")
+    func leavesNothing() async throws {
+        try await start()
+        let held = try programs(of: try #require(place.agent?.pid))
+        #expect(held.count >= 4)
+        place.kill()
+        try await until { try held.allSatisfy { try run(["bpftool", "prog", "show", "id", $0]).status != 0 } }
+        #expect(try victims(1) == (1, 0))
+    }
+
+    @Test("new playbooks arm and disarm it while the agent runs")
+    func reloads() async throws {
+        try await start()
+        #expect(try victims(1) == (0, 1))
+        try place.write(playbooks: "  - name: other\n    match: { rules: [Victim started] }\n    steps: [{ action: process.kill, mode: observe }]\n")
+        place.agent?.signal(SIGHUP)
+        try await until { try place.json("status").first?["sensor"]?["reflexes"]?.array?.isEmpty == true }
+        #expect(try victims(1) == (1, 0))
+    }
+}
