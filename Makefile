@@ -37,6 +37,7 @@ test: test-dependencies bpf ## install what tests need and run all of them (as r
 bench: bench-dependencies build ## measure the release build against a floor in the same run
 	$(SWIFT) build -c release --product riposte-bench
 	$(SUDO) python3 benchmarks/run.py .build/release/riposte
+	$(SUDO) python3 benchmarks/sensor.py .build/release/riposte
 
 demo: demo-dependencies build ## a dozen harmless attacks on this host and in a container, each caught and answered
 	$(SUDO) python3 examples/demo/demo.py .build/release/riposte

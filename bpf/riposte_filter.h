@@ -510,7 +510,10 @@ __noinline int judge_paths(u32 room)
 	return 0;
 }
 
-/* The peer's address: what the call passed or got, else that of a connected socket. Sets FAMILY and REMOTE_PORT, and decides network atoms. */
+/*
+ * The peer's address: what the call passed or got, else that of a connected socket. Sets FAMILY and REMOTE_PORT, and decides network atoms. Of a connect
+ * that was taken the socket's counts: what the caller passed may have been changed by another thread since.
+ */
 __noinline int judge_network(u32 room)
 {
 	struct work *work = work_of(room);
@@ -527,7 +530,7 @@ __noinline int judge_network(u32 room)
 	if (!filter)
 		return 0;
 	put_address(room);
-	if (work->address_at) {
+	if (work->address_at && !(work->call.flags & RIPOSTE_CALL_CONNECT && (work->result >= 0 || work->result == -115 /* EINPROGRESS */))) {
 		u32 at = work->address_at;
 
 		if (at > ITEM_ROOM + sizeof(struct riposte_item))

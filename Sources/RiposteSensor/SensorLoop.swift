@@ -167,8 +167,14 @@ final class SensorLoop {
         var lost: [String: UInt64] = [:]
         for (type, count) in present.dropped where count > lostBefore.dropped[type] ?? 0 { lost[type] = count - (lostBefore.dropped[type] ?? 0) }
         lostBefore = present
-        if !lost.isEmpty { sink.lost(lost) }
+        guard !lost.isEmpty else { return }
+        // Ends among them leave processes in the table that are gone.
+        if Self.stateTypes.contains(where: { lost[$0] != nil }) { world.processes.forgetEnded() }
+        sink.lost(lost)
     }
+
+    /// As ``KernelTables/counts()`` names them.
+    private static let stateTypes = ["exec", "fork", "procexit", "update"]
 
     func kernelCounts() -> Sensor.KernelCounts { tables.counts() }
 }

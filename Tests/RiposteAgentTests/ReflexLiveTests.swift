@@ -3,7 +3,7 @@ import RiposteCore
 import RiposteTestSupport
 import Testing
 
-@Suite("reflexes on the real kernel", .serialized, .enabled(if: Machine.isRoot && Machine.has("bpftool"), "needs root and bpftool"))
+@Suite("reflexes on the real kernel", .serialized, .enabled(if: canLoadSensor && Machine.has("bpftool"), "needs root, a kernel with BTF and ring buffers, and bpftool"))
 struct ReflexLiveTests {
     private let place: Workplace
     private let victim: String

@@ -1,5 +1,6 @@
 import Foundation
 import RiposteCore
+import RiposteSensor
 import RiposteTestSupport
 import Testing
 
@@ -104,7 +105,10 @@ private final class Watch {
     }
 }
 
-@Suite("the sensor on the real kernel", .serialized, .enabled(if: Machine.isRoot && Machine.has("gcc"), "needs root and gcc"))
+/// Whether the programs can be loaded here.
+let canLoadSensor = Machine.isRoot && KernelFeatures().features.allSatisfy { $0.isThere || !$0.isNeeded }
+
+@Suite("the sensor on the real kernel", .serialized, .enabled(if: canLoadSensor && Machine.has("gcc"), "needs root, a kernel with BTF and ring buffers, and gcc"))
 struct ScenarioTests {
     private static let scenarios: [Scenario] = {
         guard let data = FileManager.default.contents(atPath: folder + "/scenarios.json") else { return [] }
@@ -176,6 +180,43 @@ struct ScenarioTests {
             if alerts.allSatisfy({ $0["output_fields"]?["container.name"]?.string?.repaired == name }) { return }
         }
         Issue.record("the container \(name) stayed unknown")
+    }
+
+    @Test("what is recorded is what rules judge: the same alert by hand, from a file that is begun anew at a size and written over by nobody")
+    func record() async throws {
+        let file = place.path + "/events.jsonl"
+        let reader = place.path + "/reader"
+        link(attacker, reader)
+        let condition = "evt.type in (execve, openat) and proc.exepath = \(reader)"
+        let child = try ChildProcess([Riposte.path, "record", condition, "--out", file, "--for", "60s", "--rotate-size", "64KiB", "--keep", "3"])
+        // It records from the moment in which its programs are at work; ask until it has seen one.
+        try await until {
+            try run([reader, "openat", "/etc/shadow"])
+            return FileManager.default.fileExists(atPath: file + ".1")
+        }
+        child.signal(SIGINT)
+        #expect(try await child.waitForExit(within: .seconds(10)) == 0)
+        let alerts = try run([Riposte.path, "rules", "replay", folder + "/falco-shapes.yaml", "--events", file + ".1"])
+        #expect(alerts.status == 0 && alerts.output.contains("secret read") && alerts.output.contains("file=/etc/shadow"))
+        #expect(try run([Riposte.path, "record", condition, "--out", file, "--for", "1s"]).status == 2)
+    }
+
+    @Test("events are printed as they happen, as the format says, and only those of the condition")
+    func events() async throws {
+        let reader = place.path + "/reader"
+        link(attacker, reader)
+        let output = place.path + "/output"
+        let descriptor = open(output, O_WRONLY | O_CREAT | O_CLOEXEC, 0o600)
+        defer { close(descriptor) }
+        let child = try ChildProcess(
+            [Riposte.path, "events", "evt.type = execve and proc.exepath = \(reader)", "--format", "started %proc.args by %proc.pname", "--count", "3"], output: descriptor,
+            error: nil)
+        try await until {
+            try run([reader, "noop"])
+            return !child.isRunning
+        }
+        let lines = try String(contentsOfFile: output, encoding: .utf8).split(separator: "\n")
+        #expect(lines.count == 3 && lines.allSatisfy { $0.hasPrefix("started noop by ") })
     }
 
     private func prepare(_ scenario: Scenario, _ places: [String: String]) throws {

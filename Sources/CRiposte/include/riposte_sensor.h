@@ -308,7 +308,7 @@ struct riposte_filter {
 	// About paths: what the caller gave and, of successful opens, what the kernel opened; where these differ (symbolic links, a race with user
 	// memory), user space judges the event under both. So such an atom may hold where it may for either, and surely holds where it does for both.
 	riposte_u64 file_name_atoms;	// last component of the path; unknown where it is empty, `.` or `..`
-	riposte_u64 path_atoms;		// beginning of, or whole path; unknown for relative ones and those with `//`, `/.`, `/..` in them or `/` at the end
+	riposte_u64 path_atoms;		// beginning of, or whole path; unknown for relative ones and those with `//`, `/.`, `..` in them or `/` at the end
 	riposte_u64 exe_atoms;		// beginning of, or whole path of the executable. EXEC only; elsewhere unknown
 	riposte_u64 exe_name_atoms;	// its last component
 	riposte_u64 network_atoms;	// remote address in a network

@@ -72,8 +72,9 @@ struct SocketEnds {
         if peer?.port == 0, peer?.isUnspecified == true { peer = nil }
         let passed = kind == .bind ? nil : record[.address].flatMap(Self.end)
         // What was passed is the peer of a connect that failed or is not done, and of a datagram.
-        // The kernel takes the port back when a connect is refused.
-        if let passed, peer == nil || kind == .connect || kind != .accept && kind != .accept4 && proto != .tcp { peer = passed }
+        // The kernel takes the port back when a connect is refused; of one that it took it knows the peer, whatever stands in the caller's memory by now.
+        let isRefused = kind == .connect && record.header.pointee.result < 0 && record.header.pointee.result != -Int64(EINPROGRESS)
+        if let passed, peer == nil || isRefused || kind != .connect && kind != .accept && kind != .accept4 && proto != .tcp { peer = passed }
         let isBound = own.port != 0 || kind == .bind || kind == .listen || socket.role == UInt8(RIPOSTE_ROLE_SERVER.rawValue)
         if let peer {
             (local, remote) = (own, peer)
