@@ -105,6 +105,7 @@ final class SensorLoop {
             if let process = place(record, world.processes.apply(record)), !process.container.isHost { world.containers.prefetch(process.container) }
         case .exec:
             let process = place(record, world.processes.apply(record))
+            meetAccounts(record, process)
             let call = SystemCall.number(nr: header.pointee.nr, isCompat: record.has(RIPOSTE_FLAG_COMPAT))
             judge(record, call?.type ?? Self.execve, call, process, time)
         case .exit:
@@ -118,6 +119,12 @@ final class SensorLoop {
 
     private static let execve = EventType(named: "execve") ?? .other
     private static let procexit = EventType(named: "procexit") ?? .other
+
+    /// Reads a container's account files when its first program starts, which is there for long, and not when a rule asks about one that is gone by then.
+    private func meetAccounts(_ record: SensorRecord, _ process: ProcessEntry?) {
+        guard let process, !process.container.isHost else { return }
+        _ = world.accounts.user(0, mountNamespace: record.header.pointee.mount_ns, pid: record.header.pointee.pid, container: process.container)
+    }
 
     /// Tells the kernel what kind of cgroup the process is in, and has the container's facts fetched.
     private func place(_ record: SensorRecord, _ process: ProcessEntry?) -> ProcessEntry? {
