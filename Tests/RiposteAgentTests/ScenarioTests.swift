@@ -219,6 +219,22 @@ struct ScenarioTests {
         #expect(lines.count == 3 && lines.allSatisfy { $0.hasPrefix("started noop by ") })
     }
 
+    @Test(
+        "the capabilities that docs/sensor.md names are enough, and without those for processes it still runs",
+        .enabled(if: Machine.has("setpriv"), "needs setpriv"), arguments: ["+bpf,+perfmon,+sys_ptrace,+dac_read_search", "+bpf,+perfmon"])
+    func capabilities(_ capabilities: String) async throws {
+        let reader = place.path + "/reader"
+        link(attacker, reader)
+        let child = try ChildProcess([
+            "setpriv", "--bounding-set=-all,\(capabilities)", "--inh-caps=-all", Riposte.path, "events", "evt.type = execve and proc.exepath = \(reader)", "--count", "1",
+        ])
+        try await until {
+            try run([reader, "noop"])
+            return !child.isRunning
+        }
+        #expect(child.waitForExit() == 0)
+    }
+
     private func prepare(_ scenario: Scenario, _ places: [String: String]) throws {
         let (bin, scratch) = (places["bin", default: ""], places["scratch", default: ""])
         for path in [bin, scratch] { try FileManager.default.createDirectory(atPath: path, withIntermediateDirectories: true) }

@@ -67,7 +67,13 @@ final class KernelPrograms {
     private static func open() throws(SensorError) -> OpaquePointer {
         var size = 0
         let bytes = riposte_bpf_object(&size)
-        guard let object = bpf_object__open_mem(bytes, size, nil) else { throw failed("read the BPF object", errno) }
+        // Named, the kernel's own types are all that is looked at: to look through those of its modules, as libbpf else does for structures that this kernel
+        // no longer has, takes CAP_SYS_ADMIN.
+        let types: StaticString = "/sys/kernel/btf/vmlinux"
+        var options = bpf_object_open_opts()
+        options.sz = MemoryLayout<bpf_object_open_opts>.size
+        options.btf_custom_path = UnsafeRawPointer(types.utf8Start).assumingMemoryBound(to: CChar.self)
+        guard let object = bpf_object__open_mem(bytes, size, &options) else { throw failed("read the BPF object", errno) }
         return object
     }
 
