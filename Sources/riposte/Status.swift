@@ -41,6 +41,7 @@ struct Status: AsyncParsableCommand {
         lines.append(
             "rules      \(number(rules, "armed")) armed of \(number(rules, "count"))\(counts.isEmpty ? "" : " (\(counts)); \(matching)") since \(word(rules, "since").prefix(19))Z")
         lines += rejection(rules)
+        lines += sensor(status["sensor"])
         if let audit = status["kubernetes_audit"] {
             lines.append("events     Kubernetes audit: \(number(audit, "judged")) judged, \(number(audit, "dropped")) dropped, \(number(audit, "alerts")) alerts")
         }
@@ -74,6 +75,31 @@ struct Status: AsyncParsableCommand {
                     }))
         }
         return lines.joined(separator: "\n")
+    }
+
+    /// What the sensor sees, and above all what it does not.
+    private static func sensor(_ sensor: JSON?) -> [String] {
+        guard let sensor else { return [] }
+        switch word(sensor, "state") {
+        case "running":
+            let lost = sensor["dropped"]?.object?.members ?? []
+            let processes = number(sensor["processes"], "known")
+            var lines = [
+                "sensor     \(number(sensor, "events")) events, \(number(sensor, "alerts")) alerts, \(processes) processes; push-down \(sensor["push_down"] == true ? "on" : "off")"
+            ]
+            if !lost.isEmpty {
+                let types = lost.map { "\($0.key.shown) \($0.value.integer ?? 0)" }.joined(separator: ", ")
+                lines.append(Terminal.paint("           LOST for lack of room: \(types)", .red))
+            }
+            for reflex in sensor["reflexes"]?.array ?? [] where reflex["problem"] != nil {
+                lines.append(Terminal.paint("           reflex of \(word(reflex, "playbook")) is not armed for \(word(reflex, "rule")): \(word(reflex, "problem"))", .yellow))
+            }
+            let armed = sensor["reflexes"]?.array?.count { $0["problem"] == nil } ?? 0
+            if armed > 0 { lines.append("           \(armed) \(armed == 1 ? "reflex" : "reflexes") armed") }
+            return lines
+        case "lacking": return [Terminal.paint("sensor     does not run: \(word(sensor, "problem")); \(word(sensor, "remedy"))", .yellow)]
+        default: return ["sensor     off"]
+        }
     }
 
     /// Of files that were read anew and are not in force: since when, and what is wrong.
