@@ -54,7 +54,7 @@ fmt: ## format the Swift sources
 	$(SWIFT) format --in-place --recursive --parallel Sources Tests benchmarks Package.swift
 
 clean: ## remove what was built
-	rm -rf .build .build-* Package.resolved
+	rm -rf .build .build-* .output Package.resolved
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
