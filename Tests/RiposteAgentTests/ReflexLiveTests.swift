@@ -64,7 +64,8 @@ struct ReflexLiveTests {
     func budget() async throws {
         try await start(budget: 3)
         #expect(try victims(5) == (2, 3))
-        #expect(try await outcomes(5) == Array(repeating: "process.kill done", count: 3) + Array(repeating: "process.kill refused", count: 2))
+        // Runs of different alerts end in no certain order.
+        #expect(try await outcomes(5).sorted() == Array(repeating: "process.kill done", count: 3) + Array(repeating: "process.kill refused", count: 2))
     }
 
     @Test("observing, it only says that it would have")
