@@ -84,7 +84,7 @@ package struct Agent: Sendable {
             libraryLogger: quiet(logger))
         // Those who take orders and alerts come last: they stop first, and the undo keeper is there as long as they are.
         var services = [
-            service("undo") { await house.engine.keepUndos() },
+            service("time") { await house.engine.keepTime() },
             service("snapshot") { try await every(.seconds(30)) { house.keepSnapshot() } },
             service("playbooks") { try await keepers.playbooks.keepUp() },
             service("rules") { try await keepers.rules.keepUp() },

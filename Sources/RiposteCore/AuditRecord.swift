@@ -17,6 +17,20 @@ package struct AuditRecord: Sendable, Equatable {
         case run
         /// Configuration or playbooks were taken into use or refused.
         case config
+        /// A person set or lifted a mode of agent, source or playbook.
+        case mode
+        /// A plan was put to a person, or what became of that: `detail.state` says which.
+        case approval
+        /// A brake of the engine closed or opened: a breaker, a flood, a pardon.
+        case brake
+        /// An alert told again what an earlier one had told: no run.
+        case `repeat`
+        /// An incident was opened, joined, or closed.
+        case incident
+        /// A playbook went to another stage of its roll-out, or a person judged one of its runs.
+        case rollout
+        /// The world is no longer as an action left it, or was put right.
+        case drift
     }
 
     /// Who wants it.

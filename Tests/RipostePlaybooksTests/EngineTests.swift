@@ -227,7 +227,7 @@ struct EngineTests {
         #expect(state == first.state)
         let second = try Bench(pause, state: state)
         _ = try await second.respond(one)
-        let keeper = Task { await second.engine.keepUndos() }
+        let keeper = Task { await second.engine.keepTime() }
         while !second.log.records.contains(where: { $0.outcome == .undone }) { await Task.yield() }
         keeper.cancel()
         #expect(second.world.marks.isEmpty && second.engine.snapshot.openUndos.count <= 1)

@@ -14,8 +14,7 @@ extension Engine {
 
     /// ``carryOut(_:)`` for whoever is counted as under way already.
     func perform(_ order: Order) async -> ActionResult {
-        let stopwatch = ContinuousClock.now
-        var draft = OutcomeDraft(order: order, began: stopwatch)
+        var draft = draft(of: order)
         do throws(ActionError) {
             guard let action = catalogue[order.action] else {
                 throw ActionError(.invalid, "look up the action", "there is no action \"\(order.action.rawValue.escapedForDisplay)\"")
@@ -39,35 +38,30 @@ extension Engine {
             throw ActionError(
                 .invalid, "check the parameters of \(order.action)", error.expectation, remedy: error.suggestion.map { "did you mean \"\($0)\"?" })
         }
-        return ActionRequest(claim: order.claim, parameters: parameters, token: order.token, time: .now())
+        return ActionRequest(claim: order.claim, parameters: parameters, token: order.token, time: surroundings.now())
     }
 
     /// From the plan to the deed. The first no is the answer.
     private func carryOut(_ plan: Plan, by action: any Action, _ draft: inout OutcomeDraft) async throws(ActionError) {
-        let order = draft.order
-        for each in guards {
-            if let reason = await each.refusal(of: plan) {
-                throw ActionError(.guarded, "guard \(each.name)", reason)
-            }
-        }
+        try await askGuards(about: plan)
         if let alreadySo = plan.alreadySo {
             draft.end(.already, alreadySo)
             return
         }
-        switch order.mode {
-        case .observe:
-            draft.end(.planned, "would \(plan.summary)")
-            return
-        case .ask:
-            draft.end(.pending, "would \(plan.summary); waits for a person")
-            return
-        case .enforce: break
+        switch draft.order.mode {
+        case .observe: draft.end(.planned, "would \(plan.summary)")
+        case .ask: try putToPerson(plan, &draft)
+        case .enforce: try await act(plan, by: action, &draft)
         }
-        try reserveBudget(for: order)
-        defer { releaseBudget(for: order) }
+    }
+
+    /// The deed, within its budget, between the record of the intent and that of the outcome.
+    func act(_ plan: Plan, by action: any Action, _ draft: inout OutcomeDraft) async throws(ActionError) {
+        try reserveBudget(for: draft.order)
+        defer { releaseBudget(for: draft.order) }
         try announce(plan, &draft)
         do throws(ActionError) {
-            draft.note(try await action.perform(plan), of: plan)
+            draft.note(try await performance(of: plan, by: action, draft.order), of: plan)
         } catch {
             draft.fail(error)
         }
@@ -83,6 +77,8 @@ extension Engine {
                 .unavailable, "write the intent into the journal", "\(error)", remedy: "nothing was done; make room for the journal or mend its disk")
         }
     }
+
+    func draft(of order: Order) -> OutcomeDraft { OutcomeDraft(order: order, surroundings) }
 
     func settle(_ draft: OutcomeDraft) -> ActionResult {
         if !draft.isRecorded { _ = write(draft) }
@@ -101,30 +97,5 @@ extension Engine {
         ActionResult(
             id: order.id, playbook: order.cause?.playbook, step: order.cause?.step, action: order.action.rawValue, outcome: error.outcome,
             dryRun: order.isDryRun, reason: error.message, duration: duration)
-    }
-
-    // MARK: - Budget
-
-    private func reserveBudget(for order: Order) throws(ActionError) {
-        guard let budget = order.budget, let playbook = order.cause?.playbook else { return }
-        let now = Timestamp.now()
-        let isWithin = state.withLock { interior in
-            let spent = interior.state.acts[playbook, default: []].count { now - $0 < budget.per }
-            guard spent + interior.budgetHeld[playbook, default: 0] < budget.actions else { return false }
-            interior.budgetHeld[playbook, default: 0] += 1
-            return true
-        }
-        guard isWithin else {
-            throw ActionError(
-                .budget, "perform \(order.action)", "playbook \(playbook) has spent its budget of \(budget.actions) actions per \(budget.per.text)")
-        }
-    }
-
-    private func releaseBudget(for order: Order) {
-        guard order.budget != nil, let playbook = order.cause?.playbook else { return }
-        state.withLock { interior in
-            let held = interior.budgetHeld[playbook, default: 0] - 1
-            interior.budgetHeld[playbook] = held > 0 ? held : nil
-        }
     }
 }

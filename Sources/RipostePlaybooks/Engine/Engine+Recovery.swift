@@ -34,7 +34,7 @@ extension Engine {
         let (outcome, failure, message) = await aftermath(of: intent, target)
         var record = intent
         record.kind = .outcome
-        record.time = .now()
+        record.time = surroundings.now()
         record.actor = AuditRecord.Actor(.recovery, name: "restart")
         record.outcome = outcome
         record.failure = failure
@@ -67,7 +67,7 @@ extension Engine {
             guard let parameters = try? Parameters(checking: given, for: action.description) else {
                 throw ActionError(.invalid, "read the parameters on record", "they do not fit \(name)")
             }
-            let plan = try await action.plan(ActionRequest(claim: .proved(target), parameters: parameters, time: .now()))
+            let plan = try await action.plan(ActionRequest(claim: .proved(target), parameters: parameters, time: surroundings.now()))
             guard let alreadySo = plan.alreadySo else { return (.failed, .unknown, prefix + "it is not in effect") }
             return (intent.undoes == nil ? .done : .undone, nil, prefix + "it is in effect: \(alreadySo)")
         } catch {
@@ -86,7 +86,7 @@ extension Engine {
             interior.openRuns += 1
             interior.underWay += 1
         }
-        Task { await self.run(run.id, playbook, for: alert, settled: run.settled) }
+        surroundings.spawn { await self.run(run.id, playbook, for: alert, settled: run.settled) }
         return true
     }
 

@@ -53,7 +53,7 @@ package struct KernelAnswer: Sendable, Equatable {
 extension Engine {
     /// The step whose deed the kernel has done, or refused, already: put on record like any other. Nil where user space is to go on.
     func settle(_ answer: KernelAnswer, _ order: Order) -> ActionResult {
-        var draft = OutcomeDraft(order: order, began: .now)
+        var draft = draft(of: order)
         let process = "process \(answer.identity.pid) (\(answer.identity.name.shown))"
         guard let description = catalogue[order.action]?.description, let parameters = try? Parameters(checking: order.parameters, for: description) else {
             draft.fail(ActionError(.unsupported, "look up \(order.action)", "this agent has no such action"))

@@ -23,7 +23,7 @@ extension Engine {
     }
 
     private func order(for open: EngineState.OpenUndo, actor: AuditRecord.Actor, mode: Mode, reason: String?) -> Order {
-        var order = Order(actor: actor, action: open.inverse, claim: .proved(open.target), mode: mode, reason: reason)
+        var order = Order(id: surroundings.newIdentifier(), actor: actor, action: open.inverse, claim: .proved(open.target), mode: mode, reason: reason)
         order.token = open.token
         order.undoes = open.action
         // An address is both target and parameter of its actions.
@@ -31,48 +31,35 @@ extension Engine {
         return order
     }
 
-    /// Takes back what is due, when it is due, until the task is cancelled. What fails is tried again with growing pauses: an undo is never forgotten.
-    package func keepUndos() async {
-        let (wakes, wake) = AsyncStream.makeStream(of: Void.self, bufferingPolicy: .bufferingNewest(1))
-        state.withLock { $0.dueChanged = { wake.yield() } }
-        defer { state.withLock { $0.dueChanged = nil } }
-        var retries: [Identifier: (at: Timestamp, pause: Duration)] = [:]
-        var next = wakes.makeAsyncIterator()
-        while !Task.isCancelled {
-            let now = Timestamp.now()
-            let due = dueUndos().filter { (retries[$0.key]?.at ?? $0.value) <= now }
-            for (id, result) in await takeBack(Array(due.keys)) {
-                let pause = min((retries[id]?.pause ?? .seconds(2)) * 2, .seconds(300))
-                retries[id] = result.outcome == .failed ? (Timestamp.now() + pause, pause) : nil
+    /// Takes back what is due. What fails is tried again with growing pauses: an undo is never forgotten.
+    static let undoChore = Chore(
+        next: { engine in engine.undoTimes().values.min() },
+        perform: { engine, now in
+            let due = engine.undoTimes().filter { $0.value <= now }.keys.sorted()
+            await withTaskGroup { group in
+                for id in due { group.addTask { await engine.takeBackInTime(id) } }
             }
-            let alarm = Task { [pause = pauseUntilNext(retries.mapValues(\.at))] in
-                try await Task.sleep(for: pause)
-                wake.yield()
+        })
+
+    private func takeBackInTime(_ id: Identifier) async {
+        let result = await undo(id, actor: AuditRecord.Actor(.timer, name: "undo.after"), reason: "its time was up")
+        let now = surroundings.now()
+        state.withLock { interior in
+            guard result.outcome == .failed else {
+                interior.undoRetries[id] = nil
+                return
             }
-            await withTaskCancellationHandler {
-                _ = await next.next()
-            } onCancel: {
-                wake.finish()
-            }
-            alarm.cancel()
+            let pause = min((interior.undoRetries[id]?.pause ?? .seconds(2)) * 2, .seconds(300))
+            interior.undoRetries[id] = (now + pause, pause)
         }
     }
 
-    private func takeBack(_ due: [Identifier]) async -> [(Identifier, ActionResult)] {
-        await withTaskGroup { group in
-            for id in due {
-                group.addTask { (id, await self.undo(id, actor: AuditRecord.Actor(.timer, name: "undo.after"), reason: "its time was up")) }
-            }
-            return await group.reduce(into: []) { $0.append($1) }
+    /// When each undo that has a time is to be tried next.
+    private func undoTimes() -> [Identifier: Timestamp] {
+        state.withLock { interior in
+            var times = interior.state.openUndos.compactMapValues(\.due)
+            for (id, retry) in interior.undoRetries where times[id] != nil { times[id] = retry.at }
+            return times
         }
-    }
-
-    private func dueUndos() -> [Identifier: Timestamp] { state.withLock { $0.state.openUndos.compactMapValues(\.due) } }
-
-    /// At most half a minute, so that a clock that was set is noticed.
-    private func pauseUntilNext(_ retries: [Identifier: Timestamp]) -> Duration {
-        let next = dueUndos().map { retries[$0.key] ?? $0.value }.min()
-        let pause = next.map { $0 - Timestamp.now() } ?? .seconds(30)
-        return max(.milliseconds(1), min(pause, .seconds(30)))
     }
 }

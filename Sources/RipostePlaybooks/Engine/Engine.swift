@@ -30,6 +30,7 @@ package final class Engine: Sendable {
     }
 
     package let configuration: Configuration
+    package let surroundings: Surroundings
     package let catalogue: ActionCatalogue
     let guards: [any Guard]
     let log: any AuditLog
@@ -37,6 +38,8 @@ package final class Engine: Sendable {
     /// Shared with ``variant(mode:maximumAlertAge:playbooks:observe:)``s.
     let lanes: Lanes
     let state: SharedInterior
+    /// Rung when something may fall due earlier than was known.
+    let timeChanged: Bell
     private let playbooksInForce: Mutex<PlaybookSet>
     private let observe: @Sendable (Event) -> Void
 
@@ -57,9 +60,9 @@ package final class Engine: Sendable {
         /// Acts that were let through and have no outcome yet, by playbook.
         var budgetHeld: [String: Int] = [:]
         var whenIdle: [CheckedContinuation<Void, Never>] = []
-        /// Wakes whoever waits for the next undo when there is an earlier one.
-        var dueChanged: (@Sendable () -> Void)?
         var undosUnderWay: Set<Identifier> = []
+        /// Undos that failed, and when they are tried again.
+        var undoRetries: [Identifier: (at: Timestamp, pause: Duration)] = [:]
         var counters = Counters()
     }
 
@@ -74,15 +77,17 @@ package final class Engine: Sendable {
 
     package init(
         configuration: Configuration, catalogue: ActionCatalogue, guards: [any Guard], log: any AuditLog, playbooks: PlaybookSet,
-        state: EngineState = EngineState(), logger: Logger, observe: @escaping @Sendable (Event) -> Void = { _ in }
+        state: EngineState = EngineState(), surroundings: Surroundings = .machine, logger: Logger, observe: @escaping @Sendable (Event) -> Void = { _ in }
     ) {
         self.configuration = configuration
+        self.surroundings = surroundings
         self.catalogue = catalogue
         self.guards = guards
         self.log = log
         self.logger = logger
         self.observe = observe
         lanes = Lanes()
+        timeChanged = Bell()
         self.state = SharedInterior(Interior(state: state))
         playbooksInForce = Mutex(playbooks)
     }
@@ -90,6 +95,8 @@ package final class Engine: Sendable {
     init(variantOf other: Engine, configuration: Configuration, playbooks: PlaybookSet, observe: @escaping @Sendable (Event) -> Void) {
         self.configuration = configuration
         self.observe = observe
+        surroundings = other.surroundings
+        timeChanged = other.timeChanged
         catalogue = other.catalogue
         guards = other.guards
         log = other.log
@@ -118,12 +125,11 @@ package final class Engine: Sendable {
             logger.error("journal refused a record", metadata: ["audit.kind": "\(record.kind.rawValue)", "error": "\(error)"])
             throw error
         }
-        let wake = state.withLock { interior -> (@Sendable () -> Void)? in
+        state.withLock { interior in
             interior.state.apply(record)
             if record.kind == .outcome, let outcome = record.outcome { interior.counters.outcomes[outcome, default: 0] += 1 }
-            return record.detail["undo"] == nil ? nil : interior.dueChanged
         }
-        wake?()
+        if record.mayFallDue { timeChanged.ring() }
     }
 
     func report(_ event: Event) { observe(event) }
@@ -171,5 +177,15 @@ extension Engine {
             return interior.whenIdle
         }
         waiting.forEach { $0.resume() }
+    }
+}
+
+extension AuditRecord {
+    /// Something may be due earlier than before because of this record.
+    fileprivate var mayFallDue: Bool {
+        switch kind {
+        case .outcome: detail["undo"] != nil
+        default: false
+        }
     }
 }

@@ -64,8 +64,9 @@ package struct EngineState: Sendable, Equatable {
         case .intent: if let id = record.id { openIntents[id] = OpenIntent(record: record) }
         case .outcome: settle(record)
         case .run: if let run = record.id { close(run) }
-        case .start, .stop, .reject, .config: break
+        default: break
         }
+        Self.parts.forEach { $0.apply(record, &self) }
     }
 
     // MARK: - Transitions
@@ -139,13 +140,52 @@ package struct EngineState: Sendable, Equatable {
     }
 }
 
+// MARK: - Parts
+
+/// A chapter of the state that follows from the journal alone: what is asked and not answered, which brakes are on. A plain value: no clock, no I/O.
+package protocol EngineStatePart: Sendable {
+    init()
+
+    mutating func apply(_ record: AuditRecord)
+
+    /// For the snapshot beside the journal; ``init(json:)`` reads it back, or gives nil where it is no such thing: then the journal is replayed.
+    var json: JSON { get }
+
+    init?(json: JSON)
+}
+
+extension EngineState {
+    /// A part by its name in the snapshot.
+    struct PartAccess: Sendable {
+        let name: ByteText
+        let apply: @Sendable (AuditRecord, inout EngineState) -> Void
+        let json: @Sendable (EngineState) -> JSON
+        /// False where the JSON is not that of such a part.
+        let load: @Sendable (JSON, inout EngineState) -> Bool
+
+        init<Part: EngineStatePart>(_ name: ByteText, _ path: any WritableKeyPath<EngineState, Part> & Sendable) {
+            self.name = name
+            apply = { record, state in state[keyPath: path].apply(record) }
+            json = { state in state[keyPath: path].json }
+            load = { json, state in
+                guard let part = Part(json: json) else { return false }
+                state[keyPath: path] = part
+                return true
+            }
+        }
+    }
+
+    /// Every part; what is not listed here is neither fed nor kept.
+    static let parts: [PartAccess] = []
+}
+
 // MARK: - Snapshot
 
 extension EngineState {
     /// The state as JSON, so that a start need not read the whole journal: the records from which it follows.
     package var json: JSONObject {
         func identifier(_ id: Identifier) -> JSON { .text("\(id)") }
-        return [
+        var object: JSONObject = [
             "undos": .array(openUndos.values.sorted { $0.action < $1.action }.map(\.json)),
             "intents": .array(openIntents.sorted { $0.key < $1.key }.map { .object($0.value.record.members) }),
             "runs": .array(openRuns.values.sorted { $0.id < $1.id }.map(\.json)),
@@ -161,6 +201,8 @@ extension EngineState {
                     })),
             "taken_back": .array(takenBack.map(identifier)),
         ]
+        for part in Self.parts { object.append(part.name, part.json(self)) }
+        return object
     }
 
     /// Nil where it is not such a snapshot: then the journal is replayed.
@@ -186,6 +228,9 @@ extension EngineState {
         }
         for member in acts.members {
             self.acts[member.key.repaired] = member.value.array?.compactMap { $0.string.flatMap { Timestamp($0.bytes) } } ?? []
+        }
+        for part in Self.parts {
+            guard let json = json[part.name], part.load(json, &self) else { return nil }
         }
         self.takenBack = takenBack.compactMap { $0.string?.valid.flatMap { Identifier($0) } }
         guard openUndos.count == undos.count, openIntents.count == intents.count, openRuns.count == runs.count else { return nil }

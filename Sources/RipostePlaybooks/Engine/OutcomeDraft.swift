@@ -3,7 +3,8 @@ internal import RiposteCore
 /// An order on its way to an outcome: collects what the records will say.
 struct OutcomeDraft {
     let order: Order
-    private let began: ContinuousClock.Instant
+    private let surroundings: Surroundings
+    private let began: Duration
     private var plan: Plan?
     private var planned: Duration?
     private var intended: Duration?
@@ -14,23 +15,27 @@ struct OutcomeDraft {
     private var evidence = JSONObject()
     /// When the outcome was clear.
     private var took: Duration = .zero
-    private var time = Timestamp.now()
+    private var time: Timestamp
     private var due: Timestamp?
     var isRecorded = false
 
-    init(order: Order, began: ContinuousClock.Instant) {
+    init(order: Order, _ surroundings: Surroundings) {
         self.order = order
-        self.began = began
+        self.surroundings = surroundings
+        began = surroundings.uptime()
+        time = surroundings.now()
     }
+
+    private var elapsed: Duration { surroundings.uptime() - began }
 
     // MARK: - What happens
 
     mutating func note(_ plan: Plan) {
         self.plan = plan
-        planned = .now - began
+        planned = elapsed
     }
 
-    mutating func announced() { intended = .now - began }
+    mutating func announced() { intended = elapsed }
 
     mutating func note(_ performance: Performance, of plan: Plan) {
         self.performance = performance
@@ -52,16 +57,17 @@ struct OutcomeDraft {
     mutating func end(_ outcome: Outcome, _ message: String?) {
         self.outcome = outcome
         self.message = message
-        took = .now - began
-        time = .now()
+        took = elapsed
+        time = surroundings.now()
     }
 
     // MARK: - What is told
 
     func intentRecord(of plan: Plan) -> AuditRecord {
-        var record = base(.intent, at: .now())
+        var record = base(.intent, at: surroundings.now())
         record.target = plan.target
         record.detail.append("plan", .object(plan.json))
+        record.detail.append("plan_digest", .text(plan.digest(undoAfter: order.undoAfter)))
         record.detail.append("undo_after", order.undoAfter.map { .text($0.text) })
         return record
     }
@@ -74,6 +80,7 @@ struct OutcomeDraft {
         record.failure = failure
         record.message = message
         if intended == nil, let plan { record.detail.append("plan", .object(plan.json)) }
+        if let plan { record.detail.append("plan_digest", .text(plan.digest(undoAfter: order.undoAfter))) }
         if let performance { record.detail.append("confirmed", .bool(performance.isConfirmed)) }
         if !evidence.isEmpty { record.detail.append("evidence", .object(evidence)) }
         if let undo { record.detail.append("undo", undo) }

@@ -1,0 +1,30 @@
+internal import Crypto
+internal import RiposteCore
+
+extension Plan {
+    /// The plan's name: SHA-256 over what makes it this plan and no other: the action, the target's identity, the parameters and how long it is to
+    /// stay in force. What a person approves, an intent announces and an outcome reports is the plan of this name.
+    package func digest(undoAfter: Duration? = nil) -> String {
+        let parts = [action.rawValue, target.key, JSON.object(parameters.json.sorted).line, undoAfter?.text ?? ""]
+        var hash = SHA256()
+        for part in parts {
+            hash.update(data: Array("\(part.utf8.count):".utf8))
+            hash.update(data: Array(part.utf8))
+        }
+        return hash.finalize().map { ($0 < 16 ? "0" : "") + String($0, radix: 16) }.joined()
+    }
+}
+
+extension JSONObject {
+    /// The same members in the order of their names, the objects inside too.
+    fileprivate var sorted: JSONObject {
+        func sorted(_ value: JSON) -> JSON {
+            switch value {
+            case .object(let object): .object(object.sorted)
+            case .array(let elements): .array(elements.map(sorted))
+            default: value
+            }
+        }
+        return JSONObject(members.sorted { $0.key.bytes.lexicographicallyPrecedes($1.key.bytes) }.map { .init(key: $0.key, value: sorted($0.value)) })
+    }
+}

@@ -1,0 +1,36 @@
+internal import RiposteCore
+
+extension Engine {
+    /// Something that falls due by the wall clock: an undo, the expiry of an approval, an escalation.
+    struct Chore: Sendable {
+        /// When it has something to do next; nil: not as things stand.
+        let next: @Sendable (Engine) -> Timestamp?
+        /// Does all that is due at `now`. What fails says in ``next`` when it wants to try again.
+        let perform: @Sendable (Engine, _ now: Timestamp) async -> Void
+    }
+
+    /// All that falls due by itself.
+    static let chores: [Chore] = [undoChore]
+
+    /// Does what is due, when it is due, until the task is cancelled.
+    package func keepTime() async {
+        while !Task.isCancelled {
+            let now = surroundings.now()
+            await withTaskGroup { group in
+                for chore in Self.chores where chore.next(self).map({ $0 <= now }) ?? false { group.addTask { await chore.perform(self, now) } }
+            }
+            await pause(until: Self.chores.compactMap { $0.next(self) }.min())
+        }
+    }
+
+    /// Until then, or until ``timeChanged`` rings; at most half a minute, so that a clock that was set is noticed.
+    private func pause(until next: Timestamp?) async {
+        let length = max(.milliseconds(1), min(next.map { $0 - surroundings.now() } ?? .seconds(30), .seconds(30)))
+        await withTaskGroup { group in
+            group.addTask { try? await self.surroundings.sleep(length) }
+            group.addTask { await self.timeChanged.wait() }
+            await group.next()
+            group.cancelAll()
+        }
+    }
+}
