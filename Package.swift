@@ -93,6 +93,7 @@ let package = Package(
         tests("RiposteRulesTests", ["RiposteCore", "RiposteRules", "RiposteTestSupport"]),
         tests("RiposteSensorTests", ["RiposteCore", "RiposteRules", "RiposteSensor", "CRiposte", "RiposteTestSupport"]),
         tests("RipostePlaybooksTests", ["RiposteCore", "RiposteRules", "RipostePlaybooks", "RiposteTestSupport", logging]),
+        tests("RiposteSimulationTests", ["RiposteCore", "RipostePlaybooks", "RiposteAudit", "RiposteTestSupport", logging]),
         tests("RiposteAuditTests", ["RiposteCore", "RiposteAudit", "RiposteTestSupport", logging]),
         tests("RiposteTransportTests", ["RiposteTransport", "RiposteTestSupport"]),
         tests("RiposteActionsTests", ["RiposteCore", "RipostePlaybooks", "RiposteActions", "RiposteTransport", "RiposteTestSupport"]),

@@ -108,6 +108,7 @@ package final class EngineHouse: Sendable {
             if self.engine.underWay > 0 { self.engine.abandonWaiters() }
         }
         if engine.underWay > 0 { logger.warning("stopped with actions under way", metadata: ["engine.under_way": "\(engine.underWay)"]) }
+        try? engine.payOwed()
         var record = AuditRecord(.stop, at: .now())
         record.detail = ["under_way": .integer(Int64(engine.underWay))]
         do { try journal.append(record) } catch { logger.error("the journal's last record was not written", metadata: ["error": "\(error)"]) }

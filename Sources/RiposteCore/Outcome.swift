@@ -90,6 +90,14 @@ package enum FailureClass: String, CaseIterable, Sendable {
     /// The agent ended between intent and outcome, and the world does not tell which.
     case unknown
 
+    /// Asked again later, the answer may be another.
+    package var mayPass: Bool {
+        switch self {
+        case .busy, .unavailable, .conflict, .timeout: true
+        default: false
+        }
+    }
+
     package var outcome: Outcome {
         switch self {
         case .unresolved, .identity, .guarded, .cooldown, .budget, .mode, .policy, .drifted: .refused

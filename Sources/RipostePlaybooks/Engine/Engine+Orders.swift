@@ -66,7 +66,7 @@ extension Engine {
             draft.fail(error)
         }
         // Written while the budget is still held, so that two acts never pass through one place in it.
-        if draft.outcome == .done { draft.isRecorded = write(draft) }
+        if draft.outcome == .done { write(&draft) }
     }
 
     /// The intent, in the journal before the deed. Without it there is no deed.
@@ -81,16 +81,17 @@ extension Engine {
     func draft(of order: Order) -> OutcomeDraft { OutcomeDraft(order: order, surroundings) }
 
     func settle(_ draft: OutcomeDraft) -> ActionResult {
-        if !draft.isRecorded { _ = write(draft) }
+        var draft = draft
+        if !draft.isRecorded { write(&draft) }
         let result = draft.result
         report(.result(result))
         return result
     }
 
-    /// A deed that is done cannot be undone by a full disk: the result stands, the failure is logged and counted.
-    private func write(_ draft: OutcomeDraft) -> Bool {
-        do { try record(draft.outcomeRecord) } catch { return false }
-        return true
+    /// A deed that is done cannot be undone by a full disk: the result stands, and the record is owed to the journal.
+    private func write(_ draft: inout OutcomeDraft) {
+        draft.isRecorded = true
+        try? record(draft.outcomeRecord)
     }
 
     func refusal(of order: Order, _ error: ActionError, took duration: Duration) -> ActionResult {

@@ -64,6 +64,21 @@ package final class Engine: Sendable {
         /// Undos that failed, and when they are tried again.
         var undoRetries: [Identifier: (at: Timestamp, pause: Duration)] = [:]
         var counters = Counters()
+        /// Outcomes that the journal did not take, oldest first: it gets them before anything else, as soon as it takes records again.
+        var owed: [AuditRecord] = []
+        /// When it is tried again.
+        var owedAt: Timestamp?
+        /// Intents of an earlier life of which the world could not be asked yet, and when it is asked again.
+        var unclear: [Identifier: (at: Timestamp, pause: Duration)] = [:]
+        /// Those that it is being asked about.
+        var beingCleared: Set<Identifier> = []
+
+        init(state: EngineState, now: Timestamp) {
+            self.state = state
+            unclear = state.openIntents.mapValues { _ in (now, .seconds(1)) }
+            // Nobody takes back what may be taken back at this moment.
+            undosUnderWay = Set(state.openIntents.values.compactMap(\.record.undoes))
+        }
     }
 
     /// Since start; for `status`.
@@ -88,7 +103,7 @@ package final class Engine: Sendable {
         self.observe = observe
         lanes = Lanes()
         timeChanged = Bell()
-        self.state = SharedInterior(Interior(state: state))
+        self.state = SharedInterior(Interior(state: state, now: surroundings.now()))
         playbooksInForce = Mutex(playbooks)
     }
 
@@ -119,18 +134,52 @@ package final class Engine: Sendable {
     // MARK: - Records
 
     /// Writes a record and lets the state follow. The one place where both happen.
+    ///
+    /// An outcome that the journal does not take is owed to it: the deed is done, and the undo that it arms must not be forgotten.
     func record(_ record: AuditRecord) throws {
-        do { try log.append(record) } catch {
-            state.withLock { $0.counters.journalFailures += 1 }
+        do {
+            try payOwed()
+            try write(record)
+        } catch {
+            let retry = surroundings.now() + .seconds(1)
+            state.withLock { interior in
+                interior.counters.journalFailures += 1
+                // As many as there are deeds under way at most.
+                guard record.kind == .outcome, let id = record.id, interior.state.openIntents[id] != nil else { return }
+                interior.owed.append(record)
+                interior.owedAt = retry
+            }
+            timeChanged.ring()
             logger.error("journal refused a record", metadata: ["audit.kind": "\(record.kind.rawValue)", "error": "\(error)"])
             throw error
         }
+    }
+
+    /// Writes what is owed to the journal; throws where it still takes nothing.
+    package func payOwed() throws {
+        while let next = state.withLock({ $0.owed.isEmpty ? nil : $0.owed.removeFirst() }) {
+            do { try write(next) } catch {
+                let retry = surroundings.now() + .seconds(1)
+                state.withLock { interior in
+                    interior.owed.insert(next, at: 0)
+                    interior.owedAt = retry
+                }
+                throw error
+            }
+        }
+        state.withLock { $0.owedAt = $0.owed.isEmpty ? nil : $0.owedAt }
+    }
+
+    private func write(_ record: AuditRecord) throws {
+        try log.append(record)
         state.withLock { interior in
             interior.state.apply(record)
             if record.kind == .outcome, let outcome = record.outcome { interior.counters.outcomes[outcome, default: 0] += 1 }
         }
         if record.mayFallDue { timeChanged.ring() }
     }
+
+    static let owedChore = Chore(next: { engine in engine.state.withLock(\.owedAt) }, perform: { engine, _ in try? engine.payOwed() })
 
     func report(_ event: Event) { observe(event) }
 
