@@ -77,7 +77,7 @@ package struct TalonTranslation: Sendable {
             if rule.isFollowed == true { report.add(.exact, rule.place, rule.name, "continue") }
             return
         }
-        let affected = later.filter { rule.match.mayMeet($0.match) }.map { "\"\($0.name)\"" }
+        let affected = later.filter { $0.hasCounterpart && rule.match.mayMeet($0.match) }.map { "\"\($0.name)\"" }
         guard !affected.isEmpty else {
             report.add(.exact, rule.place, rule.name, "continue")
             return
@@ -133,6 +133,11 @@ package struct TalonTranslation: Sendable {
 extension TalonRules.Action {
     /// Whether the rule's next action follows when this one succeeds.
     fileprivate var isFollowedByDefault: Bool { isFollowed ?? TalonActionner.named(actionner)?.isFollowed ?? true }
+}
+
+extension TalonRules.Rule {
+    /// Whether a playbook that can act comes of it.
+    fileprivate var hasCounterpart: Bool { actions.contains { $0.actionner == "kubernetes:terminate" } }
 }
 
 extension TalonRules.Match {
