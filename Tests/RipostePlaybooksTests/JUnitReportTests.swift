@@ -4,7 +4,7 @@ import RipostePlaybooks
 import Testing
 
 #if canImport(FoundationXML)
-import FoundationXML
+    import FoundationXML
 #endif
 
 @Suite("JUnit reports")

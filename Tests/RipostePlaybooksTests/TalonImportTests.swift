@@ -125,7 +125,8 @@ struct TalonImportTests {
         arguments: [
             ActionCase(talon: "{ grace_period_seconds: 5 }", expected: ["- name: t", "  action: pod.delete", "  with: { grace: \"5s\" }"]),
             ActionCase(
-                talon: "{}", expected: ["- name: t", "  action: pod.delete", "  with: { grace: \"1s\" }"], remarks: ["different action \"T\": kubernetes:terminate: without a grace"]),
+                talon: "{}", expected: ["- name: t", "  action: pod.delete", "  with: { grace: \"1s\" }"],
+                remarks: ["different action \"T\": kubernetes:terminate: without a grace"]),
             ActionCase(
                 talon: "{ grace_period_seconds: 7200 }", expected: ["- name: t", "  action: pod.delete", "  with: { grace: \"3600s\" }"],
                 remarks: ["different action \"T\": grace_period_seconds: 7200 s"]),
