@@ -195,6 +195,7 @@ struct CommandLineTests {
     func help() throws {
         for verb in [
             ["run"], ["respond"], ["playbook", "check"], ["playbook", "list"], ["playbook", "show"], ["playbook", "dry-run"], ["playbook", "test"], ["playbook", "schema"],
+            ["playbook", "import", "talon"],
             ["process", "show"], ["process", "kill"], ["process", "suspend"], ["process", "resume"], ["container", "list"], ["container", "show"], ["container", "pause"],
             ["container", "unpause"], ["container", "stop"], ["container", "kill"], ["container", "restart"], ["container", "isolate"], ["container", "release"],
             ["pod", "delete"], ["pod", "evict"], ["network", "block"], ["network", "unblock"], ["network", "isolate"], ["network", "release"], ["network", "status"], ["undo"],

@@ -10,7 +10,7 @@ struct PlaybookCommand: AsyncParsableCommand {
         commandName: "playbook", abstract: "Checks, lists, shows and tries playbooks.",
         subcommands: [
             PlaybookCheckCommand.self, PlaybookListCommand.self, PlaybookShowCommand.self, PlaybookDryRunCommand.self, PlaybookTestCommand.self,
-            PlaybookSchemaCommand.self,
+            PlaybookSchemaCommand.self, PlaybookImportCommand.self,
         ])
 }
 
