@@ -64,7 +64,7 @@ package struct EngineState: Sendable, Equatable {
         case .intent: if let id = record.id { openIntents[id] = OpenIntent(record: record) }
         case .outcome: settle(record)
         case .run: if let run = record.id { close(run) }
-        case .start, .stop, .reject, .config: break
+        case .start, .stop, .reject, .config, .checkpoint: break
         }
     }
 
