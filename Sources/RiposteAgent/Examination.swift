@@ -225,7 +225,8 @@ package struct Examination: Sendable {
             let key = try configuration.audit.loadSigningKey()?.verifyingKey
             return Finding(subject: "journal", verdict: .good, finding: key.map { "is signed with key \($0.fingerprint)" } ?? "is not signed (audit.signing_key)")
         } catch {
-            return Finding(subject: "journal", verdict: .bad, finding: "cannot be signed: \(error)", remedy: "see riposte audit key generate; without audit.signing_key it is not signed")
+            return Finding(
+                subject: "journal", verdict: .bad, finding: "cannot be signed: \(error)", remedy: "see riposte audit key generate; without audit.signing_key it is not signed")
         }
     }
 

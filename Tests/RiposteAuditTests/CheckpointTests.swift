@@ -196,7 +196,8 @@ struct CheckpointTests {
         let journal = try SignedJournal().write(2)
         let next = SigningKey()
         let open = try Journal(
-            stateDirectory: journal.folder.path, configuration: .init(signer: CheckpointSigner(key: next, machine: "m")), logger: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() })
+            stateDirectory: journal.folder.path, configuration: .init(signer: CheckpointSigner(key: next, machine: "m")),
+            logger: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() })
         try open.append(SignedJournal.record("a"))
         try open.writeCheckpoint()
         open.close()
@@ -208,7 +209,7 @@ struct CheckpointTests {
 
     @Test("no bit of a signed journal can be turned over unseen")
     func everyByte() throws {
-        let journal = try SignedJournal().write(2, 1)
+        let journal = try SignedJournal().write(1, andLoose: 1)
         for path in [journal.segment, journal.folder.path + "/journal/HEAD"] {
             let whole = Array(try #require(FileManager.default.contents(atPath: path)))
             for place in whole.indices {
@@ -280,7 +281,9 @@ struct CheckpointTests {
             previous: .init(seq: 1, hash: "p"), key: "k")
         #expect(checkpoint.payload == "riposte-checkpoint-v1\njournal j\nmachine m\nseq 5\nhash h\ntime 2023-11-14T22:13:20.000000000Z\nfrom 2\nroot r\nprevious 1 p\nkey k\n")
         #expect(Checkpoint(payload: checkpoint.payload) == checkpoint)
-        for (old, new) in [("seq 5", "seq +5"), ("seq 5", "seq 05"), ("\nfrom", "\n\nfrom"), ("previous 1 p", "previous 1"), ("key k\n", "key k"), ("20.000000000Z", "20Z"), ("v1", "v2")] {
+        for (old, new) in [
+            ("seq 5", "seq +5"), ("seq 5", "seq 05"), ("\nfrom", "\n\nfrom"), ("previous 1 p", "previous 1"), ("key k\n", "key k"), ("20.000000000Z", "20Z"), ("v1", "v2"),
+        ] {
             #expect(Checkpoint(payload: checkpoint.payload.replacing(old, with: new)) == nil, "\(new)")
         }
     }

@@ -20,8 +20,9 @@ struct IncidentFixture {
 
     static let start = Timestamp(nanoseconds: 1_780_000_000_000_000_000)
 
-    /// `values` are put in place of the fixture's own fields of the alert.
-    init(signed: Bool = true, with values: [ByteText: JSON] = [:], playbook: String = "contain") throws {
+    /// `values` are put in place of the fixture's own fields of the alert; with `raw`, one text in it then becomes bytes that are no UTF-8, which a
+    /// journal keeps in base 64.
+    init(signed: Bool = true, with values: [ByteText: JSON] = [:], raw: (text: [UInt8], bytes: [UInt8])? = nil, playbook: String = "contain") throws {
         journal = try SignedJournal()
         let open = try journal.open(signed: signed)
         var fields: JSONObject = [
@@ -44,11 +45,12 @@ struct IncidentFixture {
         try noise()
         try append(.alert, alert, after: 0) {
             $0.incident = incident
+            let document: JSON = [
+                "time": .text("\(Self.start)"), "rule": values["rule"] ?? "Run shell in web server", "priority": "Critical", "source": "syscall",
+                "output": values["output"] ?? "A shell was started by nginx", "hostname": "web-7", "tags": ["shell"], "output_fields": .object(fields),
+            ]
             $0.detail = [
-                "alert": [
-                    "time": .text("\(Self.start)"), "rule": values["rule"] ?? "Run shell in web server", "priority": "Critical", "source": "syscall",
-                    "output": values["output"] ?? "A shell was started by nginx", "hostname": "web-7", "tags": ["shell"], "output_fields": .object(fields),
-                ],
+                raw == nil ? "alert" : "alert_base64": raw.map { .text(document.bytes.replacing($0.text, with: $0.bytes).base64) } ?? document,
                 "arrival": Alert.Arrival(intake: "http", time: Self.start).json, "runs": [["run": .text("\(run)"), "playbook": .text(playbook)]],
             ]
         }
@@ -60,12 +62,17 @@ struct IncidentFixture {
             }
             try append(.outcome, id, after: delay + 2) {
                 ($0.run, $0.step, $0.action, $0.target, $0.mode, $0.outcome) = (run, action, action, target, .enforce, .done)
-                $0.detail = ["evidence": ["was": "running", "sha256": .text(String(repeating: "5a", count: 32))], "undo": ["inverse": "process.resume", "due": .text("\(Self.start + .seconds(1800))")]]
+                $0.detail = [
+                    "evidence": ["was": "running", "sha256": .text(String(repeating: "5a", count: 32))],
+                    "undo": ["inverse": "process.resume", "due": .text("\(Self.start + .seconds(1800))")],
+                ]
             }
         }
         _ = try open.writeCheckpoint()
         try append(.outcome, refused, after: 14) {
-            ($0.run, $0.action, $0.target, $0.outcome, $0.failure, $0.message) = (run, "process.kill", process, .refused, .guarded, values["message"]?.string?.repaired ?? "sshd is protected (guards.processes)")
+            ($0.run, $0.action, $0.target, $0.outcome, $0.failure, $0.message) = (
+                run, "process.kill", process, .refused, .guarded, values["message"]?.string?.repaired ?? "sshd is protected (guards.processes)"
+            )
         }
         try append(.run, run, after: 15) { $0.outcome = nil }
         try noise()

@@ -92,7 +92,8 @@ package struct AuditBundle: Sendable {
 
 extension AuditBundle.Header {
     init?(json: JSON) {
-        guard json["format"]?.string?.valid == AuditBundle.format, let version = json["riposte"]?.string?.valid, let time = json["made_at"]?.string.flatMap({ Timestamp($0.bytes) }),
+        guard json["format"]?.string?.valid == AuditBundle.format, let version = json["riposte"]?.string?.valid,
+            let time = json["made_at"]?.string.flatMap({ Timestamp($0.bytes) }),
             let seed = json["selection"].flatMap(BundleSelection.Seed.init(json:))
         else { return nil }
         self.init(version: version, time: time, seed: seed)

@@ -24,6 +24,8 @@ package struct BundleSelection: Sendable, Equatable {
 
     /// Whether a record belongs; learns the ids of what does.
     mutating func take(_ record: AuditRecord) -> Bool {
+        // Checkpoints are no part of what happened; those that prove it come along on their own.
+        guard record.kind != .checkpoint else { return false }
         let ids = Self.ids(of: record)
         guard isAsked(record) || !linked.isDisjoint(with: ids) else { return false }
         linked.formUnion(ids)

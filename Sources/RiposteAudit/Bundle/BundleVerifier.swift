@@ -41,7 +41,9 @@ package struct BundleVerifier: Sendable {
                     "\(rest) of \(records.count) records are not proved by a checkpoint: they were put in, or exported before a checkpoint signed them; then export again")
             }
         }
-        check(files, AuditBundle(header: header(files), records: records, checkpoints: checkpoints.values.sorted { $0.entry.seq < $1.entry.seq }.map(\.entry), proofs: proofs), &report)
+        check(
+            files, AuditBundle(header: header(files), records: records, checkpoints: checkpoints.values.sorted { $0.entry.seq < $1.entry.seq }.map(\.entry), proofs: proofs),
+            &report)
         return report
     }
 
@@ -53,7 +55,9 @@ package struct BundleVerifier: Sendable {
                 report.problems.append("\(file.rawValue), line \(index + 1): this is no record")
                 return nil
             }
-            if hashes.claimed != hashes.actual { report.problems.append("\(file.rawValue), line \(index + 1): record \(entry.seq) was changed after it was written: its hash does not fit") }
+            if hashes.claimed != hashes.actual {
+                report.problems.append("\(file.rawValue), line \(index + 1): record \(entry.seq) was changed after it was written: its hash does not fit")
+            }
             return entry
         }
     }
@@ -126,7 +130,8 @@ package struct BundleVerifier: Sendable {
             return
         }
         guard bundle.header.version == version else {
-            report.remarks.append("summary and report were made by Riposte \(bundle.header.version.escapedForDisplay), this is \(version): whether they say what the records say was not looked at")
+            report.remarks.append(
+                "summary and report were made by Riposte \(bundle.header.version.escapedForDisplay), this is \(version): whether they say what the records say was not looked at")
             return
         }
         for file in [AuditBundle.File.summary, .report] where files.bytes(of: file) != bundle.bytes(of: file) {

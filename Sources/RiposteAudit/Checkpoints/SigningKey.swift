@@ -98,7 +98,9 @@ package struct VerifyingKey: Sendable {
             let isPrivate = block.label.hasSuffix("PRIVATE KEY")
             throw KeyError(isPrivate ? "it is a private key, which should stay where it signs: riposte audit key show gives the public one" : "it is no public key")
         }
-        let raw = block.map { $0.bytes.starts(with: Self.header) ? Array($0.bytes.dropFirst(Self.header.count)) : [] } ?? [UInt8](base64: text.trimmingCharacters(in: .whitespacesAndNewlines))
+        let raw =
+            block.map { $0.bytes.starts(with: Self.header) ? Array($0.bytes.dropFirst(Self.header.count)) : [] }
+            ?? [UInt8](base64: text.trimmingCharacters(in: .whitespacesAndNewlines))
         guard let raw, raw.count == 32, let key = try? Curve25519.Signing.PublicKey(rawRepresentation: raw) else {
             throw KeyError("it is no Ed25519 public key: neither PEM nor 32 bytes in base 64")
         }

@@ -23,7 +23,8 @@ struct BundleSummary {
         object.append("alerts", .array(story.alarms.map(json)))
         object.append("actions", .array(story.deeds.map(json)))
         object.append("persons", .array(story.words.map(json)))
-        object.append("timeline", .array(Timeline(story).events.map { ["seq": .integer($0.seq), "ts": .text("\($0.time)"), "kind": .text($0.lane.rawValue), "what": .text($0.text)] }))
+        object.append(
+            "timeline", .array(Timeline(story).events.map { ["seq": .integer($0.seq), "ts": .text("\($0.time)"), "kind": .text($0.lane.rawValue), "what": .text($0.text)] }))
         return .object(object)
     }
 

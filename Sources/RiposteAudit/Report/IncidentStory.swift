@@ -106,7 +106,8 @@ struct IncidentStory {
         default: notes.append(Note(seq: entry.seq, time: record.time, kind: record.kind.rawValue, text: Self.text(of: record)))
         }
         // The outcome of a person's own action repeats what its intent said.
-        guard let actor = record.actor, actor.kind == .person, record.kind != .outcome || record.outcome != .done else { return }
+        let isRepeated = record.kind == .outcome && record.id.flatMap { places[$0] }.map { deeds[$0].intended != nil } ?? false
+        guard let actor = record.actor, actor.kind == .person, !isRepeated else { return }
         let what = [record.kind.rawValue, record.action, record.outcome?.rawValue].compactMap(\.self).joined(separator: " ")
         words.append(
             Word(
@@ -115,7 +116,6 @@ struct IncidentStory {
     }
 
     private static func text(of record: AuditRecord) -> String {
-        if let checkpoint = SignedCheckpoint(record)?.checkpoint { return "signs record \(checkpoint.record.seq)" }
         let parts = [record.playbook, record.outcome?.rawValue, record.failure?.rawValue, record.message, record.reason].compactMap(\.self)
         if parts.isEmpty { return record.detail.isEmpty ? "" : Excerpt.of(.object(record.detail), limit: 200) }
         return Excerpt.of(parts.joined(separator: ": "), limit: 300)

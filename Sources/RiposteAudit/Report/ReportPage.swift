@@ -28,11 +28,11 @@ struct ReportPage {
             <style>\(Self.style)</style>
             </head>
             <body>
-            <header>
+            <header><div>
             <p class="kind">Incident report</p>
             <h1>\(headline)</h1>
             <p>\(bundle.header.seed.title)\(story.host.map { " · host \($0)" } ?? "")\(story.span.map { " · \($0.from.clock) to \($0.to.clock)" } ?? "")</p>
-            </header>
+            </div></header>
             <main>
             <section class="cards">\(cards)</section>
             <section><h2>Timeline</h2>\(TimelineDrawing(story).markup)</section>
@@ -54,7 +54,8 @@ struct ReportPage {
     /// The gravest alert, in its detector's words.
     private var headline: String {
         let gravest = story.alarms.compactMap(\.alert).max { $0.priority < $1.priority }
-        return gravest.map { Excerpt.of($0.rule, limit: 160) } ?? story.deeds.first.map { [$0.name, $0.target?.summary].compactMap(\.self).joined(separator: " ") } ?? "Records of the journal"
+        return gravest.map { Excerpt.of($0.rule, limit: 160) } ?? story.deeds.first.map { [$0.name, $0.target?.summary].compactMap(\.self).joined(separator: " ") }
+            ?? "Records of the journal"
     }
 
     // MARK: - Figures
@@ -67,11 +68,17 @@ struct ReportPage {
         let refused = story.deeds.count { $0.outcome == .refused || $0.outcome == .failed }
         return [
             card("\(story.alarms.count)", story.alarms.count == 1 ? "alert" : "alerts", gravest.map { "gravest: \($0.name)" } ?? ""),
-            card("\(performed.count)", performed.count == 1 ? "action performed" : "actions performed", answer.map { "first one \($0) after the first alert" } ?? "nothing was changed"),
+            card(
+                "\(performed.count)", performed.count == 1 ? "action performed" : "actions performed",
+                answer.map { "first one \($0) after the first alert" } ?? "nothing was changed"),
             card("\(refused)", "refused or failed", refused == 0 ? "none" : "see Actions"),
             card("\(inForce.count)", "still in force", inForce.isEmpty ? "nothing to take back" : "see Actions for the ids"),
-            card("\(Set(story.words.map(\.name)).count)", "people", story.words.isEmpty ? "nobody stepped in" : Excerpt.of(Set(story.words.map(\.name)).sorted().joined(separator: ", "), limit: 60)),
-            card("\(bundle.provedCount) / \(bundle.records.count)", "records signed", bundle.checkpoints.isEmpty ? "the journal is not signed" : "by \(bundle.checkpoints.count) checkpoints"),
+            card(
+                "\(Set(story.words.map(\.name)).count)", "people",
+                story.words.isEmpty ? "nobody stepped in" : Excerpt.of(Set(story.words.map(\.name)).sorted().joined(separator: ", "), limit: 60)),
+            card(
+                "\(bundle.provedCount) / \(bundle.records.count)", "records signed",
+                bundle.checkpoints.isEmpty ? "the journal is not signed" : "by \(bundle.checkpoints.count) checkpoints"),
         ]
     }
 
@@ -96,7 +103,8 @@ struct ReportPage {
             story.alarms.prefix(Self.rowLimit).map { alarm in
                 let alert = alarm.alert
                 return [
-                    "\(alarm.seq)", "\(alarm.time.clockOfDay)", Self.badge(alert?.priority.name ?? "?", look: alert.map { $0.priority >= .critical ? "failed" : $0.priority >= .warning ? "refused" : "planned" } ?? "other"),
+                    "\(alarm.seq)", "\(alarm.time.clockOfDay)",
+                    Self.badge(alert?.priority.name ?? "?", look: alert.map { $0.priority >= .critical ? "failed" : $0.priority >= .warning ? "refused" : "planned" } ?? "other"),
                     "<b>\(alert.map { Excerpt.of($0.rule) } ?? "cannot be read")</b><div class=\"text\">\(alert?.output.map { Excerpt.of($0, limit: 600) } ?? "")</div>",
                     "\(alarm.playbooks.isEmpty ? "none" : alarm.playbooks.joined(separator: ", "))",
                 ]
@@ -182,7 +190,8 @@ struct ReportPage {
         :root{--ink:#1b2430;--soft:#5b6775;--line:#dfe4ea;--paper:#fff;--ground:#f4f6f8;--red:#c0392b;--amber:#b7791f;--green:#1e8449;--blue:#2563a8;--grey:#7b8794}
         *{box-sizing:border-box}
         body{margin:0;background:var(--ground);color:var(--ink);font:14px/1.5 system-ui,-apple-system,"Segoe UI",Roboto,"Helvetica Neue",Arial,sans-serif}
-        header{background:#16202e;color:#fff;padding:28px 40px 58px}
+        header{background:#16202e;color:#fff;padding:28px 24px 58px}
+        header div{max-width:1132px;margin:0 auto}
         header h1{margin:2px 0 4px;font-size:26px;line-height:1.25;font-weight:650;overflow-wrap:anywhere}
         header p{margin:0;color:#b9c4d0}
         header .kind{text-transform:uppercase;letter-spacing:.12em;font-size:11px;color:#7fb2e5}
@@ -203,7 +212,8 @@ struct ReportPage {
         td:first-child,td:nth-child(2){white-space:nowrap;color:var(--soft);font-variant-numeric:tabular-nums}
         code,pre,.text{font-family:ui-monospace,SFMono-Regular,Menlo,Consolas,"DejaVu Sans Mono",monospace;font-size:12px}
         .text{color:#38434f;overflow-wrap:anywhere}
-        code{color:var(--soft)}
+        code{color:var(--soft);white-space:nowrap}
+        td code{font-size:11px}
         pre{background:var(--ground);border:1px solid var(--line);border-radius:6px;padding:10px 14px;overflow-x:auto}
         .note{color:var(--soft);font-size:12px;margin:6px 0 0}
         .alarm{color:var(--red);font-weight:600}

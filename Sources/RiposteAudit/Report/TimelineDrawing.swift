@@ -87,7 +87,8 @@ struct TimelineDrawing {
     private var notes: Markup {
         let left = omitted > 0 ? "The first \(events.count) events are drawn, \(omitted) more are in records.jsonl. " : ""
         let leftBars = omittedBars > 0 ? "\(omittedBars) more actions were in force. " : ""
-        return "<p class=\"note\">\(left)\(leftBars)Distances grow with the logarithm of the time between two events, so that milliseconds and hours are both to be seen. Bars: what was in force.</p>"
+        return
+            "<p class=\"note\">\(left)\(leftBars)Distances grow with the logarithm of the time between two events, so that milliseconds and hours are both to be seen. Bars: what was in force.</p>"
     }
 }
 

@@ -63,15 +63,20 @@ struct AuditExportCommand: AsyncParsableCommand {
     private func report(_ bundle: AuditBundle, _ out: String) {
         let proved = bundle.provedCount
         if common.json {
-            let json: JSON = ["out": .text(out), "records": .integer(Int64(bundle.records.count)), "proved": .integer(Int64(proved)), "damaged": .array(bundle.damaged.map(JSON.integer))]
+            let json: JSON = [
+                "out": .text(out), "records": .integer(Int64(bundle.records.count)), "proved": .integer(Int64(proved)), "damaged": .array(bundle.damaged.map(JSON.integer)),
+            ]
             print(json.line)
         } else {
             let report = out.hasSuffix(".tar") ? "report.html in it" : "\(out.escapedForDisplay)/report.html"
             print("\(VerificationText.count(bundle.records.count, "record")) in \(out.escapedForDisplay), \(proved) of them signed; read \(report)")
         }
         if proved < bundle.records.count {
-            Terminal.remark("\(bundle.records.count - proved) records are not signed by a checkpoint: the journal is not signed (audit.signing_key), or they are newer than the last one; then export again later")
+            Terminal.remark(
+                "\(bundle.records.count - proved) of them not signed: audit.signing_key is not set, or they are newer than the last checkpoint; then export again later")
         }
-        if !bundle.damaged.isEmpty { Terminal.remark("records were changed after they were written: \(bundle.damaged.map(String.init).joined(separator: ", ")); see riposte audit verify") }
+        if !bundle.damaged.isEmpty {
+            Terminal.remark("records were changed after they were written: \(bundle.damaged.map(String.init).joined(separator: ", ")); see riposte audit verify")
+        }
     }
 }

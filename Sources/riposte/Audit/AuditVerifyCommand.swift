@@ -50,7 +50,9 @@ struct AuditVerifyCommand: AsyncParsableCommand {
 
     private func verify(_ path: String, _ keys: [VerifyingKey]) throws -> Never {
         let report: BundleVerifier.Report
-        do throws(BundleError) { report = try BundleVerifier(path: path, version: Version.text).verify(keys) } catch { throw Complaint(error.message, status: error.isMissing ? 4 : 1) }
+        do throws(BundleError) { report = try BundleVerifier(path: path, version: Version.text).verify(keys) } catch {
+            throw Complaint(error.message, status: error.isMissing ? 4 : 1)
+        }
         print(common.json ? VerificationText.json(report).line : VerificationText.text(report, hasKey: !keys.isEmpty))
         throw ExitCode(report.isIntact ? 0 : 1)
     }
@@ -134,7 +136,8 @@ enum VerificationText {
                     ? Terminal.paint("anchored", .green) + ": each is proved to be in the signed journal"
                     : Terminal.paint("not all anchored", .yellow) + ": \(report.anchored) of \(report.records) are proved to be in the signed journal")
         } else {
-            lines.append(Terminal.paint("not anchored", .yellow) + ": no --key was given, and \(count(report.checkpoints, "checkpoint")) were found, whose signatures were not looked at")
+            lines.append(
+                Terminal.paint("not anchored", .yellow) + ": no --key was given, and \(count(report.checkpoints, "checkpoint")) were found, whose signatures were not looked at")
         }
         return (lines + report.remarks.map(\.escapedForDisplay)).joined(separator: "\n")
     }
