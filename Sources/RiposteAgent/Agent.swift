@@ -33,9 +33,10 @@ package struct Agent: Sendable {
     private let rules: LoadedRules
     private let rulesWatch: FileWatch
     private let facilities: Facilities
+    private let signingKey: SigningKey?
     private let logger: Logger
 
-    /// Reads the playbooks and the rules; an agent does not start on ones that have an error.
+    /// Reads the playbooks, the rules and the key; an agent does not start on ones that have an error.
     package init(_ configuration: AgentConfiguration, logger: Logger) throws(Diagnostics) {
         self.configuration = configuration
         self.logger = logger
@@ -43,6 +44,7 @@ package struct Agent: Sendable {
         (playbookWatch, rulesWatch) = (FileWatch(configuration.playbooks), FileWatch(configuration.rules.files))
         playbooks = try PlaybookSet.load(paths: configuration.playbooks, facilities.catalogue).set
         rules = try LoadedRules.load(configuration.rules)
+        signingKey = try configuration.audit.loadSigningKey()
     }
 
     /// Runs until SIGTERM or SIGINT, then finishes what is under way and closes the journal. `observe` must not wait.
@@ -50,7 +52,7 @@ package struct Agent: Sendable {
         Self.raiseDescriptorLimit()
         let house = try await EngineHouse.open(
             configuration, playbooks: playbooks, rules: configuration.rules.files.isEmpty ? nil : rules.digest, facilities: facilities, purpose: "agent", resumesRuns: true,
-            logger: logger, observe: observe)
+            signingKey: signingKey, logger: logger, observe: observe)
         do { try await serve(house, onReady) } catch {
             await house.close()
             throw error
@@ -86,6 +88,7 @@ package struct Agent: Sendable {
         var services = [
             service("time") { await house.engine.keepTime() },
             service("snapshot") { try await every(.seconds(30)) { house.keepSnapshot() } },
+            service("checkpoints") { try await every(.seconds(1)) { house.checkpoints?.writeIfDue() } },
             service("playbooks") { try await keepers.playbooks.keepUp() },
             service("rules") { try await keepers.rules.keepUp() },
             service("containers") { try await sensor.run() },

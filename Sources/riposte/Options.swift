@@ -111,9 +111,15 @@ extension CommonOptions {
     static func localDesk(_ configuration: AgentConfiguration) async throws -> LocalDesk {
         let logger = logger(configuration.logLevel, atLeast: .warning)
         let actor = Operator.current()
+        // A command is not held up by a key that is missing: its records are signed with the agent's next checkpoint.
+        var signingKey: SigningKey?
+        do throws(Diagnostics) { signingKey = try configuration.audit.loadSigningKey() } catch {
+            logger.warning("the journal is not signed", metadata: ["error": "\(error)"])
+        }
         do {
             let house = try await EngineHouse.open(
-                configuration, playbooks: .empty, facilities: Facilities(configuration), purpose: "command of \(actor.name)", resumesRuns: false, logger: logger)
+                configuration, playbooks: .empty, facilities: Facilities(configuration), purpose: "command of \(actor.name)", resumesRuns: false,
+                signingKey: signingKey, logger: logger)
             return LocalDesk(house, actor: actor)
         } catch let error as JournalError {
             throw DeskError(.journal, error.message)

@@ -53,6 +53,7 @@ struct Status: AsyncParsableCommand {
         if let problem = status["journal"]?["problem"]?.string { lines.append(Terminal.paint("journal    \(problem.shown); see riposte audit verify", .red)) }
         lines.append(
             "journal    \(number(status["journal"], "seq")) records\(number(status["journal"], "failures") > 0 ? ", \(number(status["journal"], "failures")) NOT WRITTEN" : "")")
+        lines += checkpoints(status["journal"]?["checkpoints"])
         let intakes = status["intakes"]?.array ?? []
         lines.append("")
         lines.append(
@@ -75,6 +76,15 @@ struct Status: AsyncParsableCommand {
                     }))
         }
         return lines.joined(separator: "\n")
+    }
+
+    /// How far the journal is signed; nothing where it is not to be.
+    private static func checkpoints(_ checkpoints: JSON?) -> [String] {
+        guard let checkpoints, checkpoints != .null else { return [] }
+        let place = checkpoints["anchored_to"]?.integer.map { "anchored up to record \($0) at \(word(checkpoints, "time").prefix(19))Z" } ?? "not anchored yet"
+        let line = "           \(place), \(number(checkpoints, "unanchored")) records since"
+        let failures = number(checkpoints, "failures")
+        return [line] + (failures > 0 ? [Terminal.paint("           \(failures) \(failures == 1 ? "checkpoint" : "checkpoints") NOT WRITTEN", .red)] : [])
     }
 
     /// What the sensor sees, and above all what it does not.

@@ -116,6 +116,9 @@ package struct AgentConfiguration: Sendable {
     package struct AuditSection: Sendable {
         package var segmentBytes = 64 << 20
         package var durability = Journal.Durability.grouped
+        /// The private key that checkpoints are signed with. Nil: the journal is not anchored.
+        package var signingKey: String?
+        package var checkpointEvery = Duration.seconds(60)
     }
 
     package struct EngineSection: Sendable {

@@ -63,7 +63,7 @@ extension AgentConfiguration {
         for key in [
             \.intake.http.tokenFile, \.intake.http.certificate, \.intake.http.key, \.intake.http.clientAuthority, \.intake.file.path, \.intake.socket.path,
             \.intake.socket.datagramPath, \.intake.kubernetesAudit.http.tokenFile, \.intake.kubernetesAudit.http.certificate, \.intake.kubernetesAudit.http.key,
-            \.intake.kubernetesAudit.http.clientAuthority, \.intake.kubernetesAuditLog.path, \.kubernetes.kubeconfig,
+            \.intake.kubernetesAudit.http.clientAuthority, \.intake.kubernetesAuditLog.path, \.kubernetes.kubeconfig, \.audit.signingKey,
         ] as [WritableKeyPath<Self, String?>] { self[keyPath: key] = self[keyPath: key].map(resolved) }
         playbooks = playbooks.map(resolved)
         rules.files = rules.files.map(resolved)
@@ -165,8 +165,13 @@ extension AgentConfiguration.SensorSection {
 
 extension AgentConfiguration.AuditSection {
     fileprivate mutating func read(_ node: YAMLNode) {
-        guard let keys = node.mapping(known: ["segment_size", "durability"], what: "audit", code: "C002") else { return }
+        guard let keys = node.mapping(known: ["segment_size", "durability", "signing_key", "checkpoint_every"], what: "audit", code: "C002") else { return }
         if let value = keys["segment_size"]?.size(code: "C003") { segmentBytes = value }
         if let value = keys["durability"]?.choice(type(of: durability), code: "C003") { durability = value }
+        if let node = keys["signing_key"], !node.isNull { signingKey = node.path() }
+        if let node = keys["checkpoint_every"], let value = node.duration(code: "C003") {
+            if !(Duration.seconds(1)...Duration.seconds(86400) ~= value) { node.report(code: "C003", "expected 1s to 24h") }
+            checkpointEvery = value
+        }
     }
 }
