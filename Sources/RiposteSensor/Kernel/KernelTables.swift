@@ -131,6 +131,12 @@ struct KernelTables {
             case .path(let paths):
                 table.path_atoms |= bit
                 texts.add(paths, RIPOSTE_SUBJECT_PATH, bit)
+            case .secondFileName(let names):
+                table.second_file_name_atoms |= bit
+                texts.add(names, RIPOSTE_SUBJECT_SECOND_FILE_NAME, bit)
+            case .secondPath(let paths):
+                table.second_path_atoms |= bit
+                texts.add(paths, RIPOSTE_SUBJECT_SECOND_PATH, bit)
             case .exe(let paths):
                 table.exe_atoms |= bit
                 texts.add(paths, RIPOSTE_SUBJECT_EXE, bit)
