@@ -12,6 +12,12 @@ package protocol SensorSink: AnyObject, Sendable {
     func take(_ rule: Rule, _ event: SensorEvent, _ values: RuleJudge)
     /// Events were lost since the last call, by the name of their type, because a ring was full.
     func lost(_ events: [String: UInt64])
+    /// Somebody meddled with this process; `event` can tell by whom until this returns. Only with ``Sensor/Configuration/guards``.
+    func tampered(_ tampering: Tampering, _ event: SensorEvent)
+}
+
+extension SensorSink {
+    package func tampered(_ tampering: Tampering, _ event: SensorEvent) {}
 }
 
 /// The own sensor: BPF programs, the thread that reads what they write, the process table, and the rules that judge.
@@ -29,6 +35,8 @@ package final class Sensor: Sendable {
         package var judgesKernelPaths = true
         /// Events of this process too.
         package var seesItself = false
+        /// Tell of tampering with this process, its BPF objects and these files; nil: of none.
+        package var guards: GuardedFiles?
         /// Names of programs that no reflex ends.
         package var sparedPrograms: [String] = []
 

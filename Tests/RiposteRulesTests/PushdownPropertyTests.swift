@@ -35,6 +35,7 @@ struct PushdownPropertyTests {
         let judge = RuleSetJudge(ruleSet, source: "syscall")
         let names = ruleSet.rules.map(\.name)
         let filters = ruleSet.kernelFilters(reflexes: names)
+        let other = chance.filter()
         for _ in 0..<events {
             let truth = chance.truth()
             let facts = chance.facts(truth)
@@ -51,6 +52,13 @@ struct PushdownPropertyTests {
             try #require(matched.isEmpty || verdict.may, "\(words("the filter drops what \(matched) match"))")
             if !verdict.may { counts.dropped += 1 }
             if !verdict.reflexes.isEmpty { counts.acted += 1 }
+            if let other {
+                // Added to the rules' own filter, another one only makes more pass.
+                guard case .some(let both) = filters.adding([type: other]).passing(type) else { continue }
+                let either = both.verdict(facts)
+                try #require(either.may || !(verdict.may || other.verdict(facts).may), "\(words("together they drop what one of them passes"))")
+                try #require(either.reflexes == verdict.reflexes, "\(words("together they have other reflexes"))")
+            }
             // A reflex is right about processes that user space has not heard of.
             var known = truth
             known.knowsProcess = true
@@ -263,6 +271,13 @@ struct PushdownPropertyTests {
                 let type = flip(85) ? "evt.type \(flip(70) ? "= \(type())" : "in (\(type()), \(type()))") and " : ""
                 return "- rule: r\(index)\n  condition: |\n    \(type)\(condition(pick([0, 0, 1, 1, 2, 3])))\n  desc: d\n  output: o\n  priority: info\n"
             }.joined()
+        }
+
+        /// Of other rules for the same events, where those have one.
+        mutating func filter() -> KernelFilter? {
+            let (ruleSet, _) = RuleSet.load([.init(name: "", text: rules())])
+            guard flip(30), let type = EventType(named: focus), let passing = ruleSet?.kernelFilters().passing(type), case .some(let filter) = passing else { return nil }
+            return filter
         }
 
         private mutating func condition(_ depth: Int) -> String {

@@ -72,4 +72,68 @@ struct SensorLiveTests {
         #expect(throws: SensorError("the sensor has ended")) { try sensor.use(rules) }
         sensor.stop()
     }
+
+    // MARK: - The loop by hand: nobody reads until the test does
+
+    private final class Losses: SensorSink {
+        let lost = Mutex<[String: UInt64]>([:])
+        func take(_ rule: Rule, _ event: SensorEvent, _ values: RuleJudge) {}
+        func lost(_ events: [String: UInt64]) { lost.withLock { for (type, count) in events { $0[type, default: 0] += count } } }
+    }
+
+    private func loop(_ condition: String, bufferBytes: Int, sink: any SensorSink) throws -> SensorLoop {
+        var configuration = Sensor.Configuration()
+        configuration.bufferBytes = bufferBytes
+        configuration.pushesDown = false
+        return try SensorLoop(configuration, Self.rules(condition), ReflexSet(), Self.containers, sink, bell: -1)
+    }
+
+    @Test("what finds no room is lost and counted by type; starts and ends of processes have room of their own")
+    func overflow() throws {
+        let sink = Losses()
+        let loop = try loop("evt.type in (open, openat) and fd.name = /none", bufferBytes: 1 << 16, sink: sink)
+        try run(["sh", "-c", "i=0; while [ $i -lt 3000 ]; do : < /dev/null; i=$((i+1)); done"])
+        for _ in 0..<20 { try run(["true"]) }
+        let counts = loop.kernelCounts()
+        let dropped = counts.dropped.filter { $0.value > 0 }
+        #expect(dropped.keys.allSatisfy { ["open", "openat"].contains($0) } && dropped.values.reduce(0, +) > 1000, "\(dropped)")
+        #expect(counts.passed["exec", default: 0] >= 21 && counts.passed["fork", default: 0] >= 21 && counts.passed["procexit", default: 0] >= 21)
+        #expect(counts.seen["openat", default: 0] >= counts.passed["openat", default: 0] + counts.dropped["openat", default: 0])
+        loop.drain { false }
+        loop.tellLosses()
+        #expect(sink.lost.withLock(\.self).values.reduce(0, +) >= dropped.values.reduce(0, +))
+        // With the ring read there is room again.
+        let before = loop.kernelCounts().passed["openat", default: 0]
+        try run(["sh", "-c", ": < /dev/null"])
+        #expect(loop.kernelCounts().passed["openat", default: 0] > before)
+    }
+
+    /// Processes as /proc lists them.
+    private static func present() throws -> Set<UInt32> { Set(try FileManager.default.contentsOfDirectory(atPath: "/proc").compactMap { UInt32($0) }) }
+
+    @Test("after thousands of short lives the table is what /proc is")
+    func tableIsProc() throws {
+        let loop = try loop("evt.type = connect and fd.sport = 1", bufferBytes: 1 << 20, sink: NoSink())
+        let load = try ChildProcess(["sh", "-c", "i=0; while [ $i -lt 3000 ]; do /bin/true; (exit 0) & i=$((i+1)); done; wait"], output: nil, error: nil)
+        while load.isRunning { loop.drain { false } }
+        // Others' processes come and go meanwhile; those that both lists have at two moments are there.
+        var differences: Set<UInt32> = []
+        for round in 0..<50 {
+            loop.drain { false }
+            let known = Set(loop.world.processes.allEntries.map(\.pid))
+            let present = try Self.present()
+            let now = known.symmetricDifference(present)
+            differences = round == 0 ? now : differences.intersection(now)
+            if differences.isEmpty { break }
+        }
+        #expect(differences.isEmpty, "in one of both for good: \(differences.sorted())")
+        #expect(loop.world.processes.counters.incomplete == 0 && loop.kernelCounts().dropped.values.allSatisfy { $0 == 0 })
+        for entry in loop.world.processes.allEntries where !entry.isKernelThread {
+            guard let status = try? String(contentsOfFile: "/proc/\(entry.pid)/status", encoding: .utf8) else { continue }
+            let parent = status.split(separator: "\n").first { $0.hasPrefix("PPid:") }?.split(whereSeparator: \.isWhitespace).last.flatMap { UInt32($0) }
+            loop.drain { false }
+            guard loop.world.processes.process(withPID: entry.pid) === entry else { continue }
+            #expect(loop.world.processes.parent(of: entry)?.pid ?? 0 == parent ?? 0, "parent of \(entry.pid)")
+        }
+    }
 }
