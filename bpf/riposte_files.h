@@ -224,7 +224,8 @@ static __always_inline u32 bpf_id_of(struct file *file)
 		return BPF_CORE_READ(map, id);
 	if (name == BEGINS('b', 'p', 'f', '-', 'p', 'r', 'o', 'g'))
 		return BPF_CORE_READ(program, aux, id);
-	if (name == BEGINS('b', 'p', 'f', '_', 'l', 'i', 'n', 'k'))
+	/* The first descriptor of a link is named with the one, every other with the other. */
+	if (name == BEGINS('b', 'p', 'f', '_', 'l', 'i', 'n', 'k') || name == BEGINS('b', 'p', 'f', '-', 'l', 'i', 'n', 'k'))
 		return BPF_CORE_READ(link, id);
 	return 0;
 }

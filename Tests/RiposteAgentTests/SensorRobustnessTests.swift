@@ -129,7 +129,7 @@ struct SensorRobustnessTests {
         #expect(complaints.count == 1 && complaints[0].hasSuffix("events.jsonl cannot be written: No space left on device; make room, or keep it smaller with --max-size"), "\(errors)")
         let recorded = try String(contentsOfFile: copy, encoding: .utf8)
         let lines = recorded.split(separator: "\n")
-        #expect(recorded.hasSuffix("\n") && lines.count > 100 && recorded.utf8.count > 900_000)
+        #expect(recorded.hasSuffix("\n") && lines.count > 20 && recorded.utf8.count > 900_000)
         #expect(errors.contains { $0.contains("\(lines.count) events recorded") }, "\(errors), \(lines.count) lines")
         let rules = try place.folder.file(
             "replay.yaml", "- { rule: Victim started, desc: d, condition: evt.type = execve and proc.exepath = \(victim), output: victim, priority: INFO }\n")
