@@ -126,7 +126,8 @@ struct SensorRobustnessTests {
         let errors = try String(contentsOfFile: copy + ".errors", encoding: .utf8).split(separator: "\n").map(String.init)
         #expect(status == 1, "\(output) \(errors)")
         let complaints = errors.filter { !$0.contains("events recorded") }
-        #expect(complaints.count == 1 && complaints[0].hasSuffix("events.jsonl cannot be written: No space left on device; make room, or keep it smaller with --max-size"), "\(errors)")
+        let complaint = "events.jsonl cannot be written: No space left on device; make room, or keep it smaller with --max-size"
+        #expect(complaints.count == 1 && complaints[0].hasSuffix(complaint), "\(errors)")
         let recorded = try String(contentsOfFile: copy, encoding: .utf8)
         let lines = recorded.split(separator: "\n")
         #expect(recorded.hasSuffix("\n") && lines.count > 20 && recorded.utf8.count > 900_000)

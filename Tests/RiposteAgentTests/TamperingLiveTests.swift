@@ -74,7 +74,7 @@ struct TamperingLiveTests {
         let thread = try #require(FileManager.default.contentsOfDirectory(atPath: "/proc/\(pid)/task").first { $0 != "\(pid)" })
         let other = try ChildProcess(["sleep", "60"])
         let stopped = ["signal", "SIGTSTP", "\(pid)"]
-        var cases = [Case(["kill", "\(pid)", "0"]), Case(["kill", "\(pid)", "\(SIGCONT)"]), Case(["kill", "\(pid)", "\(SIGWINCH)"]), Case(["kill", "\(other.pid)", "\(SIGTERM)"])]
+        var cases = [0, SIGCONT, SIGWINCH].map { Case(["kill", "\(pid)", "\($0)"]) } + [Case(["kill", "\(other.pid)", "\(SIGTERM)"])]
         cases += [["kill", "\(pid)"], ["kill", thread], ["tgkill", "\(pid)"], ["tkill", thread], ["pidfd", "\(pid)"]].map { Case($0 + ["\(SIGTSTP)"], stopped) }
         // Continued by somebody who does no more than that, as soon as it has stopped.
         let resumer = try ChildProcess(["sh", "-c", "while kill -CONT \(pid); do sleep 0.02; done"], output: nil, error: nil)

@@ -125,7 +125,8 @@ struct PushdownPropertyTests {
         var isOpen: Bool { ["open", "openat", "creat"].contains(type) }
         var isMoving: Bool { ["rename", "link"].contains(type) }
         var isFullyKnown: Bool {
-            (!isMoving || knowsSecondPath && KernelFilter.Facts.isPlain(Array(secondPath.utf8))) && unknown.isEmpty && knowsPath && knowsParent && knowsProcess && KernelFilter.Facts.isPlain(Array(path.utf8)) && opened == nil && flags & 3 != 3
+            (!isMoving || knowsSecondPath && KernelFilter.Facts.isPlain(Array(secondPath.utf8))) && unknown.isEmpty
+                && knowsPath && knowsParent && knowsProcess && KernelFilter.Facts.isPlain(Array(path.utf8)) && opened == nil && flags & 3 != 3
                 && (result == 0 || type != "execve")
         }
 
@@ -291,7 +292,8 @@ struct PushdownPropertyTests {
         }
 
         private mutating func test() -> String {
-            let path = focus == "rename" || focus == "link" ? pick(Self.movedPaths) : pick(["fd.name", "fd.name", "fd.nameraw", "fs.path.name", "evt.arg.name", "evt.arg.path", "fd.directory"])
+            let isMoving = focus == "rename" || focus == "link"
+            let path = pick(isMoving ? Self.movedPaths : ["fd.name", "fd.name", "fd.nameraw", "fs.path.name", "evt.arg.name", "evt.arg.path", "fd.directory"])
             let order = pick(["=", "!=", "<", "<=", ">", ">="])
             let fitting: Range<Int> =
                 switch focus {

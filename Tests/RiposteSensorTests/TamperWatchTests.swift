@@ -89,7 +89,8 @@ struct TamperWatchTests {
         arguments: [
             ("unlink", "/var/lib/riposte/journal/1.jsonl", nil, "removed"), ("unlink", "/var/lib/riposte-old/x", nil, nil), ("unlink", "/var/lib/riposte/../x", nil, nil),
             ("truncate", "/etc/riposte/riposte.yaml", nil, "cut"), ("unlink", "/etc/riposte/other.yaml", nil, nil), ("rename", "/var/lib", "/var/x", "renamed"),
-            ("rename", "/etc/riposte/other.yaml", "/etc/riposte/riposte.yaml", "replaced"), ("rename", "/etc/a", "/etc/b", nil), ("symlink", "/etc/passwd", "/var/lib/riposte/x", "linked"),
+            ("rename", "/etc/riposte/other.yaml", "/etc/riposte/riposte.yaml", "replaced"), ("rename", "/etc/a", "/etc/b", nil),
+            ("symlink", "/etc/passwd", "/var/lib/riposte/x", "linked"),
             ("link", "/var/lib/riposte/x", "/tmp/x", nil), ("rmdir", "/var/lib", nil, nil),
         ] as [(String, String, String?, String?)])
     func paths(_ type: String, _ first: String, _ second: String?, _ deed: String?) throws {
@@ -115,10 +116,14 @@ struct TamperWatchTests {
         #expect(try !passes("kill") { ($0.numbers[.argument1], $0.numbers[.result]) = (Int64(SIGKILL), -1) })
         #expect(try passes("ptrace") { $0.numbers[.argument0] = 16 } && !passes("ptrace") { $0.numbers[.argument0] = 1 })
         #expect(try passes("bpf") { $0.numbers[.argument0] = 14 } && !passes("bpf") { $0.numbers[.argument0] = 2 })
-        for (path, flags, holds) in [("/var/lib/riposte/x", 1, true), ("/var/lib/riposte/x", 0, false), ("/var/lib/x", 1, false), ("/proc/9/mem", 2, true), ("/proc/9/maps", 2, false)] {
+        for (path, flags, holds) in [
+            ("/var/lib/riposte/x", 1, true), ("/var/lib/riposte/x", 0, false), ("/var/lib/x", 1, false), ("/proc/9/mem", 2, true), ("/proc/9/maps", 2, false),
+        ] {
             #expect(try passes("openat") { ($0.paths, $0.numbers[.openFlags]) = ([Array(path.utf8)], Int64(flags)) } == holds, "\(path)")
         }
-        for (old, new, holds) in [("/var/lib", "/x", true), ("/a", "/var/lib/riposte/x", true), ("/a", "/b", false), ("/var/lib/x", "/var/lib/y", false)] {
+        for (old, new, holds) in [
+            ("/var/lib", "/x", true), ("/a", "/var/lib/riposte/x", true), ("/a", "/b", false), ("/var/lib/x", "/var/lib/y", false),
+        ] {
             #expect(try passes("rename") { ($0.paths, $0.secondPath) = ([Array(old.utf8)], Array(new.utf8)) } == holds, "\(old) \(new)")
         }
     }
