@@ -65,7 +65,8 @@ package struct Agent: Sendable {
         let formatter = AlertFormatter(hostname: configuration.rules.hostnameInAlerts)
         let sensor = SensorKeeper(
             configuration.sensor, house, try SensorDoor(door, formatter: formatter, lossLimit: configuration.sensor.lossLimit, logger: logger),
-            ContainerDirectory(inspector: ContainerBridge(docker: DockerInspector(docker: facilities.docker))), logger: logger)
+            ContainerDirectory(inspector: ContainerBridge(docker: DockerInspector(docker: facilities.docker))),
+            guards: configuration.sensor.tellsTampering ? configuration.guardedFiles : nil, logger: logger)
         let keepers = Keepers(
             playbooks: PlaybookKeeper(playbookWatch, house: house, logger: logger) { sensor.playbooksChanged() },
             rules: RulesKeeper(configuration.rules, rules, rulesWatch, house: house, logger: logger) { sensor.use($0) },

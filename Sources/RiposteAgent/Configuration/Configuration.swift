@@ -1,3 +1,4 @@
+internal import Foundation
 internal import Glibc
 package import RiposteAudit
 package import RiposteCore
@@ -13,6 +14,8 @@ package struct AgentConfiguration: Sendable {
     /// Sockets and locks.
     package var runDirectory = "/run/riposte"
     package var logLevel = "info"
+    /// The file that this was read from, if any.
+    package var file: String?
     /// Files and folders.
     package var playbooks: [String] = []
     package var rules = RulesSection()
@@ -49,6 +52,8 @@ package struct AgentConfiguration: Sendable {
         package var configuration = Sensor.Configuration()
         /// So many lost events raise an alert; 0: none does.
         package var lossLimit = 1
+        /// Whether tampering with the agent raises an alert.
+        package var tellsTampering = true
     }
 
     package struct IntakeSection: Sendable {
@@ -139,6 +144,12 @@ package struct AgentConfiguration: Sendable {
     package struct NetworkSection: Sendable {
         /// Who always reaches this host, also when it is isolated, and is never blocked.
         package var managementAllow: [NetworkEndpoint] = []
+    }
+
+    /// What is its own: nobody else has reason to change it unseen.
+    var guardedFiles: GuardedFiles {
+        let program = try? FileManager.default.destinationOfSymbolicLink(atPath: "/proc/self/exe")
+        return GuardedFiles([stateDirectory, runDirectory] + [program, file].compactMap(\.self) + playbooks + rules.files)
     }
 
     package var controlSocket: String { runDirectory + "/riposte.sock" }

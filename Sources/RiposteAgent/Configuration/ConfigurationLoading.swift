@@ -35,6 +35,7 @@ extension AgentConfiguration {
                 throw Diagnostics([Diagnostic(code: "C001", file: path, message: "the file is not UTF-8")])
             }
             try configuration.read(text, file: path)
+            configuration.file = path
         }
         try configuration.apply(environment)
         configuration.apply(overrides)
@@ -150,7 +151,7 @@ extension AgentConfiguration {
 
 extension AgentConfiguration.SensorSection {
     fileprivate mutating func read(_ node: YAMLNode) {
-        let known = ["enabled", "buffer_size", "push_down", "kernel_paths", "alert_on_lost"]
+        let known = ["enabled", "buffer_size", "push_down", "kernel_paths", "alert_on_lost", "alert_on_tampering"]
         guard let keys = node.mapping(known: known, what: "sensor", code: "C002") else { return }
         if let value = keys["enabled"]?.bool(code: "C003") { isEnabled = value }
         if let node = keys["buffer_size"], let value = node.size(code: "C003") {
@@ -160,6 +161,7 @@ extension AgentConfiguration.SensorSection {
         if let value = keys["push_down"]?.bool(code: "C003") { configuration.pushesDown = value }
         if let value = keys["kernel_paths"]?.bool(code: "C003") { configuration.judgesKernelPaths = value }
         if let value = keys["alert_on_lost"]?.integer(in: 0...1_000_000_000, code: "C003") { lossLimit = value }
+        if let value = keys["alert_on_tampering"]?.bool(code: "C003") { tellsTampering = value }
     }
 }
 

@@ -142,6 +142,22 @@ final class KernelPrograms {
         return sum
     }
 
+    /// The ids by which others can ask the kernel for what is loaded here.
+    var identifiers: BPFObjects {
+        var objects = BPFObjects()
+        for link in links { objects.insert(riposte_bpf_id(bpf_link__fd(link)), .link) }
+        var (map, program): (OpaquePointer?, OpaquePointer?) = (nil, nil)
+        while let next = bpf_object__next_map(object, map) {
+            objects.insert(riposte_bpf_id(bpf_map__fd(next)), .map)
+            map = next
+        }
+        while let next = bpf_object__next_program(object, program) {
+            objects.insert(riposte_bpf_id(bpf_program__fd(next)), .program)
+            program = next
+        }
+        return objects
+    }
+
     // MARK: - Programs
 
     /// From here on events come: first of processes, then of calls, so that no call is seen of a process that is not known.
