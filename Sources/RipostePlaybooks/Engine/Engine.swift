@@ -63,6 +63,8 @@ package final class Engine: Sendable {
         var undosUnderWay: Set<Identifier> = []
         /// Undos that failed, and when they are tried again.
         var undoRetries: [Identifier: (at: Timestamp, pause: Duration)] = [:]
+        /// Orders that have no outcome yet, and those whose deed hangs.
+        var watches: [Identifier: OrderWatch] = [:]
         var counters = Counters()
     }
 
@@ -119,7 +121,7 @@ package final class Engine: Sendable {
     // MARK: - Records
 
     /// Writes a record and lets the state follow. The one place where both happen.
-    func record(_ record: AuditRecord) throws {
+    package func record(_ record: AuditRecord) throws {
         do { try log.append(record) } catch {
             state.withLock { $0.counters.journalFailures += 1 }
             logger.error("journal refused a record", metadata: ["audit.kind": "\(record.kind.rawValue)", "error": "\(error)"])
