@@ -48,6 +48,17 @@ package struct UndoCommand: Sendable, Equatable {
     }
 }
 
+/// Calls off an action that is under way. Only an agent has such; a command sees its own action through.
+package struct CancelCommand: Sendable, Equatable {
+    package var action: Identifier
+    package var reason: String?
+
+    package init(action: Identifier, reason: String? = nil) {
+        self.action = action
+        self.reason = reason
+    }
+}
+
 /// Alerts to put through playbooks once.
 package struct RespondCommand: Sendable, Equatable {
     package struct Document: Sendable, Equatable {

@@ -42,7 +42,8 @@ package final class EngineHouse: Sendable {
                 observe: observe)
             var start = start(journal, configuration, state, playbooks, purpose)
             start.detail.append("rules", rules.map(JSON.text))
-            try journal.append(start)
+            // Through the engine, so that its state follows the journal.
+            try engine.record(start)
             let recovery = await engine.recover(resumingRuns: resumesRuns)
             let checkpoints = signingKey == nil ? nil : Checkpointer(journal, every: configuration.audit.checkpointEvery, logger: logger)
             return EngineHouse(engine, journal, facilities, checkpoints, recovery, configuration.stateDirectory, logger)

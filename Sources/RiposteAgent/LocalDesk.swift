@@ -27,6 +27,9 @@ package final class LocalDesk: Desk {
         await house.engine.undo(command.action, actor: actor, mode: command.isDryRun ? .observe : .enforce, reason: command.reason)
     }
 
+    /// The outcome of what was called off; nil where nothing of this id is under way.
+    func cancel(_ command: CancelCommand) async -> ActionResult? { await house.engine.cancel(command.action, actor: actor, reason: command.reason) }
+
     /// Alerts one after the other, each through an engine of its own settings on the same journal.
     package func respond(_ command: RespondCommand) async throws(DeskError) -> [AlertReport] {
         let playbooks: PlaybookSet

@@ -85,6 +85,8 @@ package enum FailureClass: String, CaseIterable, Sendable {
     case timeout
     /// Some members of the target were hit, some were not.
     case partial
+    /// A person called it off.
+    case cancelled
     /// The world is no longer as the action left it.
     case drifted
     /// The agent ended between intent and outcome, and the world does not tell which.
@@ -100,7 +102,7 @@ package enum FailureClass: String, CaseIterable, Sendable {
 
     package var outcome: Outcome {
         switch self {
-        case .unresolved, .identity, .guarded, .cooldown, .budget, .mode, .policy, .drifted: .refused
+        case .unresolved, .identity, .guarded, .cooldown, .budget, .mode, .policy, .cancelled, .drifted: .refused
         case .invalid, .denied, .unsupported, .conflict, .busy, .unavailable, .timeout, .partial, .unknown: .failed
         }
     }

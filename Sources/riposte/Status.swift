@@ -62,6 +62,7 @@ struct Status: AsyncParsableCommand {
                 intakes.map { intake in
                     [word(intake, "name")] + ["accepted", "rejected", "shed", "denied"].map { "\(number(intake, ByteText($0)))" } + [word(intake, "place")]
                 }))
+        lines += orders(status["orders"]?.array ?? [])
         let undos = status["undos"]?.array ?? []
         if !undos.isEmpty {
             lines.append("")
@@ -85,6 +86,18 @@ struct Status: AsyncParsableCommand {
         let line = "           \(place), \(number(checkpoints, "unanchored")) records since"
         let failures = number(checkpoints, "failures")
         return [line] + (failures > 0 ? [Terminal.paint("           \(failures) \(failures == 1 ? "checkpoint" : "checkpoints") NOT WRITTEN", .red)] : [])
+    }
+
+    /// Actions that take longer than a second.
+    private static func orders(_ orders: [JSON]) -> [String] {
+        guard !orders.isEmpty else { return [] }
+        let rows = orders.map { order in
+            [
+                word(order, "action"), "\(word(order, "since").prefix(19))Z", OrderText.phase(order), order["target"].flatMap(Target.init(json:))?.summary ?? "",
+                OrderText.cause(order), "riposte cancel \(word(order, "id"))",
+            ]
+        }
+        return ["", Terminal.table(["UNDER WAY", "SINCE", "PHASE", "TARGET", "FOR", "CALL OFF WITH"], rows)]
     }
 
     /// What the sensor sees, and above all what it does not.

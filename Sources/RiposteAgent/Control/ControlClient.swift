@@ -17,6 +17,12 @@ package final class ControlClient: Desk {
         try result(in: await post(ControlPath.undo, command.json))
     }
 
+    /// Calls off an action that is under way in the agent; nil where there is none of this id.
+    package func cancel(_ command: CancelCommand) async throws(DeskError) -> ActionResult? {
+        let answer = try await post(ControlPath.cancel, command.json)
+        return answer["result"] == .null ? nil : try result(in: answer["result"] ?? .null)
+    }
+
     package func respond(_ command: RespondCommand) async throws(DeskError) -> [AlertReport] {
         try await post(ControlPath.respond, command.json)["reports"]?.array?.compactMap(AlertReport.init(json:)) ?? []
     }

@@ -5,6 +5,7 @@ internal import RipostePlaybooks
 enum ControlPath {
     static let actions = "/v1/actions"
     static let undo = "/v1/undo"
+    static let cancel = "/v1/cancel"
     static let respond = "/v1/respond"
     static let status = "/v1/status"
     static let reload = "/v1/reload"
@@ -40,6 +41,19 @@ extension UndoCommand {
     init(json: JSON) throws(DeskError) {
         guard let id = json["id"]?.string?.valid.flatMap({ Identifier($0) }) else { throw DeskError(.invalid, "id must be an action's id") }
         self.init(action: id, isDryRun: json["dry_run"]?.bool ?? false, reason: json["reason"]?.string?.repaired)
+    }
+}
+
+extension CancelCommand {
+    var json: JSON {
+        var object: JSONObject = ["id": .text("\(action)")]
+        object.append("reason", reason.map(JSON.text))
+        return .object(object)
+    }
+
+    init(json: JSON) throws(DeskError) {
+        guard let id = json["id"]?.string?.valid.flatMap({ Identifier($0) }) else { throw DeskError(.invalid, "id must be an action's id") }
+        self.init(action: id, reason: json["reason"]?.string?.repaired)
     }
 }
 

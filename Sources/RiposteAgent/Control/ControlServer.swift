@@ -30,6 +30,9 @@ struct ControlServer: Sendable {
         router.post(RouterPath(ControlPath.undo)) { request, context in
             await order(request, context) { desk, json throws(DeskError) in try await desk.undo(UndoCommand(json: json)).json }
         }
+        router.post(RouterPath(ControlPath.cancel)) { request, context in
+            await order(request, context) { desk, json throws(DeskError) in ["result": await desk.cancel(try CancelCommand(json: json))?.json ?? .null] }
+        }
         router.post(RouterPath(ControlPath.respond)) { request, context in
             await order(request, context) { desk, json throws(DeskError) in
                 ["reports": .array(try await desk.respond(RespondCommand(json: json)).map(\.json))]

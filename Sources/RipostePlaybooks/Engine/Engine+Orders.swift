@@ -19,12 +19,15 @@ extension Engine {
             guard let action = catalogue[order.action] else {
                 throw ActionError(.invalid, "look up the action", "there is no action \"\(order.action.rawValue.escapedForDisplay)\"")
             }
-            let plan = try await action.plan(request(for: order, action.description))
+            let plan = try await plan(by: action, &draft)
             draft.note(plan)
-            guard await lanes.enter(plan.target.key) else {
-                throw ActionError(.busy, "take a turn at \(plan.target.summary)", "\(Lanes.waiterLimit) others wait already")
+            if let cause = order.skips?(plan) {
+                draft.end(.skipped, cause)
+                return settle(draft)
             }
-            defer { lanes.leave(plan.target.key) }
+            try await takeTurn(at: plan.target, draft.watch)
+            // A deed that hangs keeps the turn and leaves it when it comes back.
+            defer { if !draft.isHanging { lanes.leave(plan.target.key) } }
             try await carryOut(plan, by: action, &draft)
         } catch {
             draft.fail(error)
@@ -32,7 +35,7 @@ extension Engine {
         return settle(draft)
     }
 
-    private func request(for order: Order, _ description: ActionDescription) throws(ActionError) -> ActionRequest {
+    func request(for order: Order, _ description: ActionDescription) throws(ActionError) -> ActionRequest {
         let parameters: Parameters
         do throws(ParameterError) { parameters = try Parameters(checking: order.parameters, for: description) } catch {
             throw ActionError(
@@ -57,11 +60,12 @@ extension Engine {
 
     /// The deed, within its budget, between the record of the intent and that of the outcome.
     func act(_ plan: Plan, by action: any Action, _ draft: inout OutcomeDraft) async throws(ActionError) {
+        try mindCancellation(draft)
         try reserveBudget(for: draft.order)
-        defer { releaseBudget(for: draft.order) }
+        defer { if !draft.isHanging { releaseBudget(for: draft.order) } }
         try announce(plan, &draft)
         do throws(ActionError) {
-            draft.note(try await performance(of: plan, by: action, draft.order), of: plan)
+            draft.note(try await performance(of: plan, by: action, &draft), of: plan)
         } catch {
             draft.fail(error)
         }
@@ -78,12 +82,14 @@ extension Engine {
         }
     }
 
-    func draft(of order: Order) -> OutcomeDraft { OutcomeDraft(order: order, surroundings) }
+    func draft(of order: Order) -> OutcomeDraft { OutcomeDraft(watch: watch(over: order), surroundings) }
 
     func settle(_ draft: OutcomeDraft) -> ActionResult {
         var draft = draft
         if !draft.isRecorded { write(&draft) }
         let result = draft.result
+        if !draft.isHanging { forget(draft.watch) }
+        draft.watch.settle(result, isHanging: draft.isHanging)
         report(.result(result))
         return result
     }

@@ -147,7 +147,7 @@ extension Engine {
             interior.openRuns += 1
             interior.underWay += 1
         }
-        surroundings.spawn { await self.run(run.id, playbook, for: alert, settled: run.settled) }
+        surroundings.spawn { await self.run(run.id, playbook, for: alert, settled: run.settled, attempt: 1 + max(1, run.restarts)) }
         return true
     }
 

@@ -63,6 +63,8 @@ package final class Engine: Sendable {
         var undosUnderWay: Set<Identifier> = []
         /// Undos that failed, and when they are tried again.
         var undoRetries: [Identifier: (at: Timestamp, pause: Duration)] = [:]
+        /// Orders that have no outcome yet, and those whose deed hangs.
+        var watches: [Identifier: OrderWatch] = [:]
         var counters = Counters()
         /// Outcomes that the journal did not take, oldest first: it gets them before anything else, as soon as it takes records again.
         var owed: [AuditRecord] = []
@@ -136,7 +138,7 @@ package final class Engine: Sendable {
     /// Writes a record and lets the state follow. The one place where both happen.
     ///
     /// An outcome that the journal does not take is owed to it: the deed is done, and the undo that it arms must not be forgotten.
-    func record(_ record: AuditRecord) throws {
+    package func record(_ record: AuditRecord) throws {
         do {
             try payOwed()
             try write(record)

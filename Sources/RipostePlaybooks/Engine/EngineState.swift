@@ -30,7 +30,9 @@ package struct EngineState: Sendable, Equatable {
         package var playbook: String
         package var alert: Identifier
         /// Steps that have an outcome, by name.
-        package var settled: [String: Outcome]
+        package var settled: [String: StepFacts]
+        /// How often an agent was started since.
+        package var restarts = 0
     }
 
     package private(set) var openUndos: [Identifier: OpenUndo] = [:]
@@ -64,6 +66,7 @@ package struct EngineState: Sendable, Equatable {
         case .intent: if let id = record.id { openIntents[id] = OpenIntent(record: record) }
         case .outcome: settle(record)
         case .run: if let run = record.id { close(run) }
+        case .start: if record.actor?.name == "agent" { for run in openRuns.keys { openRuns[run]?.restarts += 1 } }
         default: break
         }
         Self.parts.forEach { $0.apply(record, &self) }
@@ -84,7 +87,7 @@ package struct EngineState: Sendable, Equatable {
         guard let id = record.id, let outcome = record.outcome else { return }
         let intent = openIntents.removeValue(forKey: id)
         // What nobody knows and is not in effect is not settled: a restart does the step again.
-        if let run = record.run, let step = record.step, record.failure != .unknown { openRuns[run]?.settled[step] = outcome }
+        if let run = record.run, let step = record.step, record.failure != .unknown { openRuns[run]?.settled[step] = StepFacts(record, intent: intent?.record) }
         guard !record.dryRun else { return }
         if outcome == .done { countAct(of: record) }
         if outcome == .done || record.detail["undo"] != nil { openUndo(record, intent: intent) }
@@ -266,7 +269,8 @@ extension EngineState.OpenRun {
         [
             "run": .text("\(id)"), "playbook": .text(playbook), "alert": .text("\(alert)"),
             "settled": .object(
-                JSONObject(settled.sorted { $0.key < $1.key }.map { .init(key: ByteText($0.key), value: .text($0.value.rawValue)) })),
+                JSONObject(settled.sorted { $0.key < $1.key }.map { .init(key: ByteText($0.key), value: $0.value.json) })),
+            "restarts": .integer(Int64(restarts)),
         ]
     }
 
@@ -275,8 +279,8 @@ extension EngineState.OpenRun {
             let alert = json["alert"]?.string?.valid.flatMap({ Identifier($0) }), let settled = json["settled"]?.object
         else { return nil }
         let outcomes = settled.members.compactMap { member in
-            member.value.string?.valid.flatMap(Outcome.init(rawValue:)).map { (member.key.repaired, $0) }
+            StepFacts(json: member.value).map { (member.key.repaired, $0) }
         }
-        self.init(id: id, playbook: playbook, alert: alert, settled: Dictionary(outcomes, uniquingKeysWith: { $1 }))
+        self.init(id: id, playbook: playbook, alert: alert, settled: Dictionary(outcomes, uniquingKeysWith: { $1 }), restarts: Int(json["restarts"]?.integer ?? 0))
     }
 }

@@ -27,6 +27,16 @@ package struct Order: Sendable {
     package var undoes: Identifier?
     package var budget: Budget?
     package var cooldownValues: [ByteText]?
+    /// Of all but the wait for a person; nil: the standard one.
+    package var timeLimit: Duration?
+    /// Whether failures that may pass are tried again: of a playbook's steps. Nobody waits longer than needed for an order given by hand.
+    package var retries = false
+    /// Nil: by the class of the failure.
+    package var retry: RetryPolicy?
+    /// The alert is so young that those who know the target's names may not have heard of it.
+    package var metadataMayLag = false
+    /// Why a plan for this target is to be skipped, or nil: a step's condition on it.
+    package var skips: (@Sendable (Plan) -> String?)?
 
     package init(
         id: Identifier = .new(), actor: AuditRecord.Actor, action: ActionName, claim: TargetClaim, parameters: JSONObject = JSONObject(),

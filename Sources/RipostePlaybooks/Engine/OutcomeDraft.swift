@@ -3,6 +3,7 @@ internal import RiposteCore
 /// An order on its way to an outcome: collects what the records will say.
 struct OutcomeDraft {
     let order: Order
+    let watch: OrderWatch
     private let surroundings: Surroundings
     private let began: Duration
     private var plan: Plan?
@@ -17,10 +18,16 @@ struct OutcomeDraft {
     private var took: Duration = .zero
     private var time: Timestamp
     private var due: Timestamp?
+    private var failures: [ActionError] = []
     var isRecorded = false
+    /// The deed has not come back; its end is put on record when it does.
+    var isHanging = false
+    /// A second outcome of the same action, after the deed came back.
+    var isLate = false
 
-    init(order: Order, _ surroundings: Surroundings) {
-        self.order = order
+    init(watch: OrderWatch, _ surroundings: Surroundings) {
+        order = watch.order
+        self.watch = watch
         self.surroundings = surroundings
         began = surroundings.uptime()
         time = surroundings.now()
@@ -51,8 +58,12 @@ struct OutcomeDraft {
     mutating func fail(_ error: ActionError) {
         failure = error.failure
         if !error.evidence.isEmpty { evidence = error.evidence }
-        end(error.outcome, error.message)
+        // Called off after the deed had begun, something may have been touched.
+        end(error.failure == .cancelled && intended != nil ? .failed : error.outcome, error.message)
     }
+
+    /// An attempt at the deed failed; whether there is another one is not said.
+    mutating func note(_ failure: ActionError) { failures.append(failure) }
 
     mutating func end(_ outcome: Outcome, _ message: String?) {
         self.outcome = outcome
@@ -85,6 +96,15 @@ struct OutcomeDraft {
         if !evidence.isEmpty { record.detail.append("evidence", .object(evidence)) }
         if let undo { record.detail.append("undo", undo) }
         if outcome == .done, let values = order.cooldownValues { record.detail.append("cooldown", .array(values.map(JSON.string))) }
+        // One record with all attempts: the last failure, if it was the end, stands in the record itself.
+        let earlier = failures.dropLast(failure == nil ? 0 : 1)
+        if !earlier.isEmpty {
+            record.detail.append("failed_attempts", .integer(Int64(earlier.count)))
+            record.detail.append("attempt_failures", .array(earlier.suffix(5).map { ["class": .text($0.failure?.rawValue ?? ""), "message": .text($0.message)] }))
+        }
+        record.detail.append("cancelled", watch.cancellation?.json)
+        if isHanging { record.detail.append("hanging", true) }
+        if isLate { record.detail.append("late", true) }
         record.detail.append("timing_us", .object(timing))
         return record
     }

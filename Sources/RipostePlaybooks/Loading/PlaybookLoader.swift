@@ -26,6 +26,13 @@ package enum PlaybookProblem {
         ("P017", "warning: the step can never act in this mode"),
         ("P018", "a reflex that the kernel cannot carry out"),
         ("P019", "a reflex whose rule the kernel cannot decide"),
+        ("P035", "needs names no step before this one"),
+        ("P036", "goto leads nowhere, or backwards"),
+        ("P037", "a parallel block in another one, or of fewer than two steps"),
+        ("P038", "a step that can never run"),
+        ("P039", "no such field of steps, run or target, or no such outcome"),
+        ("P040", "a failure that is not tried again"),
+        ("P041", "warning: a timeout shorter than what the action waits for its target"),
     ]
 }
 

@@ -29,6 +29,7 @@ extension Playbook {
         func require(_ holds: Bool, _ problem: String) { if !holds { problems.append("step \(step.name) cannot be a reflex: \(problem)") } }
         require(index == 0 && !steps.dropFirst().contains(where: \.isReflex), "only the first step can be one, as the kernel knows of none before it")
         require(step.reflexSignal != nil, "the kernel can only do process.kill, of the process itself: with a fixed signal, without tree and grace")
+        require(step.block == nil, "the kernel does one thing, and knows of none beside it")
         require(step.when == nil && match.when == nil, "the kernel decides by the rule alone; put what `when` says into the rule")
         require(
             !match.rules.isEmpty && match.exceptRules.isEmpty && !match.rules.contains { $0.contains(where: { $0 == "*" || $0 == "?" }) },
