@@ -22,6 +22,7 @@ extension Engine {
             let plan = try await action.plan(request(for: order, action.description))
             draft.note(plan)
             guard await lanes.enter(plan.target.key) else {
+                countCrowded()
                 throw ActionError(.busy, "take a turn at \(plan.target.summary)", "\(Lanes.waiterLimit) others wait already")
             }
             defer { lanes.leave(plan.target.key) }
@@ -43,22 +44,33 @@ extension Engine {
 
     /// From the plan to the deed. The first no is the answer.
     private func carryOut(_ plan: Plan, by action: any Action, _ draft: inout OutcomeDraft) async throws(ActionError) {
-        try await askGuards(about: plan)
+        let ruling = try await askGuards(about: plan, for: draft.order)
+        draft.note(ruling)
         if let alreadySo = plan.alreadySo {
             draft.end(.already, alreadySo)
             return
         }
-        switch draft.order.mode {
-        case .observe: draft.end(.planned, "would \(plan.summary)")
+        let wanted = draft.order.mode
+        draft.limit(to: ruling.mode(for: draft.order))
+        let braking = try await brake(plan, &draft)
+        defer { endTrial(braking.trial) }
+        draft.note(braking)
+        switch braking.mode {
+        case .observe:
+            var why = braking.reason ?? (wanted == .observe ? nil : ruling.reason)
+            if wanted == .observe { why = await shadow(plan, draft.order) }
+            draft.end(.planned, "would \(plan.summary)\(why.map { "; \($0)" } ?? "")")
         case .ask: try putToPerson(plan, &draft)
-        case .enforce: try await act(plan, by: action, &draft)
+        case .enforce:
+            try await act(plan, by: action, &draft)
+            tellIfClosed(braking.trial)
         }
     }
 
     /// The deed, within its budget, between the record of the intent and that of the outcome.
     func act(_ plan: Plan, by action: any Action, _ draft: inout OutcomeDraft) async throws(ActionError) {
-        try reserveBudget(for: draft.order)
-        defer { releaseBudget(for: draft.order) }
+        try await reserveBudget(for: draft.order, plan, &draft)
+        defer { releaseBudget(for: draft) }
         try announce(plan, &draft)
         do throws(ActionError) {
             draft.note(try await performance(of: plan, by: action, draft.order), of: plan)
@@ -66,7 +78,7 @@ extension Engine {
             draft.fail(error)
         }
         // Written while the budget is still held, so that two acts never pass through one place in it.
-        if draft.outcome == .done { draft.isRecorded = write(draft) }
+        draft.isRecorded = write(draft)
     }
 
     /// The intent, in the journal before the deed. Without it there is no deed.

@@ -5,10 +5,11 @@ internal import Synchronization
 extension Engine {
     /// The steps of one playbook for one alert, in order; `settled` are those that ended before a restart.
     func run(_ run: Identifier, _ playbook: Playbook, for alert: Alert, settled: [String: Outcome]) async {
-        defer { finishRun() }
+        defer { finishRun(for: alert) }
         let cooldown = playbook.cooldown.map { CooldownTurn(playbook.name, $0, alert) }
         if let cooldown {
             guard await lanes.enter(cooldown.lane) else {
+                countCrowded()
                 return refuse(run, playbook, alert, .busy, "too many alerts of this kind are being answered already")
             }
             if let rest = rest(of: cooldown) {
@@ -68,9 +69,10 @@ extension Engine {
             return fail(order, error)
         }
         order.undoAfter = step.undoAfter
-        order.budget = playbook.budget
+        (order.budget, order.stepBudget) = (playbook.budget, step.budget)
         order.cooldownValues = cooldownValues
-        if step.isReflex, let answer = KernelAnswer(alert, to: playbook.name) { return settle(answer, order) }
+        // What the kernel only would have done is planned here where nobody may act; else the kernel was kept from it, by a breaker or for a person to be asked.
+        if step.isReflex, let answer = KernelAnswer(alert, to: playbook.name), answer.verdict != .would || mode == .observe { return await settle(answer, order) }
         return await perform(order)
     }
 
