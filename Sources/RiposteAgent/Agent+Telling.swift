@@ -70,11 +70,14 @@ func status(_ house: EngineHouse, _ keepers: Keepers, _ intakes: [any Intake], _
             }),
         "engine": [
             "alerts": .integer(Int64(counters.alerts)), "matched": .integer(Int64(counters.matched)), "shed": .integer(Int64(counters.shed)),
-            "under_way": .integer(Int64(house.engine.underWay)),
+            "crowded": .integer(Int64(counters.crowded)), "under_way": .integer(Int64(house.engine.underWay)),
             "outcomes": .object(
                 JSONObject(counters.outcomes.sorted { $0.key.rawValue < $1.key.rawValue }.map { .init(key: ByteText($0.key.rawValue), value: .integer(Int64($0.value))) })),
         ],
         "orders": .array(house.engine.ordersUnderWay().prefix(100).map(\.json)),
+        "breakers": .array(state.breakers.all.map(\.json)), "budgets": .array(house.engine.strainedBudgets.map(\.json)),
+        "shed": .array(
+            house.engine.floods.map { ["intake": .text($0.intake), "rule": .string($0.rule), "count": .integer(Int64($0.count))] }),
         "undos": .array(state.openUndos.values.sorted { $0.since < $1.since }.map(\.json)),
         "journal": [
             "seq": .integer(position.seq), "failures": .integer(Int64(counters.journalFailures)), "problem": house.journal.opening.problem.map(JSON.text) ?? .null,

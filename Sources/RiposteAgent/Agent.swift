@@ -50,17 +50,24 @@ package struct Agent: Sendable {
     /// Runs until SIGTERM or SIGINT, then finishes what is under way and closes the journal. `observe` must not wait.
     package func run(onReady: @escaping @Sendable (Banner) -> Void, observe: @escaping @Sendable (Engine.Event) -> Void) async throws {
         Self.raiseDescriptorLimit()
+        let (breakers, rearm) = (BreakerAlerts(), Rearming())
         let house = try await EngineHouse.open(
             configuration, playbooks: playbooks, rules: configuration.rules.files.isEmpty ? nil : rules.digest, facilities: facilities, purpose: "agent", resumesRuns: true,
-            signingKey: signingKey, logger: logger, observe: observe)
-        do { try await serve(house, onReady) } catch {
+            signingKey: signingKey, logger: logger,
+            observe: { event in
+                observe(event)
+                guard case .breaker(let change) = event else { return }
+                rearm.call()
+                breakers.tell(change)
+            })
+        do { try await serve(house, breakers, rearm, onReady) } catch {
             await house.close()
             throw error
         }
         await house.close()
     }
 
-    private func serve(_ house: EngineHouse, _ onReady: @escaping @Sendable (Banner) -> Void) async throws {
+    private func serve(_ house: EngineHouse, _ breakers: BreakerAlerts, _ rearming: Rearming, _ onReady: @escaping @Sendable (Banner) -> Void) async throws {
         let door = AlertDoor(house, logger: logger)
         let formatter = AlertFormatter(hostname: configuration.rules.hostnameInAlerts)
         let sensor = SensorKeeper(
@@ -79,6 +86,9 @@ package struct Agent: Sendable {
         // First of all that takes anything in: what happens from here on is seen.
         sensor.start(rules.ruleSet)
         defer { sensor.stop() }
+        breakers.open(door, hostname: configuration.rules.hostnameInAlerts)
+        rearming.begin { sensor.playbooksChanged() }
+        defer { rearming.end() }
         ready.whenReady { [configuration] in onReady(Banner(configuration, house, keepers, intakes, auditIntakes)) }
         let began = Timestamp.now()
         let control = ControlServer(
@@ -153,6 +163,20 @@ private func quiet(_ logger: Logger) -> Logger {
     var logger = logger
     logger.logLevel = max(logger.logLevel, .critical)
     return logger
+}
+
+/// Arms or disarms the kernel's reflexes after a breaker has changed, on a thread of its own: who changes one must not wait for the kernel's tables.
+private final class Rearming: Sendable {
+    private let attendant = Mutex<Attendant?>(nil)
+
+    func begin(_ body: @escaping @Sendable () -> Void) {
+        let attendant = Attendant(name: "riposte-rearm", body)
+        self.attendant.withLock { $0 = attendant }
+    }
+
+    func call() { attendant.withLock { $0?.call() } }
+
+    func end() { attendant.withLock { $0.take() }?.end() }
 }
 
 /// Calls once when all have said that they are there.

@@ -10,7 +10,22 @@ package protocol Desk: Sendable {
     func undo(_ command: UndoCommand) async throws(DeskError) -> ActionResult
     /// Feeds alerts through playbooks; one report per alert.
     func respond(_ command: RespondCommand) async throws(DeskError) -> [AlertReport]
+    /// Breakers that are not closed.
+    func breakers() async throws(DeskError) -> [Breakers.Breaker]
+    /// Closes one; gives it as it was.
+    func closeBreaker(_ command: BreakerCommand) async throws(DeskError) -> Breakers.Breaker
     func close() async
+}
+
+/// An operator's word that a breaker is to be closed.
+package struct BreakerCommand: Sendable, Equatable {
+    package var name: String
+    package var reason: String?
+
+    package init(name: String, reason: String? = nil) {
+        self.name = name
+        self.reason = reason
+    }
 }
 
 /// An operator's wish for one action.
@@ -22,11 +37,14 @@ package struct ManualCommand: Sendable, Equatable {
     package var reason: String?
     /// Take it back by itself after this.
     package var undoAfter: Duration?
+    /// Lifts guards of the configuration.
+    package var isForced: Bool
 
     package init(
         action: ActionName, claim: TargetClaim, parameters: JSONObject = JSONObject(), isDryRun: Bool, reason: String? = nil,
-        undoAfter: Duration? = nil
+        undoAfter: Duration? = nil, isForced: Bool = false
     ) {
+        self.isForced = isForced
         self.action = action
         self.claim = claim
         self.parameters = parameters
@@ -115,6 +133,8 @@ package struct DeskError: Error, Equatable, Sendable, CustomStringConvertible {
         case denied
         /// No agent answers, or it stopped answering half way.
         case noAgent
+        /// What is named is not there.
+        case notFound
         /// Somebody else holds the journal, or it cannot be written.
         case journal
     }
@@ -134,6 +154,7 @@ package struct DeskError: Error, Equatable, Sendable, CustomStringConvertible {
         switch code {
         case .invalid: 2
         case .denied: 3
+        case .notFound: 4
         case .noAgent: 6
         case .journal: 1
         }

@@ -37,8 +37,9 @@ package final class EngineHouse: Sendable {
             let state = try replay(configuration.stateDirectory)
             let engine = Engine(
                 configuration: Engine.Configuration(
-                    mode: configuration.mode, runLimit: configuration.engine.runLimit, maximumAlertAge: configuration.engine.maximumAlertAge),
-                catalogue: facilities.catalogue, guards: facilities.guards, log: journal, playbooks: playbooks, state: state, logger: logger,
+                    mode: configuration.mode, runLimit: configuration.engine.runLimit, maximumAlertAge: configuration.engine.maximumAlertAge,
+                    budgets: configuration.budgets),
+                catalogue: facilities.catalogue, guards: facilities.guards, world: facilities.world, log: journal, playbooks: playbooks, state: state, logger: logger,
                 observe: observe)
             var start = start(journal, configuration, state, playbooks, purpose)
             start.detail.append("rules", rules.map(JSON.text))

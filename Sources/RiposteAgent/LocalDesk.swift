@@ -1,6 +1,6 @@
 internal import Foundation
 package import RiposteCore
-internal import RipostePlaybooks
+package import RipostePlaybooks
 
 /// A desk that is an engine in this very process.
 package final class LocalDesk: Desk {
@@ -20,6 +20,7 @@ package final class LocalDesk: Desk {
             actor: actor, action: command.action, claim: command.claim, parameters: command.parameters, mode: command.isDryRun ? .observe : .enforce,
             reason: command.reason)
         order.undoAfter = command.undoAfter
+        order.isForced = command.isForced
         return await house.engine.carryOut(order)
     }
 
@@ -64,6 +65,18 @@ package final class LocalDesk: Desk {
         }
         let (playbooks, results) = seen.drain()
         return AlertReport(number: number, rule: alert.rule.repaired, playbooks: playbooks, results: results)
+    }
+
+    package func breakers() async throws(DeskError) -> [Breakers.Breaker] { house.engine.snapshot.breakers.all }
+
+    package func closeBreaker(_ command: BreakerCommand) async throws(DeskError) -> Breakers.Breaker {
+        switch house.engine.closeBreaker(command.name, actor: actor, reason: command.reason) {
+        case .closed(let breaker): return breaker
+        case .unknown:
+            let near = nearMiss(to: command.name, among: house.engine.snapshot.breakers.all.map(\.name)).map { "; did you mean \"\($0)\"?" } ?? ""
+            throw DeskError(.notFound, "no breaker \"\(command.name.escapedForDisplay)\" is open\(near)")
+        case .notOnRecord: throw DeskError(.journal, "the journal does not take it: the breaker stays as it is")
+        }
     }
 
     package func close() async { await house.close() }

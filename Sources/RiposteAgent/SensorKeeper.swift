@@ -69,10 +69,15 @@ final class SensorKeeper: Sendable {
         use(rules)
     }
 
+    private var brakes: ReflexPlan.Brakes {
+        let state = house.engine.snapshot
+        return ReflexPlan.Brakes(
+            budgets: house.engine.reflexBudgets, spent: { state.ledger.times(ofPlaybook: $0) }, isTripped: { state.breakers.holdBackReflex(of: $0) })
+    }
+
     /// The reflexes that are to be armed, on record before they are: they act without being asked again.
     private func plan(_ rules: RuleSet) -> ReflexSet {
-        let acts = house.engine.snapshot.acts
-        let plan = ReflexPlan(house.engine.playbooks, rules, mode: house.engine.configuration.mode) { acts[$0] ?? [] }
+        let plan = ReflexPlan(house.engine.playbooks, rules, mode: house.engine.configuration.mode, brakes)
         let before = planned.withLock { planned in
             defer { planned = plan }
             return planned

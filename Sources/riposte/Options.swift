@@ -58,10 +58,13 @@ struct ActionOptions: ParsableArguments {
     @Option(name: .long, help: "Why; stands in the journal.")
     var reason: String?
 
+    @Flag(name: .long, help: "Past guards of the configuration, on record with your name. What is built in stands.")
+    var force = false
+
     /// Puts a wish to the agent, or to an engine of our own where there is none; prints the result and ends with its status.
     func carryOut(_ action: ActionName, on claim: TargetClaim, with parameters: JSONObject = JSONObject(), for time: Duration? = nil) async throws {
         try check(parameters, of: action)
-        let command = ManualCommand(action: action, claim: claim, parameters: parameters, isDryRun: dryRun, reason: reason, undoAfter: time)
+        let command = ManualCommand(action: action, claim: claim, parameters: parameters, isDryRun: dryRun, reason: reason, undoAfter: time, isForced: force)
         try await withDesk { desk, isAgent in
             let result = try await desk.act(command)
             report(result)
@@ -83,8 +86,13 @@ struct ActionOptions: ParsableArguments {
     }
 
     /// Ends with the status that `body` gives.
+    func withDesk(_ body: (any Desk, Bool) async throws -> Int32) async throws { try await common.withDesk(body) }
+}
+
+extension CommonOptions {
+    /// Ends with the status that `body` gives.
     func withDesk(_ body: (any Desk, Bool) async throws -> Int32) async throws {
-        let configuration = try common.configuration()
+        let configuration = try configuration()
         if FileManager.default.fileExists(atPath: configuration.controlSocket) {
             let client = ControlClient(socket: configuration.controlSocket)
             do { try await finish(client, isAgent: true, body) } catch let error as DeskError where error.code == .noAgent {
@@ -104,9 +112,7 @@ struct ActionOptions: ParsableArguments {
         await desk.close()
         throw ExitCode(status)
     }
-}
 
-extension CommonOptions {
     /// An engine in this process, on the same journal.
     static func localDesk(_ configuration: AgentConfiguration) async throws -> LocalDesk {
         let logger = logger(configuration.logLevel, atLeast: .warning)

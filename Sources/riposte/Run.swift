@@ -68,6 +68,7 @@ struct Run: AsyncParsableCommand {
             switch event {
             case .alert(let alert, let playbooks): asJSON ? JSON.object(alert.document).line : ResultText.line(alert, playbooks: playbooks)
             case .result(let result): asJSON ? result.json.line : ResultText.line(result)
+            case .breaker(let change): asJSON ? change.json.line : ResultText.line(change)
             }
         }
         do {

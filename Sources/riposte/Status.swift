@@ -2,6 +2,7 @@ internal import ArgumentParser
 internal import Foundation
 internal import RiposteAgent
 internal import RiposteCore
+internal import RipostePlaybooks
 
 struct Status: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
@@ -54,6 +55,7 @@ struct Status: AsyncParsableCommand {
         lines.append(
             "journal    \(number(status["journal"], "seq")) records\(number(status["journal"], "failures") > 0 ? ", \(number(status["journal"], "failures")) NOT WRITTEN" : "")")
         lines += checkpoints(status["journal"]?["checkpoints"])
+        lines += brakes(status)
         let intakes = status["intakes"]?.array ?? []
         lines.append("")
         lines.append(
@@ -98,6 +100,23 @@ struct Status: AsyncParsableCommand {
             ]
         }
         return ["", Terminal.table(["UNDER WAY", "SINCE", "PHASE", "TARGET", "FOR", "CALL OFF WITH"], rows)]
+    }
+
+    /// Breakers that are not closed, budgets near their end, and what was turned away.
+    private static func brakes(_ status: JSON) -> [String] {
+        var lines = (status["breakers"]?.array ?? []).compactMap(Breakers.Breaker.init(json:)).map { breaker in
+            let until = breaker.halfOpens.map { "half-open at \($0.clockText) if nothing asks" } ?? (breaker.state == .halfOpen ? "one act is let through" : "until a person closes it")
+            return Terminal.paint(
+                "BREAKER    \(breaker.name.escapedForDisplay) \(breaker.state == .open ? "open" : "half-open") since \(breaker.since.clockText), \(breaker.heldBack) held back; \(until): "
+                    + "riposte breaker close \(breaker.name.escapedForDisplay)", .red)
+        }
+        lines += (status["budgets"]?.array ?? []).map { budget in
+            let text = "budget     \(word(budget, "budget")): \(number(budget, "used")) of \(number(budget, "limit")) \(word(budget, "counts")) per \(word(budget, "per"))"
+            return number(budget, "used") >= number(budget, "limit") ? Terminal.paint(text, .yellow) : text
+        }
+        lines += (status["shed"]?.array ?? []).map { "SHED       \(number($0, "count")) alerts of rule \(word($0, "rule")) from \(word($0, "intake")), for lack of room" }
+        if number(status["engine"], "crowded") > 0 { lines.append("SHED       \(number(status["engine"], "crowded")) actions, of too many that waited for one target") }
+        return lines
     }
 
     /// What the sensor sees, and above all what it does not.

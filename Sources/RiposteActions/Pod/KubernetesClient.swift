@@ -158,6 +158,7 @@ struct PodState: Sendable, Equatable {
     var isProtected: Bool
     var startTime: Timestamp?
     var containerIDs: [String]
+    var annotations: [String: String]
 
     static func == (left: PodState, right: PodState) -> Bool { left.facts == right.facts && left.identity == right.identity }
 
@@ -178,6 +179,8 @@ struct PodState: Sendable, Equatable {
         isProtected = marks.contains { $0 != "false" }
         startTime = status?["startTime"]?.string.flatMap { Timestamp($0.bytes) }
         let lists = ["containerStatuses", "initContainerStatuses", "ephemeralContainerStatuses"].compactMap { status?[ByteText($0)]?.array }
+        let marked = metadata["annotations"]?.object?.members ?? []
+        annotations = Dictionary(marked.compactMap { member in member.value.string.map { (member.key.repaired, $0.repaired) } }, uniquingKeysWith: { first, _ in first })
         // `containerd://ID`
         containerIDs = lists.joined().compactMap { $0["containerID"]?.string?.repaired.split(separator: "/").last.map(String.init) }
     }

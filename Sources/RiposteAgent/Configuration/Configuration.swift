@@ -2,6 +2,7 @@ internal import Foundation
 internal import Glibc
 package import RiposteAudit
 package import RiposteCore
+package import RipostePlaybooks
 package import RiposteRules
 package import RiposteSensor
 
@@ -27,6 +28,9 @@ package struct AgentConfiguration: Sendable {
     package var docker = DockerSection()
     package var kubernetes = KubernetesSection()
     package var network = NetworkSection()
+    /// In the order of the file.
+    package var guards: [GuardRule] = []
+    package var budgets = AgentBudget.standard
 
     package init() {}
 
@@ -127,6 +131,7 @@ package struct AgentConfiguration: Sendable {
     }
 
     package struct EngineSection: Sendable {
+        /// Shared fairly among rules and intakes; see `AdmissionBook`.
         package var runLimit = 4096
         package var maximumAlertAge = Duration.seconds(3600)
     }

@@ -104,6 +104,7 @@ extension AgentConfiguration {
     private mutating func read(_ node: YAMLNode) {
         let known = [
             "mode", "state_dir", "run_dir", "log_level", "playbooks", "rules", "sensor", "intake", "control", "audit", "engine", "docker", "kubernetes", "network",
+            "guards", "budgets",
         ]
         guard let keys = node.mapping(known: known, what: "the configuration", code: "C002") else { return }
         if let value = keys["mode"]?.choice(Mode.self, code: "C003") { mode = value }
@@ -136,6 +137,8 @@ extension AgentConfiguration {
             if let node = keys["context"], !node.isNull { kubernetes.context = node.text(code: "C003") }
             if let nodes = keys["protected_namespaces"]?.list(code: "C003") { kubernetes.protectedNamespaces = nodes.compactMap { $0.text(code: "C003") } }
         }
+        if let node = keys["guards"], !node.isNull { guards = Self.guards(node) }
+        if let node = keys["budgets"], !node.isNull { budgets = Self.budgets(node) }
         if let keys = keys["network"]?.mapping(known: ["management_allow"], what: "network", code: "C002") {
             network.managementAllow = keys["management_allow"]?.list(code: "C003")?.compactMap(Self.endpoint) ?? []
         }

@@ -1,5 +1,5 @@
 package import RiposteCore
-internal import RipostePlaybooks
+package import RipostePlaybooks
 internal import RiposteTransport
 
 /// A desk that is the agent at the other end of the control socket.
@@ -25,6 +25,17 @@ package final class ControlClient: Desk {
 
     package func respond(_ command: RespondCommand) async throws(DeskError) -> [AlertReport] {
         try await post(ControlPath.respond, command.json)["reports"]?.array?.compactMap(AlertReport.init(json:)) ?? []
+    }
+
+    package func breakers() async throws(DeskError) -> [Breakers.Breaker] {
+        try await exchange(.get, ControlPath.breakers, body: nil)["breakers"]?.array?.compactMap(Breakers.Breaker.init(json:)) ?? []
+    }
+
+    package func closeBreaker(_ command: BreakerCommand) async throws(DeskError) -> Breakers.Breaker {
+        guard let breaker = Breakers.Breaker(json: try await post(ControlPath.closeBreaker, command.json)) else {
+            throw DeskError(.noAgent, "the agent's answer is no breaker: other version?")
+        }
+        return breaker
     }
 
     /// What `riposte status` shows.

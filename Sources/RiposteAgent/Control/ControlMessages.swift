@@ -8,6 +8,8 @@ enum ControlPath {
     static let cancel = "/v1/cancel"
     static let respond = "/v1/respond"
     static let status = "/v1/status"
+    static let breakers = "/v1/breakers"
+    static let closeBreaker = "/v1/breakers/close"
     static let reload = "/v1/reload"
 }
 
@@ -18,6 +20,7 @@ extension ManualCommand {
         ]
         object.append("reason", reason.map(JSON.text))
         object.append("undo_after", undoAfter.map { .text($0.text) })
+        if isForced { object.append("force", true) }
         return .object(object)
     }
 
@@ -27,7 +30,20 @@ extension ManualCommand {
         self.init(
             action: ActionName(rawValue: action), claim: claim, parameters: json["parameters"]?.object ?? JSONObject(),
             isDryRun: json["dry_run"]?.bool ?? false, reason: json["reason"]?.string?.repaired,
-            undoAfter: json["undo_after"]?.string?.valid.flatMap { Duration(text: $0) })
+            undoAfter: json["undo_after"]?.string?.valid.flatMap { Duration(text: $0) }, isForced: json["force"]?.bool ?? false)
+    }
+}
+
+extension BreakerCommand {
+    var json: JSON {
+        var object: JSONObject = ["breaker": .text(name)]
+        object.append("reason", reason.map(JSON.text))
+        return .object(object)
+    }
+
+    init(json: JSON) throws(DeskError) {
+        guard let name = json["breaker"]?.string?.valid else { throw DeskError(.invalid, "breaker must be a name") }
+        self.init(name: name, reason: json["reason"]?.string?.repaired)
     }
 }
 

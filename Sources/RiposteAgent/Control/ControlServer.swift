@@ -33,6 +33,12 @@ struct ControlServer: Sendable {
         router.post(RouterPath(ControlPath.cancel)) { request, context in
             await order(request, context) { desk, json throws(DeskError) in ["result": await desk.cancel(try CancelCommand(json: json))?.json ?? .null] }
         }
+        router.get(RouterPath(ControlPath.breakers)) { _, context in
+            await respond(context) { ["breakers": .array(house.engine.snapshot.breakers.all.map(\.json))] }
+        }
+        router.post(RouterPath(ControlPath.closeBreaker)) { request, context in
+            await order(request, context) { desk, json throws(DeskError) in try await desk.closeBreaker(BreakerCommand(json: json)).json }
+        }
         router.post(RouterPath(ControlPath.respond)) { request, context in
             await order(request, context) { desk, json throws(DeskError) in
                 ["reports": .array(try await desk.respond(RespondCommand(json: json)).map(\.json))]

@@ -138,12 +138,3 @@ package struct ActionError: Error, Equatable, Sendable {
 
     package var message: String { "\(doing): \(answer)" + (remedy.map { " (\($0))" } ?? "") }
 }
-
-/// Something that must never be hit, asked between plan and deed. A guard reads the plan and the world, never the alert.
-package protocol Guard: Sendable {
-    /// For the journal: `builtin.ancestors`.
-    var name: String { get }
-
-    /// Why this plan must not be performed, or nil. A guard that cannot find out refuses.
-    func refusal(of plan: Plan) async -> String?
-}

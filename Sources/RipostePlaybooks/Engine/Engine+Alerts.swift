@@ -24,9 +24,9 @@ extension Engine {
 
     private func admit(_ alert: Alert) throws(AdmissionError) -> [(id: Identifier, playbook: Playbook)] {
         let runs = playbooks.matching(alert).map { (id: surroundings.newIdentifier(), playbook: $0) }
-        try reserve(runs.count)
+        try reserve(runs.count, for: alert)
         do { try record(admission(of: alert, runs)) } catch {
-            for _ in runs { finishRun() }
+            for _ in runs { finishRun(for: alert) }
             throw .unsafe("\(error)")
         }
         state.withLock { interior in
@@ -37,23 +37,39 @@ extension Engine {
         return runs
     }
 
-    private func reserve(_ runs: Int) throws(AdmissionError) {
-        let problem = state.withLock { interior -> AdmissionError? in
-            if interior.isClosed { return .closed }
-            guard runs == 0 || interior.openRuns + runs <= configuration.runLimit else {
+    private func reserve(_ runs: Int, for alert: Alert) throws(AdmissionError) {
+        let (key, uptime) = (AdmissionBook.Key(alert), surroundings.uptime())
+        let (problem, flood) = state.withLock { interior -> (AdmissionError?, AdmissionBook.Flood?) in
+            if interior.isClosed { return (.closed, nil) }
+            guard interior.admission.admit(key, runs, limit: configuration.runLimit) else {
                 interior.counters.shed += 1
-                return .full
+                return (.full, interior.admission.turnAway(key, at: uptime))
             }
-            interior.openRuns += runs
             interior.underWay += runs
-            return nil
+            return (nil, nil)
         }
+        if let flood { tell(flood) }
         if let problem { throw problem }
     }
 
-    func finishRun() {
-        state.withLock { $0.openRuns -= 1 }
+    func finishRun(for alert: Alert) {
+        state.withLock { $0.admission.leave(AdmissionBook.Key(alert)) }
         end()
+    }
+
+    /// A flood is on record too: at its beginning, and once a minute with how many it was.
+    private func tell(_ flood: AdmissionBook.Flood) {
+        var record = AuditRecord(.brake, at: surroundings.now())
+        record.actor = AuditRecord.Actor(.agent, name: "admission")
+        record.message = "\(flood.count) alerts were turned away for lack of room"
+        record.detail = ["flood": ["intake": .text(flood.key.intake), "rule": .string(flood.key.rule), "count": .integer(Int64(flood.count))]]
+        // Counted all the same; `record` says that it failed.
+        try? self.record(record)
+    }
+
+    /// Whose alerts were turned away for lack of room, the most first.
+    package var floods: [(intake: String, rule: ByteText, count: Int)] {
+        state.withLock { $0.admission.mostShed(16).map { ($0.key.intake, $0.key.rule, $0.count) } }
     }
 
     private func admission(of alert: Alert, _ runs: [(id: Identifier, playbook: Playbook)]) -> AuditRecord {

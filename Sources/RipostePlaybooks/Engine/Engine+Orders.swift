@@ -46,23 +46,34 @@ extension Engine {
 
     /// From the plan to the deed. The first no is the answer.
     private func carryOut(_ plan: Plan, by action: any Action, _ draft: inout OutcomeDraft) async throws(ActionError) {
-        try await askGuards(about: plan)
+        let ruling = try await askGuards(about: plan, for: draft.order)
+        draft.note(ruling)
         if let alreadySo = plan.alreadySo {
             draft.end(.already, alreadySo)
             return
         }
-        switch draft.order.mode {
-        case .observe: draft.end(.planned, "would \(plan.summary)")
+        let wanted = draft.order.mode
+        draft.limit(to: ruling.mode(for: draft.order))
+        let braking = try await brake(plan, &draft)
+        defer { endTrial(braking.trial) }
+        draft.note(braking)
+        switch braking.mode {
+        case .observe:
+            var why = braking.reason ?? (wanted == .observe ? nil : ruling.reason)
+            if wanted == .observe { why = await shadow(plan, draft.order) }
+            draft.end(.planned, "would \(plan.summary)\(why.map { "; \($0)" } ?? "")")
         case .ask: try putToPerson(plan, &draft)
-        case .enforce: try await act(plan, by: action, &draft)
+        case .enforce:
+            try await act(plan, by: action, &draft)
+            tellIfClosed(braking.trial)
         }
     }
 
     /// The deed, within its budget, between the record of the intent and that of the outcome.
     func act(_ plan: Plan, by action: any Action, _ draft: inout OutcomeDraft) async throws(ActionError) {
         try mindCancellation(draft)
-        try reserveBudget(for: draft.order)
-        defer { if !draft.isHanging { releaseBudget(for: draft.order) } }
+        try await reserveBudget(for: draft.order, plan, &draft)
+        defer { if !draft.isHanging { releaseBudget(for: draft) } }
         try announce(plan, &draft)
         do throws(ActionError) {
             draft.note(try await performance(of: plan, by: action, &draft), of: plan)
@@ -70,7 +81,7 @@ extension Engine {
             draft.fail(error)
         }
         // Written while the budget is still held, so that two acts never pass through one place in it.
-        if draft.outcome == .done { write(&draft) }
+        write(&draft)
     }
 
     /// The intent, in the journal before the deed. Without it there is no deed.

@@ -50,6 +50,7 @@ extension Engine {
         guard !isOurs else { return }
         if case .calledOff(let cancellation)? = watch.interruption(at: surroundings.uptime()) { throw Self.calledOff(cancellation, "take a turn at \(target.summary)") }
         let isOverdue = watch.interruption(at: surroundings.uptime()) != nil
+        if !isOverdue { countCrowded() }
         throw ActionError(
             .busy, "take a turn at \(target.summary)",
             isOverdue ? "another action was at it for all of the time that there was" : "\(Lanes.waiterLimit) others wait already")
@@ -167,7 +168,7 @@ extension Engine {
             try? record(late.outcomeRecord)
             report(.result(late.result))
         }
-        releaseBudget(for: draft.order)
+        releaseBudget(for: draft)
         lanes.leave(plan.target.key)
         forget(draft.watch)
     }

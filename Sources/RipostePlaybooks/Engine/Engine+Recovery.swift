@@ -144,7 +144,7 @@ extension Engine {
             return false
         }
         state.withLock { interior in
-            interior.openRuns += 1
+            interior.admission.enter(AdmissionBook.Key(alert))
             interior.underWay += 1
         }
         surroundings.spawn { await self.run(run.id, playbook, for: alert, settled: run.settled, attempt: 1 + max(1, run.restarts)) }

@@ -5,10 +5,11 @@ internal import Synchronization
 extension Engine {
     /// The steps of one playbook for one alert; `settled` are those that ended before a restart, `attempt` counts how often the run was taken up.
     func run(_ run: Identifier, _ playbook: Playbook, for alert: Alert, settled: [String: StepFacts], attempt: Int = 1) async {
-        defer { finishRun() }
+        defer { finishRun(for: alert) }
         let cooldown = playbook.cooldown.map { CooldownTurn(playbook.name, $0, alert) }
         if let cooldown {
             guard await lanes.enter(cooldown.lane) else {
+                countCrowded()
                 return refuse(run, playbook, alert, .busy, "too many alerts of this kind are being answered already")
             }
             if let rest = rest(of: cooldown) {
@@ -61,7 +62,7 @@ extension Engine {
             id: surroundings.newIdentifier(), actor: AuditRecord.Actor(.playbook, name: run.playbook.name), action: step.action, claim: .host, mode: mode)
         order.cause = Order.Cause(run: run.id, alert: run.alert.id, playbook: run.playbook.name, step: step.name)
         order.undoAfter = step.undoAfter
-        order.budget = run.playbook.budget
+        (order.budget, order.stepBudget) = (run.playbook.budget, step.budget)
         order.cooldownValues = run.cooldownValues
         order.timeLimit = step.timeLimit
         order.retries = true
@@ -87,7 +88,8 @@ extension Engine {
         } catch {
             return fail(order, error)
         }
-        if step.isReflex, let answer = KernelAnswer(run.alert, to: run.playbook.name) { return settle(answer, order) }
+        // What the kernel only would have done is planned here where nobody may act; else the kernel was kept from it, by a breaker or for a person to be asked.
+        if step.isReflex, let answer = KernelAnswer(run.alert, to: run.playbook.name), answer.verdict != .would || order.mode == .observe { return await settle(answer, order) }
         return await perform(order)
     }
 

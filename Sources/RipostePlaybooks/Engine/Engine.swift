@@ -14,8 +14,13 @@ package final class Engine: Sendable {
         /// An alert that is older, or from further ahead than ``clockSkew``, is observed only.
         package var maximumAlertAge: Duration
         package var clockSkew: Duration
+        /// Over all playbooks and orders by hand.
+        package var budgets: [AgentBudget]
 
-        package init(mode: Mode = .observe, runLimit: Int = 4096, maximumAlertAge: Duration = .seconds(3600), clockSkew: Duration = .seconds(30)) {
+        package init(
+            mode: Mode = .observe, runLimit: Int = 4096, maximumAlertAge: Duration = .seconds(3600), clockSkew: Duration = .seconds(30), budgets: [AgentBudget] = []
+        ) {
+            self.budgets = budgets
             self.mode = mode
             self.runLimit = runLimit
             self.maximumAlertAge = maximumAlertAge
@@ -27,12 +32,15 @@ package final class Engine: Sendable {
     package enum Event: Sendable {
         case alert(Alert, playbooks: [String])
         case result(ActionResult)
+        case breaker(BreakerChange)
     }
 
     package let configuration: Configuration
     package let surroundings: Surroundings
     package let catalogue: ActionCatalogue
     let guards: [any Guard]
+    /// Where budgets of namespaces look; nil: nobody says.
+    let world: (any TargetFacts)?
     let log: any AuditLog
     let logger: Logger
     /// Shared with ``variant(mode:maximumAlertAge:playbooks:observe:)``s.
@@ -56,9 +64,15 @@ package final class Engine: Sendable {
         var isClosed = false
         /// Runs and orders under way.
         var underWay = 0
-        var openRuns = 0
-        /// Acts that were let through and have no outcome yet, by playbook.
-        var budgetHeld: [String: Int] = [:]
+        var admission = AdmissionBook()
+        var book = BudgetBook()
+        /// What orders that only plan would have spent.
+        var shadow = BudgetBook()
+        /// Breakers that are being tripped, or that let an act through, before a record says so.
+        var tripping: Set<String> = []
+        var trials: Set<String> = []
+        /// When the journal is tried again that would not take a breaker's change.
+        var breakerPause: Timestamp?
         var whenIdle: [CheckedContinuation<Void, Never>] = []
         var undosUnderWay: Set<Identifier> = []
         /// Undos that failed, and when they are tried again.
@@ -75,8 +89,9 @@ package final class Engine: Sendable {
         /// Those that it is being asked about.
         var beingCleared: Set<Identifier> = []
 
-        init(state: EngineState, now: Timestamp) {
+        init(state: EngineState, now: Timestamp, uptime: Duration) {
             self.state = state
+            book = BudgetBook(state.ledger, wall: now, at: uptime)
             unclear = state.openIntents.mapValues { _ in (now, .seconds(1)) }
             // Nobody takes back what may be taken back at this moment.
             undosUnderWay = Set(state.openIntents.values.compactMap(\.record.undoes))
@@ -88,24 +103,27 @@ package final class Engine: Sendable {
         package var alerts = 0
         package var matched = 0
         package var shed = 0
+        /// Orders and runs that found too many waiting for the same target.
+        package var crowded = 0
         package var outcomes: [Outcome: Int] = [:]
         package var journalFailures = 0
     }
 
     package init(
-        configuration: Configuration, catalogue: ActionCatalogue, guards: [any Guard], log: any AuditLog, playbooks: PlaybookSet,
+        configuration: Configuration, catalogue: ActionCatalogue, guards: [any Guard], world: (any TargetFacts)? = nil, log: any AuditLog, playbooks: PlaybookSet,
         state: EngineState = EngineState(), surroundings: Surroundings = .machine, logger: Logger, observe: @escaping @Sendable (Event) -> Void = { _ in }
     ) {
         self.configuration = configuration
         self.surroundings = surroundings
         self.catalogue = catalogue
         self.guards = guards
+        self.world = world
         self.log = log
         self.logger = logger
         self.observe = observe
         lanes = Lanes()
         timeChanged = Bell()
-        self.state = SharedInterior(Interior(state: state, now: surroundings.now()))
+        self.state = SharedInterior(Interior(state: state, now: surroundings.now(), uptime: surroundings.uptime()))
         playbooksInForce = Mutex(playbooks)
     }
 
@@ -116,6 +134,7 @@ package final class Engine: Sendable {
         timeChanged = other.timeChanged
         catalogue = other.catalogue
         guards = other.guards
+        world = other.world
         log = other.log
         logger = other.logger
         lanes = other.lanes
@@ -174,8 +193,11 @@ package final class Engine: Sendable {
 
     private func write(_ record: AuditRecord) throws {
         try log.append(record)
+        let uptime = surroundings.uptime()
         state.withLock { interior in
             interior.state.apply(record)
+            interior.book.follow(interior.state.ledger, at: uptime)
+            if record.kind == .outcome, record.actor?.kind == .recovery, let id = record.id { interior.book.release(id) }
             if record.kind == .outcome, let outcome = record.outcome { interior.counters.outcomes[outcome, default: 0] += 1 }
         }
         if record.mayFallDue { timeChanged.ring() }
@@ -184,6 +206,8 @@ package final class Engine: Sendable {
     static let owedChore = Chore(next: { engine in engine.state.withLock(\.owedAt) }, perform: { engine, _ in try? engine.payOwed() })
 
     func report(_ event: Event) { observe(event) }
+
+    func countCrowded() { state.withLock { $0.counters.crowded += 1 } }
 
     // MARK: - Coming and going
 
@@ -236,6 +260,7 @@ extension AuditRecord {
     fileprivate var mayFallDue: Bool {
         switch kind {
         case .outcome: detail["undo"] != nil
+        case .brake: true
         default: false
         }
     }

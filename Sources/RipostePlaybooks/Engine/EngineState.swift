@@ -42,8 +42,9 @@ package struct EngineState: Sendable, Equatable {
     package private(set) var alerts: [Identifier: (record: AuditRecord, openRuns: Int)] = [:]
     /// When a playbook last acted, by playbook and cool-down key.
     package private(set) var lastActed: [CooldownKey: Timestamp] = [:]
-    /// When each playbook acted, oldest first, no longer ago than ``budgetHorizon``.
-    package private(set) var acts: [String: [Timestamp]] = [:]
+    /// What budgets are held against.
+    package internal(set) var ledger = BudgetLedger()
+    package internal(set) var breakers = Breakers()
     /// Actions that were taken back, newest last, so that asking again gets an answer that helps.
     package private(set) var takenBack: [Identifier] = []
 
@@ -52,7 +53,6 @@ package struct EngineState: Sendable, Equatable {
         package var values: [ByteText]
     }
 
-    static let budgetHorizon = Duration.seconds(7 * 86400)
     private static let takenBackLimit = 4096
     private static let cooldownLimit = 65536
 
@@ -89,7 +89,7 @@ package struct EngineState: Sendable, Equatable {
         // What nobody knows and is not in effect is not settled: a restart does the step again.
         if let run = record.run, let step = record.step, record.failure != .unknown { openRuns[run]?.settled[step] = StepFacts(record, intent: intent?.record) }
         guard !record.dryRun else { return }
-        if outcome == .done { countAct(of: record) }
+        if outcome == .done { beginCooldown(record) }
         if outcome == .done || record.detail["undo"] != nil { openUndo(record, intent: intent) }
         if let undoes = record.undoes { closeUndo(undoes, outcome: outcome) }
         if outcome == .done { closeUndos(takenBackBy: record) }
@@ -127,11 +127,8 @@ package struct EngineState: Sendable, Equatable {
         alerts[open.alert] = entry.openRuns > 1 ? (entry.record, entry.openRuns - 1) : nil
     }
 
-    private mutating func countAct(of record: AuditRecord) {
-        guard let playbook = record.playbook, record.undoes == nil else { return }
-        acts[playbook, default: []].append(record.time)
-        acts[playbook]?.removeAll { record.time - $0 > Self.budgetHorizon }
-        guard let values = record.detail["cooldown"]?.array?.compactMap(\.string) else { return }
+    private mutating func beginCooldown(_ record: AuditRecord) {
+        guard let playbook = record.playbook, record.undoes == nil, let values = record.detail["cooldown"]?.array?.compactMap(\.string) else { return }
         lastActed[CooldownKey(playbook: playbook, values: values)] = record.time
         if lastActed.count > Self.cooldownLimit { forgetOldCooldowns(now: record.time) }
     }
@@ -179,7 +176,7 @@ extension EngineState {
     }
 
     /// Every part; what is not listed here is neither fed nor kept.
-    static let parts: [PartAccess] = []
+    static let parts: [PartAccess] = [PartAccess("ledger", \.ledger), PartAccess("breakers", \.breakers)]
 }
 
 // MARK: - Snapshot
@@ -197,11 +194,6 @@ extension EngineState {
                 lastActed.map { key, time in
                     ["playbook": .text(key.playbook), "values": .array(key.values.map(JSON.string)), "time": .text("\(time)")] as JSON
                 }.sorted { $0.line < $1.line }),
-            "acts": .object(
-                JSONObject(
-                    acts.sorted { $0.key < $1.key }.map { name, times in
-                        JSONObject.Member(key: ByteText(name), value: .array(times.map { .text("\($0)") }))
-                    })),
             "taken_back": .array(takenBack.map(identifier)),
         ]
         for part in Self.parts { object.append(part.name, part.json(self)) }
@@ -212,7 +204,7 @@ extension EngineState {
     package init?(json: JSONObject) {
         self.init()
         guard let undos = json["undos"]?.array, let intents = json["intents"]?.array, let runs = json["runs"]?.array,
-            let alertRecords = json["alerts"]?.array, let cooldowns = json["cooldowns"]?.array, let acts = json["acts"]?.object,
+            let alertRecords = json["alerts"]?.array, let cooldowns = json["cooldowns"]?.array,
             let takenBack = json["taken_back"]?.array
         else { return nil }
         for undo in undos.compactMap(OpenUndo.init(json:)) { openUndos[undo.action] = undo }
@@ -228,9 +220,6 @@ extension EngineState {
                 let time = entry["time"]?.string.flatMap({ Timestamp($0.bytes) })
             else { return nil }
             lastActed[CooldownKey(playbook: playbook, values: values)] = time
-        }
-        for member in acts.members {
-            self.acts[member.key.repaired] = member.value.array?.compactMap { $0.string.flatMap { Timestamp($0.bytes) } } ?? []
         }
         for part in Self.parts {
             guard let json = json[part.name], part.load(json, &self) else { return nil }

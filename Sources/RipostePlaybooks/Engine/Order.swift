@@ -25,7 +25,11 @@ package struct Order: Sendable {
     package var undoAfter: Duration?
     /// The action that this one takes back.
     package var undoes: Identifier?
+    /// The playbook's.
     package var budget: Budget?
+    package var stepBudget: Budget?
+    /// Lifts guards of the configuration, never those that are built in.
+    package var isForced = false
     package var cooldownValues: [ByteText]?
     /// Of all but the wait for a person; nil: the standard one.
     package var timeLimit: Duration?
@@ -52,4 +56,6 @@ package struct Order: Sendable {
     }
 
     package var isDryRun: Bool { mode == .observe }
+    /// A person wants it, now.
+    var isByHand: Bool { cause == nil && actor.kind == .person }
 }

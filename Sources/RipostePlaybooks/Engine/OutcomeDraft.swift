@@ -2,7 +2,7 @@ internal import RiposteCore
 
 /// An order on its way to an outcome: collects what the records will say.
 struct OutcomeDraft {
-    let order: Order
+    private(set) var order: Order
     let watch: OrderWatch
     private let surroundings: Surroundings
     private let began: Duration
@@ -19,6 +19,10 @@ struct OutcomeDraft {
     private var time: Timestamp
     private var due: Timestamp?
     private var failures: [ActionError] = []
+    private(set) var spend: Spend?
+    private var ruling: GuardRuling?
+    private var braking: Engine.Braking?
+    private var remarks: [String] = []
     var isRecorded = false
     /// The deed has not come back; its end is put on record when it does.
     var isHanging = false
@@ -41,6 +45,24 @@ struct OutcomeDraft {
         self.plan = plan
         planned = elapsed
     }
+
+    /// Guards and brakes leave no more than this.
+    mutating func limit(to mode: Mode) { order.mode = min(order.mode, mode) }
+
+    mutating func note(_ ruling: GuardRuling) { self.ruling = ruling }
+
+    mutating func note(_ braking: Engine.Braking) {
+        self.braking = braking
+        limit(to: braking.mode)
+    }
+
+    mutating func note(_ spend: Spend) { self.spend = spend }
+
+    /// What a person should know who reads the result.
+    mutating func remark(_ remark: String) { remarks.append(remark) }
+
+    /// The world may have been changed, whatever the outcome is called.
+    var mayHaveActed: Bool { intended != nil && order.undoes == nil && BudgetLedger.counts(outcomeRecord) }
 
     mutating func announced() { intended = elapsed }
 
@@ -80,6 +102,9 @@ struct OutcomeDraft {
         record.detail.append("plan", .object(plan.json))
         record.detail.append("plan_digest", .text(plan.digest(undoAfter: order.undoAfter)))
         record.detail.append("undo_after", order.undoAfter.map { .text($0.text) })
+        record.detail.append("spends", spend?.detail)
+        record.detail.append("trial", braking?.trial.map(JSON.text))
+        record.detail.append("guards", ruling?.json)
         return record
     }
 
@@ -92,6 +117,11 @@ struct OutcomeDraft {
         record.message = message
         if intended == nil, let plan { record.detail.append("plan", .object(plan.json)) }
         if let plan { record.detail.append("plan_digest", .text(plan.digest(undoAfter: order.undoAfter))) }
+        // What the kernel did had no intent.
+        if intended == nil, outcome == .done { record.detail.append("spends", spend?.detail) }
+        record.detail.append("held_back_by", braking?.heldBackBy.map(JSON.text))
+        record.detail.append("guards", ruling?.json)
+        if !remarks.isEmpty { record.detail.append("remarks", .array(remarks.map(JSON.text))) }
         if let performance { record.detail.append("confirmed", .bool(performance.isConfirmed)) }
         if !evidence.isEmpty { record.detail.append("evidence", .object(evidence)) }
         if let undo { record.detail.append("undo", undo) }
@@ -113,8 +143,13 @@ struct OutcomeDraft {
         let hasReason = outcome == .failed || outcome == .refused || outcome == .gone
         return ActionResult(
             id: order.id, playbook: order.cause?.playbook, step: order.cause?.step, action: order.action.rawValue, target: plan?.target,
-            outcome: outcome, dryRun: order.isDryRun, reason: hasReason ? message : order.reason, detail: hasReason ? nil : message,
+            outcome: outcome, dryRun: order.isDryRun, reason: hasReason ? message : order.reason, detail: hasReason ? nil : detail,
             undo: undo == nil ? nil : ActionResult.Undo(available: true, due: due), duration: took)
+    }
+
+    private var detail: String? {
+        let parts = [message].compactMap(\.self) + remarks
+        return parts.isEmpty ? nil : parts.joined(separator: "; ")
     }
 
     private var undo: JSON? {

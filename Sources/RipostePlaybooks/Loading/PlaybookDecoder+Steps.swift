@@ -86,6 +86,7 @@ extension PlaybookDecoder {
         step.name = keys["name"].flatMap { $0.text() } ?? String(step.action.rawValue.map { $0 == "." ? "-" : $0 })
         if let node = keys["name"] { _ = isName(step.name, node) }
         if let node = keys["on_failure"] { step.onFailure = onFailure(node) ?? .stop }
+        step.budget = keys["budget"].flatMap { budget($0, destroys: description?.impact == .destroys) }
         step.isReflex = keys["reflex"].flatMap { $0.bool() } ?? false
         step.undoAfter = keys["undo"].flatMap { mapping($0, PlaybookKeys.undo, "undo") }.flatMap { $0["after"]?.duration() }
         step.block = block?.block

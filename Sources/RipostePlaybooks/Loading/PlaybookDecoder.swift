@@ -42,8 +42,9 @@ struct PlaybookDecoder {
         let playbook = Playbook(
             name: name, description: keys["description"].flatMap { $0.text() } ?? "", isEnabled: keys["enabled"].flatMap { $0.bool() } ?? true,
             mode: mode, match: keys["match"].flatMap(match) ?? Match(), cooldown: keys["cooldown"].flatMap(cooldown),
-            budget: keys["budget"].flatMap(budget), steps: keys["steps"].map { steps($0, in: name, mode) } ?? [], file: reader.file,
+            budget: budget(keys["budget"], steps: keys["steps"]), steps: keys["steps"].map { steps($0, in: name, mode) } ?? [], file: reader.file,
             line: node.place?.line ?? 0)
+        warnIfUnbounded(playbook, at: node)
         for problem in playbook.reflexProblems { (keys["steps"] ?? node).report(code: "P018", problem) }
         return playbook
     }
@@ -63,14 +64,6 @@ struct PlaybookDecoder {
         for field in fields { checkField(field) }
         guard let length = keys["for"]?.duration() else { return nil }
         return Cooldown(length: length, by: fields.compactMap { $0.text() })
-    }
-
-    func budget(_ node: YAMLNode) -> Budget? {
-        guard let keys = mapping(node, PlaybookKeys.budget, "budget") else { return nil }
-        let window = keys["per"]?.duration()
-        if let window, window > EngineState.budgetHorizon { keys["per"]?.report(code: "P002", "a budget's window is at most \(EngineState.budgetHorizon.text)") }
-        guard let actions = keys["actions"]?.integer(in: 1...100_000), let window else { return nil }
-        return Budget(actions: actions, per: window)
     }
 
     func checkField(_ node: YAMLNode) {

@@ -25,6 +25,8 @@ package enum PlaybookProblem {
         ("P016", "a file or folder that cannot be read"),
         ("P017", "warning: the step can never act in this mode"),
         ("P018", "a reflex that the kernel cannot carry out"),
+        ("P020", "a budget that bounds nothing"),
+        ("P021", "warning: an action that destroys is enforced without a budget"),
         ("P019", "a reflex whose rule the kernel cannot decide"),
         ("P035", "needs names no step before this one"),
         ("P036", "goto leads nowhere, or backwards"),

@@ -78,12 +78,6 @@ package struct Cooldown: Sendable, Equatable {
     package var by: [String]
 }
 
-/// At most so many actions that change something within any window of this length.
-package struct Budget: Sendable, Equatable {
-    package var actions: Int
-    package var per: Duration
-}
-
 /// One action of a playbook.
 package struct Step: Sendable {
     package enum OnFailure: Equatable, Sendable {
@@ -105,6 +99,8 @@ package struct Step: Sendable {
     package var onFailure: OnFailure
     /// Only more careful than the playbook's.
     package var mode: Mode?
+    /// Of this step, within the playbook's.
+    package var budget: Budget?
     /// Answered in the kernel, before the program's next instruction, where the own sensor sees what the rule names; see ``Reflex``.
     package var isReflex = false
     /// Runs only if these earlier steps ended `done` or `already`.

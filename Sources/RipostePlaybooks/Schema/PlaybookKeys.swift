@@ -62,9 +62,25 @@ enum PlaybookKeys {
     ]
 
     static let budget = [
-        Key(name: "actions", schema: ["type": "integer", "minimum": 1, "maximum": 100_000], summary: "Actions that change something.", isRequired: true),
+        Key(name: "actions", schema: ["type": "integer", "minimum": 1, "maximum": .integer(Int64(Budget.actionLimit))], summary: "Actions that change something."),
+        Key(name: "targets", schema: ["type": "integer", "minimum": 1, "maximum": .integer(Int64(Budget.actionLimit))], summary: "Different targets among them."),
         Key(name: "per", schema: duration, summary: "The window, at most 7d.", isRequired: true),
+        Key(
+            name: "over", schema: ["enum": .array(Budget.Overflow.allCases.map { .text($0.rawValue) }), "default": "observe"],
+            summary: "What becomes of acts that are over: planned and reported, or put to a person."),
+        Key(
+            name: "reopen",
+            schema: .object([
+                "oneOf": [
+                    ["const": "by hand"],
+                    [
+                        "type": "object", "properties": ["quiet": duration], "required": ["quiet"], "additionalProperties": false,
+                    ],
+                ]
+            ]),
+            summary: "How the breaker that it trips closes: by hand (the default where an action destroys), or after nothing has asked for a while (quiet: 30m)."),
     ]
+
 
     static let step = [
         Key(name: "name", schema: ["type": "string", "pattern": .text(namePattern)], summary: "Unique within the playbook; default: the action's name with a dash for the dot."),
@@ -79,6 +95,7 @@ enum PlaybookKeys {
             summary: "For planning, the turn, the deed and retries together, at most 1h; default 10s and what the action waits for its target."),
         Key(name: "retry", schema: ["$ref": "#/$defs/retry"], summary: "How often it is tried again where that may help; default: by the class of the failure."),
         Key(name: "mode", schema: mode, summary: "More careful than the playbook's, for this step."),
+        Key(name: "budget", schema: ["$ref": "#/$defs/budget"], summary: "How often this step may act within a window of time, within the playbook's budget."),
         Key(
             name: "reflex", schema: ["type": "boolean", "default": false],
             summary: "true: the own sensor answers in the kernel, before the program's next instruction, where the kernel alone can decide the rule."),

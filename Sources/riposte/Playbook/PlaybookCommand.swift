@@ -180,7 +180,7 @@ enum PlaybookText {
         if !playbook.match.tags.isEmpty { lines.append("  tags      \(playbook.match.tags.map { $0.joined(separator: " and ") }.joined(separator: " | ").escapedForDisplay)") }
         if let when = playbook.match.when { lines.append("  when      \(when.text.escapedForDisplay)") }
         if let cooldown = playbook.cooldown { lines.append("  cooldown  \(cooldown.length.text) by \(cooldown.by.isEmpty ? "playbook" : cooldown.by.joined(separator: ", "))") }
-        if let budget = playbook.budget { lines.append("  budget    \(budget.actions) actions per \(budget.per.text)") }
+        if let budget = playbook.budget { lines.append("  budget    \(budget.text); over: \(budget.over.rawValue), reopen: \(budget.reopening.text)") }
         lines += StepText.lines(playbook.steps)
         return lines.joined(separator: "\n")
     }
@@ -195,7 +195,7 @@ enum PlaybookText {
         object.append("priority", playbook.match.priority.map { .text("\($0.comparison.rawValue) \($0.priority)") })
         object.append("when", playbook.match.when.map { .text($0.text) })
         object.append("cooldown", playbook.cooldown.map { ["for": .text($0.length.text), "by": .array($0.by.map(JSON.text))] })
-        object.append("budget", playbook.budget.map { ["actions": .integer(Int64($0.actions)), "per": .text($0.per.text)] })
+        object.append("budget", playbook.budget.map(\.json))
         object.append(
             "steps",
             .array(

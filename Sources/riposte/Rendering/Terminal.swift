@@ -72,6 +72,11 @@ enum ResultText {
         }
     }
 
+    static func line(_ change: BreakerChange) -> String {
+        let state = Terminal.paint(change.state.rawValue.replacing("_", with: "-"), change.state == .open ? .red : .yellow)
+        return "\(Terminal.paint("breaker", .bold)) \(change.name.escapedForDisplay) \(state) · \(change.message.escapedForDisplay)"
+    }
+
     static func line(_ alert: Alert, playbooks: [String]) -> String {
         let place = alert[field: "container.name"]?.string.map { " container=\($0.shown)" } ?? ""
         let process = alert[field: "proc.cmdline"]?.string.map { " \"\(beginning($0))\"" } ?? ""
