@@ -87,12 +87,16 @@ package enum FailureClass: String, CaseIterable, Sendable {
     case partial
     /// The world is no longer as the action left it.
     case drifted
+    /// A person said no.
+    case declined
+    /// What was asked about is not asked for any more.
+    case withdrawn
     /// The agent ended between intent and outcome, and the world does not tell which.
     case unknown
 
     package var outcome: Outcome {
         switch self {
-        case .unresolved, .identity, .guarded, .cooldown, .budget, .mode, .policy, .drifted: .refused
+        case .unresolved, .identity, .guarded, .cooldown, .budget, .mode, .policy, .drifted, .declined, .withdrawn: .refused
         case .invalid, .denied, .unsupported, .conflict, .busy, .unavailable, .timeout, .partial, .unknown: .failed
         }
     }

@@ -29,7 +29,9 @@ extension Engine {
         } catch {
             draft.fail(error)
         }
-        return settle(draft)
+        let result = settle(draft)
+        await followUp(result, of: order)
+        return result
     }
 
     private func request(for order: Order, _ description: ActionDescription) throws(ActionError) -> ActionRequest {
@@ -57,6 +59,7 @@ extension Engine {
 
     /// The deed, within its budget, between the record of the intent and that of the outcome.
     func act(_ plan: Plan, by action: any Action, _ draft: inout OutcomeDraft) async throws(ActionError) {
+        guard restsOnConsent(plan, &draft) else { return }
         try reserveBudget(for: draft.order)
         defer { releaseBudget(for: draft.order) }
         try announce(plan, &draft)

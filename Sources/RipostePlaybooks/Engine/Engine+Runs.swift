@@ -6,24 +6,32 @@ extension Engine {
     /// The steps of one playbook for one alert, in order; `settled` are those that ended before a restart.
     func run(_ run: Identifier, _ playbook: Playbook, for alert: Alert, settled: [String: Outcome]) async {
         defer { finishRun() }
+        guard takeUp(run) else { return }
+        defer { if letGo(run) { carryOn(run) } }
         let cooldown = playbook.cooldown.map { CooldownTurn(playbook.name, $0, alert) }
         if let cooldown {
             guard await lanes.enter(cooldown.lane) else {
                 return refuse(run, playbook, alert, .busy, "too many alerts of this kind are being answered already")
             }
-            if let rest = rest(of: cooldown) {
+            // A run that waited for a person began in its time.
+            if settled.isEmpty, let rest = rest(of: cooldown) {
                 lanes.leave(cooldown.lane)
                 return refuse(run, playbook, alert, .cooldown, "cooling down for another \(rest.text)")
             }
         }
         defer { if let cooldown { lanes.leave(cooldown.lane) } }
-        let message = await steps(of: playbook, run, for: alert, settled: settled, cooldownValues: cooldown?.key.values)
-        close(run, playbook, alert, message: message)
+        switch await steps(of: playbook, run, for: alert, settled: settled, cooldownValues: cooldown?.key.values) {
+        case .ended(let message): close(run, playbook, alert, message: message)
+        // It stays open in the journal, and goes on when the step has its outcome. Lane and room are free meanwhile.
+        case .waits: break
+        }
     }
+
+    private enum Course { case ended(String?), waits }
 
     private func steps(
         of playbook: Playbook, _ run: Identifier, for alert: Alert, settled: [String: Outcome], cooldownValues: [ByteText]?
-    ) async -> String? {
+    ) async -> Course {
         var acted: [Identifier] = []
         for step in playbook.steps {
             let outcome: Outcome
@@ -34,19 +42,19 @@ extension Engine {
                 if result.outcome == .done { acted.append(result.id) }
                 outcome = result.outcome
             }
-            if outcome == .pending { return "waits for a person at step \(step.name)" }
-            guard outcome == .failed || outcome == .refused else { continue }
+            if outcome == .pending { return .waits }
+            guard outcome == .failed || outcome == .refused || outcome == .expired else { continue }
             switch step.onFailure {
             case .continue: continue
-            case .stop: return "stopped at step \(step.name)"
+            case .stop: return .ended("stopped at step \(step.name)")
             case .undo:
                 for id in acted.reversed() {
                     _ = await undo(id, actor: AuditRecord.Actor(.playbook, name: playbook.name), reason: "step \(step.name) \(outcome.rawValue)")
                 }
-                return "taken back after step \(step.name)"
+                return .ended("taken back after step \(step.name)")
             }
         }
-        return nil
+        return .ended(nil)
     }
 
     private func step(
@@ -70,6 +78,7 @@ extension Engine {
         order.undoAfter = step.undoAfter
         order.budget = playbook.budget
         order.cooldownValues = cooldownValues
+        do throws(ActionError) { try prepare(&order, step, of: playbook, for: alert) } catch { return fail(order, error) }
         if step.isReflex, let answer = KernelAnswer(alert, to: playbook.name) { return settle(answer, order) }
         return await perform(order)
     }

@@ -10,7 +10,7 @@ extension Engine {
     }
 
     /// All that falls due by itself.
-    static let chores: [Chore] = [undoChore]
+    static let chores: [Chore] = [undoChore, approvalChore]
 
     /// Does what is due, when it is due, until the task is cancelled.
     package func keepTime() async {

@@ -14,6 +14,7 @@ package final class Engine: Sendable {
         /// An alert that is older, or from further ahead than ``clockSkew``, is observed only.
         package var maximumAlertAge: Duration
         package var clockSkew: Duration
+        package var approvals = ApprovalPolicy()
 
         package init(mode: Mode = .observe, runLimit: Int = 4096, maximumAlertAge: Duration = .seconds(3600), clockSkew: Duration = .seconds(30)) {
             self.mode = mode
@@ -40,11 +41,15 @@ package final class Engine: Sendable {
     let state: SharedInterior
     /// Rung when something may fall due earlier than was known.
     let timeChanged: Bell
+    /// For alerts that are fed in by hand: whoever feeds them in has given the mode.
+    let isVariant: Bool
     private let playbooksInForce: Mutex<PlaybookSet>
     private let observe: @Sendable (Event) -> Void
 
     final class SharedInterior: Sendable {
         private let interior: Mutex<Interior>
+        /// Held from looking at the open questions to the record that changes them.
+        let questions = Mutex(())
 
         init(_ interior: Interior) { self.interior = Mutex(interior) }
 
@@ -64,6 +69,7 @@ package final class Engine: Sendable {
         /// Undos that failed, and when they are tried again.
         var undoRetries: [Identifier: (at: Timestamp, pause: Duration)] = [:]
         var counters = Counters()
+        var approvals = ApprovalWork()
     }
 
     /// Since start; for `status`.
@@ -86,6 +92,7 @@ package final class Engine: Sendable {
         self.log = log
         self.logger = logger
         self.observe = observe
+        isVariant = false
         lanes = Lanes()
         timeChanged = Bell()
         self.state = SharedInterior(Interior(state: state))
@@ -95,6 +102,7 @@ package final class Engine: Sendable {
     init(variantOf other: Engine, configuration: Configuration, playbooks: PlaybookSet, observe: @escaping @Sendable (Event) -> Void) {
         self.configuration = configuration
         self.observe = observe
+        isVariant = true
         surroundings = other.surroundings
         timeChanged = other.timeChanged
         catalogue = other.catalogue
@@ -114,7 +122,13 @@ package final class Engine: Sendable {
     package var underWay: Int { state.withLock { $0.underWay } }
 
     /// Takes a new set into use: runs under way finish on the steps that they began with.
-    package func use(_ playbooks: PlaybookSet) { playbooksInForce.withLock { $0 = playbooks } }
+    package func use(_ playbooks: PlaybookSet) {
+        let before = playbooksInForce.withLock { inForce in
+            defer { inForce = playbooks }
+            return inForce
+        }
+        withdrawQuestions(of: before, thatChangedIn: playbooks)
+    }
 
     // MARK: - Records
 
@@ -184,7 +198,8 @@ extension AuditRecord {
     /// Something may be due earlier than before because of this record.
     fileprivate var mayFallDue: Bool {
         switch kind {
-        case .outcome: detail["undo"] != nil
+        case .outcome: detail["undo"] != nil || undoes != nil
+        case .approval: true
         default: false
         }
     }

@@ -44,6 +44,8 @@ package struct EngineState: Sendable, Equatable {
     package private(set) var acts: [String: [Timestamp]] = [:]
     /// Actions that were taken back, newest last, so that asking again gets an answer that helps.
     package private(set) var takenBack: [Identifier] = []
+    /// What people are asked.
+    package internal(set) var approvals = ApprovalBook()
 
     package struct CooldownKey: Hashable, Sendable {
         package var playbook: String
@@ -64,6 +66,7 @@ package struct EngineState: Sendable, Equatable {
         case .intent: if let id = record.id { openIntents[id] = OpenIntent(record: record) }
         case .outcome: settle(record)
         case .run: if let run = record.id { close(run) }
+        case .approval: wait(for: record)
         default: break
         }
         Self.parts.forEach { $0.apply(record, &self) }
@@ -84,12 +87,18 @@ package struct EngineState: Sendable, Equatable {
         guard let id = record.id, let outcome = record.outcome else { return }
         let intent = openIntents.removeValue(forKey: id)
         // What nobody knows and is not in effect is not settled: a restart does the step again.
-        if let run = record.run, let step = record.step, record.failure != .unknown { openRuns[run]?.settled[step] = outcome }
+        if let run = record.run, let step = record.step { openRuns[run]?.settled[step] = record.failure == .unknown ? nil : outcome }
         guard !record.dryRun else { return }
         if outcome == .done { countAct(of: record) }
         if outcome == .done || record.detail["undo"] != nil { openUndo(record, intent: intent) }
         if let undoes = record.undoes { closeUndo(undoes, outcome: outcome) }
         if outcome == .done { closeUndos(takenBackBy: record) }
+    }
+
+    /// From the question on the step waits, whatever happens before its outcome `pending` is on record: it is not asked a second time.
+    private mutating func wait(for record: AuditRecord) {
+        guard record.approvalState == .requested || record.approvalState == .joined, let run = record.run, let step = record.step else { return }
+        openRuns[run]?.settled[step] = .pending
     }
 
     /// Somebody did by hand what an undo would have done: a release, an unpause.
@@ -176,7 +185,7 @@ extension EngineState {
     }
 
     /// Every part; what is not listed here is neither fed nor kept.
-    static let parts: [PartAccess] = []
+    static let parts: [PartAccess] = [PartAccess("approvals", \.approvals)]
 }
 
 // MARK: - Snapshot

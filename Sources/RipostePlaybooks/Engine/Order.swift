@@ -27,6 +27,12 @@ package struct Order: Sendable {
     package var undoes: Identifier?
     package var budget: Budget?
     package var cooldownValues: [ByteText]?
+    /// How people are asked, where the mode is ask; nil: as the agent's configuration says.
+    var question: Question?
+    /// The yes that this order rests on.
+    var consent: Consent?
+    /// What follows on it if nobody answers.
+    var follower: Follower?
 
     package init(
         id: Identifier = .new(), actor: AuditRecord.Actor, action: ActionName, claim: TargetClaim, parameters: JSONObject = JSONObject(),

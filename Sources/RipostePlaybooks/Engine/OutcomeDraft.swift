@@ -69,6 +69,8 @@ struct OutcomeDraft {
         record.detail.append("plan", .object(plan.json))
         record.detail.append("plan_digest", .text(plan.digest(undoAfter: order.undoAfter)))
         record.detail.append("undo_after", order.undoAfter.map { .text($0.text) })
+        record.detail.append("approval", order.consent?.json)
+        record.detail.append("escalation", order.follower?.json)
         return record
     }
 

@@ -39,11 +39,13 @@ struct PlaybookDecoder {
         guard let keys = mapping(node, PlaybookKeys.playbook, name.isEmpty ? "a playbook" : "playbook \(name)") else { return nil }
         if let node = keys["name"], isName(name, node) { register(name, node) }
         let mode = keys["mode"].flatMap { $0.choice(Mode.self) }
-        let playbook = Playbook(
+        var playbook = Playbook(
             name: name, description: keys["description"].flatMap { $0.text() } ?? "", isEnabled: keys["enabled"].flatMap { $0.bool() } ?? true,
             mode: mode, match: keys["match"].flatMap(match) ?? Match(), cooldown: keys["cooldown"].flatMap(cooldown),
             budget: keys["budget"].flatMap(budget), steps: keys["steps"].map { steps($0, in: name, mode) } ?? [], file: reader.file,
             line: node.place?.line ?? 0)
+        playbook.digest = PlaybookSet.digest(of: [node.json.line])
+        playbook.approval = approval(keys["approval"], of: &playbook)
         for problem in playbook.reflexProblems { (keys["steps"] ?? node).report(code: "P018", problem) }
         return playbook
     }
@@ -177,6 +179,7 @@ struct PlaybookDecoder {
             if let mode = step.mode, let playbookMode, mode > playbookMode {
                 keys["mode"]?.report(.warning, code: "P017", "the playbook's mode is \(playbookMode.rawValue), and the most careful one wins")
             }
+            asking(keys, &step, description)
             warnIfForEver(step, description, playbookMode, at: node)
         }
         return step

@@ -26,6 +26,11 @@ package enum PlaybookProblem {
         ("P017", "warning: the step can never act in this mode"),
         ("P018", "a reflex that the kernel cannot carry out"),
         ("P019", "a reflex whose rule the kernel cannot decide"),
+        ("P030", "warning: `approval` of a playbook that never asks"),
+        ("P031", "on_expiry: perform for an action that cannot be taken back"),
+        ("P032", "a hold that is none: an action that users feel, that cannot be taken back, or a step that does not ask"),
+        ("P033", "an escalation that is none: not from reversible to stronger, or never reached"),
+        ("P034", "a bad approver or quorum"),
     ]
 }
 

@@ -21,6 +21,7 @@ package enum PlaybookSchema {
                 "playbook": .object(object(PlaybookKeys.playbook)), "match": .object(object(PlaybookKeys.match, minimum: 1)),
                 "cooldown": .object(object(PlaybookKeys.cooldown)), "budget": .object(object(PlaybookKeys.budget)),
                 "step": .object(step), "undo": .object(object(PlaybookKeys.undo)),
+                "approval": .object(object(PlaybookKeys.approval, minimum: 1)), "escalate": .object(object(PlaybookKeys.escalate)),
             ]))
         return .object(root)
     }
