@@ -18,9 +18,9 @@ package struct ApprovalBook: EngineStatePart, Equatable {
     /// Intents that say what is to follow if nobody answers, until their outcome is known.
     private var announced: [Identifier: AuditRecord] = [:]
     /// Acts that are done, whose escalation has not been put yet: their intents.
-    private(set) var owed: [Identifier: AuditRecord] = [:]
+    package private(set) var owed: [Identifier: AuditRecord] = [:]
     /// Holds in force whose question is settled: to be taken back now.
-    private(set) var looseHolds: Set<Identifier> = []
+    package private(set) var looseHolds: Set<Identifier> = []
     package private(set) var tallies: [String: Tally] = [:]
     /// The last plan found no room.
     package private(set) var isOverflowing = false
