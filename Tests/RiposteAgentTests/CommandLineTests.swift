@@ -197,7 +197,7 @@ struct CommandLineTests {
             ["run"], ["respond"], ["playbook", "check"], ["playbook", "list"], ["playbook", "show"], ["playbook", "dry-run"], ["playbook", "test"], ["playbook", "schema"],
             ["process", "show"], ["process", "kill"], ["process", "suspend"], ["process", "resume"], ["container", "list"], ["container", "show"], ["container", "pause"],
             ["container", "unpause"], ["container", "stop"], ["container", "kill"], ["container", "restart"], ["container", "isolate"], ["container", "release"],
-            ["pod", "delete"], ["pod", "evict"], ["network", "block"], ["network", "unblock"], ["network", "isolate"], ["network", "release"], ["network", "status"], ["undo"],
+            ["pod", "delete"], ["pod", "evict"], ["network", "block"], ["network", "unblock"], ["network", "isolate"], ["network", "release"], ["network", "status"], ["undo"], ["approvals", "list"], ["approvals", "show"], ["approvals", "approve"], ["approvals", "deny"],
             ["audit", "list"], ["audit", "show"], ["audit", "follow"], ["audit", "verify"], ["audit", "export"], ["status"], ["doctor"],
         ] {
             let (status, output) = try run([Riposte.path] + verb + ["--help"])

@@ -27,7 +27,7 @@ struct ApprovalTests {
         let pending = try await bench.respond(one)
         #expect(pending.map(\.outcome) == [.pending] && stage.deeds.isEmpty)
         #expect(bench.engine.underWay == 0 && bench.engine.snapshot.openRuns.count == 1, "the run waits, and holds up nobody")
-        let results = await bench.engine.answer(.approve, pending[0].id, by: ann, reason: "seen it")
+        let results = await bench.engine.answer(.approve, pending[0].id, by: ann, reason: "seen it").results
         #expect(results.map(\.outcome) == [.done] && results[0].id == pending[0].id)
         await bench.engine.idle()
         #expect(stage.deeds == ["container.kill \(one)"])
@@ -45,12 +45,12 @@ struct ApprovalTests {
     func denied() async throws {
         let bench = try Bench(stage: stage, askAndNote)
         let id = try await bench.respond(one)[0].id
-        let results = await bench.engine.answer(.deny, id, by: ann, reason: "it is mine")
+        let results = await bench.engine.answer(.deny, id, by: ann, reason: "it is mine").results
         await bench.engine.idle()
         #expect(results.map(\.outcome) == [.refused] && results[0].reason?.contains("denied by ann: it is mine") == true)
         #expect(stage.deeds.isEmpty && bench.engine.snapshot.openRuns.isEmpty)
         #expect(bench.log.records.last { $0.kind == .outcome }?.failure == .declined)
-        #expect(await bench.engine.answer(.approve, id, by: bob).map(\.outcome) == [.gone], "there is nothing left to answer")
+        #expect(await bench.engine.answer(.approve, id, by: bob).results.map(\.outcome) == [.gone], "there is nothing left to answer")
     }
 
     @Test(
@@ -67,7 +67,7 @@ struct ApprovalTests {
         #expect(bench.engine.snapshot.approvals.requests.count == 1 && stage.deeds.isEmpty)
         await bench.settle(after: .seconds(1))
         #expect(bench.takeResults().map(\.outcome) == expected)
-        #expect(await bench.engine.answer(.approve, id, by: ann).map(\.outcome) == [.gone])
+        #expect(await bench.engine.answer(.approve, id, by: ann).results.map(\.outcome) == [.gone])
         #expect(stage.kills == 0)
     }
 
@@ -76,7 +76,7 @@ struct ApprovalTests {
         let bench = try Bench(stage: stage, askAndNote)
         let id = try await bench.respond(one)[0].id
         bench.clock.advance(by: .seconds(3600))
-        #expect(await bench.engine.answer(.approve, id, by: ann).map(\.outcome) == [.expired])
+        #expect(await bench.engine.answer(.approve, id, by: ann).results.map(\.outcome) == [.expired])
         #expect(stage.deeds.isEmpty)
     }
 
@@ -84,13 +84,13 @@ struct ApprovalTests {
     func quorum() async throws {
         let bench = try Bench(stage: stage, playbook("      - { name: kill, action: container.kill, approval: { quorum: 2, approvers: [\"group:oncall\"] } }\n"))
         let id = try await bench.respond(one)[0].id
-        #expect(await bench.engine.answer(.approve, id, by: person("eve", 9)).map(\.outcome) == [.refused])
-        #expect(await bench.engine.answer(.approve, id, by: ann).map(\.outcome) == [.pending])
-        #expect(await bench.engine.answer(.approve, id, by: ann).map(\.outcome) == [.refused])
+        #expect(await bench.engine.answer(.approve, id, by: person("eve", 9)).results.map(\.outcome) == [.refused])
+        #expect(await bench.engine.answer(.approve, id, by: ann).results.map(\.outcome) == [.pending])
+        #expect(await bench.engine.answer(.approve, id, by: ann).results.map(\.outcome) == [.refused])
         #expect(stage.deeds.isEmpty)
         // The first yes outlives a restart.
         let next = try Bench(stage: stage, playbook("      - { name: kill, action: container.kill, approval: { quorum: 2, approvers: [\"group:oncall\"] } }\n"), state: bench.state, clock: bench.clock)
-        #expect(await next.engine.answer(.approve, id, by: bob).map(\.outcome) == [.done])
+        #expect(await next.engine.answer(.approve, id, by: bob).results.map(\.outcome) == [.done])
         #expect(bench.log.records.filter { $0.kind == .approval }.map { $0.detail["state"]?.string?.repaired } == ["requested", "refused", "voted", "refused"])
     }
 
@@ -99,8 +99,8 @@ struct ApprovalTests {
         let bench = try Bench(stage: stage, askAndNote)
         let order = Order(id: .new(), actor: ann.actor, action: "container.kill", claim: .container(.init(reference: one)), mode: .ask, reason: "it mines")
         let id = await bench.engine.carryOut(order).id
-        #expect(await bench.engine.answer(.approve, id, by: ann).map(\.outcome) == [.refused])
-        #expect(await bench.engine.answer(.approve, id, by: bob).map(\.outcome) == [.done])
+        #expect(await bench.engine.answer(.approve, id, by: ann).results.map(\.outcome) == [.refused])
+        #expect(await bench.engine.answer(.approve, id, by: bob).results.map(\.outcome) == [.done])
         #expect(bench.log.records.last { $0.kind == .intent }?.actor == ann.actor)
     }
 
@@ -114,7 +114,7 @@ struct ApprovalTests {
         await second.engine.idle()
         #expect(second.log.records.isEmpty && second.engine.snapshot.openRuns.count == 1)
         stage.change { $0.conditions[one] = .running }
-        #expect(await second.engine.answer(.approve, id, by: ann).map(\.outcome) == [.done])
+        #expect(await second.engine.answer(.approve, id, by: ann).results.map(\.outcome) == [.done])
         await second.engine.idle()
         #expect(second.engine.snapshot.openRuns.isEmpty)
     }
@@ -129,11 +129,11 @@ struct ApprovalTests {
         let bench = try Bench(stage: stage, askAndNote, guards: [Switch(stage: stage)])
         let guarded = try await bench.respond(one)[0].id
         stage.change { $0.conditions["guarded"] = .paused }
-        #expect(await bench.engine.answer(.approve, guarded, by: ann)[0].reason == "guard test.switch: not any more")
+        #expect(await bench.engine.answer(.approve, guarded, by: ann).results[0].reason == "guard test.switch: not any more")
         stage.change { $0.conditions["guarded"] = .running }
         let replaced = try await bench.respond(two).last?.id
         stage.change { $0.replacement = one }
-        let result = await bench.engine.answer(.approve, try #require(replaced), by: ann)[0]
+        let result = await bench.engine.answer(.approve, try #require(replaced), by: ann).results[0]
         #expect(result.outcome == .refused && result.reason?.contains("container.kill \(two)") == true && result.reason?.contains("container.kill \(one)") == true)
         #expect(stage.deeds.isEmpty)
         #expect(bench.log.records.last { $0.kind == .outcome }?.failure == .drifted)
@@ -161,8 +161,8 @@ struct ApprovalTests {
         #expect(try bench.question().members.count == 2)
         _ = try await bench.respond("cccccccccccc", fields: ["container.image.repository": "shop/db"])
         #expect(bench.engine.snapshot.approvals.requests.count == 2)
-        #expect(await bench.engine.answer(.approve, first, by: ann).map(\.outcome) == [.refused], "nobody approves what was not looked at")
-        #expect(await bench.engine.answer(.approve, first, by: ann, seen: 2).map(\.outcome) == [.done, .done])
+        #expect(await bench.engine.answer(.approve, first, by: ann).results.map(\.outcome) == [.refused], "nobody approves what was not looked at")
+        #expect(await bench.engine.answer(.approve, first, by: ann, seen: 2).results.map(\.outcome) == [.done, .done])
         await bench.engine.idle()
         #expect(stage.deeds == ["container.kill \(one)", "container.kill \(two)"] && bench.engine.snapshot.openRuns.count == 1)
     }
@@ -172,7 +172,7 @@ struct ApprovalTests {
         let bench = try Bench(stage: stage, playbook("      - { name: kill, action: container.kill, approval: { quorum: 2 } }\n"))
         let image: JSONObject = ["container.image.repository": "shop/web"]
         let first = try await bench.respond(one, fields: image)[0].id
-        #expect(await bench.engine.answer(.approve, first, by: ann).map(\.outcome) == [.pending])
+        #expect(await bench.engine.answer(.approve, first, by: ann).results.map(\.outcome) == [.pending])
         _ = try await bench.respond(two, fields: image)
         #expect(bench.engine.snapshot.approvals.requests.count == 2)
     }
@@ -198,7 +198,7 @@ struct ApprovalTests {
         #expect(bench.engine.snapshot.approvals.requests.count == 1, "another playbook came: nothing to this one")
         bench.engine.use(try Bench.load(playbooks.isEmpty ? "    []" : playbooks, stage.catalogue))
         await bench.engine.idle()
-        #expect(await bench.engine.answer(.approve, id, by: ann).map(\.outcome) == [.gone])
+        #expect(await bench.engine.answer(.approve, id, by: ann).results.map(\.outcome) == [.gone])
         #expect(bench.log.records.last { $0.kind == .outcome }?.failure == .withdrawn && bench.engine.snapshot.openRuns.isEmpty && stage.deeds.isEmpty)
     }
 

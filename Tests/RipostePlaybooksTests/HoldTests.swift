@@ -35,7 +35,7 @@ struct HoldTests {
         let id = try #require(try await bench.respond(one).first { $0.outcome == .pending }).id
         #expect(stage.condition(one) == .paused)
         #expect(bench.engine.snapshot.openUndos.values.first?.due == bench.clock.now + .seconds(900), "its time is the question's and five minutes")
-        #expect(await bench.engine.answer(.approve, id, by: ann).map(\.outcome) == [.done])
+        #expect(await bench.engine.answer(.approve, id, by: ann).results.map(\.outcome) == [.done])
         await bench.engine.idle()
         #expect(stage.deeds == ["container.pause \(one)", "container.kill \(one)"])
         #expect(bench.engine.snapshot.openUndos.isEmpty && bench.engine.snapshot.openRuns.isEmpty)
@@ -84,8 +84,8 @@ struct HoldTests {
         let deed = try #require(try await bench.respond(one).first { $0.outcome == .done }).id
         let question = try bench.question().id
         switch how {
-        case "deny": #expect(await bench.engine.answer(.deny, question, by: ann).map(\.outcome) == [.refused])
-        case "approve": #expect(await bench.engine.answer(.approve, question, by: ann).map(\.outcome) == [.done])
+        case "deny": #expect(await bench.engine.answer(.deny, question, by: ann).results.map(\.outcome) == [.refused])
+        case "approve": #expect(await bench.engine.answer(.approve, question, by: ann).results.map(\.outcome) == [.done])
         default: #expect(await bench.engine.undo(deed, actor: ann.actor).outcome == .undone)
         }
         await bench.settle(after: .seconds(601))

@@ -1,6 +1,7 @@
 internal import Glibc
 package import RiposteAudit
 package import RiposteCore
+package import RipostePlaybooks
 package import RiposteRules
 package import RiposteSensor
 
@@ -21,6 +22,8 @@ package struct AgentConfiguration: Sendable {
     package var control = ControlSection()
     package var audit = AuditSection()
     package var engine = EngineSection()
+    /// How people are asked, where a playbook does not say it.
+    package var approvals = ApprovalPolicy()
     package var docker = DockerSection()
     package var kubernetes = KubernetesSection()
     package var network = NetworkSection()

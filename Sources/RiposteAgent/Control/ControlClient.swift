@@ -1,5 +1,5 @@
 package import RiposteCore
-internal import RipostePlaybooks
+package import RipostePlaybooks
 internal import RiposteTransport
 
 /// A desk that is the agent at the other end of the control socket.
@@ -15,6 +15,14 @@ package final class ControlClient: Desk {
 
     package func undo(_ command: UndoCommand) async throws(DeskError) -> ActionResult {
         try result(in: await post(ControlPath.undo, command.json))
+    }
+
+    package func questions() async throws(DeskError) -> [JSON] { try await exchange(.get, ControlPath.approvals, body: nil)["questions"]?.array ?? [] }
+
+    package func decide(_ command: DecisionCommand) async throws(DeskError) -> Engine.Answered {
+        let answer = try await post(ControlPath.approvals, command.json)
+        return Engine.Answered(
+            isSettled: answer["settled"]?.bool ?? false, results: answer["results"]?.array?.compactMap(ActionResult.init(json:)) ?? [])
     }
 
     package func respond(_ command: RespondCommand) async throws(DeskError) -> [AlertReport] {

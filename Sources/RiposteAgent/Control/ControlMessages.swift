@@ -5,6 +5,7 @@ internal import RipostePlaybooks
 enum ControlPath {
     static let actions = "/v1/actions"
     static let undo = "/v1/undo"
+    static let approvals = "/v1/approvals"
     static let respond = "/v1/respond"
     static let status = "/v1/status"
     static let reload = "/v1/reload"
@@ -17,6 +18,7 @@ extension ManualCommand {
         ]
         object.append("reason", reason.map(JSON.text))
         object.append("undo_after", undoAfter.map { .text($0.text) })
+        if asks { object.append("ask", true) }
         return .object(object)
     }
 
@@ -26,7 +28,27 @@ extension ManualCommand {
         self.init(
             action: ActionName(rawValue: action), claim: claim, parameters: json["parameters"]?.object ?? JSONObject(),
             isDryRun: json["dry_run"]?.bool ?? false, reason: json["reason"]?.string?.repaired,
-            undoAfter: json["undo_after"]?.string?.valid.flatMap { Duration(text: $0) })
+            undoAfter: json["undo_after"]?.string?.valid.flatMap { Duration(text: $0) }, asks: json["ask"]?.bool ?? false)
+    }
+}
+
+extension DecisionCommand {
+    var json: JSON {
+        var object: JSONObject = ["id": .text("\(question)"), "answer": .text(answer == .approve ? "approve" : "deny")]
+        object.append("plans", seen.map { .integer(Int64($0)) })
+        object.append("reason", reason.map(JSON.text))
+        return .object(object)
+    }
+
+    init(json: JSON) throws(DeskError) {
+        guard let id = json["id"]?.string?.valid.flatMap({ Identifier($0) }) else { throw DeskError(.invalid, "id must be a question's id") }
+        let answer: ApprovalRequest.Answer
+        switch json["answer"]?.string?.valid {
+        case "approve": answer = .approve
+        case "deny": answer = .deny
+        default: throw DeskError(.invalid, "answer must be approve or deny")
+        }
+        self.init(question: id, answer: answer, seen: json["plans"]?.integer.map { Int(clamping: $0) }, reason: json["reason"]?.string?.repaired)
     }
 }
 

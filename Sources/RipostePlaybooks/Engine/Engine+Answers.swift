@@ -17,27 +17,41 @@ struct ApprovalWork {
 }
 
 extension Engine {
-    /// A person's answer to the question that holds plan `id`: one result per plan that it settles, else one that says where the question stands.
+    /// What an answer came to.
+    package struct Answered: Sendable {
+        /// The question is settled by this very answer.
+        package var isSettled: Bool
+        /// One per plan that was settled, else one that says where the question stands.
+        package var results: [ActionResult]
+
+        package init(isSettled: Bool, results: [ActionResult]) {
+            self.isSettled = isSettled
+            self.results = results
+        }
+    }
+
+    /// A person's answer to the question that holds plan `id`.
     ///
     /// At a yes that is enough each plan is looked at anew and goes through the whole door: identity, guards, budget, mode. It is performed only if it is
     /// still the plan that was shown.
     package func answer(
         _ answer: ApprovalRequest.Answer, _ id: Identifier, by person: Person, seen: Int? = nil, reason: String? = nil
-    ) async -> [ActionResult] {
-        guard begin() else { return [reply(id, nil, .failed, "the agent is stopping")] }
+    ) async -> Answered {
+        guard begin() else { return Answered(isSettled: false, results: [reply(id, nil, .failed, "the agent is stopping")]) }
         defer { end() }
         let (request, standing) = state.questions.withLock { _ in take(answer, id, by: person, seen: seen, reason: reason) }
         switch standing {
-        case .settled:
-            guard let request else { return [] }
-            return await conclude(request.id)
-        case .open(let outcome, let words): return [reply(id, request, outcome, words)]
+        case .settled(let isByAnswer):
+            // It may be somebody else who brings it to its end at this moment.
+            let results = if let request { await conclude(request.id) } else { [ActionResult]() }
+            return Answered(isSettled: isByAnswer, results: results)
+        case .open(let outcome, let words): return Answered(isSettled: false, results: [reply(id, request, outcome, words)])
         }
     }
 
     private enum Standing {
-        /// The answer stands; what follows from it is to be done.
-        case settled
+        /// What follows is to be done; false: from the end of the time, not from the answer.
+        case settled(byAnswer: Bool)
         case open(Outcome, String)
     }
 
@@ -54,11 +68,11 @@ extension Engine {
             return (request, standing)
         }
         switch request.ruling(on: answer, by: person, seen: seen, at: now) {
-        case .grant: return write(.granted, nil, .settled)
+        case .grant: return write(.granted, nil, .settled(byAnswer: true))
         case .voice(let missing):
             return write(.voted, nil, .open(.pending, "\(request.voices.count + 1) of \(request.terms.quorum) have approved; \(missing) more must"))
-        case .deny: return write(.denied, nil, .settled)
-        case .expire: return write(.expired, "an answer came too late: the time was over at \(request.deadline.toTheSecond)", .settled)
+        case .deny: return write(.denied, nil, .settled(byAnswer: true))
+        case .expire: return write(.expired, "an answer came too late: the time was over at \(request.deadline.toTheSecond)", .settled(byAnswer: false))
         case .refuse(let why): return write(.refused, why, .open(.refused, why))
         }
     }
