@@ -78,6 +78,7 @@ func status(_ house: EngineHouse, _ keepers: Keepers, _ intakes: [any Intake], _
         "breakers": .array(state.breakers.all.map(\.json)), "budgets": .array(house.engine.strainedBudgets.map(\.json)),
         "shed": .array(
             house.engine.floods.map { ["intake": .text($0.intake), "rule": .string($0.rule), "count": .integer(Int64($0.count))] }),
+        "approvals": approvals(state.approvals),
         "undos": .array(state.openUndos.values.sorted { $0.since < $1.since }.map(\.json)),
         "journal": [
             "seq": .integer(position.seq), "failures": .integer(Int64(counters.journalFailures)), "problem": house.journal.opening.problem.map(JSON.text) ?? .null,
@@ -88,6 +89,15 @@ func status(_ house: EngineHouse, _ keepers: Keepers, _ intakes: [any Intake], _
         object.append(
             "kubernetes_audit", ["judged": .integer(Int64(counts.judged)), "dropped": .integer(Int64(counts.dropped)), "alerts": .integer(Int64(counts.alerts))])
     }
+    return .object(object)
+}
+
+/// What waits for a person.
+private func approvals(_ book: ApprovalBook) -> JSON {
+    let waiting = book.requests.values.filter(\.isWaiting)
+    var object: JSONObject = ["open": .integer(Int64(waiting.count)), "plans": .integer(Int64(waiting.map(\.members.count).reduce(0, +)))]
+    object.append("next_deadline", waiting.map(\.deadline).min().map { .text("\($0)") })
+    if book.isOverflowing { object.append("overflowing", true) }
     return .object(object)
 }
 

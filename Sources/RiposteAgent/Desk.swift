@@ -8,6 +8,10 @@ package protocol Desk: Sendable {
     func act(_ command: ManualCommand) async throws(DeskError) -> ActionResult
     /// Takes one action back.
     func undo(_ command: UndoCommand) async throws(DeskError) -> ActionResult
+    /// The questions that wait for a person, as ``ApprovalView/json``.
+    func questions() async throws(DeskError) -> [JSON]
+    /// A person's answer to one of them.
+    func decide(_ command: DecisionCommand) async throws(DeskError) -> Engine.Answered
     /// Feeds alerts through playbooks; one report per alert.
     func respond(_ command: RespondCommand) async throws(DeskError) -> [AlertReport]
     /// Breakers that are not closed.
@@ -39,10 +43,12 @@ package struct ManualCommand: Sendable, Equatable {
     package var undoAfter: Duration?
     /// Lifts guards of the configuration.
     package var isForced: Bool
+    /// Somebody else must approve it first.
+    package var asks: Bool
 
     package init(
         action: ActionName, claim: TargetClaim, parameters: JSONObject = JSONObject(), isDryRun: Bool, reason: String? = nil,
-        undoAfter: Duration? = nil, isForced: Bool = false
+        undoAfter: Duration? = nil, isForced: Bool = false, asks: Bool = false
     ) {
         self.isForced = isForced
         self.action = action
@@ -51,6 +57,23 @@ package struct ManualCommand: Sendable, Equatable {
         self.isDryRun = isDryRun
         self.reason = reason
         self.undoAfter = undoAfter
+        self.asks = asks
+    }
+}
+
+package struct DecisionCommand: Sendable, Equatable {
+    /// The question's id, or that of a plan in it.
+    package var question: Identifier
+    package var answer: ApprovalRequest.Answer
+    /// How many plans the person has looked at.
+    package var seen: Int?
+    package var reason: String?
+
+    package init(question: Identifier, answer: ApprovalRequest.Answer, seen: Int? = nil, reason: String? = nil) {
+        self.question = question
+        self.answer = answer
+        self.seen = seen
+        self.reason = reason
     }
 }
 

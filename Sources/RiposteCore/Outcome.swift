@@ -89,6 +89,10 @@ package enum FailureClass: String, CaseIterable, Sendable {
     case cancelled
     /// The world is no longer as the action left it.
     case drifted
+    /// A person said no.
+    case declined
+    /// What was asked about is not asked for any more.
+    case withdrawn
     /// The agent ended between intent and outcome, and the world does not tell which.
     case unknown
 
@@ -102,7 +106,7 @@ package enum FailureClass: String, CaseIterable, Sendable {
 
     package var outcome: Outcome {
         switch self {
-        case .unresolved, .identity, .guarded, .cooldown, .budget, .mode, .policy, .cancelled, .drifted: .refused
+        case .unresolved, .identity, .guarded, .cooldown, .budget, .mode, .policy, .cancelled, .drifted, .declined, .withdrawn: .refused
         case .invalid, .denied, .unsupported, .conflict, .busy, .unavailable, .timeout, .partial, .unknown: .failed
         }
     }

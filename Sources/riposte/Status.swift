@@ -51,6 +51,13 @@ struct Status: AsyncParsableCommand {
         )
         let outcomes = engine?["outcomes"]?.object?.members.map { "\($0.value.integer ?? 0) \($0.key.shown)" } ?? []
         lines.append("actions    \(outcomes.isEmpty ? "none" : outcomes.joined(separator: ", "))")
+        let questions = status["approvals"]
+        if number(questions, "open") > 0 {
+            lines.append(
+                Terminal.paint(
+                    "approvals  \(number(questions, "open")) open, the next until \(word(questions, "next_deadline").prefix(19))Z: riposte approvals list", .yellow))
+        }
+        if questions?["overflowing"] == true { lines.append(Terminal.paint("           NO ROOM for more: plans that would ask are only observed", .red)) }
         if let problem = status["journal"]?["problem"]?.string { lines.append(Terminal.paint("journal    \(problem.shown); see riposte audit verify", .red)) }
         lines.append(
             "journal    \(number(status["journal"], "seq")) records\(number(status["journal"], "failures") > 0 ? ", \(number(status["journal"], "failures")) NOT WRITTEN" : "")")

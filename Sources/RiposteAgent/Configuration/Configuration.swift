@@ -25,6 +25,8 @@ package struct AgentConfiguration: Sendable {
     package var control = ControlSection()
     package var audit = AuditSection()
     package var engine = EngineSection()
+    /// How people are asked, where a playbook does not say it.
+    package var approvals = ApprovalPolicy()
     package var docker = DockerSection()
     package var kubernetes = KubernetesSection()
     package var network = NetworkSection()

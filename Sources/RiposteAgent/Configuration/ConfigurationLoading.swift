@@ -103,7 +103,7 @@ extension AgentConfiguration {
 
     private mutating func read(_ node: YAMLNode) {
         let known = [
-            "mode", "state_dir", "run_dir", "log_level", "playbooks", "rules", "sensor", "intake", "control", "audit", "engine", "docker", "kubernetes", "network",
+            "mode", "state_dir", "run_dir", "log_level", "playbooks", "rules", "sensor", "intake", "control", "audit", "engine", "approvals", "docker", "kubernetes", "network",
             "guards", "budgets",
         ]
         guard let keys = node.mapping(known: known, what: "the configuration", code: "C002") else { return }
@@ -129,6 +129,7 @@ extension AgentConfiguration {
             if let value = keys["run_limit"]?.integer(in: 1...1_000_000, code: "C003") { engine.runLimit = value }
             if let value = keys["max_alert_age"]?.duration(code: "C003") { engine.maximumAlertAge = value }
         }
+        if let node = keys["approvals"] { approvals.read(node) }
         if let keys = keys["docker"]?.mapping(known: ["socket"], what: "docker", code: "C002"), let value = keys["socket"]?.path() {
             docker.socket = value
         }

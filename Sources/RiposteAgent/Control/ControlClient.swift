@@ -23,6 +23,14 @@ package final class ControlClient: Desk {
         return answer["result"] == .null ? nil : try result(in: answer["result"] ?? .null)
     }
 
+    package func questions() async throws(DeskError) -> [JSON] { try await exchange(.get, ControlPath.approvals, body: nil)["questions"]?.array ?? [] }
+
+    package func decide(_ command: DecisionCommand) async throws(DeskError) -> Engine.Answered {
+        let answer = try await post(ControlPath.approvals, command.json)
+        return Engine.Answered(
+            isSettled: answer["settled"]?.bool ?? false, results: answer["results"]?.array?.compactMap(ActionResult.init(json:)) ?? [])
+    }
+
     package func respond(_ command: RespondCommand) async throws(DeskError) -> [AlertReport] {
         try await post(ControlPath.respond, command.json)["reports"]?.array?.compactMap(AlertReport.init(json:)) ?? []
     }

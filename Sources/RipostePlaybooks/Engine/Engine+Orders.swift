@@ -32,7 +32,9 @@ extension Engine {
         } catch {
             draft.fail(error)
         }
-        return settle(draft)
+        let result = settle(draft)
+        await followUp(result, of: order)
+        return result
     }
 
     func request(for order: Order, _ description: ActionDescription) throws(ActionError) -> ActionRequest {
@@ -71,6 +73,7 @@ extension Engine {
 
     /// The deed, within its budget, between the record of the intent and that of the outcome.
     func act(_ plan: Plan, by action: any Action, _ draft: inout OutcomeDraft) async throws(ActionError) {
+        guard restsOnConsent(plan, &draft) else { return }
         try mindCancellation(draft)
         try await reserveBudget(for: draft.order, plan, &draft)
         defer { if !draft.isHanging { releaseBudget(for: draft) } }

@@ -6,37 +6,45 @@ extension Engine {
     /// The steps of one playbook for one alert; `settled` are those that ended before a restart, `attempt` counts how often the run was taken up.
     func run(_ run: Identifier, _ playbook: Playbook, for alert: Alert, settled: [String: StepFacts], attempt: Int = 1) async {
         defer { finishRun(for: alert) }
+        guard takeUp(run) else { return }
+        defer { if letGo(run) { carryOn(run) } }
         let cooldown = playbook.cooldown.map { CooldownTurn(playbook.name, $0, alert) }
         if let cooldown {
             guard await lanes.enter(cooldown.lane) else {
                 countCrowded()
                 return refuse(run, playbook, alert, .busy, "too many alerts of this kind are being answered already")
             }
-            if let rest = rest(of: cooldown) {
+            // A run that waited for a person began in its time.
+            if settled.isEmpty, let rest = rest(of: cooldown) {
                 lanes.leave(cooldown.lane)
                 return refuse(run, playbook, alert, .cooldown, "cooling down for another \(rest.text)")
             }
         }
         defer { if let cooldown { lanes.leave(cooldown.lane) } }
         let context = RunContext(id: run, playbook: playbook, alert: alert, attempt: attempt, cooldownValues: cooldown?.key.values)
-        let message = await perform(context, settled)
-        close(run, playbook, alert, message: message)
+        switch await perform(context, settled) {
+        case .ended(let message): close(run, playbook, alert, message: message)
+        // It stays open in the journal, and goes on when the step has its outcome. Lane and room are free meanwhile.
+        case .waits: break
+        }
     }
 
+    private enum Course { case ended(String?), waits }
+
     /// Does what ``RunProgress`` says until it says that the run has ended.
-    private func perform(_ run: RunContext, _ settled: [String: StepFacts]) async -> String? {
+    private func perform(_ run: RunContext, _ settled: [String: StepFacts]) async -> Course {
         var progress = RunProgress(run.playbook.steps, settled: settled)
         while true {
             switch progress.next() {
             case .begin(let starts):
                 for (step, facts) in await begin(starts, of: run, progress.facts) { progress.settle(step, facts) }
             case .skip(let name, let cause):
-                guard let step = run.step(name) else { return "there is no step \(name)" }
+                guard let step = run.step(name) else { return .ended("there is no step \(name)") }
                 progress.settle(name, facts(of: name, run, skip(order(for: step, of: run, mode(of: step, in: run.playbook, for: run.alert)), cause)))
             case .takeBack(let actions, let cause):
                 for id in actions { _ = await undo(id, actor: AuditRecord.Actor(.playbook, name: run.playbook.name), reason: cause) }
-            case .suspend(let step): return "waits for a person at step \(step)"
-            case .end(let message): return message
+            case .suspend: return .waits
+            case .end(let message): return .ended(message)
             }
         }
     }
@@ -89,6 +97,7 @@ extension Engine {
             return fail(order, error)
         }
         // What the kernel only would have done is planned here where nobody may act; else the kernel was kept from it, by a breaker or for a person to be asked.
+        do throws(ActionError) { try prepare(&order, step, of: run.playbook, for: run.alert) } catch { return fail(order, error) }
         if step.isReflex, let answer = KernelAnswer(run.alert, to: run.playbook.name), answer.verdict != .would || order.mode == .observe { return await settle(answer, order) }
         return await perform(order)
     }

@@ -16,6 +16,7 @@ package final class Engine: Sendable {
         package var clockSkew: Duration
         /// Over all playbooks and orders by hand.
         package var budgets: [AgentBudget]
+        package var approvals = ApprovalPolicy()
 
         package init(
             mode: Mode = .observe, runLimit: Int = 4096, maximumAlertAge: Duration = .seconds(3600), clockSkew: Duration = .seconds(30), budgets: [AgentBudget] = []
@@ -48,11 +49,15 @@ package final class Engine: Sendable {
     let state: SharedInterior
     /// Rung when something may fall due earlier than was known.
     let timeChanged: Bell
+    /// For alerts that are fed in by hand: whoever feeds them in has given the mode.
+    let isVariant: Bool
     private let playbooksInForce: Mutex<PlaybookSet>
     private let observe: @Sendable (Event) -> Void
 
     final class SharedInterior: Sendable {
         private let interior: Mutex<Interior>
+        /// Held from looking at the open questions to the record that changes them.
+        let questions = Mutex(())
 
         init(_ interior: Interior) { self.interior = Mutex(interior) }
 
@@ -88,6 +93,7 @@ package final class Engine: Sendable {
         var unclear: [Identifier: (at: Timestamp, pause: Duration)] = [:]
         /// Those that it is being asked about.
         var beingCleared: Set<Identifier> = []
+        var approvals = ApprovalWork()
 
         init(state: EngineState, now: Timestamp, uptime: Duration) {
             self.state = state
@@ -121,6 +127,7 @@ package final class Engine: Sendable {
         self.log = log
         self.logger = logger
         self.observe = observe
+        isVariant = false
         lanes = Lanes()
         timeChanged = Bell()
         self.state = SharedInterior(Interior(state: state, now: surroundings.now(), uptime: surroundings.uptime()))
@@ -130,6 +137,7 @@ package final class Engine: Sendable {
     init(variantOf other: Engine, configuration: Configuration, playbooks: PlaybookSet, observe: @escaping @Sendable (Event) -> Void) {
         self.configuration = configuration
         self.observe = observe
+        isVariant = true
         surroundings = other.surroundings
         timeChanged = other.timeChanged
         catalogue = other.catalogue
@@ -150,7 +158,13 @@ package final class Engine: Sendable {
     package var underWay: Int { state.withLock { $0.underWay } }
 
     /// Takes a new set into use: runs under way finish on the steps that they began with.
-    package func use(_ playbooks: PlaybookSet) { playbooksInForce.withLock { $0 = playbooks } }
+    package func use(_ playbooks: PlaybookSet) {
+        let before = playbooksInForce.withLock { inForce in
+            defer { inForce = playbooks }
+            return inForce
+        }
+        withdrawQuestions(of: before, thatChangedIn: playbooks)
+    }
 
     // MARK: - Records
 
@@ -259,8 +273,8 @@ extension AuditRecord {
     /// Something may be due earlier than before because of this record.
     fileprivate var mayFallDue: Bool {
         switch kind {
-        case .outcome: detail["undo"] != nil
-        case .brake: true
+        case .outcome: detail["undo"] != nil || undoes != nil
+        case .brake, .approval: true
         default: false
         }
     }

@@ -47,6 +47,8 @@ package struct EngineState: Sendable, Equatable {
     package internal(set) var breakers = Breakers()
     /// Actions that were taken back, newest last, so that asking again gets an answer that helps.
     package private(set) var takenBack: [Identifier] = []
+    /// What people are asked.
+    package internal(set) var approvals = ApprovalBook()
 
     package struct CooldownKey: Hashable, Sendable {
         package var playbook: String
@@ -67,6 +69,7 @@ package struct EngineState: Sendable, Equatable {
         case .outcome: settle(record)
         case .run: if let run = record.id { close(run) }
         case .start: if record.actor?.name == "agent" { for run in openRuns.keys { openRuns[run]?.restarts += 1 } }
+        case .approval: wait(for: record)
         default: break
         }
         Self.parts.forEach { $0.apply(record, &self) }
@@ -87,12 +90,20 @@ package struct EngineState: Sendable, Equatable {
         guard let id = record.id, let outcome = record.outcome else { return }
         let intent = openIntents.removeValue(forKey: id)
         // What nobody knows and is not in effect is not settled: a restart does the step again.
-        if let run = record.run, let step = record.step, record.failure != .unknown { openRuns[run]?.settled[step] = StepFacts(record, intent: intent?.record) }
+        if let run = record.run, let step = record.step {
+            openRuns[run]?.settled[step] = record.failure == .unknown ? nil : StepFacts(record, intent: intent?.record)
+        }
         guard !record.dryRun else { return }
         if outcome == .done { beginCooldown(record) }
         if outcome == .done || record.detail["undo"] != nil { openUndo(record, intent: intent) }
         if let undoes = record.undoes { closeUndo(undoes, outcome: outcome) }
         if outcome == .done { closeUndos(takenBackBy: record) }
+    }
+
+    /// From the question on the step waits, whatever happens before its outcome `pending` is on record: it is not asked a second time.
+    private mutating func wait(for record: AuditRecord) {
+        guard record.approvalState == .requested || record.approvalState == .joined, let run = record.run, let step = record.step else { return }
+        openRuns[run]?.settled[step] = StepFacts(.pending)
     }
 
     /// Somebody did by hand what an undo would have done: a release, an unpause.
@@ -176,7 +187,7 @@ extension EngineState {
     }
 
     /// Every part; what is not listed here is neither fed nor kept.
-    static let parts: [PartAccess] = [PartAccess("ledger", \.ledger), PartAccess("breakers", \.breakers)]
+    static let parts: [PartAccess] = [PartAccess("ledger", \.ledger), PartAccess("breakers", \.breakers), PartAccess("approvals", \.approvals)]
 }
 
 // MARK: - Snapshot

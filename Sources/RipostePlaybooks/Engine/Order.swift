@@ -41,6 +41,12 @@ package struct Order: Sendable {
     package var metadataMayLag = false
     /// Why a plan for this target is to be skipped, or nil: a step's condition on it.
     package var skips: (@Sendable (Plan) -> String?)?
+    /// How people are asked, where the mode is ask; nil: as the agent's configuration says.
+    var question: Question?
+    /// The yes that this order rests on.
+    var consent: Consent?
+    /// What follows on it if nobody answers.
+    var follower: Follower?
 
     package init(
         id: Identifier = .new(), actor: AuditRecord.Actor, action: ActionName, claim: TargetClaim, parameters: JSONObject = JSONObject(),

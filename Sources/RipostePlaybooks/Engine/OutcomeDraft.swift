@@ -105,6 +105,8 @@ struct OutcomeDraft {
         record.detail.append("spends", spend?.detail)
         record.detail.append("trial", braking?.trial.map(JSON.text))
         record.detail.append("guards", ruling?.json)
+        record.detail.append("approval", order.consent?.json)
+        record.detail.append("escalation", order.follower?.json)
         return record
     }
 

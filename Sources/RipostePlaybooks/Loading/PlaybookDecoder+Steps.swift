@@ -100,6 +100,7 @@ extension PlaybookDecoder {
             if let mode = step.mode, let playbookMode = list.mode, mode > playbookMode {
                 keys["mode"]?.report(.warning, code: "P017", "the playbook's mode is \(playbookMode.rawValue), and the most careful one wins")
             }
+            asking(keys, &step, description)
             warnIfForEver(step, description, list.mode, at: node)
             warnIfTooShort(step, description, at: keys["timeout"] ?? node)
         }

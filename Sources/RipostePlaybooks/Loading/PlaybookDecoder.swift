@@ -39,11 +39,13 @@ struct PlaybookDecoder {
         guard let keys = mapping(node, PlaybookKeys.playbook, name.isEmpty ? "a playbook" : "playbook \(name)") else { return nil }
         if let node = keys["name"], isName(name, node) { register(name, node) }
         let mode = keys["mode"].flatMap { $0.choice(Mode.self) }
-        let playbook = Playbook(
+        var playbook = Playbook(
             name: name, description: keys["description"].flatMap { $0.text() } ?? "", isEnabled: keys["enabled"].flatMap { $0.bool() } ?? true,
             mode: mode, match: keys["match"].flatMap(match) ?? Match(), cooldown: keys["cooldown"].flatMap(cooldown),
             budget: budget(keys["budget"], steps: keys["steps"]), steps: keys["steps"].map { steps($0, in: name, mode) } ?? [], file: reader.file,
             line: node.place?.line ?? 0)
+        playbook.digest = PlaybookSet.digest(of: [node.json.line])
+        playbook.approval = approval(keys["approval"], of: &playbook)
         warnIfUnbounded(playbook, at: node)
         for problem in playbook.reflexProblems { (keys["steps"] ?? node).report(code: "P018", problem) }
         return playbook

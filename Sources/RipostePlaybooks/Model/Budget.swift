@@ -56,6 +56,15 @@ package struct Budget: Sendable, Hashable {
         self.reopening = reopening
     }
 
+    /// Reads ``json`` back.
+    package init?(json: JSON) {
+        guard let per = json["per"]?.string?.valid.flatMap({ Duration(text: $0) }) else { return nil }
+        self.init(
+            actions: json["actions"]?.integer.map { Int(clamping: $0) }, targets: json["targets"]?.integer.map { Int(clamping: $0) }, per: per,
+            over: json["over"]?.string?.valid.flatMap(Overflow.init(rawValue:)) ?? .observe,
+            reopening: json["reopen"]?.string?.valid.flatMap(Reopening.init(text:)) ?? .quiet(.seconds(1800)))
+    }
+
     package var json: JSON {
         var object = JSONObject()
         object.append("actions", actions.map { .integer(Int64($0)) })

@@ -16,6 +16,10 @@ package struct Playbook: Sendable {
     package var steps: [Step]
     package var file: String
     package var line: Int
+    /// How people are asked, where they are.
+    package var approval: ApprovalKeys?
+    /// Of what the file says of this playbook: tells whether it is still the one that somebody was asked about.
+    package var digest = ""
 }
 
 /// Which alerts a playbook answers. All keys must hold; of a list any one.
@@ -113,6 +117,12 @@ package struct Step: Sendable {
     package var retry: RetryPolicy?
     /// Of its action.
     package var impact = ActionDescription.Impact.reversible
+    /// Set: a person is asked before this step, whatever the mode.
+    package var approval: ApprovalKeys?
+    /// What is done at once while a person decides, and taken back if the answer is no.
+    package var hold: ActionName?
+    /// What follows if nobody answers.
+    package var escalation: Escalation?
 
     package static let standardTimeLimit = Duration.seconds(10)
 }

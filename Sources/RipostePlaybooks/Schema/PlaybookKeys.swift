@@ -36,6 +36,7 @@ enum PlaybookKeys {
         Key(name: "match", schema: ["$ref": "#/$defs/match"], summary: "Which alerts it answers; all keys must hold.", isRequired: true),
         Key(name: "cooldown", schema: ["$ref": "#/$defs/cooldown"], summary: "After a run that acted, no other one for the same values within a time."),
         Key(name: "budget", schema: ["$ref": "#/$defs/budget"], summary: "How many actions it may carry out within a window of time."),
+        Key(name: "approval", schema: ["$ref": "#/$defs/approval"], summary: "How people are asked wherever the mode is ask."),
         Key(
             name: "steps", schema: [
                 "type": "array", "items": ["if": ["required": ["parallel"]], "then": ["$ref": "#/$defs/parallel"], "else": ["$ref": "#/$defs/step"]], "minItems": 1,
@@ -96,6 +97,11 @@ enum PlaybookKeys {
         Key(name: "retry", schema: ["$ref": "#/$defs/retry"], summary: "How often it is tried again where that may help; default: by the class of the failure."),
         Key(name: "mode", schema: mode, summary: "More careful than the playbook's, for this step."),
         Key(name: "budget", schema: ["$ref": "#/$defs/budget"], summary: "How often this step may act within a window of time, within the playbook's budget."),
+        Key(name: "approval", schema: ["$ref": "#/$defs/approval"], summary: "A person is asked before this step, whatever the mode; what is not said here is as in the playbook."),
+        Key(
+            name: "hold", schema: ["enum": .array(holds.map(JSON.text))],
+            summary: "What is done at once while a person decides: taken back at a no, let go once the step is done."),
+        Key(name: "escalate", schema: ["$ref": "#/$defs/escalate"], summary: "A stronger action on the same target, if nobody answers within a time."),
         Key(
             name: "reflex", schema: ["type": "boolean", "default": false],
             summary: "true: the own sensor answers in the kernel, before the program's next instruction, where the kernel alone can decide the rule."),
@@ -133,9 +139,31 @@ enum PlaybookKeys {
 
     static let undo = [Key(name: "after", schema: duration, summary: "How long the action stays in force.", isRequired: true)]
 
+    static let approval = [
+        Key(name: "expires", schema: duration, summary: "How long the question stands, at most 7d; default 15m."),
+        Key(
+            name: "approvers", schema: ["oneOf": [approver, ["type": "array", "items": approver, "minItems": 1]]],
+            summary: "Who decides: user:NAME, group:NAME. None: whoever may give the agent orders."),
+        Key(name: "quorum", schema: ["type": "integer", "minimum": 1, "maximum": 2], summary: "How many different persons must say yes."),
+        Key(
+            name: "on_expiry", schema: ["enum": .array(ApprovalTerms.OnExpiry.allCases.map { .text($0.rawValue) }), "default": "drop"],
+            summary: "When nobody answers: the step fails, is only planned, or, where it can be taken back, is performed."),
+    ]
+
+    private static let approver: JSON = ["type": "string", "pattern": "^(user|group):.+$", "examples": ["group:oncall", "user:ann"]]
+
+    static let escalate = [
+        Key(name: "after", schema: duration, summary: "How long a person has to answer.", isRequired: true),
+        Key(name: "unless", schema: ["enum": ["answered"], "default": "answered"], summary: "What keeps it from happening: an answer, yes or no."),
+        Key(name: "action", schema: text, summary: "What is done then, to the same target.", isRequired: true),
+        Key(name: "with", schema: ["type": "object"], summary: "The action's parameters."),
+    ]
+
+    static let holds = ["process.suspend", "container.pause", "container.isolate"]
+
     /// Keys that people will look for because the format is to have them.
     static let planned = [
-        "rollout", "approval", "dedup", "final", "order", "owner", "links", "defaults", "intake", "threshold", "target", "evidence",
-        "hold", "on_finish",
+        "rollout", "dedup", "final", "order", "owner", "links", "defaults", "intake", "threshold", "target", "evidence",
+        "on_finish",
     ]
 }

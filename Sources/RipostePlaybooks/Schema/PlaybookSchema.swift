@@ -23,6 +23,7 @@ package enum PlaybookSchema {
                 "cooldown": .object(object(PlaybookKeys.cooldown)), "budget": .object(object(PlaybookKeys.budget)),
                 "step": .object(step), "undo": .object(object(PlaybookKeys.undo)), "parallel": .object(object(PlaybookKeys.block)),
                 "goto": .object(object(PlaybookKeys.jump)), "retry": .object(object(PlaybookKeys.retry)),
+                "approval": .object(object(PlaybookKeys.approval, minimum: 1)), "escalate": .object(object(PlaybookKeys.escalate)),
                 "passing": ["enum": .array(RetryPolicy.classes.map { .text($0.rawValue) })],
             ]))
         return .object(root)
