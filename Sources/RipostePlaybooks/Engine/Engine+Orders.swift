@@ -48,6 +48,7 @@ extension Engine {
             draft.end(.already, alreadySo)
             return
         }
+        draft.keepToShare(of: plan.target)
         switch draft.order.mode {
         case .observe: draft.end(.planned, "would \(plan.summary)")
         case .ask: try putToPerson(plan, &draft)

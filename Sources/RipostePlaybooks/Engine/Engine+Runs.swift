@@ -52,9 +52,11 @@ extension Engine {
     private func step(
         _ step: Step, of playbook: Playbook, _ run: Identifier, for alert: Alert, cooldownValues: [ByteText]?
     ) async -> ActionResult {
-        let mode = mode(of: step, in: playbook, for: alert)
+        let verdict = mode(of: step, in: playbook, for: alert)
         var order = Order(
-            id: surroundings.newIdentifier(), actor: AuditRecord.Actor(.playbook, name: playbook.name), action: step.action, claim: .host, mode: mode)
+            id: surroundings.newIdentifier(), actor: AuditRecord.Actor(.playbook, name: playbook.name), action: step.action, claim: .host, mode: verdict.mode)
+        order.modeBecause = verdict.because
+        order.share = share(of: playbook)
         order.cause = Order.Cause(run: run, alert: alert.id, playbook: playbook.name, step: step.name)
         guard step.condition(holdsFor: alert) else { return skip(order, "its condition does not hold") }
         do throws(ActionError) {

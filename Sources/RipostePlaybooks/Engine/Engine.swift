@@ -14,6 +14,16 @@ package final class Engine: Sendable {
         /// An alert that is older, or from further ahead than ``clockSkew``, is observed only.
         package var maximumAlertAge: Duration
         package var clockSkew: Duration
+        /// The widest mode that a person may set while the agent runs, where that is wider than ``mode``.
+        package var modeCeiling: Mode?
+        /// How long a fact that is told again counts as the same, for playbooks that do not say; nil: each alert is answered.
+        package var dedup = Dedup.standard.length
+        /// Nil: alerts are not grouped.
+        package var incidents: IncidentSettings? = IncidentSettings()
+        /// Alerts are fed in by a person, who has said what is to be done: the agent's live mode does not count, and each alert is answered.
+        package var isByHand = false
+
+        var effectiveCeiling: Mode { max(mode, modeCeiling ?? mode) }
 
         package init(mode: Mode = .observe, runLimit: Int = 4096, maximumAlertAge: Duration = .seconds(3600), clockSkew: Duration = .seconds(30)) {
             self.mode = mode
@@ -26,6 +36,8 @@ package final class Engine: Sendable {
     /// What happened, as it happens, for terminals and outputs. Called from many threads; must not wait.
     package enum Event: Sendable {
         case alert(Alert, playbooks: [String])
+        /// An alert that tells what an earlier one has told: it is counted onto that, and nobody answers it.
+        case repeated(Alert, of: Identifier)
         case result(ActionResult)
     }
 
@@ -42,9 +54,15 @@ package final class Engine: Sendable {
     let timeChanged: Bell
     private let playbooksInForce: Mutex<PlaybookSet>
     private let observe: @Sendable (Event) -> Void
+    /// Called when a mode may be another one than before: whoever goes by it looks again.
+    private let whenModesChange = Mutex<(@Sendable () -> Void)?>(nil)
 
     final class SharedInterior: Sendable {
         private let interior: Mutex<Interior>
+        /// Held while an alert is decided on and written down.
+        let admission = Mutex<Void>(())
+        /// Held while a record is written and taken into the state, so that both have one order: replaying the journal gives the state.
+        let recording = Mutex<Void>(())
 
         init(_ interior: Interior) { self.interior = Mutex(interior) }
 
@@ -64,6 +82,8 @@ package final class Engine: Sendable {
         /// Undos that failed, and when they are tried again.
         var undoRetries: [Identifier: (at: Timestamp, pause: Duration)] = [:]
         var counters = Counters()
+        /// Until then the journal is not asked again to take records that only keep books.
+        var bookkeepingRests: Timestamp?
     }
 
     /// Since start; for `status`.
@@ -71,6 +91,10 @@ package final class Engine: Sendable {
         package var alerts = 0
         package var matched = 0
         package var shed = 0
+        /// Alerts that told again what an earlier one had told.
+        package var repeats = 0
+        /// Alerts that were to open an incident when as many were open as there is room for.
+        package var ungrouped = 0
         package var outcomes: [Outcome: Int] = [:]
         package var journalFailures = 0
     }
@@ -114,22 +138,35 @@ package final class Engine: Sendable {
     package var underWay: Int { state.withLock { $0.underWay } }
 
     /// Takes a new set into use: runs under way finish on the steps that they began with.
-    package func use(_ playbooks: PlaybookSet) { playbooksInForce.withLock { $0 = playbooks } }
+    package func use(_ playbooks: PlaybookSet) {
+        playbooksInForce.withLock { $0 = playbooks }
+        beginRollouts()
+    }
+
+    package func whenModesChange(_ call: @escaping @Sendable () -> Void) { whenModesChange.withLock { $0 = call } }
 
     // MARK: - Records
 
     /// Writes a record and lets the state follow. The one place where both happen.
     func record(_ record: AuditRecord) throws {
-        do { try log.append(record) } catch {
+        var record = record
+        if record.incident == nil { record.incident = state.withLock { $0.state.incidents.incident(of: record) } }
+        do { try state.recording.withLock { _ throws in try appendAndApply(record) } } catch {
             state.withLock { $0.counters.journalFailures += 1 }
             logger.error("journal refused a record", metadata: ["audit.kind": "\(record.kind.rawValue)", "error": "\(error)"])
             throw error
         }
+        if record.mayFallDue { timeChanged.ring() }
+        if record.kind == .mode || record.kind == .rollout { whenModesChange.withLock(\.self)?() }
+        followRollouts(record)
+    }
+
+    private func appendAndApply(_ record: AuditRecord) throws {
+        try log.append(record)
         state.withLock { interior in
             interior.state.apply(record)
             if record.kind == .outcome, let outcome = record.outcome { interior.counters.outcomes[outcome, default: 0] += 1 }
         }
-        if record.mayFallDue { timeChanged.ring() }
     }
 
     func report(_ event: Event) { observe(event) }
@@ -185,6 +222,7 @@ extension AuditRecord {
     fileprivate var mayFallDue: Bool {
         switch kind {
         case .outcome: detail["undo"] != nil
+        case .mode: detail["until"] != nil
         default: false
         }
     }

@@ -44,6 +44,11 @@ package struct EngineState: Sendable, Equatable {
     package private(set) var acts: [String: [Timestamp]] = [:]
     /// Actions that were taken back, newest last, so that asking again gets an answer that helps.
     package private(set) var takenBack: [Identifier] = []
+    package internal(set) var modes = ModeTable()
+    package internal(set) var rollouts = Rollouts()
+    package internal(set) var facts = ToldFacts()
+    package internal(set) var tallies = Tallies()
+    package internal(set) var incidents = IncidentBook()
 
     package struct CooldownKey: Hashable, Sendable {
         package var playbook: String
@@ -176,7 +181,10 @@ extension EngineState {
     }
 
     /// Every part; what is not listed here is neither fed nor kept.
-    static let parts: [PartAccess] = []
+    static let parts: [PartAccess] = [
+        PartAccess("modes", \.modes), PartAccess("rollouts", \.rollouts), PartAccess("facts", \.facts), PartAccess("tallies", \.tallies),
+        PartAccess("incidents", \.incidents),
+    ]
 }
 
 // MARK: - Snapshot

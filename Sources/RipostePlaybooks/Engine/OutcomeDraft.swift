@@ -2,7 +2,7 @@ internal import RiposteCore
 
 /// An order on its way to an outcome: collects what the records will say.
 struct OutcomeDraft {
-    let order: Order
+    private(set) var order: Order
     private let surroundings: Surroundings
     private let began: Duration
     private var plan: Plan?
@@ -33,6 +33,13 @@ struct OutcomeDraft {
     mutating func note(_ plan: Plan) {
         self.plan = plan
         planned = elapsed
+    }
+
+    /// A target that is not of the share that the roll-out has come to is treated as in the stage before.
+    mutating func keepToShare(of target: Target) {
+        guard let share = order.share, order.mode > share.beside, !Rollout.isOfShare(target, share.hundredths, of: share.playbook) else { return }
+        order.mode = share.beside
+        order.modeBecause = "the target is not of the \(Rollout.percent(share.hundredths)) that the roll-out has come to"
     }
 
     mutating func announced() { intended = elapsed }
@@ -91,10 +98,12 @@ struct OutcomeDraft {
 
     var result: ActionResult {
         let hasReason = outcome == .failed || outcome == .refused || outcome == .gone
-        return ActionResult(
+        var result = ActionResult(
             id: order.id, playbook: order.cause?.playbook, step: order.cause?.step, action: order.action.rawValue, target: plan?.target,
             outcome: outcome, dryRun: order.isDryRun, reason: hasReason ? message : order.reason, detail: hasReason ? nil : message,
             undo: undo == nil ? nil : ActionResult.Undo(available: true, due: due), duration: took)
+        result.modeBecause = order.modeBecause
+        return result
     }
 
     private var undo: JSON? {
@@ -124,6 +133,7 @@ struct OutcomeDraft {
         record.action = order.action.rawValue
         record.mode = order.mode
         record.reason = order.reason
+        record.detail.append("mode_because", order.modeBecause.map(JSON.text))
         return record
     }
 }

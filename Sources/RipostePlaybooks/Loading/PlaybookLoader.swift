@@ -26,6 +26,11 @@ package enum PlaybookProblem {
         ("P017", "warning: the step can never act in this mode"),
         ("P018", "a reflex that the kernel cannot carry out"),
         ("P019", "a reflex whose rule the kernel cannot decide"),
+        ("P025", "a roll-out that cannot be followed"),
+        ("P026", "a share that is none, such as 10%"),
+        ("P027", "unknown intake"),
+        ("P028", "warning: a playbook that never sees an alert because of one before it"),
+        ("P029", "something that one alert cannot have beside something else"),
     ]
 }
 

@@ -16,6 +16,17 @@ package struct Playbook: Sendable {
     package var steps: [Step]
     package var file: String
     package var line: Int
+    /// Who answers for it, for approvers and the story of an incident.
+    package var owner: String?
+    /// What to look at: run books, dashboards.
+    package var links: [String] = []
+    package var rollout: Rollout?
+    /// Nil: the agent's.
+    package var dedup: Dedup?
+    /// No later playbook sees an alert that this one answers.
+    package var isFinal = false
+    /// Those of a smaller one see an alert first; of equal ones, those of earlier files and places.
+    package var order = 0
 }
 
 /// Which alerts a playbook answers. All keys must hold; of a list any one.
@@ -30,6 +41,10 @@ package struct Match: Sendable {
     /// Falco's event sources. Alerts about the detector itself (`internal`) match only where named.
     package var sources: [String] = []
     package var when: WhenClause?
+    /// Names of intakes; none: alerts of every intake.
+    package var intakes: [String] = []
+    /// One run for so many alerts.
+    package var threshold: Threshold?
 
     package struct PriorityTest: Sendable, Equatable {
         package enum Comparison: String, CaseIterable, Sendable {

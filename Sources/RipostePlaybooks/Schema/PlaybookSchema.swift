@@ -20,6 +20,8 @@ package enum PlaybookSchema {
             .object([
                 "playbook": .object(object(PlaybookKeys.playbook)), "match": .object(object(PlaybookKeys.match, minimum: 1)),
                 "cooldown": .object(object(PlaybookKeys.cooldown)), "budget": .object(object(PlaybookKeys.budget)),
+                "rollout": .object(object(PlaybookKeys.rollout)), "stage": .object(object(PlaybookKeys.stage)), "dedup": .object(object(PlaybookKeys.dedup)),
+                "threshold": .object(object(PlaybookKeys.threshold)), "defaults": .object(object(PlaybookKeys.defaults)),
                 "step": .object(step), "undo": .object(object(PlaybookKeys.undo)),
             ]))
         return .object(root)
