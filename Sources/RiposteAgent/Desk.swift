@@ -10,6 +10,10 @@ package protocol Desk: Sendable {
     func undo(_ command: UndoCommand) async throws(DeskError) -> ActionResult
     /// Feeds alerts through playbooks; one report per alert.
     func respond(_ command: RespondCommand) async throws(DeskError) -> [AlertReport]
+    /// Changes a mode, moves a playbook on in its roll-out, or judges an alert.
+    func steer(_ command: SteeringCommand) async throws(DeskError) -> SteeringResult
+    /// The modes in force; see ``Engine/modesInForce``.
+    func modes() async throws(DeskError) -> JSON
     func close() async
 }
 

@@ -30,14 +30,13 @@ package final class EngineHouse: Sendable {
         do {
             let state = try replay(configuration.stateDirectory)
             let engine = Engine(
-                configuration: Engine.Configuration(
-                    mode: configuration.mode, runLimit: configuration.engine.runLimit, maximumAlertAge: configuration.engine.maximumAlertAge),
-                catalogue: facilities.catalogue, guards: facilities.guards, log: journal, playbooks: playbooks, state: state, logger: logger,
+                configuration: configuration.engineConfiguration, catalogue: facilities.catalogue, guards: facilities.guards, log: journal, playbooks: playbooks, state: state, logger: logger,
                 observe: observe)
             var start = start(journal, configuration, state, playbooks, purpose)
             start.detail.append("rules", rules.map(JSON.text))
             try journal.append(start)
             let recovery = await engine.recover(resumingRuns: resumesRuns)
+            if resumesRuns { engine.beginRollouts() }
             return EngineHouse(engine, journal, facilities, recovery, configuration.stateDirectory, logger)
         } catch {
             journal.close()

@@ -5,7 +5,7 @@ internal import RipostePlaybooks
 /// A desk that is an engine in this very process.
 package final class LocalDesk: Desk {
     package let house: EngineHouse
-    private let actor: AuditRecord.Actor
+    let actor: AuditRecord.Actor
 
     package init(_ house: EngineHouse, actor: AuditRecord.Actor) {
         self.house = house

@@ -15,12 +15,12 @@ package struct ReflexPlan: Sendable {
     package private(set) var set = ReflexSet()
     package private(set) var problems: [Problem] = []
 
-    /// `mode`: the agent's. `spent`: by playbook, when its budget was used.
-    package init(_ playbooks: PlaybookSet, _ rules: RuleSet, mode: Mode, spent: (String) -> [Timestamp] = { _ in [] }) {
+    /// `mode`: the widest of each playbook at this moment. `spent`: by playbook, when its budget was used.
+    package init(_ playbooks: PlaybookSet, _ rules: RuleSet, mode: @Sendable (Playbook) -> Mode, spent: (String) -> [Timestamp] = { _ in [] }) {
         for playbook in playbooks.playbooks {
             guard let reflex = playbook.reflex else { continue }
             set.budgets[playbook.name] = ReflexSet.Budget(actions: reflex.budget.actions, per: reflex.budget.per, spent: spent(playbook.name))
-            for name in reflex.rules { arm(reflex, playbook, name, rules, mode) }
+            for name in reflex.rules { arm(reflex, playbook, name, rules, mode(playbook)) }
         }
     }
 

@@ -66,7 +66,7 @@ final class SensorKeeper: Sendable {
     /// The reflexes that are to be armed, on record before they are: they act without being asked again.
     private func plan(_ rules: RuleSet) -> ReflexSet {
         let acts = house.engine.snapshot.acts
-        let plan = ReflexPlan(house.engine.playbooks, rules, mode: house.engine.configuration.mode) { acts[$0] ?? [] }
+        let plan = ReflexPlan(house.engine.playbooks, rules, mode: house.engine.modeInKernel) { acts[$0] ?? [] }
         let before = planned.withLock { planned in
             defer { planned = plan }
             return planned

@@ -108,12 +108,12 @@ struct ActionOptions: ParsableArguments {
 
 extension CommonOptions {
     /// An engine in this process, on the same journal.
-    static func localDesk(_ configuration: AgentConfiguration) async throws -> LocalDesk {
+    static func localDesk(_ configuration: AgentConfiguration, playbooks: PlaybookSet = .empty) async throws -> LocalDesk {
         let logger = logger(configuration.logLevel, atLeast: .warning)
         let actor = Operator.current()
         do {
             let house = try await EngineHouse.open(
-                configuration, playbooks: .empty, facilities: Facilities(configuration), purpose: "command of \(actor.name)", resumesRuns: false, logger: logger)
+                configuration, playbooks: playbooks, facilities: Facilities(configuration), purpose: "command of \(actor.name)", resumesRuns: false, logger: logger)
             return LocalDesk(house, actor: actor)
         } catch let error as JournalError {
             throw DeskError(.journal, error.message)

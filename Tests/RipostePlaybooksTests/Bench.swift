@@ -29,6 +29,8 @@ final class Bench: Sendable {
         var configuration = Engine.Configuration(mode: mode, runLimit: runLimit)
         // Most tests send the same alert again and mean another one; those of deduplication set it.
         configuration.dedup = nil
+        // Nor is every test about the records of incidents.
+        configuration.incidents = nil
         configure(&configuration)
         self.world = world
         self.clock = clock

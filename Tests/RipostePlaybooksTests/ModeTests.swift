@@ -95,7 +95,7 @@ struct ModeTests {
 
     @Test("what is refused, and what is said then")
     func refusals() throws {
-        let kill = "  - name: k\n    mode: observe\n    match: { rules: k }\n    steps: [{ action: container.destroy }]\n"
+        let kill = "  - name: kill-it\n    mode: observe\n    match: { rules: k }\n    steps: [{ action: container.destroy }]\n"
         let world = RecordingWorld()
         let bench = try Bench(Bench.pause + kill, mode: .ask, world: world, catalogue: ActionCatalogue([
             RecordingAction("container.pause", world: world), FailingAction("container.destroy"),
@@ -106,9 +106,9 @@ struct ModeTests {
         }
         #expect(message(.enforce, .agent)?.contains("mode_ceiling must allow that") == true)
         #expect(message(.ask, .agent) == nil)
-        #expect(message(.observe, .playbook("kk"))?.contains("did you mean \"k\"?") == true)
-        #expect(message(.enforce, .playbook("k"))?.contains("cannot be taken back") == true)
-        #expect(message(.enforce, .playbook("k"), reason: "tested for a week") == nil)
+        #expect(message(.observe, .playbook("kill-itt"))?.contains("did you mean \"kill-it\"?") == true)
+        #expect(message(.enforce, .playbook("kill-it"))?.contains("cannot be taken back") == true)
+        #expect(message(.enforce, .playbook("kill-it"), reason: "tested for a week") == nil)
         #expect(message(.enforce, .playbook("p")) == nil)
     }
 

@@ -1,6 +1,7 @@
 internal import Glibc
 package import RiposteAudit
 package import RiposteCore
+package import RipostePlaybooks
 package import RiposteRules
 package import RiposteSensor
 
@@ -8,6 +9,8 @@ package import RiposteSensor
 package struct AgentConfiguration: Sendable {
     /// What the engine may do at most; a playbook, a step or an untrusted intake can only be more careful.
     package var mode = Mode.observe
+    /// How wide a person may set the agent's mode while it runs, where that is wider than ``mode``.
+    package var modeCeiling: Mode?
     /// Journal, index, offsets.
     package var stateDirectory = "/var/lib/riposte"
     /// Sockets and locks.
@@ -24,6 +27,8 @@ package struct AgentConfiguration: Sendable {
     package var docker = DockerSection()
     package var kubernetes = KubernetesSection()
     package var network = NetworkSection()
+    /// Nil: alerts are not grouped.
+    package var incidents: IncidentSettings? = IncidentSettings()
 
     package init() {}
 
@@ -121,6 +126,8 @@ package struct AgentConfiguration: Sendable {
     package struct EngineSection: Sendable {
         package var runLimit = 4096
         package var maximumAlertAge = Duration.seconds(3600)
+        /// How long a fact that is told again counts as the same, for playbooks that do not say. Nil: each alert is answered.
+        package var dedup: Duration? = .seconds(60)
     }
 
     package struct DockerSection: Sendable {

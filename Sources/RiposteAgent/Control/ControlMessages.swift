@@ -8,6 +8,8 @@ enum ControlPath {
     static let respond = "/v1/respond"
     static let status = "/v1/status"
     static let reload = "/v1/reload"
+    static let steering = "/v1/steering"
+    static let modes = "/v1/modes"
 }
 
 extension ManualCommand {

@@ -82,9 +82,11 @@ extension Engine {
 
     /// A person sets a mode, until a time or until it is cleared.
     package func setMode(
-        _ mode: Mode, for scope: ModeTable.Scope, lasting length: Duration? = nil, actor: AuditRecord.Actor, reason: String? = nil
+        _ mode: Mode, for scope: ModeTable.Scope, lasting length: Duration? = nil, actor: AuditRecord.Actor, reason: String? = nil,
+        isDryRun: Bool = false
     ) throws(Objection) {
         try check(mode, for: scope, reason)
+        guard !isDryRun else { return }
         let now = surroundings.now()
         var record = scope.record(at: now, state: "set")
         record.mode = mode
@@ -96,8 +98,9 @@ extension Engine {
     }
 
     /// A person lifts a mode that was set: things are again as the configuration and the playbook say.
-    package func clearMode(for scope: ModeTable.Scope, actor: AuditRecord.Actor, reason: String? = nil) throws(Objection) {
-        guard state.withLock({ $0.state.modes.settings[scope] }) != nil else { throw Objection("no mode is set for \(scope.summary)") }
+    package func clearMode(for scope: ModeTable.Scope, actor: AuditRecord.Actor, reason: String? = nil, isDryRun: Bool = false) throws(Objection) {
+        guard state.withLock({ $0.state.modes.settings[scope] }) != nil else { throw Objection("no mode is set for \(scope.summary.escapedForDisplay)") }
+        guard !isDryRun else { return }
         var record = scope.record(at: surroundings.now(), state: "cleared")
         record.actor = actor
         record.reason = reason

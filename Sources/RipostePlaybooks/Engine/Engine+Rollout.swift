@@ -18,7 +18,7 @@ extension Engine {
     }
 
     /// A person lets a playbook go on to its next stage. Gives what was done, in words.
-    package func promote(_ name: String, actor: AuditRecord.Actor, reason: String? = nil) throws(Objection) -> String {
+    package func promote(_ name: String, actor: AuditRecord.Actor, reason: String? = nil, isDryRun: Bool = false) throws(Objection) -> String {
         guard let playbook = playbooks.playbooks.first(where: { $0.name == name }) else {
             let near = nearMiss(to: name, among: playbooks.playbooks.map(\.name)).map { "; did you mean \"\($0)\"?" } ?? ""
             throw Objection("no playbook \"\(name.escapedForDisplay)\" is in force\(near)")
@@ -35,7 +35,7 @@ extension Engine {
         {
             throw Objection("playbook \(name) does what cannot be taken back: to let it enforce, give a reason")
         }
-        try move(playbook, rollout, to: index + 1, "promoted", actor, reason)
+        if !isDryRun { try move(playbook, rollout, to: index + 1, "promoted", actor, reason) }
         return "stage \(index + 2) of \(rollout.stages.count): \(next.text)"
     }
 
@@ -43,9 +43,10 @@ extension Engine {
     package enum Verdict: String, CaseIterable, Sendable { case benign, real }
 
     /// Counts for or against the playbooks that answered the alert. Gives their names.
-    package func mark(_ alert: Identifier, as verdict: Verdict, actor: AuditRecord.Actor, reason: String? = nil) throws(Objection) -> [String] {
+    package func mark(_ alert: Identifier, as verdict: Verdict, actor: AuditRecord.Actor, reason: String? = nil, isDryRun: Bool = false) throws(Objection) -> [String] {
         let (isKnown, names) = state.withLock { ($0.state.rollouts.isKnown(alert), $0.state.rollouts.playbooks(for: alert)) }
         guard isKnown else { throw Objection("no playbook answered an alert \(alert) of late; only such an alert counts for or against one") }
+        guard !isDryRun else { return names }
         var record = AuditRecord(.rollout, at: surroundings.now(), detail: ["state": "marked", "verdict": .text(verdict.rawValue)])
         record.alert = alert
         record.actor = actor
