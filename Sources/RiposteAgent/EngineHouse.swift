@@ -30,7 +30,8 @@ package final class EngineHouse: Sendable {
         do {
             let state = try replay(configuration.stateDirectory)
             let engine = Engine(
-                configuration: configuration.engineConfiguration, catalogue: facilities.catalogue, guards: facilities.guards, log: journal, playbooks: playbooks, state: state, logger: logger,
+                configuration: configuration.engineConfiguration, catalogue: facilities.catalogue, guards: facilities.guards, log: journal, playbooks: playbooks, state: state,
+                logger: logger,
                 observe: observe)
             var start = start(journal, configuration, state, playbooks, purpose)
             start.detail.append("rules", rules.map(JSON.text))

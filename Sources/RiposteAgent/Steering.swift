@@ -44,6 +44,10 @@ package struct SteeringResult: Sendable, Equatable {
 
 extension LocalDesk {
     package func steer(_ command: SteeringCommand) async throws(DeskError) -> SteeringResult {
+        if case .setMode(_, .source(let name), _) = command.wish, !Match.intakeNames.contains(name) {
+            let near = nearMiss(to: name, among: Match.intakeNames).map { "; did you mean \"\($0)\"?" } ?? ""
+            return SteeringResult(.refused, "there is no source \"\(name.escapedForDisplay)\"\(near)")
+        }
         // A wish is refused for the same reasons on a dry run, which goes as far as the record.
         do throws(Engine.Objection) { return SteeringResult(command.isDryRun ? .planned : .done, try carryOut(command)) } catch {
             return SteeringResult(.refused, error.message)

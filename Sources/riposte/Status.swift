@@ -101,7 +101,9 @@ struct Status: AsyncParsableCommand {
             "incident   \(word(incident, "incident")): \(number(incident, "alerts")) alerts, \(number(incident, "acts")) acts, \(word(incident, "priority")) \(word(incident, "rule"))"
         }
         if open.count > 5 { lines.insert("incidents  \(open.count) open; the newest:", at: 0) }
-        if number(incidents, "ungrouped") > 0 { lines.append(Terminal.paint("           \(number(incidents, "ungrouped")) alerts stand alone: too many incidents are open", .yellow)) }
+        if number(incidents, "ungrouped") > 0 {
+            lines.append(Terminal.paint("           \(number(incidents, "ungrouped")) alerts stand alone: too many incidents are open", .yellow))
+        }
         return lines
     }
 

@@ -260,6 +260,16 @@ struct ThresholdTests {
         #expect(try await bench.respond(Bench.two, intake: "stdin").compactMap(\.playbook) == ["elsewhere"])
     }
 
+    @Test("who never sees an alert is told so")
+    func unreachable() throws {
+        let text = ["all", "one", "other"].map { name in
+            "  - { name: \(name), final: \(name == "all"), match: { \(name == "all" ? "rules: [a, b]" : name == "one" ? "rules: b" : "rules: c") }, steps: [{ action: container.pause }] }"
+        }
+        let document = PlaybookSet.Document(name: "t", text: "apiVersion: riposte/v1\nplaybooks:\n" + text.joined(separator: "\n"))
+        let warnings = try PlaybookSet.load([document], Bench.catalogue(RecordingWorld())).warnings.filter { $0.code == "P028" }
+        #expect(warnings.map(\.message).count == 1 && warnings[0].message.contains("playbook one never sees an alert: all"))
+    }
+
     @Test("a file's defaults, an owner, links")
     func defaults() throws {
         let text = """

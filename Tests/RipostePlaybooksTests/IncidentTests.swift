@@ -40,14 +40,20 @@ struct IncidentTests {
         Case(name: "a child", alerts: [("host", ["proc.pid": 10]), ("host", ["proc.pid": 11, "proc.ppid": 10])], groups: [0, 0]),
         Case(
             name: "a grandchild", alerts: [("host", ["proc.pid": 10]), ("host", ["proc.pid": 12, "proc.ppid": 11, "proc.apid[2]": 10])], groups: [0, 0]),
-        Case(name: "everything descends from pid 1, which says nothing", alerts: [("host", ["proc.pid": 10, "proc.ppid": 1]), ("host", ["proc.pid": 11, "proc.ppid": 1])], groups: [0, 1]),
+        Case(
+            name: "everything descends from pid 1, which says nothing", alerts: [("host", ["proc.pid": 10, "proc.ppid": 1]), ("host", ["proc.pid": 11, "proc.ppid": 1])],
+            groups: [0, 1]),
         Case(
             name: "a pid that came round", alerts: [("host", ["proc.pid": 10, "proc.pid.ts": 1_000_000_000]), ("host", ["proc.pid": 10, "proc.pid.ts": 90_000_000_000])],
             groups: [0, 1]),
         Case(
-            name: "a pod", alerts: [("", ["k8s.ns.name": "shop", "k8s.pod.name": "web"]), ("", ["k8s.ns.name": "shop", "k8s.pod.name": "web"]), ("", ["k8s.ns.name": "shop", "k8s.pod.name": "db"])],
+            name: "a pod",
+            alerts: [
+                ("", ["k8s.ns.name": "shop", "k8s.pod.name": "web"]), ("", ["k8s.ns.name": "shop", "k8s.pod.name": "web"]), ("", ["k8s.ns.name": "shop", "k8s.pod.name": "db"]),
+            ],
             groups: [0, 0, 1]),
-        Case(name: "from host to container by descent", alerts: [("host", ["proc.pid": 10]), (Bench.one, ["proc.pid": 11, "proc.ppid": 10]), (Bench.one, [:])], groups: [0, 0, 0]),
+        Case(
+            name: "from host to container by descent", alerts: [("host", ["proc.pid": 10]), (Bench.one, ["proc.pid": 11, "proc.ppid": 10]), (Bench.one, [:])], groups: [0, 0, 0]),
         Case(name: "nobody is named: the rule holds them together", alerts: [("", [:]), ("", [:])], groups: [0, 0]),
     ]
 

@@ -97,9 +97,11 @@ struct ModeTests {
     func refusals() throws {
         let kill = "  - name: kill-it\n    mode: observe\n    match: { rules: k }\n    steps: [{ action: container.destroy }]\n"
         let world = RecordingWorld()
-        let bench = try Bench(Bench.pause + kill, mode: .ask, world: world, catalogue: ActionCatalogue([
-            RecordingAction("container.pause", world: world), FailingAction("container.destroy"),
-        ]), configure: { $0.modeCeiling = nil })
+        let bench = try Bench(
+            Bench.pause + kill, mode: .ask, world: world,
+            catalogue: ActionCatalogue([
+                RecordingAction("container.pause", world: world), FailingAction("container.destroy"),
+            ]), configure: { $0.modeCeiling = nil })
         func message(_ mode: Mode, _ scope: ModeTable.Scope, reason: String? = nil) -> String? {
             do { try bench.engine.setMode(mode, for: scope, actor: ann, reason: reason) } catch { return error.message }
             return nil

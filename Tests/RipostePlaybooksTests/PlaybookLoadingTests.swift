@@ -149,7 +149,10 @@ struct PlaybookLoadingTests {
         let schema = PlaybookSchema.json(testCatalogue)
         let playbook = schema["$defs"]?["playbook"]
         #expect(playbook?["additionalProperties"] == false)
-        #expect(playbook?["properties"]?.object?.members.map(\.key.repaired) == ["name", "description", "owner", "links", "enabled", "mode", "rollout", "order", "final", "dedup", "match", "cooldown", "budget", "steps"])
+        #expect(
+            playbook?["properties"]?.object?.members.map(\.key.repaired) == [
+                "name", "description", "owner", "links", "enabled", "mode", "rollout", "order", "final", "dedup", "match", "cooldown", "budget", "steps",
+            ])
         let actions = schema["$defs"]?["step"]?["properties"]?["action"]?["enum"]?.array?.compactMap { $0.string?.repaired }
         #expect(actions == testCatalogue.descriptions.map(\.name.rawValue))
     }

@@ -177,7 +177,9 @@ struct RolloutTests {
         #expect(Bench.problems(of: text).contains(expected))
     }
 
-    @Test("shares", arguments: [("10%", 1000), ("2.5%", 250), ("0.01%", 1), ("100%", 10_000), ("100.1%", nil), ("5", nil), ("-1%", nil), ("1.234%", nil), ("%", nil)] as [(String, Int?)])
+    @Test(
+        "shares",
+        arguments: [("10%", 1000), ("2.5%", 250), ("0.01%", 1), ("100%", 10_000), ("100.1%", nil), ("5", nil), ("-1%", nil), ("1.234%", nil), ("%", nil)] as [(String, Int?)])
     func shares(_ text: String, _ expected: Int?) {
         #expect(Rollout.share(of: text) == expected)
         if let expected { #expect(Rollout.percent(expected) == text) }

@@ -106,7 +106,8 @@ extension AgentConfiguration {
 
     private mutating func read(_ node: YAMLNode) {
         let known = [
-            "mode", "mode_ceiling", "incidents", "state_dir", "run_dir", "log_level", "playbooks", "rules", "sensor", "intake", "control", "audit", "engine", "docker", "kubernetes", "network",
+            "mode", "mode_ceiling", "incidents", "state_dir", "run_dir", "log_level", "playbooks", "rules", "sensor", "intake", "control", "audit", "engine", "docker",
+            "kubernetes", "network",
         ]
         guard let keys = node.mapping(known: known, what: "the configuration", code: "C002") else { return }
         if let value = keys["mode"]?.choice(Mode.self, code: "C003") { mode = value }

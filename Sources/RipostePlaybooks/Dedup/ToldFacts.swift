@@ -72,7 +72,11 @@ package struct ToldFacts: EngineStatePart {
     }
 
     private mutating func put(_ fact: Fact, _ key: String) {
-        var others = facts[key]?.filter { $0.until > fact.until + (.zero - fact.length) } ?? []
+        let now = fact.until + (.zero - fact.length)
+        var over: [Identifier] = []
+        facts.removeOldest(while: { $0.allSatisfy { $0.until <= now } }) { over += $1.map(\.alert) }
+        for alert in over { keys.remove(alert) }
+        var others = facts[key]?.filter { $0.until > now } ?? []
         if others.count >= Self.factsPerKey { others.removeFirst() }
         if let removed = facts.insert(others + [fact], for: key) { for fact in removed.value { keys.remove(fact.alert) } }
         keys.insert((keys[fact.alert] ?? []) + [key], for: fact.alert)

@@ -48,7 +48,7 @@ extension Engine {
                 try record(repetition(of: first, by: alert, admission))
                 state.withLock { $0.counters.repeats += 1 }
             } else {
-                let place = incidentPlace(of: alert, IncidentKeys(subject, rule: alert.rule), hasRuns: !admission.runs.isEmpty)
+                let place = incidentPlace(of: alert, subject, hasRuns: !admission.runs.isEmpty)
                 if let place, place.isNew { try open(place.incident, for: alert) }
                 try record(self.record(of: alert, admission, place))
             }

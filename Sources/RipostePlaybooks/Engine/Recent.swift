@@ -20,6 +20,20 @@ struct Recent<Key: Hashable & Sendable, Value: Sendable>: Sendable {
         order[first...].compactMap { entry in values[entry.key].flatMap { $0.turn == entry.turn ? (entry.key, $0.value) : nil } }
     }
 
+    /// Forgets from the oldest on as long as `isOver` says so.
+    mutating func removeOldest(while isOver: (Value) -> Bool, _ forgotten: (Key, Value) -> Void) {
+        while first < order.count {
+            let (turn, key) = order[first]
+            if let entry = values[key], entry.turn == turn {
+                guard isOver(entry.value) else { return }
+                values[key] = nil
+                forgotten(key, entry.value)
+            }
+            first += 1
+        }
+        tidy()
+    }
+
     /// Puts a value in as the newest; gives what had to make room for it.
     @discardableResult
     mutating func insert(_ value: Value, for key: Key) -> (key: Key, value: Value)? {
@@ -56,7 +70,7 @@ struct Recent<Key: Hashable & Sendable, Value: Sendable>: Sendable {
     }
 
     private mutating func tidy() {
-        guard order.count > 64, order.count > 2 * values.count else { return }
+        guard order.count > 64, order.count > 2 * max(values.count, 1) || first > order.count / 2 else { return }
         order = order[first...].filter { values[$0.key]?.turn == $0.turn }
         first = 0
     }

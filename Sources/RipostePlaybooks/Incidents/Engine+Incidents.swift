@@ -14,9 +14,12 @@ extension Engine {
 
     /// The incident that an alert joins or opens; nil: it stands alone. Asked under the lock of admissions, so that of two alerts at the same moment the
     /// second finds what the first has opened.
-    func incidentPlace(of alert: Alert, _ keys: IncidentKeys, hasRuns: Bool) -> IncidentPlace? {
+    func incidentPlace(of alert: Alert, _ subject: AlertSubject, hasRuns: Bool) -> IncidentPlace? {
         guard let settings = configuration.incidents else { return nil }
         let counts = hasRuns || alert.priority >= settings.priority
+        // What could only join has nothing to look for where nothing is open.
+        guard counts || state.withLock({ !$0.state.incidents.open.isEmpty }) else { return nil }
+        let keys = IncidentKeys(subject, rule: alert.rule)
         let now = alert.arrival.time
         let (found, open) = state.withLock { ($0.state.incidents.incident(for: keys, at: now, settings), $0.state.incidents.open.count) }
         if let found { return IncidentPlace(incident: found, isNew: false, keepsOpen: counts) }

@@ -116,7 +116,8 @@ extension PlaybookDecoder {
         let name = String(words[0].reversed().drop { $0 == " " }.reversed())
         let names = Rollout.Fault.allCases.map(\.rawValue)
         guard let fault = Rollout.Fault(rawValue: name) else {
-            node.report(code: "P025", "\"\(name)\" is nothing that counts against a playbook; expected \(names.joined(separator: ", "))", suggestion: nearMiss(to: name, among: names))
+            node.report(
+                code: "P025", "\"\(name)\" is nothing that counts against a playbook; expected \(names.joined(separator: ", "))", suggestion: nearMiss(to: name, among: names))
             return nil
         }
         guard words.count == 2 else { return Rollout.Retreat(fault: fault, above: 0) }

@@ -62,6 +62,7 @@ extension PlaybookSet {
         }
         let found = Diagnostics(diagnostics)
         if found.hasErrors { throw found }
-        return (PlaybookSet(playbooks, digest: digest(of: documents.map(\.text))), diagnostics)
+        let set = PlaybookSet(playbooks, digest: digest(of: documents.map(\.text)))
+        return (set, diagnostics + set.unreachable)
     }
 }

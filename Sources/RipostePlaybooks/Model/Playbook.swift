@@ -31,6 +31,9 @@ package struct Playbook: Sendable {
 
 /// Which alerts a playbook answers. All keys must hold; of a list any one.
 package struct Match: Sendable {
+    /// Where alerts come in: the intakes' names, the own sensor, and alerts that are fed in by hand.
+    package static let intakeNames = ["http", "file", "socket", "stdin", "sensor", "kubernetes_audit", "kubernetes_audit_log", "respond", "dry-run"]
+
     /// Rule names: exact, or with `*` and `?`.
     package var rules: [String] = []
     /// Names with `!` before them: never these.

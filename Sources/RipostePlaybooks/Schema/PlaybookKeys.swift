@@ -66,8 +66,7 @@ enum PlaybookKeys {
         Key(name: "threshold", schema: ["$ref": "#/$defs/threshold"], summary: "One run for so many alerts within a time."),
     ]
 
-    /// Where alerts come in: the intakes' names, the own sensor, and alerts that are fed in by hand.
-    static let intakes = ["http", "file", "socket", "stdin", "sensor", "kubernetes_audit", "kubernetes_audit_log", "respond", "dry-run"]
+    static let intakes = Match.intakeNames
 
     static let threshold = [
         Key(name: "count", schema: ["type": "integer", "minimum": 2, "maximum": .integer(Int64(Threshold.countLimit))], summary: "How many alerts.", isRequired: true),
