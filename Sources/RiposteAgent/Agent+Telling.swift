@@ -57,7 +57,7 @@ func status(_ house: EngineHouse, _ keepers: Keepers, _ intakes: [any Intake], _
     let position = house.journal.position
     var object: JSONObject = [
         "version": .text(Version.text), "pid": .integer(Int64(getpid())), "since": .text("\(began)"),
-        "mode": .text(house.engine.configuration.mode.rawValue), "playbooks": keepers.playbooks.status,
+        "mode": .text(house.engine.agentMode.mode.rawValue), "modes": house.engine.modesInForce, "playbooks": keepers.playbooks.status,
         "rules": keepers.rules.status,
         "sensor": keepers.sensor.status,
         "intakes": .array(
@@ -70,6 +70,7 @@ func status(_ house: EngineHouse, _ keepers: Keepers, _ intakes: [any Intake], _
             }),
         "engine": [
             "alerts": .integer(Int64(counters.alerts)), "matched": .integer(Int64(counters.matched)), "shed": .integer(Int64(counters.shed)),
+            "repeats": .integer(Int64(counters.repeats)),
             "crowded": .integer(Int64(counters.crowded)), "under_way": .integer(Int64(house.engine.underWay)),
             "outcomes": .object(
                 JSONObject(counters.outcomes.sorted { $0.key.rawValue < $1.key.rawValue }.map { .init(key: ByteText($0.key.rawValue), value: .integer(Int64($0.value))) })),
@@ -79,6 +80,9 @@ func status(_ house: EngineHouse, _ keepers: Keepers, _ intakes: [any Intake], _
         "shed": .array(
             house.engine.floods.map { ["intake": .text($0.intake), "rule": .string($0.rule), "count": .integer(Int64($0.count))] }),
         "approvals": approvals(state.approvals),
+        "incidents": [
+            "open": .array(state.incidents.open.values.sorted { $0.id < $1.id }.map(\.json)), "ungrouped": .integer(Int64(counters.ungrouped)),
+        ],
         "undos": .array(state.openUndos.values.sorted { $0.since < $1.since }.map(\.json)),
         "journal": [
             "seq": .integer(position.seq), "failures": .integer(Int64(counters.journalFailures)), "problem": house.journal.opening.problem.map(JSON.text) ?? .null,

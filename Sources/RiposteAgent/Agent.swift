@@ -78,6 +78,7 @@ package struct Agent: Sendable {
             playbooks: PlaybookKeeper(playbookWatch, house: house, logger: logger) { sensor.playbooksChanged() },
             rules: RulesKeeper(configuration.rules, rules, rulesWatch, house: house, logger: logger) { sensor.use($0) },
             sensor: sensor)
+        house.engine.whenModesChange { sensor.playbooksChanged() }
         let auditDoor = KubernetesAuditDoor(door, judges: keepers.rules.kubernetesAudit, formatter: formatter)
         let section = configuration.intake
         let ready = Readiness(waitsFor: [section.http.isEnabled, section.socket.isEnabled, section.kubernetesAudit.http.isEnabled].count { $0 })

@@ -18,6 +18,10 @@ package protocol Desk: Sendable {
     func breakers() async throws(DeskError) -> [Breakers.Breaker]
     /// Closes one; gives it as it was.
     func closeBreaker(_ command: BreakerCommand) async throws(DeskError) -> Breakers.Breaker
+    /// Changes a mode, moves a playbook on in its roll-out, or judges an alert.
+    func steer(_ command: SteeringCommand) async throws(DeskError) -> SteeringResult
+    /// The modes in force; see ``Engine/modesInForce``.
+    func modes() async throws(DeskError) -> JSON
     func close() async
 }
 

@@ -47,6 +47,7 @@ final class Seen: Sendable {
         seen.withLock { seen in
             switch event {
             case .alert(_, let playbooks): seen.playbooks = playbooks
+            case .repeated: seen.playbooks = []
             case .result(let result): seen.results.append(result)
             case .breaker: break
             }

@@ -35,18 +35,16 @@ package final class EngineHouse: Sendable {
         }
         do {
             let state = try replay(configuration.stateDirectory)
-            var settings = Engine.Configuration(
-                mode: configuration.mode, runLimit: configuration.engine.runLimit, maximumAlertAge: configuration.engine.maximumAlertAge,
-                budgets: configuration.budgets)
-            settings.approvals = configuration.approvals
             let engine = Engine(
-                configuration: settings, catalogue: facilities.catalogue, guards: facilities.guards, world: facilities.world, log: journal, playbooks: playbooks, state: state, logger: logger,
+                configuration: configuration.engineConfiguration, catalogue: facilities.catalogue, guards: facilities.guards, world: facilities.world, log: journal,
+                playbooks: playbooks, state: state, logger: logger,
                 observe: observe)
             var start = start(journal, configuration, state, playbooks, purpose)
             start.detail.append("rules", rules.map(JSON.text))
             // Through the engine, so that its state follows the journal.
             try engine.record(start)
             let recovery = await engine.recover(resumingRuns: resumesRuns)
+            if resumesRuns { engine.beginRollouts() }
             let checkpoints = signingKey == nil ? nil : Checkpointer(journal, every: configuration.audit.checkpointEvery, logger: logger)
             return EngineHouse(engine, journal, facilities, checkpoints, recovery, configuration.stateDirectory, logger)
         } catch {

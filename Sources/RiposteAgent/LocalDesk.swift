@@ -5,7 +5,7 @@ package import RipostePlaybooks
 /// A desk that is an engine in this very process.
 package final class LocalDesk: Desk {
     package let house: EngineHouse
-    private let actor: AuditRecord.Actor
+    let actor: AuditRecord.Actor
     /// The groups of `actor`, looked up when it matters.
     private let groups: @Sendable () -> Set<String>
 

@@ -77,7 +77,7 @@ final class SensorKeeper: Sendable {
 
     /// The reflexes that are to be armed, on record before they are: they act without being asked again.
     private func plan(_ rules: RuleSet) -> ReflexSet {
-        let plan = ReflexPlan(house.engine.playbooks, rules, mode: house.engine.configuration.mode, brakes)
+        let plan = ReflexPlan(house.engine.playbooks, rules, mode: house.engine.modeInKernel, brakes)
         let before = planned.withLock { planned in
             defer { planned = plan }
             return planned

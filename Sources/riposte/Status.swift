@@ -49,6 +49,9 @@ struct Status: AsyncParsableCommand {
         lines.append(
             "alerts     \(number(engine, "alerts")) accepted, \(number(engine, "matched")) answered, \(number(engine, "shed")) turned away; \(number(engine, "under_way")) under way"
         )
+        if number(engine, "repeats") > 0 { lines.append("           \(number(engine, "repeats")) more told what was known, and were counted") }
+        lines += modes(status["modes"])
+        lines += incidents(status["incidents"])
         let outcomes = engine?["outcomes"]?.object?.members.map { "\($0.value.integer ?? 0) \($0.key.shown)" } ?? []
         lines.append("actions    \(outcomes.isEmpty ? "none" : outcomes.joined(separator: ", "))")
         let questions = status["approvals"]
@@ -123,6 +126,33 @@ struct Status: AsyncParsableCommand {
         }
         lines += (status["shed"]?.array ?? []).map { "SHED       \(number($0, "count")) alerts of rule \(word($0, "rule")) from \(word($0, "intake")), for lack of room" }
         if number(status["engine"], "crowded") > 0 { lines.append("SHED       \(number(status["engine"], "crowded")) actions, of too many that waited for one target") }
+        return lines
+    }
+
+    /// What persons have set, and how roll-outs stand.
+    private static func modes(_ modes: JSON?) -> [String] {
+        var lines = (modes?["set"]?.array ?? []).map { setting in
+            let until = setting["until"] == nil ? "" : " until \(word(setting, "until").prefix(19))Z"
+            let reason = setting["reason"] == nil ? "" : " (\(word(setting, "reason")))"
+            let what = setting["name"] == nil ? "the agent" : "\(word(setting, "scope")) \(word(setting, "name"))"
+            return Terminal.paint("mode       \(what) was set to \(word(setting, "mode")) by \(word(setting["actor"], "name"))\(until)\(reason)", .yellow)
+        }
+        for playbook in modes?["playbooks"]?.array ?? [] where playbook["stages"] != nil || number(playbook, "false_positives") > 0 {
+            let stage = playbook["stages"] == nil ? "" : ", stage \(ModeText.stage(playbook))"
+            lines.append("roll-out   \(word(playbook, "name")): \(word(playbook, "mode"))\(stage); \(number(playbook, "runs")) runs, \(ModeText.rate(playbook)) wrong")
+        }
+        return lines
+    }
+
+    private static func incidents(_ incidents: JSON?) -> [String] {
+        let open = incidents?["open"]?.array ?? []
+        var lines = open.suffix(5).map { incident in
+            "incident   \(word(incident, "incident")): \(number(incident, "alerts")) alerts, \(number(incident, "acts")) acts, \(word(incident, "priority")) \(word(incident, "rule"))"
+        }
+        if open.count > 5 { lines.insert("incidents  \(open.count) open; the newest:", at: 0) }
+        if number(incidents, "ungrouped") > 0 {
+            lines.append(Terminal.paint("           \(number(incidents, "ungrouped")) alerts stand alone: too many incidents are open", .yellow))
+        }
         return lines
     }
 

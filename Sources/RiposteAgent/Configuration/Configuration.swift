@@ -10,6 +10,8 @@ package import RiposteSensor
 package struct AgentConfiguration: Sendable {
     /// What the engine may do at most; a playbook, a step or an untrusted intake can only be more careful.
     package var mode = Mode.observe
+    /// How wide a person may set the agent's mode while it runs, where that is wider than ``mode``.
+    package var modeCeiling: Mode?
     /// Journal, index, offsets.
     package var stateDirectory = "/var/lib/riposte"
     /// Sockets and locks.
@@ -33,6 +35,8 @@ package struct AgentConfiguration: Sendable {
     /// In the order of the file.
     package var guards: [GuardRule] = []
     package var budgets = AgentBudget.standard
+    /// Nil: alerts are not grouped.
+    package var incidents: IncidentSettings? = IncidentSettings()
 
     package init() {}
 
@@ -136,6 +140,8 @@ package struct AgentConfiguration: Sendable {
         /// Shared fairly among rules and intakes; see `AdmissionBook`.
         package var runLimit = 4096
         package var maximumAlertAge = Duration.seconds(3600)
+        /// How long a fact that is told again counts as the same, for playbooks that do not say. Nil: each alert is answered.
+        package var dedup: Duration? = .seconds(60)
     }
 
     package struct DockerSection: Sendable {

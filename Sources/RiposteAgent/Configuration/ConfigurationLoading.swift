@@ -90,7 +90,11 @@ extension AgentConfiguration {
     }
 
     private mutating func apply(_ overrides: ConfigurationOverrides) {
-        if let value = overrides.mode { mode = value }
+        if let value = overrides.mode {
+            mode = value
+            // Who says it on the command line says the most that is to be.
+            modeCeiling = nil
+        }
         if let value = overrides.stateDirectory { stateDirectory = value }
         if let value = overrides.runDirectory { runDirectory = value }
         if let value = overrides.logLevel { logLevel = value }
@@ -103,11 +107,13 @@ extension AgentConfiguration {
 
     private mutating func read(_ node: YAMLNode) {
         let known = [
-            "mode", "state_dir", "run_dir", "log_level", "playbooks", "rules", "sensor", "intake", "control", "audit", "engine", "approvals", "docker", "kubernetes", "network",
-            "guards", "budgets",
+            "mode", "mode_ceiling", "incidents", "state_dir", "run_dir", "log_level", "playbooks", "rules", "sensor", "intake", "control", "audit", "engine", "approvals", "docker", "kubernetes",
+            "network", "guards", "budgets",
         ]
         guard let keys = node.mapping(known: known, what: "the configuration", code: "C002") else { return }
         if let value = keys["mode"]?.choice(Mode.self, code: "C003") { mode = value }
+        if let node = keys["mode_ceiling"], !node.isNull { modeCeiling = node.choice(Mode.self, code: "C003") }
+        if let node = keys["incidents"] { readIncidents(node) }
         if let value = keys["state_dir"]?.path() { stateDirectory = value }
         if let value = keys["run_dir"]?.path() { runDirectory = value }
         if let node = keys["log_level"], let value = node.text(code: "C003") {
@@ -125,9 +131,10 @@ extension AgentConfiguration {
             control.group = node.text(code: "C003")
         }
         if let node = keys["audit"] { audit.read(node) }
-        if let keys = keys["engine"]?.mapping(known: ["run_limit", "max_alert_age"], what: "engine", code: "C002") {
+        if let keys = keys["engine"]?.mapping(known: ["run_limit", "max_alert_age", "dedup"], what: "engine", code: "C002") {
             if let value = keys["run_limit"]?.integer(in: 1...1_000_000, code: "C003") { engine.runLimit = value }
             if let value = keys["max_alert_age"]?.duration(code: "C003") { engine.maximumAlertAge = value }
+            if let node = keys["dedup"] { engine.dedup = node.scalarText == "off" ? nil : node.duration(code: "C003") }
         }
         if let node = keys["approvals"] { approvals.read(node) }
         if let keys = keys["docker"]?.mapping(known: ["socket"], what: "docker", code: "C002"), let value = keys["socket"]?.path() {

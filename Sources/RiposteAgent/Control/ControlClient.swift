@@ -46,6 +46,15 @@ package final class ControlClient: Desk {
         return breaker
     }
 
+    package func steer(_ command: SteeringCommand) async throws(DeskError) -> SteeringResult {
+        guard let result = SteeringResult(json: try await post(ControlPath.steering, command.json)) else {
+            throw DeskError(.noAgent, "the agent's answer is no result: other version?")
+        }
+        return result
+    }
+
+    package func modes() async throws(DeskError) -> JSON { try await exchange(.get, ControlPath.modes, body: nil) }
+
     /// What `riposte status` shows.
     package func status() async throws(DeskError) -> JSON { try await exchange(.get, ControlPath.status, body: nil) }
 

@@ -12,6 +12,8 @@ enum ControlPath {
     static let breakers = "/v1/breakers"
     static let closeBreaker = "/v1/breakers/close"
     static let reload = "/v1/reload"
+    static let steering = "/v1/steering"
+    static let modes = "/v1/modes"
 }
 
 extension ManualCommand {

@@ -56,6 +56,10 @@ struct ControlServer: Sendable {
                 ["reports": .array(try await desk.respond(RespondCommand(json: json)).map(\.json))]
             }
         }
+        router.get(RouterPath(ControlPath.modes)) { _, context in await respond(context) { house.engine.modesInForce } }
+        router.post(RouterPath(ControlPath.steering)) { request, context in
+            await order(request, context) { desk, json throws(DeskError) in try await desk.steer(SteeringCommand(json: json)).json }
+        }
         let application = Application(
             router: router, configuration: ApplicationConfiguration(address: .unixDomainSocket(path: path), serverName: nil),
             onServerRunning: { _ in openToGroup() }, logger: libraryLogger)

@@ -54,6 +54,7 @@ extension Engine {
             draft.end(.already, alreadySo)
             return
         }
+        draft.keepToShare(of: plan.target)
         let wanted = draft.order.mode
         draft.limit(to: ruling.mode(for: draft.order))
         let braking = try await brake(plan, &draft)

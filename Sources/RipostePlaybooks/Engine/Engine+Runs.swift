@@ -60,14 +60,17 @@ extension Engine {
 
     private func step(_ start: RunProgress.Start, of run: RunContext, _ earlier: [String: StepFacts]) async -> StepFacts {
         guard let step = run.step(start.step) else { return StepFacts(.failed, failure: .invalid) }
-        let mode = mode(of: step, in: run.playbook, for: run.alert)
-        let order = order(for: step, of: run, start.isSupposed ? min(mode, .observe) : mode)
-        return facts(of: step.name, run, await perform(step, of: run, order, StepScope(run.alert, steps: earlier, mode: mode, attempt: run.attempt)))
+        let verdict = mode(of: step, in: run.playbook, for: run.alert)
+        var order = order(for: step, of: run, verdict)
+        if start.isSupposed { order.mode = .observe }
+        return facts(of: step.name, run, await perform(step, of: run, order, StepScope(run.alert, steps: earlier, mode: verdict.mode, attempt: run.attempt)))
     }
 
-    private func order(for step: Step, of run: RunContext, _ mode: Mode) -> Order {
+    private func order(for step: Step, of run: RunContext, _ verdict: ModeVerdict) -> Order {
         var order = Order(
-            id: surroundings.newIdentifier(), actor: AuditRecord.Actor(.playbook, name: run.playbook.name), action: step.action, claim: .host, mode: mode)
+            id: surroundings.newIdentifier(), actor: AuditRecord.Actor(.playbook, name: run.playbook.name), action: step.action, claim: .host, mode: verdict.mode)
+        order.modeBecause = verdict.because
+        order.share = share(of: run.playbook)
         order.cause = Order.Cause(run: run.id, alert: run.alert.id, playbook: run.playbook.name, step: step.name)
         order.undoAfter = step.undoAfter
         (order.budget, order.stepBudget) = (run.playbook.budget, step.budget)

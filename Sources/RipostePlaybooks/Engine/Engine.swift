@@ -17,6 +17,16 @@ package final class Engine: Sendable {
         /// Over all playbooks and orders by hand.
         package var budgets: [AgentBudget]
         package var approvals = ApprovalPolicy()
+        /// The widest mode that a person may set while the agent runs, where that is wider than ``mode``.
+        package var modeCeiling: Mode?
+        /// How long a fact that is told again counts as the same, for playbooks that do not say; nil: each alert is answered.
+        package var dedup = Dedup.standard.length
+        /// Nil: alerts are not grouped.
+        package var incidents: IncidentSettings? = IncidentSettings()
+        /// Alerts are fed in by a person, who has said what is to be done: the agent's live mode does not count, and each alert is answered.
+        package var isByHand = false
+
+        var effectiveCeiling: Mode { max(mode, modeCeiling ?? mode) }
 
         package init(
             mode: Mode = .observe, runLimit: Int = 4096, maximumAlertAge: Duration = .seconds(3600), clockSkew: Duration = .seconds(30), budgets: [AgentBudget] = []
@@ -32,6 +42,8 @@ package final class Engine: Sendable {
     /// What happened, as it happens, for terminals and outputs. Called from many threads; must not wait.
     package enum Event: Sendable {
         case alert(Alert, playbooks: [String])
+        /// An alert that tells what an earlier one has told: it is counted onto that, and nobody answers it.
+        case repeated(Alert, of: Identifier)
         case result(ActionResult)
         case breaker(BreakerChange)
     }
@@ -53,11 +65,17 @@ package final class Engine: Sendable {
     let isVariant: Bool
     private let playbooksInForce: Mutex<PlaybookSet>
     private let observe: @Sendable (Event) -> Void
+    /// Called when a mode may be another one than before: whoever goes by it looks again.
+    private let whenModesChange = Mutex<(@Sendable () -> Void)?>(nil)
 
     final class SharedInterior: Sendable {
         private let interior: Mutex<Interior>
         /// Held from looking at the open questions to the record that changes them.
         let questions = Mutex(())
+        /// Held while an alert is decided on and written down.
+        let admission = Mutex<Void>(())
+        /// Held while a record is written and taken into the state, so that both have one order: replaying the journal gives the state.
+        let recording = Mutex<Void>(())
 
         init(_ interior: Interior) { self.interior = Mutex(interior) }
 
@@ -94,6 +112,8 @@ package final class Engine: Sendable {
         /// Those that it is being asked about.
         var beingCleared: Set<Identifier> = []
         var approvals = ApprovalWork()
+        /// Until then the journal is not asked again to take records that only keep books.
+        var bookkeepingRests: Timestamp?
 
         init(state: EngineState, now: Timestamp, uptime: Duration) {
             self.state = state
@@ -111,6 +131,10 @@ package final class Engine: Sendable {
         package var shed = 0
         /// Orders and runs that found too many waiting for the same target.
         package var crowded = 0
+        /// Alerts that told again what an earlier one had told.
+        package var repeats = 0
+        /// Alerts that were to open an incident when as many were open as there is room for.
+        package var ungrouped = 0
         package var outcomes: [Outcome: Int] = [:]
         package var journalFailures = 0
     }
@@ -164,7 +188,10 @@ package final class Engine: Sendable {
             return inForce
         }
         withdrawQuestions(of: before, thatChangedIn: playbooks)
+        beginRollouts()
     }
+
+    package func whenModesChange(_ call: @escaping @Sendable () -> Void) { whenModesChange.withLock { $0 = call } }
 
     // MARK: - Records
 
@@ -172,40 +199,54 @@ package final class Engine: Sendable {
     ///
     /// An outcome that the journal does not take is owed to it: the deed is done, and the undo that it arms must not be forgotten.
     package func record(_ record: AuditRecord) throws {
+        var record = record
+        if record.incident == nil { record.incident = state.withLock { $0.state.incidents.incident(of: record) } }
         do {
-            try payOwed()
-            try write(record)
-        } catch {
-            let retry = surroundings.now() + .seconds(1)
-            state.withLock { interior in
-                interior.counters.journalFailures += 1
-                // As many as there are deeds under way at most.
-                guard record.kind == .outcome, let id = record.id, interior.state.openIntents[id] != nil else { return }
-                interior.owed.append(record)
-                interior.owedAt = retry
+            let written = try state.recording.withLock { _ throws in
+                let paid = try writeOwed()
+                try appendAndApply(record)
+                return paid + [record]
             }
-            timeChanged.ring()
+            written.forEach(follow)
+        } catch {
+            owe(record)
             logger.error("journal refused a record", metadata: ["audit.kind": "\(record.kind.rawValue)", "error": "\(error)"])
             throw error
         }
     }
 
     /// Writes what is owed to the journal; throws where it still takes nothing.
-    package func payOwed() throws {
-        while let next = state.withLock({ $0.owed.isEmpty ? nil : $0.owed.removeFirst() }) {
-            do { try write(next) } catch {
-                let retry = surroundings.now() + .seconds(1)
-                state.withLock { interior in
-                    interior.owed.insert(next, at: 0)
-                    interior.owedAt = retry
-                }
-                throw error
-            }
+    package func payOwed() throws { try state.recording.withLock { _ throws in try writeOwed() }.forEach(follow) }
+
+    static let owedChore = Chore(next: { engine in engine.state.withLock(\.owedAt) }, perform: { engine, _ in try? engine.payOwed() })
+
+    /// As many as there are deeds under way at most: of other outcomes nothing depends.
+    private func owe(_ record: AuditRecord) {
+        let retry = surroundings.now() + .seconds(1)
+        state.withLock { interior in
+            interior.counters.journalFailures += 1
+            if record.kind == .outcome, let id = record.id, interior.state.openIntents[id] != nil { interior.owed.append(record) }
+            if !interior.owed.isEmpty { interior.owedAt = retry }
         }
-        state.withLock { $0.owedAt = $0.owed.isEmpty ? nil : $0.owedAt }
+        timeChanged.ring()
     }
 
-    private func write(_ record: AuditRecord) throws {
+    private func writeOwed() throws -> [AuditRecord] {
+        var paid: [AuditRecord] = []
+        while let next = state.withLock({ $0.owed.first }) {
+            do { try appendAndApply(next) } catch {
+                let retry = surroundings.now() + .seconds(1)
+                state.withLock { $0.owedAt = retry }
+                throw error
+            }
+            state.withLock { _ = $0.owed.removeFirst() }
+            paid.append(next)
+        }
+        state.withLock { $0.owedAt = nil }
+        return paid
+    }
+
+    private func appendAndApply(_ record: AuditRecord) throws {
         try log.append(record)
         let uptime = surroundings.uptime()
         state.withLock { interior in
@@ -214,10 +255,14 @@ package final class Engine: Sendable {
             if record.kind == .outcome, record.actor?.kind == .recovery, let id = record.id { interior.book.release(id) }
             if record.kind == .outcome, let outcome = record.outcome { interior.counters.outcomes[outcome, default: 0] += 1 }
         }
-        if record.mayFallDue { timeChanged.ring() }
     }
 
-    static let owedChore = Chore(next: { engine in engine.state.withLock(\.owedAt) }, perform: { engine, _ in try? engine.payOwed() })
+    /// What a record sets going.
+    private func follow(_ record: AuditRecord) {
+        if record.mayFallDue { timeChanged.ring() }
+        if record.kind == .mode || record.kind == .rollout { whenModesChange.withLock(\.self)?() }
+        followRollouts(record)
+    }
 
     func report(_ event: Event) { observe(event) }
 
@@ -275,6 +320,7 @@ extension AuditRecord {
         switch kind {
         case .outcome: detail["undo"] != nil || undoes != nil
         case .brake, .approval: true
+        case .mode: detail["until"] != nil
         default: false
         }
     }

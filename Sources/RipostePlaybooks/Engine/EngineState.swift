@@ -49,6 +49,11 @@ package struct EngineState: Sendable, Equatable {
     package private(set) var takenBack: [Identifier] = []
     /// What people are asked.
     package internal(set) var approvals = ApprovalBook()
+    package internal(set) var modes = ModeTable()
+    package internal(set) var rollouts = Rollouts()
+    package internal(set) var facts = ToldFacts()
+    package internal(set) var tallies = Tallies()
+    package internal(set) var incidents = IncidentBook()
 
     package struct CooldownKey: Hashable, Sendable {
         package var playbook: String
@@ -187,7 +192,10 @@ extension EngineState {
     }
 
     /// Every part; what is not listed here is neither fed nor kept.
-    static let parts: [PartAccess] = [PartAccess("ledger", \.ledger), PartAccess("breakers", \.breakers), PartAccess("approvals", \.approvals)]
+    static let parts: [PartAccess] = [
+        PartAccess("ledger", \.ledger), PartAccess("breakers", \.breakers), PartAccess("approvals", \.approvals), PartAccess("modes", \.modes),
+        PartAccess("rollouts", \.rollouts), PartAccess("facts", \.facts), PartAccess("tallies", \.tallies), PartAccess("incidents", \.incidents),
+    ]
 }
 
 // MARK: - Snapshot

@@ -18,6 +18,10 @@ package struct Order: Sendable {
     package var parameters: JSONObject
     package var token: JSONObject?
     package var mode: Mode
+    /// Why the mode is no wider; see ``ModeVerdict``.
+    package var modeBecause: String?
+    /// A roll-out lets only this share of targets have ``mode``.
+    var share: RolloutShare?
     /// An operator's words.
     package var reason: String?
     package var cause: Cause?
@@ -64,4 +68,13 @@ package struct Order: Sendable {
     package var isDryRun: Bool { mode == .observe }
     /// A person wants it, now.
     var isByHand: Bool { cause == nil && actor.kind == .person }
+}
+
+/// A part of all targets, chosen by what they are and not by chance.
+struct RolloutShare: Sendable, Equatable {
+    var playbook: String
+    /// In hundredths of a percent.
+    var hundredths: Int
+    /// The mode for all other targets.
+    var beside: Mode
 }

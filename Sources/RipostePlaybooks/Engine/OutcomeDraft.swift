@@ -64,6 +64,13 @@ struct OutcomeDraft {
     /// The world may have been changed, whatever the outcome is called.
     var mayHaveActed: Bool { intended != nil && order.undoes == nil && BudgetLedger.counts(outcomeRecord) }
 
+    /// A target that is not of the share that the roll-out has come to is treated as in the stage before.
+    mutating func keepToShare(of target: Target) {
+        guard let share = order.share, order.mode > share.beside, !Rollout.isOfShare(target, share.hundredths, of: share.playbook) else { return }
+        order.mode = share.beside
+        order.modeBecause = "the target is not of the \(Rollout.percent(share.hundredths)) that the roll-out has come to"
+    }
+
     mutating func announced() { intended = elapsed }
 
     mutating func note(_ performance: Performance, of plan: Plan) {
@@ -143,10 +150,12 @@ struct OutcomeDraft {
 
     var result: ActionResult {
         let hasReason = outcome == .failed || outcome == .refused || outcome == .gone
-        return ActionResult(
+        var result = ActionResult(
             id: order.id, playbook: order.cause?.playbook, step: order.cause?.step, action: order.action.rawValue, target: plan?.target,
             outcome: outcome, dryRun: order.isDryRun, reason: hasReason ? message : order.reason, detail: hasReason ? nil : detail,
             undo: undo == nil ? nil : ActionResult.Undo(available: true, due: due), duration: took)
+        result.modeBecause = order.modeBecause
+        return result
     }
 
     private var detail: String? {
@@ -181,6 +190,7 @@ struct OutcomeDraft {
         record.action = order.action.rawValue
         record.mode = order.mode
         record.reason = order.reason
+        record.detail.append("mode_because", order.modeBecause.map(JSON.text))
         return record
     }
 }

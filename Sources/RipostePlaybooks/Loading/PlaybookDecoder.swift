@@ -15,7 +15,8 @@ struct PlaybookDecoder {
         if let node = keys["apiVersion"], let version = node.text(), version != PlaybookKeys.apiVersion {
             node.report(code: "P004", "unknown apiVersion \"\(version)\"", suggestion: PlaybookKeys.apiVersion)
         }
-        return keys["playbooks"]?.list()?.compactMap { playbook($0, register) } ?? []
+        let defaults = keys["defaults"].flatMap(defaults)
+        return keys["playbooks"]?.list()?.compactMap { playbook($0, defaults, register) } ?? []
     }
 
     func mapping(_ node: YAMLNode, _ keys: [PlaybookKeys.Key], _ what: String) -> [String: YAMLNode]? {
@@ -34,11 +35,11 @@ struct PlaybookDecoder {
 
     // MARK: - Playbook
 
-    func playbook(_ node: YAMLNode, _ register: (String, YAMLNode) -> Void) -> Playbook? {
+    func playbook(_ node: YAMLNode, _ defaults: PlaybookDefaults?, _ register: (String, YAMLNode) -> Void) -> Playbook? {
         let name = (node.isMapping ? node.members()?.first { $0.key == "name" }?.value.text() : nil) ?? ""
         guard let keys = mapping(node, PlaybookKeys.playbook, name.isEmpty ? "a playbook" : "playbook \(name)") else { return nil }
         if let node = keys["name"], isName(name, node) { register(name, node) }
-        let mode = keys["mode"].flatMap { $0.choice(Mode.self) }
+        let mode = keys["mode"].map { $0.choice(Mode.self) } ?? defaults?.mode
         var playbook = Playbook(
             name: name, description: keys["description"].flatMap { $0.text() } ?? "", isEnabled: keys["enabled"].flatMap { $0.bool() } ?? true,
             mode: mode, match: keys["match"].flatMap(match) ?? Match(), cooldown: keys["cooldown"].flatMap(cooldown),
@@ -46,6 +47,7 @@ struct PlaybookDecoder {
             line: node.place?.line ?? 0)
         playbook.digest = PlaybookSet.digest(of: [node.json.line])
         playbook.approval = approval(keys["approval"], of: &playbook)
+        readMore(keys, defaults, into: &playbook)
         warnIfUnbounded(playbook, at: node)
         for problem in playbook.reflexProblems { (keys["steps"] ?? node).report(code: "P018", problem) }
         return playbook
@@ -83,7 +85,7 @@ struct PlaybookDecoder {
         }
         if let any = keys["any"], any.bool() != true || keys.count > 1 { any.report(code: "P011", "any must be true and stand alone") }
         var match = Match()
-        for key in ["rules", "tags", "sources"] {
+        for key in ["rules", "tags", "sources", "intake"] {
             // "Any of nothing" holds for no alert; taken as no test at all it would hold for every one.
             if let node = keys[key], node.list(orSingle: true)?.isEmpty == true { node.report(code: "P011", "an empty list of \(key) matches nothing") }
         }
@@ -94,6 +96,8 @@ struct PlaybookDecoder {
         match.tags = keys["tags"].flatMap { $0.list(orSingle: true) }?.compactMap(tagGroup) ?? []
         match.sources = keys["sources"].flatMap { $0.list(orSingle: true) }?.compactMap { $0.text() } ?? []
         match.when = keys["when"].flatMap { when($0) }
+        match.intakes = keys["intake"].flatMap { $0.list(orSingle: true) }?.compactMap(intake) ?? []
+        match.threshold = keys["threshold"].flatMap(threshold)
         return match
     }
 

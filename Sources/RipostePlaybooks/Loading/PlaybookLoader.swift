@@ -28,6 +28,11 @@ package enum PlaybookProblem {
         ("P020", "a budget that bounds nothing"),
         ("P021", "warning: an action that destroys is enforced without a budget"),
         ("P019", "a reflex whose rule the kernel cannot decide"),
+        ("P025", "a roll-out that cannot be followed"),
+        ("P026", "a share that is none, such as 10%"),
+        ("P027", "unknown intake"),
+        ("P028", "warning: a playbook that never sees an alert because of one before it"),
+        ("P029", "something that one alert cannot have beside something else"),
         ("P035", "needs names no step before this one"),
         ("P036", "goto leads nowhere, or backwards"),
         ("P037", "a parallel block in another one, or of fewer than two steps"),
@@ -71,6 +76,7 @@ extension PlaybookSet {
         }
         let found = Diagnostics(diagnostics)
         if found.hasErrors { throw found }
-        return (PlaybookSet(playbooks, digest: digest(of: documents.map(\.text))), diagnostics)
+        let set = PlaybookSet(playbooks, digest: digest(of: documents.map(\.text)))
+        return (set, diagnostics + set.unreachable)
     }
 }

@@ -20,10 +20,24 @@ package struct Playbook: Sendable {
     package var approval: ApprovalKeys?
     /// Of what the file says of this playbook: tells whether it is still the one that somebody was asked about.
     package var digest = ""
+    /// Who answers for it, for approvers and the story of an incident.
+    package var owner: String?
+    /// What to look at: run books, dashboards.
+    package var links: [String] = []
+    package var rollout: Rollout?
+    /// Nil: the agent's.
+    package var dedup: Dedup?
+    /// No later playbook sees an alert that this one answers.
+    package var isFinal = false
+    /// Those of a smaller one see an alert first; of equal ones, those of earlier files and places.
+    package var order = 0
 }
 
 /// Which alerts a playbook answers. All keys must hold; of a list any one.
 package struct Match: Sendable {
+    /// Where alerts come in: the intakes' names, the own sensor, and alerts that are fed in by hand.
+    package static let intakeNames = ["http", "file", "socket", "stdin", "sensor", "kubernetes_audit", "kubernetes_audit_log", "respond", "dry-run"]
+
     /// Rule names: exact, or with `*` and `?`.
     package var rules: [String] = []
     /// Names with `!` before them: never these.
@@ -34,6 +48,10 @@ package struct Match: Sendable {
     /// Falco's event sources. Alerts about the detector itself (`internal`) match only where named.
     package var sources: [String] = []
     package var when: WhenClause?
+    /// Names of intakes; none: alerts of every intake.
+    package var intakes: [String] = []
+    /// One run for so many alerts.
+    package var threshold: Threshold?
 
     package struct PriorityTest: Sendable, Equatable {
         package enum Comparison: String, CaseIterable, Sendable {

@@ -23,6 +23,7 @@ enum PlaybookKeys {
 
     static let file = [
         Key(name: "apiVersion", schema: ["const": .text(apiVersion)], summary: "The version of this format.", isRequired: true),
+        Key(name: "defaults", schema: ["$ref": "#/$defs/defaults"], summary: "Values for every playbook of this file that does not give its own."),
         Key(name: "playbooks", schema: ["type": "array", "items": ["$ref": "#/$defs/playbook"]], summary: "The playbooks of this file.", isRequired: true),
     ]
 
@@ -31,8 +32,18 @@ enum PlaybookKeys {
             name: "name", schema: ["type": "string", "pattern": .text(namePattern)],
             summary: "Its name in the journal, in budgets and metrics; unique over all files.", isRequired: true),
         Key(name: "description", schema: text, summary: "For the person on call: what the alert means and what to look at."),
+        Key(name: "owner", schema: text, summary: "Who answers for it: a team, an address."),
+        Key(name: "links", schema: ["type": "array", "items": ["type": "string"]], summary: "What to look at: run books, dashboards."),
         Key(name: "enabled", schema: ["type": "boolean", "default": true], summary: "false: read and checked, never matched."),
         Key(name: "mode", schema: mode, summary: "observe plans and reports, ask waits for a person, enforce acts. The most careful of agent, playbook and step wins."),
+        Key(name: "rollout", schema: ["$ref": "#/$defs/rollout"], summary: "Lets it act by and by: stages, and what throws it back."),
+        Key(
+            name: "order", schema: ["type": "integer", "minimum": -1_000_000, "maximum": 1_000_000, "default": 0],
+            summary: "Playbooks of a smaller order see an alert first; of equal ones, those of earlier files and places."),
+        Key(name: "final", schema: ["type": "boolean", "default": false], summary: "true: no later playbook sees an alert that this one answers."),
+        Key(
+            name: "dedup", schema: ["oneOf": [["$ref": "#/$defs/dedup"], ["const": "off"]]],
+            summary: "The same fact told again within a time makes no new run; off: each alert is answered. Default: {for: 60s, by: [rule, target]}."),
         Key(name: "match", schema: ["$ref": "#/$defs/match"], summary: "Which alerts it answers; all keys must hold.", isRequired: true),
         Key(name: "cooldown", schema: ["$ref": "#/$defs/cooldown"], summary: "After a run that acted, no other one for the same values within a time."),
         Key(name: "budget", schema: ["$ref": "#/$defs/budget"], summary: "How many actions it may carry out within a window of time."),
@@ -55,6 +66,52 @@ enum PlaybookKeys {
             summary: "Any of these tags; an inner list means all of its tags."),
         Key(name: "sources", schema: oneOrMany, summary: "Falco's event sources, such as syscall or k8s_audit; alerts about Falco itself (internal) match only where named."),
         Key(name: "when", schema: text, summary: "A condition in Falco's language over the alert's fields."),
+        Key(name: "intake", schema: oneOrMany, summary: "Only alerts that came in here: \(intakes.joined(separator: ", "))."),
+        Key(name: "threshold", schema: ["$ref": "#/$defs/threshold"], summary: "One run for so many alerts within a time."),
+    ]
+
+    static let intakes = Match.intakeNames
+
+    static let threshold = [
+        Key(name: "count", schema: ["type": "integer", "minimum": 2, "maximum": .integer(Int64(Threshold.countLimit))], summary: "How many alerts.", isRequired: true),
+        Key(name: "within", schema: duration, summary: "Within this time, by the alerts' own clock.", isRequired: true),
+        Key(name: "by", schema: oneOrMany, summary: "Only alerts that have the same values in these fields count together; none: all of them."),
+    ]
+
+    static let dedup = [
+        Key(name: "for", schema: duration, summary: "How long after it was told first.", isRequired: true),
+        Key(name: "by", schema: oneOrMany, summary: "What must be the same: rule, target (the process or container, and its file), and fields. Default: rule and target."),
+    ]
+
+    static let rollout = [
+        Key(
+            name: "stages", schema: ["type": "array", "items": ["$ref": "#/$defs/stage"], "minItems": 1, "maxItems": .integer(Int64(Rollout.stageLimit))],
+            summary: "From careful to free.", isRequired: true),
+        Key(
+            name: "back_on", schema: ["type": "array", "items": ["type": "string"], "examples": [["denied > 2", "undone_by_hand > 1", "breaker"]]],
+            summary: "More of this than that in one stage, and it goes back to the last stage that is more careful."),
+    ]
+
+    private static let percent: JSON = ["type": "string", "pattern": "^[0-9]{1,3}(\\.[0-9]{1,2})?%$", "examples": ["5%", "10%"]]
+
+    static let stage = [
+        Key(name: "mode", schema: mode, summary: "The widest mode in this stage.", isRequired: true),
+        Key(name: "for", schema: duration, summary: "It lasts at least so long."),
+        Key(name: "min_runs", schema: ["type": "integer", "minimum": 1, "maximum": 1_000_000], summary: "It lasts until the playbook has run so often."),
+        Key(name: "max_denied", schema: percent, summary: "It lasts while a person denies more than this share of its runs."),
+        Key(name: "share", schema: percent, summary: "Only this share of targets, always the same ones; the others stay in the mode before."),
+        Key(name: "after", schema: duration, summary: "Not before the stage before it has lasted so long."),
+        Key(
+            name: "auto", schema: ["type": "boolean", "default": false],
+            summary: "true: entered without a person as soon as what is asked of the stage before holds; not for enforce."),
+    ]
+
+    static let defaults = [
+        Key(name: "mode", schema: mode, summary: "The playbooks' mode."),
+        Key(name: "owner", schema: text, summary: "Who answers for them."),
+        Key(name: "cooldown", schema: ["$ref": "#/$defs/cooldown"], summary: "The playbooks' cool-down."),
+        Key(name: "budget", schema: ["$ref": "#/$defs/budget"], summary: "Each playbook's budget."),
+        Key(name: "dedup", schema: ["oneOf": [["$ref": "#/$defs/dedup"], ["const": "off"]]], summary: "When a fact that is told again counts as the same."),
     ]
 
     static let cooldown = [
@@ -163,7 +220,6 @@ enum PlaybookKeys {
 
     /// Keys that people will look for because the format is to have them.
     static let planned = [
-        "rollout", "dedup", "final", "order", "owner", "links", "defaults", "intake", "threshold", "target", "evidence",
-        "on_finish",
+        "target", "evidence", "on_finish",
     ]
 }

@@ -25,6 +25,8 @@ package enum PlaybookSchema {
                 "goto": .object(object(PlaybookKeys.jump)), "retry": .object(object(PlaybookKeys.retry)),
                 "approval": .object(object(PlaybookKeys.approval, minimum: 1)), "escalate": .object(object(PlaybookKeys.escalate)),
                 "passing": ["enum": .array(RetryPolicy.classes.map { .text($0.rawValue) })],
+                "rollout": .object(object(PlaybookKeys.rollout)), "stage": .object(object(PlaybookKeys.stage)), "dedup": .object(object(PlaybookKeys.dedup)),
+                "threshold": .object(object(PlaybookKeys.threshold)), "defaults": .object(object(PlaybookKeys.defaults)),
             ]))
         return .object(root)
     }

@@ -48,12 +48,19 @@ enum ResultText {
         var parts = [mark(result.outcome), result.action.escapedForDisplay]
         if let target = result.target { parts.append(target.summary) }
         if let text = result.detail ?? result.reason { parts.append("· \(text.escapedForDisplay)") }
+        if let because = result.modeBecause, result.outcome == .planned || result.outcome == .pending {
+            parts.append(Terminal.paint("(because \(because.escapedForDisplay))", .dim))
+        }
         if let playbook = result.playbook { parts.append(Terminal.paint("[\(playbook)\(result.step.map { "/\($0)" } ?? "")]", .dim)) }
         if let undo = result.undo, undo.available {
             let due = undo.due.map { " (by itself at \($0.clockText))" } ?? ""
             parts.append(Terminal.paint("undo: riposte undo \(result.id)\(due)", .dim))
         }
         return parts.joined(separator: " ")
+    }
+
+    static func repetition(of first: Identifier, by alert: Alert) -> String {
+        "\(Terminal.paint("repeat ", .dim)) \(alert.priority.name) \(alert.rule.shown) \(Terminal.paint("· told before, as alert \(first)", .dim))"
     }
 
     /// Cut before it is escaped: half an escape sequence says something else.
