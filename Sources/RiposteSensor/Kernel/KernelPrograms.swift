@@ -148,7 +148,9 @@ final class KernelPrograms {
     private static func share(_ shared: OpaquePointer, with object: OpaquePointer) throws(SensorError) {
         var map: OpaquePointer? = nil
         while let next = bpf_object__next_map(object, map) {
-            guard let own = bpf_object__find_map_by_name(shared, bpf_map__name(next)) else { throw SensorError("the BPF object has no map \(String(cString: bpf_map__name(next)))") }
+            guard let own = bpf_object__find_map_by_name(shared, bpf_map__name(next)) else {
+                throw SensorError("the BPF object has no map \(String(cString: bpf_map__name(next)))")
+            }
             let code = bpf_map__reuse_fd(next, bpf_map__fd(own))
             guard code == 0 else { throw failed("share the BPF maps", -code) }
             map = next
