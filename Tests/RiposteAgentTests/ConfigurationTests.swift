@@ -38,6 +38,8 @@ struct ConfigurationTests {
         shipped.playbooks = []
         #expect(shipped.rules.files.count == 1 && shipped.rules.files[0].hasSuffix("/rules"))
         shipped.rules.files = []
+        #expect(shipped.file == path)
+        shipped.file = nil
         #expect("\(shipped)" == "\(AgentConfiguration())")
     }
 
