@@ -61,10 +61,10 @@ struct GuardAndBudgetConfigurationTests {
         "what is wrong is said with its place and what to write",
         arguments: [
             ("guards: [{ process: { names: [a] } }]", "1:10", "needs the key \"name\""), ("guards: [{ name: g }]", "1:10", "no condition"),
-            ("guards: [{ name: g, proces: {} }]", "1:21", "process"), ("guards: [{ name: G, actions: [a] }]", "1:17", "lower-case"),
+            ("guards: [{ name: g, proces: {} }]", "1:21", "process"), ("guards: [{ name: G, actions: [a] }]", "1:18", "lower-case"),
             ("guards: [{ name: g, actions: [] }]", "1:30", "holds for nothing"), ("guards: [{ name: g, addresses: [x] }]", "1:32", "no address"),
             ("guards: [{ name: g, during: [weekend] }]", "1:29", "no time window"), ("guards: [{ name: g, pod_owners: [db] }]", "1:33", "KIND/NAME"),
-            ("guards: [{ name: g, during: [Sat - Sun], time_zone: Mars }]", "1:29", "no time zone"), ("guards: [{ name: g, actions: [a], then: deny }]", "1:40", "refuse"),
+            ("guards: [{ name: g, during: [Sat - Sun], time_zone: Mars }]", "1:29", "no time zone"), ("guards: [{ name: g, actions: [a], then: deny }]", "1:41", "refuse"),
             ("guards:\n  - { name: g, actions: [a] }\n  - { name: g, actions: [b] }", "3:5", "line 2"),
             ("budgets: [{ name: b, per: 1h }]", "1:11", "actions, targets"), ("budgets: [{ name: b, actions: 0, per: 1h }]", "1:31", "whole number"),
             ("budgets: [{ actions: 1, per: 1h }]", "1:11", "\"name\""), ("budgets: [{ name: b, actions: 1 }]", "1:11", "\"per\""),

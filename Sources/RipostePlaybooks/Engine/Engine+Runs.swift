@@ -71,8 +71,7 @@ extension Engine {
         order.undoAfter = step.undoAfter
         (order.budget, order.stepBudget) = (playbook.budget, step.budget)
         order.cooldownValues = cooldownValues
-        // What the kernel only would have done is planned here where nobody may act; else the kernel was kept from it, by a breaker or for a person to be asked.
-        if step.isReflex, let answer = KernelAnswer(alert, to: playbook.name), answer.verdict != .would || mode == .observe { return await settle(answer, order) }
+        if step.isReflex, let answer = KernelAnswer(alert, to: playbook.name), !leavesToUs(answer, mode) { return await settle(answer, order) }
         return await perform(order)
     }
 
