@@ -96,7 +96,12 @@ extension Engine {
     /// it is disarmed.
     private func tripIfOverdrawn(_ spend: Spend, _ order: Order, _ plan: Plan, isSpent: Bool) {
         let (budgets, uptime) = (budgets(covering: spend, order), surroundings.uptime())
-        let excess = state.withLock { interior in budgets.compactMap { interior.book.overdraft(in: $0, at: uptime, isSpent: isSpent) }.first }
+        let excess = state.withLock { interior -> BudgetBook.Excess? in
+            if let excess = budgets.compactMap({ interior.book.overdraft(in: $0, at: uptime, isSpent: isSpent) }).first { return excess }
+            // Those that the kernel spent it on may still be on their way here.
+            guard isSpent, let own = budgets.first, let limit = own.budget.actions else { return nil }
+            return BudgetBook.Excess(bound: own, used: limit, limit: limit, countsTargets: false)
+        }
         guard let excess else { return }
         trip(excess, spend, order, plan)
     }
