@@ -170,9 +170,9 @@ struct KubernetesAuditTests {
 
     @Test("a list that there is no room for comes again, and what came of its beginning is not made twice")
     func again() async throws {
-        // Two playbooks for the second rule: more runs than may be open, until one of them is gone.
+        // Three playbooks for the second rule: more runs than may ever be open, until two of them are gone.
         let playbook = watching.replacing("Attach/Exec Pod", with: "No room")
-        try place.write(playbooks: playbook + "\n" + playbook.replacing("watch", with: "watch-too"))
+        try place.write(playbooks: playbook + "\n" + playbook.replacing("watch", with: "watch-too") + "\n" + playbook.replacing("watch", with: "watch-three"))
         try place.write(
             rules: """
                 - { rule: Room, desc: d, condition: ka.target.subresource = exec, output: o, priority: NOTICE, source: k8s_audit }

@@ -48,7 +48,7 @@ struct AdmissionBook: Sendable {
         guard runs > 0 else { return true }
         let mine = open[key] ?? 0
         let share = max(1, limit / (open.count + (mine == 0 ? 2 : 1)))
-        let isWithin = total + runs <= max(1, limit / 2) || ((mine == 0 || mine + runs <= share) && total + runs <= max(2 * limit, runs))
+        let isWithin = total + runs <= max(1, limit / 2) || ((mine == 0 || mine + runs <= share) && total + runs <= 2 * limit)
         guard isWithin else { return false }
         enter(key, runs)
         return true

@@ -57,6 +57,12 @@ extension Engine {
         return configuration.budgets.filter { $0.each == nil || $0.each == .kind }.filter { $0.covers(spend) }.map(\.budget)
     }
 
+    /// Whether the kernel was kept from acting so that user space asks a person, or a breaker.
+    func leavesToUs(_ answer: KernelAnswer, _ mode: Mode) -> Bool {
+        guard answer.verdict == .would, mode > .observe else { return false }
+        return mode == .ask || state.withLock { $0.state.breakers.holdBackReflex(of: answer.playbook) }
+    }
+
     /// The step whose deed the kernel has done, or refused, already: put on record like any other. Nil where user space is to go on.
     func settle(_ answer: KernelAnswer, _ order: Order) async -> ActionResult {
         var draft = draft(of: order)
@@ -90,7 +96,12 @@ extension Engine {
     /// it is disarmed.
     private func tripIfOverdrawn(_ spend: Spend, _ order: Order, _ plan: Plan, isSpent: Bool) {
         let (budgets, uptime) = (budgets(covering: spend, order), surroundings.uptime())
-        let excess = state.withLock { interior in budgets.compactMap { interior.book.overdraft(in: $0, at: uptime, isSpent: isSpent) }.first }
+        let excess = state.withLock { interior -> BudgetBook.Excess? in
+            if let excess = budgets.compactMap({ interior.book.overdraft(in: $0, at: uptime, isSpent: isSpent) }).first { return excess }
+            // Those that the kernel spent it on may still be on their way here.
+            guard isSpent, let own = budgets.first, let limit = own.budget.actions else { return nil }
+            return BudgetBook.Excess(bound: own, used: limit, limit: limit, countsTargets: false)
+        }
         guard let excess else { return }
         trip(excess, spend, order, plan)
     }

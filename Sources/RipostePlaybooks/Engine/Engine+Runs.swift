@@ -99,9 +99,8 @@ extension Engine {
         } catch {
             return fail(order, error)
         }
-        // What the kernel only would have done is planned here where nobody may act; else the kernel was kept from it, by a breaker or for a person to be asked.
         do throws(ActionError) { try prepare(&order, step, of: run.playbook, for: run.alert) } catch { return fail(order, error) }
-        if step.isReflex, let answer = KernelAnswer(run.alert, to: run.playbook.name), answer.verdict != .would || order.mode == .observe { return await settle(answer, order) }
+        if step.isReflex, let answer = KernelAnswer(run.alert, to: run.playbook.name), !leavesToUs(answer, order.mode) { return await settle(answer, order) }
         return await perform(order)
     }
 
