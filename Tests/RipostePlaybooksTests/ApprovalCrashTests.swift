@@ -107,6 +107,9 @@ struct ApprovalCrashTests {
         // A container that lives is not held any more; the step of the escalating playbook keeps it for two hours.
         let holds = after.openUndos.values.filter { $0.playbook == "p" && $0.due ?? .now() < next.clock.now + .seconds(1500) }
         #expect(stage.condition(one) != .paused || holds.isEmpty, comment)
+        // Asked once, unless nobody knows what became of what was approved.
+        let asked = journal.count { $0.kind == .approval && $0.detail["state"] == "requested" && $0.detail["kind"] == "plan" }
+        #expect(asked <= (journal.contains { $0.failure == .unknown } ? 2 : 1), comment)
         for intent in journal where intent.kind == .intent && intent.action == "container.kill" {
             guard let request = intent.detail["approval"]?["request"]?.string?.repaired else {
                 Issue.record("a deed without consent", sourceLocation: #_sourceLocation)

@@ -42,9 +42,8 @@ extension Engine {
         let (request, standing) = state.questions.withLock { _ in take(answer, id, by: person, seen: seen, reason: reason) }
         switch standing {
         case .settled(let isByAnswer):
-            // It may be somebody else who brings it to its end at this moment.
-            let results = if let request { await conclude(request.id) } else { [ActionResult]() }
-            return Answered(isSettled: isByAnswer, results: results)
+            guard let request else { return Answered(isSettled: false, results: []) }
+            return Answered(isSettled: isByAnswer, results: await conclude(request.id))
         case .open(let outcome, let words): return Answered(isSettled: false, results: [reply(id, request, outcome, words)])
         }
     }
@@ -64,7 +63,9 @@ extension Engine {
         func write(_ state: ApprovalState, _ message: String? = nil, _ standing: Standing) -> (ApprovalRequest?, Standing) {
             var record = AuditRecord(state, of: request, by: person.actor, at: now, reason: reason)
             record.message = message
-            do { try self.record(record) } catch { return (request, .open(.failed, "the answer is not on record, and does not count: \(error)")) }
+            var settles = false
+            if case .settled = standing { settles = true }
+            do { try self.record(record, claiming: settles ? request.id : nil) } catch { return (request, .open(.failed, "the answer is not on record, and does not count: \(error)")) }
             return (request, standing)
         }
         switch request.ruling(on: answer, by: person, seen: seen, at: now) {
@@ -86,11 +87,22 @@ extension Engine {
 
     // MARK: - What follows from an answer
 
-    /// Brings every plan of a question that is decided to its outcome, lets go what was held, and carries the runs on. Whoever comes second finds
-    /// nothing to do.
+    /// True for the one who may ``conclude(_:)``.
+    func claim(_ question: Identifier) -> Bool { state.withLock { $0.approvals.concluding.insert(question).inserted } }
+
+    /// Writes the record that settles a question, which is the writer's to conclude from before that on: time must not be faster.
+    func record(_ record: AuditRecord, claiming question: Identifier?) throws {
+        guard let question else { return try self.record(record) }
+        _ = claim(question)
+        do { try self.record(record) } catch {
+            state.withLock { _ = $0.approvals.concluding.remove(question) }
+            throw error
+        }
+    }
+
+    /// Brings every plan of a question that is decided to its outcome, lets go what was held, and carries the runs on. For the one who has claimed it.
     @discardableResult
     func conclude(_ id: Identifier) async -> [ActionResult] {
-        guard state.withLock({ $0.approvals.concluding.insert(id).inserted }) else { return [] }
         var results: [ActionResult] = []
         // One after the other, as they were asked. What has an intent on record is not begun a second time.
         while let request = snapshot.approvals.requests[id], !request.isWaiting,

@@ -118,6 +118,10 @@ extension Engine {
         case .done:
             if order.follower != nil { await putEscalation(of: result.id) }
             withdrawWeaker(than: result)
+        case .undone:
+            // What was to follow on the deed that is taken back is withdrawn by that record.
+            for request in snapshot.approvals.requests.values.sorted(by: { $0.id < $1.id })
+            where request.escalates != nil && request.escalates == order.undoes && !request.isWaiting && claim(request.id) { await conclude(request.id) }
         default: break
         }
     }

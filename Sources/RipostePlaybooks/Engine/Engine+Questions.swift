@@ -43,12 +43,15 @@ extension Engine {
         case .expire(let id):
             guard expire(id) else { return }
             inBackground { await self.conclude(id) }
-        case .conclude(let id): inBackground { await self.conclude(id) }
+        case .conclude(let id):
+            guard claim(id) else { return }
+            inBackground { await self.conclude(id) }
         case .letGo(let id): exclusively(id) { await self.releaseHolds() }
         case .escalate(let id): exclusively(id) { await self.putEscalation(of: id) }
         }
     }
 
+    /// Where the agent is stopping, the journal keeps it for the next one.
     private func inBackground(_ body: @escaping @Sendable () async -> Void) {
         guard begin() else { return }
         surroundings.spawn {
@@ -76,13 +79,13 @@ extension Engine {
         }
     }
 
-    /// On record; false where it is not due, or could not be written down.
+    /// On record, and to be concluded; false where it is not due, or could not be written down.
     private func expire(_ id: Identifier) -> Bool {
         state.questions.withLock { _ in
             let now = surroundings.now()
             guard let request = snapshot.approvals.requests[id], request.isOverdue(at: now) else { return false }
             let record = AuditRecord(.expired, of: request, by: AuditRecord.Actor(.timer, name: "approval.expires"), at: now)
-            do { try self.record(record) } catch {
+            do { try self.record(record, claiming: id) } catch {
                 state.withLock { $0.approvals.retries[id] = now + ApprovalWork.pause }
                 return false
             }
@@ -92,7 +95,7 @@ extension Engine {
 
     // MARK: - Withdrawal
 
-    /// On record, where the question was still open.
+    /// On record, where the question was still open; then it is to be concluded.
     @discardableResult
     private func withdraw(_ id: Identifier, _ cause: ApprovalRequest.Withdrawal, _ why: String, by actor: AuditRecord.Actor, reason: String? = nil) -> Bool {
         state.questions.withLock { _ in
@@ -100,7 +103,7 @@ extension Engine {
             var record = AuditRecord(.withdrawn, of: request, by: actor, at: surroundings.now(), reason: reason)
             record.message = why
             record.detail.append("cause", .text(cause.rawValue))
-            do { try self.record(record) } catch { return false }
+            do { try self.record(record, claiming: id) } catch { return false }
             return true
         }
     }
@@ -131,7 +134,7 @@ extension Engine {
         let inForce = Set(playbooks.playbooks.map(\.digest))
         withdraw { request in request.playbookDigest.map { !inForce.contains($0) } ?? false }
         for request in snapshot.approvals.requests.values.sorted(by: { $0.id < $1.id }) {
-            if !request.isWaiting { inBackground { await self.conclude(request.id) } }
+            if !request.isWaiting, claim(request.id) { inBackground { await self.conclude(request.id) } }
             for plan in request.members where request.isWaiting && plan.hold == .wanted { if let id = plan.id { inBackground { await self.holdMeanwhile(id, for: nil) } } }
         }
     }
