@@ -22,7 +22,7 @@ extension Engine {
             }
             var answer: Value?
             for await part in group {
-                if case .answer(let value) = part { answer = value } else if answer == nil { interrupted() }
+                if case .answer(let value) = part { answer = value } else if answer == nil, !group.isCancelled { interrupted() }
                 group.cancelAll()
             }
             guard let answer else { preconditionFailure("the group ends when the call has returned") }
