@@ -150,6 +150,32 @@ struct ApprovalTests {
         #expect(stage.kills == 1 && bench.log.records.count { $0.kind == .intent } == 1)
     }
 
+    @Test("a mode that a person lowered meanwhile holds for what was asked before")
+    func loweredMode() async throws {
+        let bench = try Bench(stage: stage, askAndNote)
+        let id = try await bench.respond(one)[0].id
+        try bench.engine.setMode(.observe, for: .agent, actor: ann.actor)
+        let result = await bench.engine.answer(.approve, id, by: bob).results[0]
+        #expect(result.outcome == .refused && result.reason?.contains("set to observe by ann") == true)
+        #expect(stage.deeds.isEmpty)
+    }
+
+    @Test("what is asked because a budget is spent is done on a yes, as soon as there is room, and not before")
+    func overBudget() async throws {
+        let bench = try Bench(
+            stage: stage, playbook("      - { name: kill, action: container.kill }\n", "    approval: { expires: 30m }\n    budget: { actions: 1, per: 1h, over: ask }\n"))
+        #expect(try await bench.respond(one).map(\.outcome) == [.done])
+        await bench.settle(after: .seconds(50 * 60))
+        let early = try #require(try await bench.respond(two).last)
+        #expect(early.outcome == .pending)
+        #expect(await bench.engine.answer(.approve, early.id, by: ann).results.map(\.outcome) == [.refused])
+        let later = try #require(try await bench.respond("cccccccccccc").last)
+        #expect(later.outcome == .pending)
+        await bench.settle(after: .seconds(11 * 60))
+        #expect(await bench.engine.answer(.approve, later.id, by: ann).results.map(\.outcome) == [.done])
+        #expect(stage.kills == 2)
+    }
+
     // MARK: - Fatigue
 
     @Test("the same playbook about the same workload is one question with a list")
