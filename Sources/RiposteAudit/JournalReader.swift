@@ -42,6 +42,11 @@ package struct JournalReader: Sendable {
 
     /// ``read(from:_:)`` that can be continued later: what was read is behind `place`. False where `body` said so.
     package func read(_ place: inout ReadingPlace, _ body: (JournalEntry) throws -> Bool) throws -> Bool {
+        try read(&place) { entry, _ in try body(entry) }
+    }
+
+    /// The same, with the place behind each record.
+    package func read(_ place: inout ReadingPlace, _ body: (JournalEntry, ReadingPlace) throws -> Bool) throws -> Bool {
         let segments = files.segments()
         var remaining = segments.filter { $0 >= (place.segment ?? segments.last { $0 <= place.seq } ?? Int64.min) }
         while let segment = remaining.first {
@@ -54,7 +59,7 @@ package struct JournalReader: Sendable {
                     continue
                 }
                 place.pass(to: scanner.offset, behind: entry.seq)
-                guard try body(entry) else { return false }
+                guard try body(entry, place) else { return false }
             }
         }
         return true

@@ -61,6 +61,7 @@ struct Status: AsyncParsableCommand {
                 intakes.map { intake in
                     [word(intake, "name")] + ["accepted", "rejected", "shed", "denied"].map { "\(number(intake, ByteText($0)))" } + [word(intake, "place")]
                 }))
+        if let outputs = status["outputs"]?.array { lines += ["", OutputText.table(outputs)] }
         let undos = status["undos"]?.array ?? []
         if !undos.isEmpty {
             lines.append("")

@@ -1,6 +1,7 @@
 internal import Glibc
 package import RiposteAudit
 package import RiposteCore
+package import RiposteOutputs
 package import RiposteRules
 package import RiposteSensor
 
@@ -24,6 +25,7 @@ package struct AgentConfiguration: Sendable {
     package var docker = DockerSection()
     package var kubernetes = KubernetesSection()
     package var network = NetworkSection()
+    package var outputs = OutputsSection()
 
     package init() {}
 
@@ -131,6 +133,12 @@ package struct AgentConfiguration: Sendable {
         package var kubeconfig: String?
         package var context: String?
         package var protectedNamespaces = ["kube-system", "kube-public", "kube-node-lease"]
+    }
+
+    /// As it stands in the file; read by ``RiposteOutputs/Outputs/read(_:file:_:)``.
+    package struct OutputsSection: Sendable {
+        package var entries: SettingsValue?
+        package var file = ""
     }
 
     package struct NetworkSection: Sendable {

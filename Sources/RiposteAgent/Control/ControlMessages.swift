@@ -8,6 +8,7 @@ enum ControlPath {
     static let respond = "/v1/respond"
     static let status = "/v1/status"
     static let reload = "/v1/reload"
+    static let outputTest = "/v1/outputs/test"
 }
 
 extension ManualCommand {

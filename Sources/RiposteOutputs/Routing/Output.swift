@@ -56,6 +56,14 @@ package struct Output: Sendable {
             startsAtBeginning: start == .beginning, mask: SecretMask(settings.secrets))
     }
 
+    /// Hands a marked message over, apart from any courier.
+    package func test(host: String, clock: OutputClock = .system) async -> Courier.Test {
+        let began = clock.now()
+        let report = await destination.deliver([.test(host: host, at: began.wall)])
+        await destination.close()
+        return Courier.Test(report: mask.masked(report), took: clock.now().instant - began.instant)
+    }
+
     private enum Start: String, CaseIterable { case now, beginning }
 
     /// A name is part of file names, and stands in playbooks.
