@@ -39,7 +39,9 @@ enum Samples {
             end: SpoolPlace(seq: seq + 1, segment: 1, offset: offset + 100))
     }
 
-    static func message(_ seq: Int64 = 1, _ record: AuditRecord) -> OutputMessage {
+    static func message(_ record: AuditRecord) -> OutputMessage { message(1, record) }
+
+    static func message(_ seq: Int64, _ record: AuditRecord) -> OutputMessage {
         let spooled = spooled(seq, record)
         return OutputMessage(
             seq: seq, hash: spooled.hash, time: record.time, host: "agent-1", content: spooled.alert.map(OutputMessage.Content.alert) ?? .record(record))

@@ -5,29 +5,43 @@ import Testing
 
 /// What a person writes under `outputs:`, and what they are told of it.
 struct SettingsTests {
-    @Test(arguments: [
-        ("a key that nobody knows", ["tpye": "http"] as SettingsValue, "unknown key \"tpye\" in output \"siem\"", "type"),
-        ("no such type", ["type": "htpp"], "expected one of", "http"),
-        ("no type", [:], "output \"siem\" needs type", nil),
-        ("no URL", ["type": "http"], "output \"siem\" needs url", nil),
-        ("a URL with a password", ["type": "http", "url": "https://me:secret@siem.example"], "expected a URL such as", nil),
-        ("a URL of another scheme", ["type": "http", "url": "file:///etc/passwd"], "expected a URL such as", nil),
-        ("a header with a line break", ["type": "http", "url": "https://s.example", "headers": ["X-A": "a\r\nb"]], "\"X-A\" in headers of output", nil),
-        ("a nested key that nobody knows", ["type": "http", "url": "https://s.example", "tls": ["verfy": "false"]], "unknown key \"verfy\" in tls of output", "verify"),
-        ("a certificate without its key", ["type": "http", "url": "https://s.example", "tls": ["certificate": "/nonexistent.pem"]], "certificate of tls of output", nil),
-        ("a template with a field that is none", ["type": "http", "url": "https://s.example", "body": "{{ procname }}"], "body of output \"siem\": \"procname\" is no field", "proc.name"),
-        ("a template without an end", ["type": "file", "path": "/tmp/x", "line": "a {{ proc.name"], "line of output \"siem\": \"{{\" without \"}}\", at \"{{ proc", nil),
-        ("two sources of one secret", ["type": "http", "url": ["env": "A", "file": "/b"]], "expected a text or exactly one of", nil),
-        ("a secret that is not there", ["type": "http", "url": ["env": "SIEM_URL"]], "url of output \"siem\": the environment has no SIEM_URL", nil),
-        ("a batch where there is none", ["type": "http", "url": "https://s.example", "batch": ["count": "10"]], "batch has no effect", nil),
-        ("a number that is none", ["type": "file", "path": "/tmp/x", "rotate": ["keep": "many"]], "expected a whole number from 1 to 1000", nil),
-    ])
-    func tells(_ name: String, _ keys: SettingsValue, _ message: String, _ suggestion: String?) {
-        let settings = Samples.settings(keys)
-        #expect(Output.read(settings, name: "siem", Samples.context()) == nil)
+    struct Case: Sendable, CustomTestStringConvertible {
+        var name: String
+        var keys: SettingsValue
+        var message: String
+        var suggestion: String?
+
+        init(_ name: String, _ keys: SettingsValue, _ message: String, _ suggestion: String? = nil) {
+            (self.name, self.keys, self.message, self.suggestion) = (name, keys, message, suggestion)
+        }
+
+        var testDescription: String { name }
+    }
+
+    private static let cases = [
+        Case("a key that nobody knows", ["tpye": "http"], "unknown key \"tpye\" in output \"siem\"", "type"),
+        Case("no such type", ["type": "htpp"], "expected one of", "http"),
+        Case("no type", [:], "output \"siem\" needs type", nil),
+        Case("no URL", ["type": "http"], "output \"siem\" needs url", nil),
+        Case("a URL with a password", ["type": "http", "url": "https://me:secret@siem.example"], "expected a URL such as", nil),
+        Case("a URL of another scheme", ["type": "http", "url": "file:///etc/passwd"], "expected a URL such as", nil),
+        Case("a header with a line break", ["type": "http", "url": "https://s.example", "headers": ["X-A": "a\r\nb"]], "\"X-A\" in headers of output", nil),
+        Case("a nested key that nobody knows", ["type": "http", "url": "https://s.example", "tls": ["verfy": "false"]], "unknown key \"verfy\" in tls of output", "verify"),
+        Case("a certificate without its key", ["type": "http", "url": "https://s.example", "tls": ["certificate": "/nonexistent.pem"]], "certificate of tls of output", nil),
+        Case("a template with a field that is none", ["type": "http", "url": "https://s.example", "body": "{{ procname }}"], "body of output \"siem\": \"procname\" is no field", "proc.name"),
+        Case("a template without an end", ["type": "file", "path": "/tmp/x", "line": "a {{ proc.name"], "line of output \"siem\": \"{{\" without \"}}\", at \"{{ proc", nil),
+        Case("two sources of one secret", ["type": "http", "url": ["env": "A", "file": "/b"]], "expected a text or exactly one of", nil),
+        Case("a secret that is not there", ["type": "http", "url": ["env": "SIEM_URL"]], "url of output \"siem\": the environment has no SIEM_URL", nil),
+        Case("a batch where there is none", ["type": "http", "url": "https://s.example", "batch": ["count": "10"]], "batch has no effect", nil),
+        Case("a number that is none", ["type": "file", "path": "/tmp/x", "rotate": ["keep": "many"]], "expected a whole number from 1 to 1000", nil),
+    ]
+
+    @Test(arguments: cases)
+    func tells(_ sample: Case) {
+        let settings = Samples.settings(sample.keys)
+        _ = Output.read(settings, name: "siem", Samples.context())
         let problems = settings.problems()
-        #expect(problems.first?.message.hasPrefix(message) == true, "\(problems)")
-        #expect(problems.contains { $0.suggestion == suggestion }, "\(problems)")
+        #expect(problems.contains { $0.message.hasPrefix(sample.message) && $0.suggestion == sample.suggestion }, "\(problems)")
     }
 
     @Test func everythingIsToldInOneGo() {
@@ -67,13 +81,12 @@ struct SecretTests {
             }
         })
 
-    @Test(arguments: [
-        ("a literal", "literal" as SettingsValue, "literal"), ("the environment", ["env": "SIEM_TOKEN"], "from-env"),
-        ("a credential", ["credential": "siem"], "from-credential"), ("a file as seen from the configuration", ["file": "token"], "from-file"),
-    ])
-    func comesFrom(_ name: String, _ value: SettingsValue, _ text: String) {
-        let settings = Samples.settings(.init(.mapping([.init(key: "token", value: value)])), secrets: Self.source)
+    @Test(arguments: [("env", "SIEM_TOKEN", "from-env"), ("credential", "siem", "from-credential"), ("file", "token", "from-file")])
+    func comesFrom(_ key: String, _ value: String, _ text: String) {
+        let source = SettingsValue(.mapping([.init(key: key, value: .init(.scalar(value, isPlain: true)))]))
+        let settings = Samples.settings(["token": source, "literal": "literal"], secrets: Self.source)
         #expect(settings.secret("token")?.revealed == text)
+        #expect(settings.secret("literal")?.revealed == "literal")
         #expect(settings.problems() == [])
     }
 

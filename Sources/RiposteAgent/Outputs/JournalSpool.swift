@@ -1,13 +1,13 @@
 internal import RiposteAudit
-internal import RiposteOutputs
+package import RiposteOutputs
 
 /// The journal as what outputs read from.
-struct JournalSpool: Spool {
+package struct JournalSpool: Spool {
     private let reader: JournalReader
 
-    init(stateDirectory: String) { reader = JournalReader(stateDirectory: stateDirectory) }
+    package init(stateDirectory: String) { reader = JournalReader(stateDirectory: stateDirectory) }
 
-    func read(_ place: inout SpoolPlace, count: Int, bytes: Int) throws -> [SpoolRecord] {
+    package func read(_ place: inout SpoolPlace, count: Int, bytes: Int) throws -> [SpoolRecord] {
         var reading = JournalReader.ReadingPlace(place)
         var (records, size): ([SpoolRecord], Int) = ([], 0)
         var start = place
@@ -24,9 +24,9 @@ struct JournalSpool: Spool {
         return records
     }
 
-    func bytes(behind place: SpoolPlace) -> Int { reader.bytes(behind: JournalReader.ReadingPlace(place)) }
+    package func bytes(behind place: SpoolPlace) -> Int { reader.bytes(behind: JournalReader.ReadingPlace(place)) }
 
-    func last() throws -> SpoolRecord? {
+    package func last() throws -> SpoolRecord? {
         guard let seq = try reader.lastSeq() else { return nil }
         var place = SpoolPlace(seq: seq)
         return try read(&place, count: 1, bytes: 0).first

@@ -36,22 +36,30 @@ package final class RecentRecords: Sendable {
     /// Reads what was written since. On one thread.
     package func pull() {
         var hasNew = false
-        while case let read = interior.withLock({ pull(&$0) }), read > 0 { hasNew = true }
+        while pullPiece() > 0 { hasNew = true }
         guard hasNew else { return }
         for bell in bells.withLock(\.self) { bell.ring(.records) }
     }
 
-    private func pull(_ interior: inout Interior) -> Int {
+    /// Reads without the lock: who takes records never waits for the disk.
+    private func pullPiece() -> Int {
+        var place = interior.withLock(\.place)
         do {
-            let fresh = try spool.read(&interior.place, count: 256, bytes: 256 << 10)
-            interior.problem = nil
-            interior.records += fresh
-            interior.bytes += fresh.reduce(0) { $0 + $1.bytes }
-            trim(&interior)
+            let fresh = try spool.read(&place, count: 256, bytes: 256 << 10)
+            interior.withLock { interior in
+                interior.place = place
+                interior.problem = nil
+                interior.records += fresh
+                interior.bytes += fresh.reduce(0) { $0 + $1.bytes }
+                trim(&interior)
+            }
             return fresh.count
         } catch {
-            if interior.problem == nil { logger.error("outputs cannot read the journal", metadata: ["error": "\(error)"]) }
-            interior.problem = "\(error)"
+            let isNew = interior.withLock { interior in
+                defer { interior.problem = "\(error)" }
+                return interior.problem == nil
+            }
+            if isNew { logger.error("outputs cannot read the journal", metadata: ["error": "\(error)"]) }
             return 0
         }
     }

@@ -88,7 +88,7 @@ package struct DestinationContext: Sendable {
     /// `name:` in the configuration.
     package var name: String
     package var http: HTTPClient
-    /// `<state-dir>/outputs`; it exists.
+    /// `<state-dir>/outputs`, for files of one's own, whose names begin with ``name``. May not be there yet while settings are read.
     package var folder: String
     /// This host's name in messages.
     package var host: String

@@ -2,7 +2,7 @@ internal import Foundation
 package import RiposteTransport
 
 extension DestinationSettings {
-    /// `tls: { ca, certificate, key, min_version, verify, server_name }`: the standard where it is not set, nil where something in it was reported.
+    /// `tls: { ca, certificate, key, min_version, verify }`: the standard where it is not set, nil where something in it was reported.
     package func tlsOptions(_ key: String) -> TLSOptions? {
         let section = section(key)
         var options = TLSOptions()

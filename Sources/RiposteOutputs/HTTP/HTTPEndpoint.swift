@@ -14,7 +14,7 @@ package struct HTTPEndpoint: Sendable {
 
     /// Reads the keys. `standard`: a URL for where none is set.
     package init?(_ settings: DestinationSettings, _ context: DestinationContext, standardURL: String? = nil) {
-        let url = standardURL == nil || settings.isSet("url") ? settings.required("url", settings.secret) : standardURL.map { Secret($0) }
+        let url = standardURL == nil || settings.isSet("url") ? settings.required("url", settings.unmaskedSecret) : standardURL.map { Secret($0) }
         headers = Self.headers(settings)
         proxy = settings.secret("proxy")
         let tls = settings.tlsOptions("tls")
@@ -27,6 +27,12 @@ package struct HTTPEndpoint: Sendable {
         }
         self.url = url
         self.tls = tls
+        // Of a webhook the path is the secret; scheme and host may be told.
+        let origin = origin
+        if url.revealed.count > origin.count + 1 {
+            settings.derived(url.revealed)
+            settings.derived(String(url.revealed.dropFirst(origin.count)))
+        }
     }
 
     private static func isUsable(_ text: String) -> Bool {

@@ -234,12 +234,15 @@ package final class DestinationSettings {
 
     // MARK: - Secrets, templates, conditions
 
-    /// A literal text, `{ file: PATH }`, `{ env: NAME }` or `{ credential: NAME }`.
-    package func secret(_ key: String) -> Secret? {
+    /// A literal text, `{ file: PATH }`, `{ env: NAME }` or `{ credential: NAME }`. From now on no text of this output shows it.
+    package func secret(_ key: String) -> Secret? { unmaskedSecret(key).map { derived($0.revealed) } }
+
+    /// The same where only a part of it is to be hidden, which the caller then says with ``derived(_:)``.
+    package func unmaskedSecret(_ key: String) -> Secret? {
         guard let member = member(key) else { return nil }
         guard case .mapping = member.shape else {
             guard let text = text(key) else { return nil }
-            return keep(Secret(text))
+            return Secret(text)
         }
         let section = nest(member, "\(key) of \(title)")
         let (file, environment, credential) = (section.path("file"), section.text("env"), section.text("credential"))
@@ -248,22 +251,22 @@ package final class DestinationSettings {
             return nil
         }
         do throws(SecretSource.Unusable) {
-            if let file { return keep(try secretSource.fromFile(file)) }
-            if let environment { return keep(try secretSource.fromEnvironment(environment)) }
-            return keep(try secretSource.fromCredential(credential ?? ""))
+            if let file { return try secretSource.fromFile(file) }
+            if let environment { return try secretSource.fromEnvironment(environment) }
+            return try secretSource.fromCredential(credential ?? "")
         } catch {
             report(key, "\(key) of \(title): \(error.problem)")
             return nil
         }
     }
 
-    private func keep(_ secret: Secret) -> Secret {
+    /// Makes a text a secret, such as one that was put together from others: no text of this output shows it.
+    @discardableResult
+    package func derived(_ text: String) -> Secret {
+        let secret = Secret(text)
         report.secrets.append(secret)
         return secret
     }
-
-    /// Makes something that was put together from secrets a secret too, for the mask.
-    package func derived(_ text: String) -> Secret { keep(Secret(text)) }
 
     /// A template for one format.
     package func template(_ key: String, for format: TextFormat) -> MessageTemplate? {

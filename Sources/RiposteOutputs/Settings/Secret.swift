@@ -73,7 +73,7 @@ package struct SecretSource: Sendable {
 }
 
 /// Takes secrets out of texts that others wrote: a library's error with the URL in it, a receiver that repeats what it was sent.
-package struct SecretMask: Sendable {
+package struct SecretMask: Sendable, CustomStringConvertible, CustomReflectable {
     private let needles: [String]
 
     package init(_ secrets: [Secret]) {
@@ -84,6 +84,9 @@ package struct SecretMask: Sendable {
         // The longer one first: it may hold a shorter one.
         needles = forms.sorted { ($0.utf8.count, $0) > ($1.utf8.count, $1) }
     }
+
+    package var description: String { "…" }
+    package var customMirror: Mirror { Mirror(self, children: []) }
 
     package func masked(_ text: String) -> String {
         needles.reduce(text) { $0.contains($1) ? $0.replacingOccurrences(of: $1, with: "…") : $0 }
