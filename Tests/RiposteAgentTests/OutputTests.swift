@@ -44,12 +44,12 @@ import Testing
             "sensor: { enabled: false }\noutputs:\n" + good.section("good") + good.section("unused", "    send: nothing") + slow.section("slow") + dead.section("dead")
             + "  - { name: disk, type: file, path: \(file) }\n"
         try await place.start(configuration: configuration)
-        for number in 1...30 { #expect(try await place.post(alert("rule \(number)", pid: 1)).status == 200) }
+        for number in 1...30 { #expect(try await place.post(alert("rule \(number)", pid: 1)).status == 202) }
         // The slow one is somewhere in the middle, the dead one at its beginning.
         try await until { good.rules.count == 30 && slow.rules.count >= 5 && dead.server.requests.count >= 3 }
         place.kill()
         try await place.start(configuration: configuration)
-        for number in 31...50 { #expect(try await place.post(alert("rule \(number)", pid: 1)).status == 200) }
+        for number in 31...50 { #expect(try await place.post(alert("rule \(number)", pid: 1)).status == 202) }
         let all = (1...50).map { "rule \($0)" }
         try await until { good.rules.count == 50 }
         #expect(good.rules == all)

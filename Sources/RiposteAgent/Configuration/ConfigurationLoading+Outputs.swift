@@ -5,8 +5,11 @@ internal import RiposteRules
 extension AgentConfiguration.OutputsSection {
     /// Kept as it stands: what the keys of an output mean is known to its destination, which is made where outputs are used.
     mutating func read(_ node: YAMLNode) {
+        let value = SettingsValue(node)
+        // What is not set and what is empty are the same.
+        guard value.shape != .null, value.shape != .list([]) else { return }
         file = node.file
-        entries = SettingsValue(node)
+        entries = value
     }
 }
 

@@ -117,7 +117,7 @@ package struct CourierState: Sendable {
     private var deliveryCount: Int {
         var (count, bytes) = (0, 0)
         for message in batch.prefix(min(width, settings.limits.count)) {
-            bytes += message.roughBytes
+            bytes += message.size
             if count > 0, bytes > settings.limits.bytes { break }
             count += 1
         }
@@ -141,7 +141,7 @@ package struct CourierState: Sendable {
                 continue
             }
             batch.append(message)
-            batchBytes += message.roughBytes
+            batchBytes += message.size
         }
         if batch.isEmpty {
             phase = records == 0 && messages.isEmpty ? .gathering(isDry: true) : .settled
@@ -246,7 +246,7 @@ package struct CourierState: Sendable {
 
     private mutating func replaceBatch(with messages: [OutputMessage]) {
         batch = messages
-        batchBytes = messages.reduce(0) { $0 + $1.roughBytes }
+        batchBytes = messages.reduce(0) { $0 + $1.size }
         if messages.isEmpty { phase = .settled }
     }
 
@@ -254,34 +254,6 @@ package struct CourierState: Sendable {
 
     /// What is written down already is sent, if the destination takes it at once; then comes ``Step/stop``.
     package mutating func end() { isEnding = true }
-}
-
-extension OutputMessage {
-    /// How large it is about, for limits: what is in an alert or a record, without making its JSON.
-    package var roughBytes: Int {
-        switch content {
-        case .alert(let alert): 200 + alert.document.roughBytes
-        case .record(let record): 300 + record.detail.roughBytes + (record.message?.utf8.count ?? 0)
-        case .notice(let notice): 200 + notice.title.utf8.count + notice.text.utf8.count
-        case .test: 200
-        }
-    }
-}
-
-extension JSONObject {
-    fileprivate var roughBytes: Int { members.reduce(2) { $0 + $1.key.bytes.count + 4 + $1.value.roughBytes } }
-}
-
-extension JSON {
-    fileprivate var roughBytes: Int {
-        switch self {
-        case .null, .bool, .integer: 8
-        case .number(let text): text.bytes.count
-        case .string(let text): text.bytes.count + 2
-        case .array(let elements): elements.reduce(2) { $0 + $1.roughBytes + 1 }
-        case .object(let object): object.roughBytes
-        }
-    }
 }
 
 /// Numbers by chance that can be had again: SplitMix64 (Steele, Lea and Flood, 2014).

@@ -37,6 +37,7 @@ package struct SpoolRecord: Sendable {
     package let end: SpoolPlace
     /// Of an admission, what was admitted.
     package let alert: Alert?
+    let payload = SharedPayload()
 
     package init(seq: Int64, hash: String, bytes: Int, record: AuditRecord, start: SpoolPlace, end: SpoolPlace) {
         self.seq = seq

@@ -38,7 +38,7 @@ package final class FileDestination: Destination {
     package func deliver(_ batch: [OutputMessage]) async -> DeliveryReport {
         var lines: [UInt8] = []
         for message in batch {
-            if let body { lines += Array(body.text(for: message).utf8) } else { message.falcosidekickPayload.write(to: &lines) }
+            if let body { lines += Array(body.text(for: message).utf8) } else { lines += message.payloadBytes }
             lines.append(UInt8(ascii: "\n"))
         }
         let time = now()

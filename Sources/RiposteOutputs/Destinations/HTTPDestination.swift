@@ -66,7 +66,7 @@ package struct HTTPDestination: Destination {
 
     /// A newline ends each body, as with falcosidekick.
     private func body(of batch: [OutputMessage]) -> [UInt8] {
-        let documents = batch.map { message in body.map { Array($0.text(for: message).utf8) } ?? JSON.object(message.falcosidekickPayload).bytes }
+        let documents = batch.map { message in body.map { Array($0.text(for: message).utf8) } ?? message.payloadBytes }
         let newline = [UInt8(ascii: "\n")]
         switch format {
         case .single, .lines: return Array(documents.joined(separator: newline)) + newline

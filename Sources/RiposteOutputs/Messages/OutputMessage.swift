@@ -1,5 +1,6 @@
 internal import Crypto
 package import RiposteCore
+internal import Synchronization
 
 /// What a destination gets: one thing that people or systems should learn of, made of one record of the journal.
 package struct OutputMessage: Sendable {
@@ -23,14 +24,24 @@ package struct OutputMessage: Sendable {
     /// The host that this agent runs on.
     package let host: String
     package let content: Content
+    /// How large it is about, for limits.
+    let size: Int
+    /// The payload as bytes, made once for all destinations that send it.
+    private let shared: SharedPayload?
 
-    package init(seq: Int64, hash: String, time: Timestamp, host: String, content: Content) {
+    /// `size`: where it is known. `shared`: of the record that this is the whole of, not a part.
+    package init(seq: Int64, hash: String, time: Timestamp, host: String, content: Content, size: Int? = nil, shared: SharedPayload? = nil) {
         self.seq = seq
         self.hash = hash
         self.time = time
         self.host = host
         self.content = content
+        self.size = size ?? content.roughBytes
+        self.shared = shared
     }
+
+    /// ``falcosidekickPayload`` as JSON on one line.
+    package var payloadBytes: [UInt8] { shared?.bytes { JSON.object(falcosidekickPayload).bytes } ?? JSON.object(falcosidekickPayload).bytes }
 
     /// A marked message, to see whether a destination takes any.
     package static func test(host: String, at time: Timestamp) -> OutputMessage {
@@ -56,6 +67,31 @@ package struct OutputMessage: Sendable {
             rest = rest.dropFirst(length)
         }
         return parts.joined(separator: "-")
+    }
+}
+
+/// A payload that is made when it is first asked for, and kept as long as its record is.
+package final class SharedPayload: Sendable {
+    private let made = Mutex<[UInt8]?>(nil)
+
+    package init() {}
+
+    func bytes(_ make: () -> [UInt8]) -> [UInt8] {
+        if let bytes = made.withLock(\.self) { return bytes }
+        let bytes = make()
+        made.withLock { $0 = bytes }
+        return bytes
+    }
+}
+
+extension OutputMessage.Content {
+    fileprivate var roughBytes: Int {
+        switch self {
+        case .alert(let alert): 200 + JSON.object(alert.document).bytes.count
+        case .record(let record): 300 + JSON.object(record.members).bytes.count
+        case .notice(let notice): 200 + notice.title.utf8.count + notice.text.utf8.count
+        case .test: 200
+        }
     }
 }
 

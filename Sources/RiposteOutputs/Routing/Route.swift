@@ -59,9 +59,13 @@ package struct Route: Sendable {
     package func messages(of record: SpoolRecord, for name: String, host: String) -> [OutputMessage] {
         var messages: [OutputMessage] = []
         func add(_ content: OutputMessage.Content) {
-            messages.append(OutputMessage(seq: record.seq, hash: record.hash, time: record.record.time, host: host, content: content))
+            messages.append(
+                OutputMessage(
+                    seq: record.seq, hash: record.hash, time: record.record.time, host: host, content: content, size: record.bytes, shared: record.payload))
         }
-        if let notice = Notice(addressedTo: name, in: record.record) { add(.notice(notice)) }
+        if let notice = Notice(addressedTo: name, in: record.record) {
+            messages.append(OutputMessage(seq: record.seq, hash: record.hash, time: record.record.time, host: host, content: .notice(notice)))
+        }
         if let alert = record.alert, content == .alerts || content == .both {
             if admits(alert, record.record) { add(.alert(alert)) }
         } else if content == .audit || content == .both, admits(record.record) {
