@@ -85,7 +85,8 @@ let package = Package(
             swiftSettings: swiftSettings),
 
         .executableTarget(
-            name: "riposte-bench", dependencies: ["RiposteCore", "RiposteRules", "RipostePlaybooks", "RiposteAudit", "RiposteOutputs", "RiposteTransport", "RiposteAgent", logging],
+            name: "riposte-bench",
+            dependencies: ["RiposteCore", "RiposteRules", "RipostePlaybooks", "RiposteAudit", "RiposteOutputs", "RiposteTransport", "RiposteAgent", logging],
             path: "benchmarks/riposte-bench",
             swiftSettings: swiftSettings),
 

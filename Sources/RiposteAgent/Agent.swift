@@ -124,7 +124,7 @@ package struct Agent: Sendable {
             service("playbooks") { try await keepers.playbooks.keepUp() },
             service("rules") { try await keepers.rules.keepUp() },
             service("containers") { try await sensor.run() },
-            service("reload") { 
+            service("reload") {
                 for await _ in await UnixSignalsSequence(trapping: .sighup) {
                     _ = keepers.reload()
                     await outputs.reopen()

@@ -86,7 +86,8 @@ import Testing
         let place = try Workplace()
         let file = place.folder.path + "/audit.jsonl"
         try place.write(playbooks: "  - { name: p, match: { rules: [r] }, steps: [{ action: process.kill }] }\n")
-        try await place.start(mode: "observe", configuration: "sensor: { enabled: false }\noutputs:\n  - { name: audit, type: file, path: \(file), send: audit, kinds: [outcome, stop] }\n")
+        try await place.start(
+            mode: "observe", configuration: "sensor: { enabled: false }\noutputs:\n  - { name: audit, type: file, path: \(file), send: audit, kinds: [outcome, stop] }\n")
         _ = try await place.post(alert("r", pid: 1))
         try await until { try lines(of: file).contains { $0["rule"] == "Riposte process.kill refused" } }
         #expect(try await place.stop() == 0)

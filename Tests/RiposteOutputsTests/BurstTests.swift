@@ -13,10 +13,13 @@ struct BurstTests {
         private var seq: Int64 = 0
 
         init(by names: [String] = ["rule", "container.id"], first: BurstGroups.Settings.First = .send) throws {
-            let keys: SettingsValue = ["group": .init(.mapping([
-                .init(key: "by", value: .init(.list(names.map { .init(.scalar($0, isPlain: true)) }))),
-                .init(key: "first", value: .init(.scalar(first.rawValue, isPlain: true))), .init(key: "summary_every", value: "5m"),
-            ]))]
+            let keys: SettingsValue = [
+                "group": .init(
+                    .mapping([
+                        .init(key: "by", value: .init(.list(names.map { .init(.scalar($0, isPlain: true)) }))),
+                        .init(key: "first", value: .init(.scalar(first.rawValue, isPlain: true))), .init(key: "summary_every", value: "5m"),
+                    ]))
+            ]
             settings = try #require(BurstGroups.Settings(Samples.settings(keys)))
         }
 

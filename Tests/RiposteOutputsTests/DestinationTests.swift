@@ -52,14 +52,15 @@ struct HTTPDestinationTests {
 
     private static let expectedSignature = "09ebc41f117289c47d9ccc65991795b4d95efe1d3418f2c9a81b3397f808ded9"
 
-    @Test(arguments: [
-        (200, [:], DeliveryReport.Fate.delivered), (204, [:], .delivered),
-        (500, [:], .tryAgain(reason: "status 500: said")), (429, ["retry-after": "17"], .tryAgain(reason: "status 429: said", after: .seconds(17))),
-        (503, ["retry-after": "Wed, 04 Mar 2026 11:23:03 GMT"], .tryAgain(reason: "status 503: said", after: .seconds(30))),
-        (429, ["retry-after": "soon"], .tryAgain(reason: "status 429: said")), (401, [:], .tryAgain(reason: "status 401: said")),
-        (302, ["location": "http://127.0.0.1:1/"], .tryAgain(reason: "status 302: said")), (400, [:], .rejected(reason: "status 400: said")),
-        (413, [:], .rejected(reason: "status 413: said")),
-    ] as [(Int, [String: String], DeliveryReport.Fate)])
+    @Test(
+        arguments: [
+            (200, [:], DeliveryReport.Fate.delivered), (204, [:], .delivered),
+            (500, [:], .tryAgain(reason: "status 500: said")), (429, ["retry-after": "17"], .tryAgain(reason: "status 429: said", after: .seconds(17))),
+            (503, ["retry-after": "Wed, 04 Mar 2026 11:23:03 GMT"], .tryAgain(reason: "status 503: said", after: .seconds(30))),
+            (429, ["retry-after": "soon"], .tryAgain(reason: "status 429: said")), (401, [:], .tryAgain(reason: "status 401: said")),
+            (302, ["location": "http://127.0.0.1:1/"], .tryAgain(reason: "status 302: said")), (400, [:], .rejected(reason: "status 400: said")),
+            (413, [:], .rejected(reason: "status 413: said")),
+        ] as [(Int, [String: String], DeliveryReport.Fate)])
     func whatAnAnswerMeans(_ status: Int, _ headers: [String: String], _ fate: DeliveryReport.Fate) {
         let response = HTTPResponse(status: status, headers: headers.map { ($0.key, $0.value) }, body: status == 204 ? [] : Array("said".utf8))
         let now = Timestamp(nanoseconds: 1_772_623_353_000_000_000)

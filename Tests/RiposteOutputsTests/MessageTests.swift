@@ -6,7 +6,8 @@ import Testing
 /// What a message looks like to a dashboard, and in a template.
 struct MessageTests {
     private static let hostile = Samples.alert(
-        "Shell \"x\"", tags: ["b", "a"], fields: ["proc.cmdline": .string(ByteText(Array("sh -c \"id\"\n<b>{{ proc.name }}\u{1B}[31m".utf8) + [0xFF])), "proc.pid": 4711], output: "line\r\nX: 1")
+        "Shell \"x\"", tags: ["b", "a"], fields: ["proc.cmdline": .string(ByteText(Array("sh -c \"id\"\n<b>{{ proc.name }}\u{1B}[31m".utf8) + [0xFF])), "proc.pid": 4711],
+        output: "line\r\nX: 1")
 
     @Test func anAlertIsFalcosidekicksPayload() {
         let payload = Samples.message(Samples.alert("Shell", "info", tags: ["b", "a"], fields: ["proc.pid": 4711])).falcosidekickPayload

@@ -28,7 +28,9 @@ struct SettingsTests {
         Case("a header with a line break", ["type": "http", "url": "https://s.example", "headers": ["X-A": "a\r\nb"]], "\"X-A\" in headers of output", nil),
         Case("a nested key that nobody knows", ["type": "http", "url": "https://s.example", "tls": ["verfy": "false"]], "unknown key \"verfy\" in tls of output", "verify"),
         Case("a certificate without its key", ["type": "http", "url": "https://s.example", "tls": ["certificate": "/nonexistent.pem"]], "certificate of tls of output", nil),
-        Case("a template with a field that is none", ["type": "http", "url": "https://s.example", "body": "{{ procname }}"], "body of output \"siem\": \"procname\" is no field", "proc.name"),
+        Case(
+            "a template with a field that is none", ["type": "http", "url": "https://s.example", "body": "{{ procname }}"], "body of output \"siem\": \"procname\" is no field",
+            "proc.name"),
         Case("a template without an end", ["type": "file", "path": "/tmp/x", "line": "a {{ proc.name"], "line of output \"siem\": \"{{\" without \"}}\", at \"{{ proc", nil),
         Case("two sources of one secret", ["type": "http", "url": ["env": "A", "file": "/b"]], "expected a text or exactly one of", nil),
         Case("a secret that is not there", ["type": "http", "url": ["env": "SIEM_URL"]], "url of output \"siem\": the environment has no SIEM_URL", nil),

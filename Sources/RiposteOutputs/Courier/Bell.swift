@@ -77,5 +77,5 @@ package struct OutputClock: Sendable {
     }
 
     package static let system = OutputClock(
-        now: { Moment(instant: .now, wall: .now()) }, sleep: { try? await Task.sleep(until: $0, clock: .continuous) })
+        now: { Moment(instant: .now, wall: .now()) }, sleep: { await AlarmClock.shared.sleep(until: $0) })
 }

@@ -8,6 +8,7 @@ package final class Courier: Sendable {
     let output: Output
     private let spool: any Spool
     private let recent: RecentRecords
+    private let reader: Int
     private let clock: OutputClock
     private let host: String
     private let logger: Logger
@@ -63,12 +64,12 @@ package final class Courier: Sendable {
         self.logger = logger
         cursorFile = CursorFile(folder: folder, name: output.name)
         deadLetters = DeadLetterFile(folder: folder, name: output.name)
+        reader = recent.addReader(bell)
         state = Mutex(CourierState(output.settings, seed: seed))
         let start = output.startsAtBeginning ? nil : beginning
         let cursor = start.map { Cursor(behind: $0) } ?? .origin
         let place = start?.end ?? SpoolPlace(seq: 1)
         position = Mutex(Position(place: place, last: cursor, committed: cursor, settledPlace: place))
-        recent.add(bell)
         resume()
     }
 
@@ -182,7 +183,7 @@ package final class Courier: Sendable {
         let now = clock.now()
         var place = position.withLock(\.place)
         let records: [SpoolRecord]
-        if let held = recent.read(&place, count: count, bytes: Self.readBytes) {
+        if let held = recent.read(&place, reader: reader, count: count, bytes: Self.readBytes) {
             records = held
         } else {
             // Far behind: from the disk, and between two pieces everybody else has their turn.

@@ -23,7 +23,11 @@ package final class FileDestination: Destination {
         if let value = rotation.integer("keep", in: 1...1000) { policy.kept = value }
         if let value = settings.choice("sync", RotatingFile.Policy.Sync.self) { policy.sync = value }
         if let value = settings.text("mode") {
-            if let bits = UInt32(value, radix: 8), bits <= 0o777 { policy.mode = bits } else { settings.report("mode", "expected permissions such as 0640 for mode of \(settings.title)") }
+            if let bits = UInt32(value, radix: 8), bits <= 0o777 {
+                policy.mode = bits
+            } else {
+                settings.report("mode", "expected permissions such as 0640 for mode of \(settings.title)")
+            }
         }
         body = settings.template("line", for: .line)
         guard let path else { return nil }

@@ -36,7 +36,9 @@ package struct HTTPEndpoint: Sendable {
     }
 
     private static func isUsable(_ text: String) -> Bool {
-        guard text.utf8.allSatisfy({ 0x21...0x7E ~= $0 }), let parts = URLComponents(string: text), ["http", "https"].contains(parts.scheme?.lowercased() ?? "") else { return false }
+        guard text.utf8.allSatisfy({ 0x21...0x7E ~= $0 }), let parts = URLComponents(string: text), ["http", "https"].contains(parts.scheme?.lowercased() ?? "") else {
+            return false
+        }
         return !(parts.host ?? "").isEmpty && parts.user == nil && parts.password == nil && parts.fragment == nil
     }
 
