@@ -41,6 +41,7 @@ bench: bench-dependencies build ## measure the release build against a floor in 
 	$(SWIFT) build -c release --product riposte-bench
 	$(SUDO) python3 benchmarks/run.py .build/release/riposte
 	$(SUDO) python3 benchmarks/sensor.py .build/release/riposte
+	python3 benchmarks/outputs.py .build/release/riposte-bench
 
 demo: demo-dependencies build ## a dozen harmless attacks on this host and in a container, each caught and answered
 	$(SUDO) python3 examples/demo/demo.py .build/release/riposte

@@ -2,6 +2,7 @@ internal import Glibc
 internal import RiposteAudit
 internal import RiposteCore
 internal import RiposteIntake
+internal import RiposteOutputs
 internal import RipostePlaybooks
 internal import RiposteRules
 
@@ -51,7 +52,7 @@ private func notes(on rules: LoadedRules, hasAuditEvents: Bool) -> [String] {
 }
 
 /// What `riposte status` shows.
-func status(_ house: EngineHouse, _ keepers: Keepers, _ intakes: [any Intake], _ audit: KubernetesAuditDoor?, since began: Timestamp) -> JSON {
+func status(_ house: EngineHouse, _ keepers: Keepers, _ intakes: [any Intake], _ audit: KubernetesAuditDoor?, _ outputs: Outputs, since began: Timestamp) -> JSON {
     let counters = house.engine.counters
     let state = house.engine.snapshot
     let position = house.journal.position
@@ -89,6 +90,7 @@ func status(_ house: EngineHouse, _ keepers: Keepers, _ intakes: [any Intake], _
             "checkpoints": house.checkpoints?.status ?? .null,
         ],
     ]
+    if !outputs.isEmpty { object.append("outputs", outputs.status) }
     if let counts = audit?.counts {
         object.append(
             "kubernetes_audit", ["judged": .integer(Int64(counts.judged)), "dropped": .integer(Int64(counts.dropped)), "alerts": .integer(Int64(counts.alerts))])

@@ -4,9 +4,11 @@ internal import RiposteActions
 package import RiposteCore
 internal import RiposteAudit
 internal import RiposteIntake
+internal import RiposteOutputs
 package import RipostePlaybooks
 internal import RiposteRules
 internal import RiposteSensor
+internal import RiposteTransport
 internal import ServiceLifecycle
 internal import Synchronization
 internal import UnixSignals
@@ -34,6 +36,9 @@ package struct Agent: Sendable {
     private let rulesWatch: FileWatch
     private let facilities: Facilities
     private let signingKey: SigningKey?
+    /// Theirs alone: what an action asks of Docker never waits behind them.
+    private let outputHTTP = HTTPClient()
+    private let outputs: [Output]
     private let logger: Logger
 
     /// Reads the playbooks, the rules and the key; an agent does not start on ones that have an error.
@@ -45,6 +50,7 @@ package struct Agent: Sendable {
         playbooks = try PlaybookSet.load(paths: configuration.playbooks, facilities.catalogue).set
         rules = try LoadedRules.load(configuration.rules)
         signingKey = try configuration.audit.loadSigningKey()
+        outputs = try configuration.readOutputs(configuration.outputSurroundings(outputHTTP, logger))
     }
 
     /// Runs until SIGTERM or SIGINT, then finishes what is under way and closes the journal. `observe` must not wait.
@@ -60,14 +66,43 @@ package struct Agent: Sendable {
                 rearm.call()
                 breakers.tell(change)
             })
-        do { try await serve(house, breakers, rearm, onReady) } catch {
+        defer { outputHTTP.close() }
+        let outputs: Outputs
+        do {
+            outputs = try Outputs(self.outputs, spool: JournalSpool(stateDirectory: configuration.stateDirectory), configuration.outputSurroundings(outputHTTP, logger))
+        } catch {
             await house.close()
             throw error
         }
-        await house.close()
+        house.journal.onAppend { outputs.ring() }
+        try await Self.carrying(outputs) {
+            do { try await serve(house, outputs, breakers, rearm, onReady) } catch {
+                await house.close()
+                throw error
+            }
+            await house.close()
+        }
     }
 
-    private func serve(_ house: EngineHouse, _ breakers: BreakerAlerts, _ rearming: Rearming, _ onReady: @escaping @Sendable (Banner) -> Void) async throws {
+    /// How long outputs may still send what is in the journal when all else has stopped. What they do not get rid of they send at the next start.
+    private static let outputGrace = Duration.seconds(2)
+
+    /// Outputs begin before all that writes to the journal, and end when its last record is written.
+    private static func carrying(_ outputs: Outputs, _ body: () async throws -> Void) async throws {
+        guard !outputs.isEmpty else { return try await body() }
+        try await withThrowingTaskGroup { group in
+            group.addTask { await outputs.run() }
+            let result: Result<Void, any Error>
+            do { result = .success(try await body()) } catch { result = .failure(error) }
+            outputs.end()
+            group.addTask { try await Task.sleep(for: outputGrace) }
+            try await group.next()
+            group.cancelAll()
+            try result.get()
+        }
+    }
+
+    private func serve(_ house: EngineHouse, _ outputs: Outputs, _ breakers: BreakerAlerts, _ rearming: Rearming, _ onReady: @escaping @Sendable (Banner) -> Void) async throws {
         let door = AlertDoor(house, logger: logger)
         let formatter = AlertFormatter(hostname: configuration.rules.hostnameInAlerts)
         let sensor = SensorKeeper(
@@ -94,8 +129,8 @@ package struct Agent: Sendable {
         let began = Timestamp.now()
         let control = ControlServer(
             path: configuration.controlSocket, groupID: try Self.controlGroup(configuration), house: house,
-            status: { status(house, keepers, intakes + auditIntakes, auditIntakes.isEmpty ? nil : auditDoor, since: began) }, reload: keepers.reload, logger: logger,
-            libraryLogger: quiet(logger))
+            status: { status(house, keepers, intakes + auditIntakes, auditIntakes.isEmpty ? nil : auditDoor, outputs, since: began) }, reload: keepers.reload,
+            outputs: outputs, logger: logger, libraryLogger: quiet(logger))
         // Those who take orders and alerts come last: they stop first, and the undo keeper is there as long as they are.
         var services = [
             service("time") { await house.engine.keepTime() },
@@ -104,7 +139,12 @@ package struct Agent: Sendable {
             service("playbooks") { try await keepers.playbooks.keepUp() },
             service("rules") { try await keepers.rules.keepUp() },
             service("containers") { try await sensor.run() },
-            service("reload") { for await _ in await UnixSignalsSequence(trapping: .sighup) { _ = keepers.reload() } },
+            service("reload") {
+                for await _ in await UnixSignalsSequence(trapping: .sighup) {
+                    _ = keepers.reload()
+                    await outputs.reopen()
+                }
+            },
             service("control") { try await control.run() },
         ]
         services += (intakes + auditIntakes).map { intake in

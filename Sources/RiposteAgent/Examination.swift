@@ -3,6 +3,7 @@ internal import Foundation
 internal import Glibc
 internal import RiposteActions
 package import RiposteCore
+internal import Logging
 internal import RiposteIntake
 internal import RipostePlaybooks
 internal import RiposteSensor
@@ -39,7 +40,7 @@ package struct Examination: Sendable {
         var findings = [kernel, pidfd, capabilities, sensor]
         findings += [nftables, await docker(facilities), await kubernetes(facilities)]
         findings += [folder("state directory", configuration.stateDirectory), folder("run directory", configuration.runDirectory)]
-        findings += [descriptors, intakes, playbooks(facilities), rules, management, signing]
+        findings += [descriptors, intakes, playbooks(facilities), rules, outputs, management, signing]
         return findings
     }
 
@@ -213,6 +214,21 @@ package struct Examination: Sendable {
             return Finding(
                 subject: "rules", verdict: .bad, finding: "\(error.entries.count) in error, the first: \(error.entries.first.map(Self.line) ?? "")",
                 remedy: "riposte rules check; the agent does not start like this")
+        }
+    }
+
+    private var outputs: Finding {
+        let http = HTTPClient()
+        defer { http.close() }
+        let surroundings = configuration.outputSurroundings(http, Logger(label: "riposte.doctor", factory: { _ in SwiftLogNoOpLogHandler() }))
+        do throws(Diagnostics) {
+            let outputs = try configuration.readOutputs(surroundings)
+            let words = outputs.map { "\($0.name) (\($0.mask.masked($0.destination.place)))" }.joined(separator: ", ")
+            return Finding(subject: "outputs", verdict: .good, finding: outputs.isEmpty ? "none are configured" : words)
+        } catch {
+            return Finding(
+                subject: "outputs", verdict: .bad, finding: "\(error.entries.count) in error, the first: \(error.entries.first.map(Self.line) ?? "")",
+                remedy: "set it right in the configuration; the agent does not start like this")
         }
     }
 

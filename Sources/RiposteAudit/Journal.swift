@@ -68,6 +68,7 @@ package final class Journal: AuditLog {
     private let headFile: Int32
     private let interior: Mutex<Interior>
     private let syncer = Mutex<Attendant?>(nil)
+    private let bell = Mutex<(@Sendable () -> Void)?>(nil)
 
     /// Opens for writing; there is one writer at a time. Makes the folder where it is missing.
     package init(
@@ -122,8 +123,12 @@ package final class Journal: AuditLog {
         }
         let seq = try result.get()
         if configuration.durability == .grouped { syncer.withLock { $0?.call() } }
+        bell.withLock { $0?() }
         return seq
     }
+
+    /// Calls `ring` behind each record, on the thread that wrote it: it must be as quick as ``Attendant/call()``. Nil: no more.
+    package func onAppend(_ ring: (@Sendable () -> Void)?) { bell.withLock { $0 = ring } }
 
     /// Signs all that no checkpoint anchors yet, and appends that. Nil where there is no signer, or nothing new. Signing takes tens of microseconds, in
     /// which no other record can be written: so what is signed is always the record right before the checkpoint.

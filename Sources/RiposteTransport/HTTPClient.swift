@@ -188,7 +188,7 @@ private final class Transfer: @unchecked Sendable {
             riposte_curl_set_text(handle, CURLOPT_URL, request.url),
             riposte_curl_set_text(handle, CURLOPT_CUSTOMREQUEST, request.method.rawValue),
             riposte_curl_set_text(handle, CURLOPT_PROTOCOLS_STR, "http,https"),
-            riposte_curl_set_text(handle, CURLOPT_PROXY, ""),
+            riposte_curl_set_text(handle, CURLOPT_PROXY, request.proxy ?? ""),
             riposte_curl_set_long(handle, CURLOPT_FOLLOWLOCATION, 0),
             riposte_curl_set_long(handle, CURLOPT_NOSIGNAL, 1),
             riposte_curl_set_long(handle, CURLOPT_TIMEOUT_MS, Int(max(1, request.timeout.milliseconds))),
@@ -233,7 +233,8 @@ private final class Transfer: @unchecked Sendable {
     }
 
     private func setTLS(_ handle: UnsafeMutableRawPointer) -> [CURLcode] {
-        var codes: [CURLcode] = []
+        let version = request.tls.minimumVersion == .tls13 ? CURL_SSLVERSION_TLSv1_3 : CURL_SSLVERSION_TLSv1_2
+        var codes = [riposte_curl_set_long(handle, CURLOPT_SSLVERSION, Int(version))]
         for (option, bytes) in [
             (CURLOPT_CAINFO_BLOB, request.tls.authorities), (CURLOPT_SSLCERT_BLOB, request.tls.certificate), (CURLOPT_SSLKEY_BLOB, request.tls.key),
         ] {

@@ -14,6 +14,8 @@ package struct HTTPRequest: Sendable {
     /// A longer answer is an error; what was read of it is dropped.
     package var maxResponseBytes: Int
     package var tls: TLSOptions
+    /// `http://proxy:3128`, also with user and password. Nil: none, whatever the environment says.
+    package var proxy: String?
 
     package init(
         _ method: Method, _ url: String, unixSocket: String? = nil, headers: [(name: String, value: String)] = [], body: [UInt8]? = nil,
@@ -38,6 +40,13 @@ package struct TLSOptions: Sendable, Hashable {
     package var certificate: [UInt8]?
     package var key: [UInt8]?
     package var verifiesPeer: Bool
+    /// An older one is refused.
+    package var minimumVersion = Version.tls12
+
+    package enum Version: String, CaseIterable, Sendable {
+        case tls12 = "1.2"
+        case tls13 = "1.3"
+    }
 
     package init(authorities: [UInt8]? = nil, certificate: [UInt8]? = nil, key: [UInt8]? = nil, verifiesPeer: Bool = true) {
         self.authorities = authorities

@@ -75,6 +75,7 @@ struct Status: AsyncParsableCommand {
                     [word(intake, "name")] + ["accepted", "rejected", "shed", "denied"].map { "\(number(intake, ByteText($0)))" } + [word(intake, "place")]
                 }))
         lines += orders(status["orders"]?.array ?? [])
+        if let outputs = status["outputs"]?.array { lines += ["", OutputText.table(outputs)] }
         let undos = status["undos"]?.array ?? []
         if !undos.isEmpty {
             lines.append("")

@@ -2,6 +2,7 @@ internal import Foundation
 internal import Glibc
 package import RiposteAudit
 package import RiposteCore
+package import RiposteOutputs
 package import RipostePlaybooks
 package import RiposteRules
 package import RiposteSensor
@@ -37,6 +38,7 @@ package struct AgentConfiguration: Sendable {
     package var budgets = AgentBudget.standard
     /// Nil: alerts are not grouped.
     package var incidents: IncidentSettings? = IncidentSettings()
+    package var outputs = OutputsSection()
 
     package init() {}
 
@@ -152,6 +154,12 @@ package struct AgentConfiguration: Sendable {
         package var kubeconfig: String?
         package var context: String?
         package var protectedNamespaces = ["kube-system", "kube-public", "kube-node-lease"]
+    }
+
+    /// As it stands in the file; read by ``RiposteOutputs/Outputs/read(_:file:_:)``.
+    package struct OutputsSection: Sendable {
+        package var entries: SettingsValue?
+        package var file = ""
     }
 
     package struct NetworkSection: Sendable {

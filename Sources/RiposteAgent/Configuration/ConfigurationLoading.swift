@@ -108,7 +108,7 @@ extension AgentConfiguration {
     private mutating func read(_ node: YAMLNode) {
         let known = [
             "mode", "mode_ceiling", "incidents", "state_dir", "run_dir", "log_level", "playbooks", "rules", "sensor", "intake", "control", "audit", "engine", "approvals", "docker", "kubernetes",
-            "network", "guards", "budgets",
+            "network", "guards", "budgets", "outputs",
         ]
         guard let keys = node.mapping(known: known, what: "the configuration", code: "C002") else { return }
         if let value = keys["mode"]?.choice(Mode.self, code: "C003") { mode = value }
@@ -125,6 +125,7 @@ extension AgentConfiguration {
         }
         if let nodes = keys["playbooks"]?.list(orSingle: true, code: "C003") { playbooks = nodes.compactMap { $0.path() } }
         if let node = keys["rules"] { rules.read(node) }
+        if let node = keys["outputs"] { outputs.read(node) }
         if let node = keys["sensor"] { sensor.read(node) }
         if let node = keys["intake"] { intake.read(node) }
         if let keys = keys["control"]?.mapping(known: ["group"], what: "control", code: "C002"), let node = keys["group"], !node.isNull {

@@ -58,6 +58,9 @@ package final class ControlClient: Desk {
     /// What `riposte status` shows.
     package func status() async throws(DeskError) -> JSON { try await exchange(.get, ControlPath.status, body: nil) }
 
+    /// Has the agent send a marked message to one of its outputs.
+    package func testOutput(_ name: String) async throws(DeskError) -> JSON { try await post(ControlPath.outputTest, ["name": .text(name)]) }
+
     package func close() async { client.close() }
 
     private func post(_ path: String, _ body: JSON) async throws(DeskError) -> JSON { try await exchange(.post, path, body: body.bytes) }

@@ -14,6 +14,7 @@ enum ControlPath {
     static let reload = "/v1/reload"
     static let steering = "/v1/steering"
     static let modes = "/v1/modes"
+    static let outputTest = "/v1/outputs/test"
 }
 
 extension ManualCommand {

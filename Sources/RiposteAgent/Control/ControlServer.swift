@@ -7,6 +7,7 @@ internal import Logging
 internal import NIOCore
 internal import RiposteCore
 internal import RiposteIntake
+internal import RiposteOutputs
 internal import RipostePlaybooks
 
 /// The agent's ear for operators: HTTP on a Unix socket. Who asks is what the kernel says of the connection, never what the request says.
@@ -16,6 +17,7 @@ struct ControlServer: Sendable {
     let house: EngineHouse
     let status: @Sendable () -> JSON
     let reload: @Sendable () -> JSON
+    let outputs: Outputs
     let logger: Logger
     let libraryLogger: Logger
 
@@ -59,6 +61,13 @@ struct ControlServer: Sendable {
         router.get(RouterPath(ControlPath.modes)) { _, context in await respond(context) { house.engine.modesInForce } }
         router.post(RouterPath(ControlPath.steering)) { request, context in
             await order(request, context) { desk, json throws(DeskError) in try await desk.steer(SteeringCommand(json: json)).json }
+        }
+        router.post(RouterPath(ControlPath.outputTest)) { [outputs] request, context in
+            await order(request, context) { _, json throws(DeskError) in
+                let name = json["name"]?.string?.repaired ?? ""
+                guard let test = await outputs.test(name) else { throw DeskError.noOutput(name, among: outputs.names) }
+                return OutputDesk.json(name, test)
+            }
         }
         let application = Application(
             router: router, configuration: ApplicationConfiguration(address: .unixDomainSocket(path: path), serverName: nil),
