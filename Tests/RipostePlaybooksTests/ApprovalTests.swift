@@ -49,14 +49,14 @@ struct ApprovalTests {
         await bench.engine.idle()
         #expect(results.map(\.outcome) == [.refused] && results[0].reason?.contains("denied by ann: it is mine") == true)
         #expect(stage.deeds.isEmpty && bench.engine.snapshot.openRuns.isEmpty)
-        #expect(bench.log.records.last { $0.kind == .outcome }?.failure == .declined)
+        #expect(bench.log.records.last { $0.kind == .outcome && $0.step == "kill" }?.failure == .declined)
         #expect(await bench.engine.answer(.approve, id, by: bob).results.map(\.outcome) == [.gone], "there is nothing left to answer")
     }
 
     @Test(
         "what nobody answers in time ends as the playbook says; a later yes does not count",
         arguments: [
-            ("drop", "container.kill", [Outcome.expired]), ("observe", "container.kill", [.planned, .done]), ("drop", "container.pause", [.expired]),
+            ("drop", "container.kill", [Outcome.expired, .skipped]), ("observe", "container.kill", [.planned, .done]), ("drop", "container.pause", [.expired, .skipped]),
             ("perform", "container.pause", [.done, .done]),
         ])
     func expiry(_ onExpiry: String, _ action: String, _ expected: [Outcome]) async throws {
@@ -136,7 +136,7 @@ struct ApprovalTests {
         let result = await bench.engine.answer(.approve, try #require(replaced), by: ann).results[0]
         #expect(result.outcome == .refused && result.reason?.contains("container.kill \(two)") == true && result.reason?.contains("container.kill \(one)") == true)
         #expect(stage.deeds.isEmpty)
-        #expect(bench.log.records.last { $0.kind == .outcome }?.failure == .drifted)
+        #expect(bench.log.records.last { $0.kind == .outcome && $0.step == "kill" }?.failure == .drifted)
     }
 
     @Test("many who say yes at the same moment make one deed")
@@ -225,7 +225,7 @@ struct ApprovalTests {
         bench.engine.use(try Bench.load(playbooks.isEmpty ? "    []" : playbooks, stage.catalogue))
         await bench.engine.idle()
         #expect(await bench.engine.answer(.approve, id, by: ann).results.map(\.outcome) == [.gone])
-        #expect(bench.log.records.last { $0.kind == .outcome }?.failure == .withdrawn && bench.engine.snapshot.openRuns.isEmpty && stage.deeds.isEmpty)
+        #expect(bench.log.records.last { $0.kind == .outcome && $0.step == "kill" }?.failure == .withdrawn && bench.engine.snapshot.openRuns.isEmpty && stage.deeds.isEmpty)
     }
 
     @Test("a target that has ended is noticed when somebody looks")
