@@ -25,9 +25,9 @@ package enum PlaybookProblem {
         ("P016", "a file or folder that cannot be read"),
         ("P017", "warning: the step can never act in this mode"),
         ("P018", "a reflex that the kernel cannot carry out"),
+        ("P019", "a reflex whose rule the kernel cannot decide"),
         ("P020", "a budget that bounds nothing"),
         ("P021", "warning: an action that destroys is enforced without a budget"),
-        ("P019", "a reflex whose rule the kernel cannot decide"),
     ]
 }
 
