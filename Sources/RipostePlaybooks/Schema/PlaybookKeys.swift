@@ -139,7 +139,6 @@ enum PlaybookKeys {
             summary: "How the breaker that it trips closes: by hand (the default where an action destroys), or after nothing has asked for a while (quiet: 30m)."),
     ]
 
-
     static let step = [
         Key(name: "name", schema: ["type": "string", "pattern": .text(namePattern)], summary: "Unique within the playbook; default: the action's name with a dash for the dot."),
         Key(name: "action", schema: text, summary: "What is done."),
