@@ -24,7 +24,8 @@ struct Riposte: AsyncParsableCommand {
             """,
         version: Version.text,
         subcommands: [
-            Run.self, Respond.self, PlaybookCommand.self, RulesCommand.self, ProcessCommand.self, ContainerCommand.self, PodCommand.self, NetworkCommand.self, Undo.self, Cancel.self,
+            Run.self, Respond.self, PlaybookCommand.self, RulesCommand.self, ProcessCommand.self, ContainerCommand.self, PodCommand.self, NetworkCommand.self, Undo.self,
+            Cancel.self,
             AuditCommand.self, EventsCommand.self, RecordCommand.self, Status.self, Doctor.self,
         ])
 

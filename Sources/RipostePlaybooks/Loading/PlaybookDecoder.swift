@@ -148,4 +148,4 @@ struct PlaybookDecoder {
             return nil
         }
     }
-    }
+}

@@ -37,7 +37,8 @@ enum PlaybookKeys {
         Key(name: "cooldown", schema: ["$ref": "#/$defs/cooldown"], summary: "After a run that acted, no other one for the same values within a time."),
         Key(name: "budget", schema: ["$ref": "#/$defs/budget"], summary: "How many actions it may carry out within a window of time."),
         Key(
-            name: "steps", schema: [
+            name: "steps",
+            schema: [
                 "type": "array", "items": ["if": ["required": ["parallel"]], "then": ["$ref": "#/$defs/parallel"], "else": ["$ref": "#/$defs/step"]], "minItems": 1,
                 "maxItems": .integer(Int64(stepLimit)),
             ], summary: "What is done, in this order.", isRequired: true),
