@@ -91,8 +91,9 @@ let package = Package(
         room("RiposteTestSupport", ["RiposteCore", "RipostePlaybooks", "CRiposte", httpTypes, hummingbird, hummingbirdCore, hummingbirdTLS, nioCore, nioSSL, logging]),
         tests("RiposteCoreTests", ["RiposteCore", "RiposteTestSupport"]),
         tests("RiposteRulesTests", ["RiposteCore", "RiposteRules", "RiposteTestSupport"]),
-        tests("RiposteSensorTests", ["RiposteCore", "RiposteRules", "RiposteSensor", "CRiposte", "RiposteTestSupport"]),
+        tests("RiposteSensorTests", ["RiposteCore", "RiposteRules", "RiposteSensor", "CRiposte", "RiposteTestSupport", logging]),
         tests("RipostePlaybooksTests", ["RiposteCore", "RiposteRules", "RipostePlaybooks", "RiposteTestSupport", logging]),
+        tests("RiposteSimulationTests", ["RiposteCore", "RipostePlaybooks", "RiposteAudit", "RiposteTestSupport", logging]),
         tests("RiposteAuditTests", ["RiposteCore", "RiposteAudit", "RiposteTestSupport", logging]),
         tests("RiposteTransportTests", ["RiposteTransport", "RiposteTestSupport"]),
         tests("RiposteActionsTests", ["RiposteCore", "RipostePlaybooks", "RiposteActions", "RiposteTransport", "RiposteTestSupport"]),
@@ -101,7 +102,7 @@ let package = Package(
             "RiposteAgentTests",
             [
                 "RiposteCore", "RiposteRules", "RiposteAudit", "RipostePlaybooks", "RiposteTransport", "RiposteActions", "RiposteSensor", "RiposteAgent", "RiposteTestSupport",
-                "riposte",
+                "CRiposte", "riposte",
             ]),
     ],
     swiftLanguageModes: [.v6]

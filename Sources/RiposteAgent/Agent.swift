@@ -33,9 +33,10 @@ package struct Agent: Sendable {
     private let rules: LoadedRules
     private let rulesWatch: FileWatch
     private let facilities: Facilities
+    private let signingKey: SigningKey?
     private let logger: Logger
 
-    /// Reads the playbooks and the rules; an agent does not start on ones that have an error.
+    /// Reads the playbooks, the rules and the key; an agent does not start on ones that have an error.
     package init(_ configuration: AgentConfiguration, logger: Logger) throws(Diagnostics) {
         self.configuration = configuration
         self.logger = logger
@@ -43,27 +44,36 @@ package struct Agent: Sendable {
         (playbookWatch, rulesWatch) = (FileWatch(configuration.playbooks), FileWatch(configuration.rules.files))
         playbooks = try PlaybookSet.load(paths: configuration.playbooks, facilities.catalogue).set
         rules = try LoadedRules.load(configuration.rules)
+        signingKey = try configuration.audit.loadSigningKey()
     }
 
     /// Runs until SIGTERM or SIGINT, then finishes what is under way and closes the journal. `observe` must not wait.
     package func run(onReady: @escaping @Sendable (Banner) -> Void, observe: @escaping @Sendable (Engine.Event) -> Void) async throws {
         Self.raiseDescriptorLimit()
+        let (breakers, rearm) = (BreakerAlerts(), Rearming())
         let house = try await EngineHouse.open(
             configuration, playbooks: playbooks, rules: configuration.rules.files.isEmpty ? nil : rules.digest, facilities: facilities, purpose: "agent", resumesRuns: true,
-            logger: logger, observe: observe)
-        do { try await serve(house, onReady) } catch {
+            signingKey: signingKey, logger: logger,
+            observe: { event in
+                observe(event)
+                guard case .breaker(let change) = event else { return }
+                rearm.call()
+                breakers.tell(change)
+            })
+        do { try await serve(house, breakers, rearm, onReady) } catch {
             await house.close()
             throw error
         }
         await house.close()
     }
 
-    private func serve(_ house: EngineHouse, _ onReady: @escaping @Sendable (Banner) -> Void) async throws {
+    private func serve(_ house: EngineHouse, _ breakers: BreakerAlerts, _ rearming: Rearming, _ onReady: @escaping @Sendable (Banner) -> Void) async throws {
         let door = AlertDoor(house, logger: logger)
         let formatter = AlertFormatter(hostname: configuration.rules.hostnameInAlerts)
         let sensor = SensorKeeper(
             configuration.sensor, house, try SensorDoor(door, formatter: formatter, lossLimit: configuration.sensor.lossLimit, logger: logger),
-            ContainerDirectory(inspector: ContainerBridge(docker: DockerInspector(docker: facilities.docker))), logger: logger)
+            ContainerDirectory(inspector: ContainerBridge(docker: DockerInspector(docker: facilities.docker))),
+            guards: configuration.sensor.tellsTampering ? configuration.guardedFiles : nil, logger: logger)
         let keepers = Keepers(
             playbooks: PlaybookKeeper(playbookWatch, house: house, logger: logger) { sensor.playbooksChanged() },
             rules: RulesKeeper(configuration.rules, rules, rulesWatch, house: house, logger: logger) { sensor.use($0) },
@@ -77,6 +87,9 @@ package struct Agent: Sendable {
         // First of all that takes anything in: what happens from here on is seen.
         sensor.start(rules.ruleSet)
         defer { sensor.stop() }
+        breakers.open(door, hostname: configuration.rules.hostnameInAlerts)
+        rearming.begin { sensor.playbooksChanged() }
+        defer { rearming.end() }
         ready.whenReady { [configuration] in onReady(Banner(configuration, house, keepers, intakes, auditIntakes)) }
         let began = Timestamp.now()
         let control = ControlServer(
@@ -87,6 +100,7 @@ package struct Agent: Sendable {
         var services = [
             service("time") { await house.engine.keepTime() },
             service("snapshot") { try await every(.seconds(30)) { house.keepSnapshot() } },
+            service("checkpoints") { try await every(.seconds(1)) { house.checkpoints?.writeIfDue() } },
             service("playbooks") { try await keepers.playbooks.keepUp() },
             service("rules") { try await keepers.rules.keepUp() },
             service("containers") { try await sensor.run() },
@@ -150,6 +164,20 @@ private func quiet(_ logger: Logger) -> Logger {
     var logger = logger
     logger.logLevel = max(logger.logLevel, .critical)
     return logger
+}
+
+/// Arms or disarms the kernel's reflexes after a breaker has changed, on a thread of its own: who changes one must not wait for the kernel's tables.
+private final class Rearming: Sendable {
+    private let attendant = Mutex<Attendant?>(nil)
+
+    func begin(_ body: @escaping @Sendable () -> Void) {
+        let attendant = Attendant(name: "riposte-rearm", body)
+        self.attendant.withLock { $0 = attendant }
+    }
+
+    func call() { attendant.withLock { $0?.call() } }
+
+    func end() { attendant.withLock { $0.take() }?.end() }
 }
 
 /// Calls once when all have said that they are there.

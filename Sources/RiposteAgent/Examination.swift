@@ -39,7 +39,7 @@ package struct Examination: Sendable {
         var findings = [kernel, pidfd, capabilities, sensor]
         findings += [nftables, await docker(facilities), await kubernetes(facilities)]
         findings += [folder("state directory", configuration.stateDirectory), folder("run directory", configuration.runDirectory)]
-        findings += [descriptors, intakes, playbooks(facilities), rules, management]
+        findings += [descriptors, intakes, playbooks(facilities), rules, management, signing]
         return findings
     }
 
@@ -218,6 +218,16 @@ package struct Examination: Sendable {
 
     private static func line(_ problem: Diagnostic) -> String {
         "\(problem.file)\(problem.place.map { ":\($0.line):\($0.column)" } ?? ""): \(problem.message)"
+    }
+
+    private var signing: Finding {
+        do throws(Diagnostics) {
+            let key = try configuration.audit.loadSigningKey()?.verifyingKey
+            return Finding(subject: "journal", verdict: .good, finding: key.map { "is signed with key \($0.fingerprint)" } ?? "is not signed (audit.signing_key)")
+        } catch {
+            return Finding(
+                subject: "journal", verdict: .bad, finding: "cannot be signed: \(error)", remedy: "see riposte audit key generate; without audit.signing_key it is not signed")
+        }
     }
 
     private var management: Finding {

@@ -7,6 +7,8 @@ package struct JournalReader: Sendable {
 
     package init(stateDirectory: String) { files = JournalFiles(stateDirectory: stateDirectory) }
 
+    init(files: JournalFiles) { self.files = files }
+
     package var directory: String { files.directory }
 
     /// Calls `body` with each record from number `seq` on, in order, until it says false. Lines that are no record

@@ -45,6 +45,8 @@ package final class HTTPClient: Sendable {
     private func enqueue(_ transfer: Transfer) -> TransportError? {
         let (refusal, mustStart) = interior.withLock { interior -> (TransportError?, Bool) in
             if interior.isClosed { return (TransportError(.invalid, "the client is closed"), false) }
+            // The task was cancelled before: the driver has heard of a transfer that it does not know, and will not again.
+            if Task.isCancelled { return (TransportError(.cancelled, "\(transfer.title): cancelled"), false) }
             guard interior.arriving.count < Self.queueLimit else { return (TransportError(.invalid, "too many requests wait"), false) }
             interior.arriving.append(transfer)
             defer { interior.isRunning = true }
@@ -101,7 +103,7 @@ private final class Driver: @unchecked Sendable {
             for id in orders.cancelled {
                 if let (handle, transfer) = active.first(where: { ObjectIdentifier($0.value) == id }) {
                     end(handle)
-                    transfer.finish(.failure(TransportError(.invalid, "\(transfer.title): cancelled")))
+                    transfer.finish(.failure(TransportError(.cancelled, "\(transfer.title): cancelled")))
                 }
             }
             var running: Int32 = 0

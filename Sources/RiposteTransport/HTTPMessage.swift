@@ -60,6 +60,9 @@ package struct HTTPResponse: Sendable {
     }
 
     package func header(_ name: String) -> String? { headers.first { $0.name == name }?.value }
+
+    /// `Retry-After` in seconds (RFC 9110, 10.2.3), at most an hour; a date is passed over, as the clocks may differ.
+    package var retryAfter: Duration? { header("retry-after").flatMap { Int64($0) }.flatMap { $0 >= 0 ? .seconds(min($0, 3600)) : nil } }
 }
 
 /// Why there is no answer.
@@ -77,6 +80,8 @@ package struct TransportError: Error, Equatable, Sendable {
         case broken
         /// The request makes no sense, or the client was closed.
         case invalid
+        /// The task was cancelled: the request may have been carried out.
+        case cancelled
     }
 
     package let code: Code

@@ -18,6 +18,7 @@ struct Undo: AsyncParsableCommand {
     var id: Identifier
 
     func run() async throws {
+        try action.refuseAsk("undo")
         try await action.withDesk { desk, _ in
             let result = try await desk.undo(UndoCommand(action: id, isDryRun: action.dryRun, reason: action.reason))
             action.report(result)

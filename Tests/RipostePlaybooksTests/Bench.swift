@@ -139,7 +139,7 @@ actor Gate {
     }
 }
 
-/// Cannot do what it is asked to.
+/// Cannot do what it is asked to, and asking again does not help.
 struct FailingAction: Action {
     let description: ActionDescription
 
@@ -150,5 +150,5 @@ struct FailingAction: Action {
         return Plan(action: description.name, target: .container(.init(id: claim.reference, name: "n", image: "i")), parameters: request.parameters, summary: "fail")
     }
 
-    func perform(_ plan: Plan) async throws(ActionError) -> Performance { throw ActionError(.unavailable, "do it", "the world said no") }
+    func perform(_ plan: Plan) async throws(ActionError) -> Performance { throw ActionError(.denied, "do it", "the world said no") }
 }

@@ -1,3 +1,4 @@
+internal import Foundation
 internal import Glibc
 package import RiposteAudit
 package import RiposteCore
@@ -16,6 +17,8 @@ package struct AgentConfiguration: Sendable {
     /// Sockets and locks.
     package var runDirectory = "/run/riposte"
     package var logLevel = "info"
+    /// The file that this was read from, if any.
+    package var file: String?
     /// Files and folders.
     package var playbooks: [String] = []
     package var rules = RulesSection()
@@ -24,9 +27,14 @@ package struct AgentConfiguration: Sendable {
     package var control = ControlSection()
     package var audit = AuditSection()
     package var engine = EngineSection()
+    /// How people are asked, where a playbook does not say it.
+    package var approvals = ApprovalPolicy()
     package var docker = DockerSection()
     package var kubernetes = KubernetesSection()
     package var network = NetworkSection()
+    /// In the order of the file.
+    package var guards: [GuardRule] = []
+    package var budgets = AgentBudget.standard
     /// Nil: alerts are not grouped.
     package var incidents: IncidentSettings? = IncidentSettings()
 
@@ -54,6 +62,8 @@ package struct AgentConfiguration: Sendable {
         package var configuration = Sensor.Configuration()
         /// So many lost events raise an alert; 0: none does.
         package var lossLimit = 1
+        /// Whether tampering with the agent raises an alert.
+        package var tellsTampering = true
     }
 
     package struct IntakeSection: Sendable {
@@ -121,9 +131,13 @@ package struct AgentConfiguration: Sendable {
     package struct AuditSection: Sendable {
         package var segmentBytes = 64 << 20
         package var durability = Journal.Durability.grouped
+        /// The private key that checkpoints are signed with. Nil: the journal is not anchored.
+        package var signingKey: String?
+        package var checkpointEvery = Duration.seconds(60)
     }
 
     package struct EngineSection: Sendable {
+        /// Shared fairly among rules and intakes; see `AdmissionBook`.
         package var runLimit = 4096
         package var maximumAlertAge = Duration.seconds(3600)
         /// How long a fact that is told again counts as the same, for playbooks that do not say. Nil: each alert is answered.
@@ -143,6 +157,12 @@ package struct AgentConfiguration: Sendable {
     package struct NetworkSection: Sendable {
         /// Who always reaches this host, also when it is isolated, and is never blocked.
         package var managementAllow: [NetworkEndpoint] = []
+    }
+
+    /// What is its own: nobody else has reason to change it unseen.
+    var guardedFiles: GuardedFiles {
+        let program = try? FileManager.default.destinationOfSymbolicLink(atPath: "/proc/self/exe")
+        return GuardedFiles([stateDirectory, runDirectory] + [program, file].compactMap(\.self) + playbooks + rules.files)
     }
 
     package var controlSocket: String { runDirectory + "/riposte.sock" }

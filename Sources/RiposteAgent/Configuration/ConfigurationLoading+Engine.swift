@@ -4,7 +4,8 @@ internal import RiposteRules
 
 extension AgentConfiguration {
     var engineConfiguration: Engine.Configuration {
-        var result = Engine.Configuration(mode: mode, runLimit: engine.runLimit, maximumAlertAge: engine.maximumAlertAge)
+        var result = Engine.Configuration(mode: mode, runLimit: engine.runLimit, maximumAlertAge: engine.maximumAlertAge, budgets: budgets)
+        result.approvals = approvals
         result.modeCeiling = modeCeiling
         result.dedup = engine.dedup
         result.incidents = incidents

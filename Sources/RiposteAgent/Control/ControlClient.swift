@@ -1,5 +1,5 @@
 package import RiposteCore
-internal import RipostePlaybooks
+package import RipostePlaybooks
 internal import RiposteTransport
 
 /// A desk that is the agent at the other end of the control socket.
@@ -17,8 +17,33 @@ package final class ControlClient: Desk {
         try result(in: await post(ControlPath.undo, command.json))
     }
 
+    /// Calls off an action that is under way in the agent; nil where there is none of this id.
+    package func cancel(_ command: CancelCommand) async throws(DeskError) -> ActionResult? {
+        let answer = try await post(ControlPath.cancel, command.json)
+        return answer["result"] == .null ? nil : try result(in: answer["result"] ?? .null)
+    }
+
+    package func questions() async throws(DeskError) -> [JSON] { try await exchange(.get, ControlPath.approvals, body: nil)["questions"]?.array ?? [] }
+
+    package func decide(_ command: DecisionCommand) async throws(DeskError) -> Engine.Answered {
+        let answer = try await post(ControlPath.approvals, command.json)
+        return Engine.Answered(
+            isSettled: answer["settled"]?.bool ?? false, results: answer["results"]?.array?.compactMap(ActionResult.init(json:)) ?? [])
+    }
+
     package func respond(_ command: RespondCommand) async throws(DeskError) -> [AlertReport] {
         try await post(ControlPath.respond, command.json)["reports"]?.array?.compactMap(AlertReport.init(json:)) ?? []
+    }
+
+    package func breakers() async throws(DeskError) -> [Breakers.Breaker] {
+        try await exchange(.get, ControlPath.breakers, body: nil)["breakers"]?.array?.compactMap(Breakers.Breaker.init(json:)) ?? []
+    }
+
+    package func closeBreaker(_ command: BreakerCommand) async throws(DeskError) -> Breakers.Breaker {
+        guard let breaker = Breakers.Breaker(json: try await post(ControlPath.closeBreaker, command.json)) else {
+            throw DeskError(.noAgent, "the agent's answer is no breaker: other version?")
+        }
+        return breaker
     }
 
     package func steer(_ command: SteeringCommand) async throws(DeskError) -> SteeringResult {

@@ -42,7 +42,7 @@ extension Engine {
     /// Decides and writes in one go: of two alerts that tell the same at the same moment the second one sees the first.
     private func admit(_ alert: Alert, _ subject: AlertSubject, _ fitting: [Playbook]) throws(AdmissionError) -> Admission {
         let admission = decide(alert, subject, fitting)
-        try reserve(admission.runs.count)
+        try reserve(admission.runs.count, for: alert)
         do {
             if admission.runs.isEmpty, admission.counted.isEmpty, let first = admission.repeats.first?.first {
                 try record(repetition(of: first, by: alert, admission))
@@ -53,29 +53,45 @@ extension Engine {
                 try record(self.record(of: alert, admission, place))
             }
         } catch {
-            for _ in admission.runs { finishRun() }
+            for _ in admission.runs { finishRun(for: alert) }
             throw .unsafe("\(error)")
         }
         return admission
     }
 
-    private func reserve(_ runs: Int) throws(AdmissionError) {
-        let problem = state.withLock { interior -> AdmissionError? in
-            if interior.isClosed { return .closed }
-            guard runs == 0 || interior.openRuns + runs <= configuration.runLimit else {
+    private func reserve(_ runs: Int, for alert: Alert) throws(AdmissionError) {
+        let (key, uptime) = (AdmissionBook.Key(alert), surroundings.uptime())
+        let (problem, flood) = state.withLock { interior -> (AdmissionError?, AdmissionBook.Flood?) in
+            if interior.isClosed { return (.closed, nil) }
+            guard interior.admission.admit(key, runs, limit: configuration.runLimit) else {
                 interior.counters.shed += 1
-                return .full
+                return (.full, interior.admission.turnAway(key, at: uptime))
             }
-            interior.openRuns += runs
             interior.underWay += runs
-            return nil
+            return (nil, nil)
         }
+        if let flood { tell(flood) }
         if let problem { throw problem }
     }
 
-    func finishRun() {
-        state.withLock { $0.openRuns -= 1 }
+    func finishRun(for alert: Alert) {
+        state.withLock { $0.admission.leave(AdmissionBook.Key(alert)) }
         end()
+    }
+
+    /// A flood is on record too: at its beginning, and once a minute with how many it was.
+    private func tell(_ flood: AdmissionBook.Flood) {
+        var record = AuditRecord(.brake, at: surroundings.now())
+        record.actor = AuditRecord.Actor(.agent, name: "admission")
+        record.message = "\(flood.count) alerts were turned away for lack of room"
+        record.detail = ["flood": ["intake": .text(flood.key.intake), "rule": .string(flood.key.rule), "count": .integer(Int64(flood.count))]]
+        // Counted all the same; `record` says that it failed.
+        try? self.record(record)
+    }
+
+    /// Whose alerts were turned away for lack of room, the most first.
+    package var floods: [(intake: String, rule: ByteText, count: Int)] {
+        state.withLock { $0.admission.mostShed(16).map { ($0.key.intake, $0.key.rule, $0.count) } }
     }
 
     private func record(of alert: Alert, _ admission: Admission, _ place: IncidentPlace?) -> AuditRecord {

@@ -15,7 +15,8 @@ extension Engine {
 
     /// Looks at the world for each intent that has no outcome and writes down what it says, then carries on with the runs that had not ended.
     ///
-    /// Call once, after the state was replayed and before the first alert. A command that only borrows the journal leaves runs to the agent.
+    /// Call once, after the state was replayed and before the first alert. A command that only borrows the journal leaves runs to the agent. What the
+    /// world does not tell yet is asked again by ``recoveryChore``: until then the intent stays open, and its run waits.
     package func recover(resumingRuns: Bool = true) async -> Recovery {
         let left = snapshot
         var recovery = Recovery(openUndos: left.openUndos.count)
@@ -23,25 +24,74 @@ extension Engine {
             if let result = await clearUp(intent.record) { recovery.intents.append(result) }
         }
         guard resumingRuns else { return recovery }
-        for run in snapshot.openRuns.values.sorted(by: { $0.id < $1.id }) {
+        await takeUpQuestions()
+        let waiting = unclearRuns
+        for run in snapshot.openRuns.values.sorted(by: { $0.id < $1.id }) where !waiting.contains(run.id) {
             if resume(run) { recovery.resumedRuns += 1 } else { recovery.droppedRuns += 1 }
         }
         return recovery
     }
 
+    /// Runs of which a step is not clear yet.
+    private var unclearRuns: Set<Identifier> {
+        state.withLock { interior in Set((Array(interior.unclear.keys) + Array(interior.beingCleared)).compactMap { interior.state.openIntents[$0]?.record.run }) }
+    }
+
+    /// Asks the world again about what it did not tell.
+    static let recoveryChore = Chore(
+        next: { engine in engine.state.withLock { $0.unclear.values.map(\.at).min() } },
+        perform: { engine, now in
+            let due = engine.state.withLock { interior in interior.unclear.filter { $0.value.at <= now }.keys.sorted() }
+            for id in due {
+                guard let intent = engine.snapshot.openIntents[id] else {
+                    _ = engine.state.withLock { $0.unclear.removeValue(forKey: id) }
+                    continue
+                }
+                guard await engine.clearUp(intent.record) != nil, let run = intent.record.run, !engine.unclearRuns.contains(run) else { continue }
+                if let open = engine.snapshot.openRuns[run] { _ = engine.resume(open) }
+            }
+        })
+
+    /// The pause before this attempt; nil where somebody else is at it, or was.
+    private func takeUnclear(_ id: Identifier) -> Duration? {
+        state.withLock { interior in
+            guard let entry = interior.unclear.removeValue(forKey: id) else { return nil }
+            interior.beingCleared.insert(id)
+            return entry.pause
+        }
+    }
+
+    private func askLater(about id: Identifier, after pause: Duration) {
+        let pause = min(pause, .seconds(300))
+        let now = surroundings.now()
+        state.withLock { $0.unclear[id] = (now + pause, pause) }
+        timeChanged.ring()
+    }
+
+    /// Nil where the world does not tell yet.
     private func clearUp(_ intent: AuditRecord) async -> ActionResult? {
-        guard let id = intent.id, let target = intent.target, let name = intent.action else { return nil }
-        let (outcome, failure, message) = await aftermath(of: intent, target)
+        guard let id = intent.id, let target = intent.target, let name = intent.action, let last = takeUnclear(id) else { return nil }
+        defer { state.withLock { _ = $0.beingCleared.remove(id) } }
+        guard await lanes.enter(target.key) else {
+            askLater(about: id, after: last)
+            return nil
+        }
+        defer { lanes.leave(target.key) }
+        guard let aftermath = await aftermath(of: intent, target) else {
+            askLater(about: id, after: last * 2)
+            return nil
+        }
         var record = intent
         record.kind = .outcome
         record.time = surroundings.now()
         record.actor = AuditRecord.Actor(.recovery, name: "restart")
-        record.outcome = outcome
-        record.failure = failure
-        record.message = message
+        record.outcome = aftermath.outcome
+        record.failure = aftermath.failure
+        record.message = aftermath.message
         record.detail = JSONObject()
+        record.detail.append("plan_digest", intent.detail["plan_digest"])
         let due = intent.detail["undo_after"]?.string?.valid.flatMap { Duration(text: $0) }.map { intent.time + $0 }
-        if outcome == .done, let inverse = intent.detail["plan"]?["inverse"] {
+        if aftermath.isInEffect, intent.undoes == nil, let inverse = intent.detail["plan"]?["inverse"] {
             var undo: JSONObject = ["inverse": inverse]
             undo.append("due", due.map { .text("\($0)") })
             record.detail.append("undo", .object(undo))
@@ -49,18 +99,27 @@ extension Engine {
         do { try self.record(record) } catch {
             logger.error("what was found after a restart is not on record", metadata: ["action.id": "\(id)", "error": "\(error)"])
         }
+        if let undone = intent.undoes { state.withLock { _ = $0.undosUnderWay.remove(undone) } }
         let result = ActionResult(
-            id: id, playbook: intent.playbook, step: intent.step, action: name, target: target, outcome: outcome, dryRun: false, reason: message,
-            undo: outcome == .done && record.detail["undo"] != nil ? ActionResult.Undo(available: true, due: due) : nil)
+            id: id, playbook: intent.playbook, step: intent.step, action: name, target: target, outcome: aftermath.outcome, dryRun: false, reason: aftermath.message,
+            undo: record.detail["undo"] != nil ? ActionResult.Undo(available: true, due: due) : nil)
         report(.result(result))
         return result
     }
 
-    /// What the world says of a deed that may or may not have taken place.
-    private func aftermath(of intent: AuditRecord, _ target: Target) async -> (Outcome, FailureClass?, String) {
+    private struct Aftermath {
+        var outcome: Outcome
+        var failure: FailureClass?
+        var message: String
+        /// Or may be: what takes it back, or finds nothing to take back, is armed.
+        var isInEffect = false
+    }
+
+    /// What the world says of a deed that may or may not have taken place; nil where it cannot be asked at this moment.
+    private func aftermath(of intent: AuditRecord, _ target: Target) async -> Aftermath? {
         let prefix = "the agent ended before the outcome was known; "
         guard let name = intent.action, let action = catalogue[ActionName(rawValue: name)] else {
-            return (.failed, .unknown, prefix + "this agent has no such action")
+            return Aftermath(outcome: .failed, failure: .unknown, message: prefix + "this agent has no such action", isInEffect: true)
         }
         do throws(ActionError) {
             let given = intent.detail["plan"]?["parameters"]?.object ?? JSONObject()
@@ -68,29 +127,32 @@ extension Engine {
                 throw ActionError(.invalid, "read the parameters on record", "they do not fit \(name)")
             }
             let plan = try await action.plan(ActionRequest(claim: .proved(target), parameters: parameters, time: surroundings.now()))
-            guard let alreadySo = plan.alreadySo else { return (.failed, .unknown, prefix + "it is not in effect") }
-            return (intent.undoes == nil ? .done : .undone, nil, prefix + "it is in effect: \(alreadySo)")
+            guard let alreadySo = plan.alreadySo else { return Aftermath(outcome: .failed, failure: .unknown, message: prefix + "it is not in effect") }
+            return Aftermath(outcome: intent.undoes == nil ? .done : .undone, message: prefix + "it is in effect: \(alreadySo)", isInEffect: true)
         } catch {
-            guard let failure = error.failure else { return (.gone, nil, prefix + "the target has ended since, by this action or otherwise") }
-            return (.failed, .unknown, prefix + "the world does not tell (\(failure.rawValue)): \(error.message)")
+            guard let failure = error.failure else {
+                return Aftermath(outcome: .gone, message: prefix + "the target has ended since, by this action or otherwise")
+            }
+            guard !failure.mayPass else { return nil }
+            return Aftermath(outcome: .failed, failure: .unknown, message: prefix + "the world does not tell (\(failure.rawValue)): \(error.message)", isInEffect: true)
         }
     }
 
-    private func resume(_ run: EngineState.OpenRun) -> Bool {
+    func resume(_ run: EngineState.OpenRun) -> Bool {
         let entry = snapshot.alerts[run.alert]
         guard let playbook = playbooks.playbooks.first(where: { $0.name == run.playbook }), let alert = entry.flatMap({ Self.alert(in: $0.record) }) else {
             close(run.id, nil, nil, message: "not carried on after a restart: playbook \(run.playbook) is not in force any more")
             return false
         }
         state.withLock { interior in
-            interior.openRuns += 1
+            interior.admission.enter(AdmissionBook.Key(alert))
             interior.underWay += 1
         }
-        surroundings.spawn { await self.run(run.id, playbook, for: alert, settled: run.settled) }
+        surroundings.spawn { await self.run(run.id, playbook, for: alert, settled: run.settled, attempt: 1 + max(1, run.restarts)) }
         return true
     }
 
-    private static func alert(in record: AuditRecord) -> Alert? {
+    static func alert(in record: AuditRecord) -> Alert? {
         guard let id = record.id, let arrival = record.detail["arrival"].flatMap(Alert.Arrival.init(json:)) else { return nil }
         if let original = record.detail["alert_base64"]?.string?.valid.flatMap({ [UInt8](base64: $0) }) {
             return try? Alert(parsing: original, id: id, arrival: arrival)

@@ -10,7 +10,7 @@ extension Engine {
     }
 
     /// All that falls due by itself.
-    static let chores: [Chore] = [undoChore, modeChore, rolloutChore, incidentChore]
+    static let chores: [Chore] = [owedChore, recoveryChore, undoChore, breakerChore, approvalChore, modeChore, rolloutChore, incidentChore]
 
     /// Does what is due, when it is due, until the task is cancelled.
     package func keepTime() async {

@@ -30,7 +30,9 @@ package struct EngineState: Sendable, Equatable {
         package var playbook: String
         package var alert: Identifier
         /// Steps that have an outcome, by name.
-        package var settled: [String: Outcome]
+        package var settled: [String: StepFacts]
+        /// How often an agent was started since.
+        package var restarts = 0
     }
 
     package private(set) var openUndos: [Identifier: OpenUndo] = [:]
@@ -40,10 +42,13 @@ package struct EngineState: Sendable, Equatable {
     package private(set) var alerts: [Identifier: (record: AuditRecord, openRuns: Int)] = [:]
     /// When a playbook last acted, by playbook and cool-down key.
     package private(set) var lastActed: [CooldownKey: Timestamp] = [:]
-    /// When each playbook acted, oldest first, no longer ago than ``budgetHorizon``.
-    package private(set) var acts: [String: [Timestamp]] = [:]
+    /// What budgets are held against.
+    package internal(set) var ledger = BudgetLedger()
+    package internal(set) var breakers = Breakers()
     /// Actions that were taken back, newest last, so that asking again gets an answer that helps.
     package private(set) var takenBack: [Identifier] = []
+    /// What people are asked.
+    package internal(set) var approvals = ApprovalBook()
     package internal(set) var modes = ModeTable()
     package internal(set) var rollouts = Rollouts()
     package internal(set) var facts = ToldFacts()
@@ -55,7 +60,6 @@ package struct EngineState: Sendable, Equatable {
         package var values: [ByteText]
     }
 
-    static let budgetHorizon = Duration.seconds(7 * 86400)
     private static let takenBackLimit = 4096
     private static let cooldownLimit = 65536
 
@@ -69,6 +73,8 @@ package struct EngineState: Sendable, Equatable {
         case .intent: if let id = record.id { openIntents[id] = OpenIntent(record: record) }
         case .outcome: settle(record)
         case .run: if let run = record.id { close(run) }
+        case .start: if record.actor?.name == "agent" { for run in openRuns.keys { openRuns[run]?.restarts += 1 } }
+        case .approval: wait(for: record)
         default: break
         }
         Self.parts.forEach { $0.apply(record, &self) }
@@ -89,12 +95,20 @@ package struct EngineState: Sendable, Equatable {
         guard let id = record.id, let outcome = record.outcome else { return }
         let intent = openIntents.removeValue(forKey: id)
         // What nobody knows and is not in effect is not settled: a restart does the step again.
-        if let run = record.run, let step = record.step, record.failure != .unknown { openRuns[run]?.settled[step] = outcome }
+        if let run = record.run, let step = record.step {
+            openRuns[run]?.settled[step] = record.failure == .unknown ? nil : StepFacts(record, intent: intent?.record)
+        }
         guard !record.dryRun else { return }
-        if outcome == .done { countAct(of: record) }
+        if outcome == .done { beginCooldown(record) }
         if outcome == .done || record.detail["undo"] != nil { openUndo(record, intent: intent) }
         if let undoes = record.undoes { closeUndo(undoes, outcome: outcome) }
         if outcome == .done { closeUndos(takenBackBy: record) }
+    }
+
+    /// From the question on the step waits, whatever happens before its outcome `pending` is on record: it is not asked a second time.
+    private mutating func wait(for record: AuditRecord) {
+        guard record.approvalState == .requested || record.approvalState == .joined, let run = record.run, let step = record.step else { return }
+        openRuns[run]?.settled[step] = StepFacts(.pending)
     }
 
     /// Somebody did by hand what an undo would have done: a release, an unpause.
@@ -129,11 +143,8 @@ package struct EngineState: Sendable, Equatable {
         alerts[open.alert] = entry.openRuns > 1 ? (entry.record, entry.openRuns - 1) : nil
     }
 
-    private mutating func countAct(of record: AuditRecord) {
-        guard let playbook = record.playbook, record.undoes == nil else { return }
-        acts[playbook, default: []].append(record.time)
-        acts[playbook]?.removeAll { record.time - $0 > Self.budgetHorizon }
-        guard let values = record.detail["cooldown"]?.array?.compactMap(\.string) else { return }
+    private mutating func beginCooldown(_ record: AuditRecord) {
+        guard let playbook = record.playbook, record.undoes == nil, let values = record.detail["cooldown"]?.array?.compactMap(\.string) else { return }
         lastActed[CooldownKey(playbook: playbook, values: values)] = record.time
         if lastActed.count > Self.cooldownLimit { forgetOldCooldowns(now: record.time) }
     }
@@ -182,8 +193,8 @@ extension EngineState {
 
     /// Every part; what is not listed here is neither fed nor kept.
     static let parts: [PartAccess] = [
-        PartAccess("modes", \.modes), PartAccess("rollouts", \.rollouts), PartAccess("facts", \.facts), PartAccess("tallies", \.tallies),
-        PartAccess("incidents", \.incidents),
+        PartAccess("ledger", \.ledger), PartAccess("breakers", \.breakers), PartAccess("approvals", \.approvals), PartAccess("modes", \.modes),
+        PartAccess("rollouts", \.rollouts), PartAccess("facts", \.facts), PartAccess("tallies", \.tallies), PartAccess("incidents", \.incidents),
     ]
 }
 
@@ -202,11 +213,6 @@ extension EngineState {
                 lastActed.map { key, time in
                     ["playbook": .text(key.playbook), "values": .array(key.values.map(JSON.string)), "time": .text("\(time)")] as JSON
                 }.sorted { $0.line < $1.line }),
-            "acts": .object(
-                JSONObject(
-                    acts.sorted { $0.key < $1.key }.map { name, times in
-                        JSONObject.Member(key: ByteText(name), value: .array(times.map { .text("\($0)") }))
-                    })),
             "taken_back": .array(takenBack.map(identifier)),
         ]
         for part in Self.parts { object.append(part.name, part.json(self)) }
@@ -217,7 +223,7 @@ extension EngineState {
     package init?(json: JSONObject) {
         self.init()
         guard let undos = json["undos"]?.array, let intents = json["intents"]?.array, let runs = json["runs"]?.array,
-            let alertRecords = json["alerts"]?.array, let cooldowns = json["cooldowns"]?.array, let acts = json["acts"]?.object,
+            let alertRecords = json["alerts"]?.array, let cooldowns = json["cooldowns"]?.array,
             let takenBack = json["taken_back"]?.array
         else { return nil }
         for undo in undos.compactMap(OpenUndo.init(json:)) { openUndos[undo.action] = undo }
@@ -233,9 +239,6 @@ extension EngineState {
                 let time = entry["time"]?.string.flatMap({ Timestamp($0.bytes) })
             else { return nil }
             lastActed[CooldownKey(playbook: playbook, values: values)] = time
-        }
-        for member in acts.members {
-            self.acts[member.key.repaired] = member.value.array?.compactMap { $0.string.flatMap { Timestamp($0.bytes) } } ?? []
         }
         for part in Self.parts {
             guard let json = json[part.name], part.load(json, &self) else { return nil }
@@ -274,7 +277,8 @@ extension EngineState.OpenRun {
         [
             "run": .text("\(id)"), "playbook": .text(playbook), "alert": .text("\(alert)"),
             "settled": .object(
-                JSONObject(settled.sorted { $0.key < $1.key }.map { .init(key: ByteText($0.key), value: .text($0.value.rawValue)) })),
+                JSONObject(settled.sorted { $0.key < $1.key }.map { .init(key: ByteText($0.key), value: $0.value.json) })),
+            "restarts": .integer(Int64(restarts)),
         ]
     }
 
@@ -283,8 +287,8 @@ extension EngineState.OpenRun {
             let alert = json["alert"]?.string?.valid.flatMap({ Identifier($0) }), let settled = json["settled"]?.object
         else { return nil }
         let outcomes = settled.members.compactMap { member in
-            member.value.string?.valid.flatMap(Outcome.init(rawValue:)).map { (member.key.repaired, $0) }
+            StepFacts(json: member.value).map { (member.key.repaired, $0) }
         }
-        self.init(id: id, playbook: playbook, alert: alert, settled: Dictionary(outcomes, uniquingKeysWith: { $1 }))
+        self.init(id: id, playbook: playbook, alert: alert, settled: Dictionary(outcomes, uniquingKeysWith: { $1 }), restarts: Int(json["restarts"]?.integer ?? 0))
     }
 }

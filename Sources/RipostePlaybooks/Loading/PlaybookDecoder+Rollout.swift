@@ -15,7 +15,7 @@ extension PlaybookDecoder {
         guard let keys = mapping(node, PlaybookKeys.defaults, "defaults") else { return nil }
         return PlaybookDefaults(
             mode: keys["mode"].flatMap { $0.choice(Mode.self) }, owner: keys["owner"].flatMap { $0.text() }, cooldown: keys["cooldown"].flatMap(cooldown),
-            budget: keys["budget"].flatMap(budget), dedup: keys["dedup"].flatMap(dedup))
+            budget: keys["budget"].flatMap { budget($0, destroys: false) }, dedup: keys["dedup"].flatMap(dedup))
     }
 
     /// What a playbook says of its place among others, its owner, its roll-out, and of facts told twice.

@@ -72,14 +72,23 @@ package struct PlaybookTestFile: Sendable {
             with: keys["with"]?.json.object ?? JSONObject())
     }
 
+    /// What a test came to, and how far into the playbooks its alerts went.
+    package struct Result: Sendable, Equatable {
+        package var failures: [Failure]
+        package var coverage: PlaybookCoverage
+    }
+
     /// Runs one test. `alerts` are its files' alerts.
-    package func run(_ test: Test, alerts: [Alert], playbooks: PlaybookSet, catalogue: ActionCatalogue) -> [Failure] {
+    package func run(_ test: Test, alerts: [Alert], playbooks: PlaybookSet, catalogue: ActionCatalogue) -> Result {
+        var coverage = PlaybookCoverage()
         var asked: [(playbook: String, step: Step, parameters: JSONObject)] = []
         var problems: [String] = []
         for alert in alerts {
             for playbook in playbooks.matching(alert) {
+                coverage.reach(playbook.name)
                 for step in playbook.steps where step.condition(holdsFor: alert) {
                     guard let description = catalogue[step.action]?.description else { continue }
+                    coverage.reach(playbook.name, step: step.name)
                     do throws(ActionError) {
                         let request = try step.request(for: alert, description: description, at: alert.time)
                         asked.append((playbook.name, step, request.parameters.json))
@@ -98,7 +107,7 @@ package struct PlaybookTestFile: Sendable {
                 problems.append("\(each.playbook)/\(each.step.name) asks for \(each.step.action), which \(pattern.0) forbids")
             }
         }
-        return problems.map { Failure(test: test.name, line: test.line, message: $0) }
+        return Result(failures: problems.map { Failure(test: test.name, line: test.line, message: $0) }, coverage: coverage)
     }
 }
 

@@ -9,8 +9,8 @@ struct PlaybookCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "playbook", abstract: "Checks, lists, shows and tries playbooks.",
         subcommands: [
-            PlaybookCheckCommand.self, PlaybookListCommand.self, PlaybookShowCommand.self, PlaybookDryRunCommand.self, PlaybookTestCommand.self, PlaybookPromoteCommand.self,
-            PlaybookSchemaCommand.self,
+            PlaybookCheckCommand.self, PlaybookListCommand.self, PlaybookShowCommand.self, PlaybookDryRunCommand.self, PlaybookTestCommand.self,
+            PlaybookPromoteCommand.self, PlaybookSchemaCommand.self, PlaybookImportCommand.self,
         ])
 }
 
@@ -108,7 +108,7 @@ struct PlaybookListCommand: AsyncParsableCommand {
                 ["NAME", "MODE"] + (live.isEmpty ? [] : ["NOW", "RUNS", "WRONG", "STAGE"]) + ["STEPS", "ANSWERS", "FILE"],
                 playbooks.map { playbook in
                     [playbook.name, playbook.isEnabled ? playbook.mode?.rawValue ?? "agent's" : "off"] + (live.isEmpty ? [] : columns(live[playbook.name])) + [
-                        playbook.steps.map(\.action.rawValue).joined(separator: ", "),
+                        PlaybookText.steps(playbook),
                         PlaybookText.answers(playbook.match).escapedForDisplay, "\(playbook.file):\(playbook.line)",
                     ]
                 }))
@@ -212,15 +212,8 @@ enum PlaybookText {
             if !rollout.backOn.isEmpty { lines.append("  back on   \(rollout.backOn.map(\.text).joined(separator: ", "))") }
         }
         if let cooldown = playbook.cooldown { lines.append("  cooldown  \(cooldown.length.text) by \(cooldown.by.isEmpty ? "playbook" : cooldown.by.joined(separator: ", "))") }
-        if let budget = playbook.budget { lines.append("  budget    \(budget.actions) actions per \(budget.per.text)") }
-        for (index, step) in playbook.steps.enumerated() {
-            lines.append("  \(index + 1). \(step.action)\(step.name == String(step.action.rawValue.map { $0 == "." ? "-" : $0 }) ? "" : " (\(step.name))")")
-            for (name, value) in step.parameters { lines.append("       \(name): \(value.text.escapedForDisplay)") }
-            if let when = step.when { lines.append("       when: \(when.text.escapedForDisplay)") }
-            if let time = step.undoAfter { lines.append("       undo after \(time.text)") }
-            if step.onFailure != .stop { lines.append("       on failure: \(step.onFailure.rawValue)") }
-            if let mode = step.mode { lines.append("       mode: \(mode.rawValue)") }
-        }
+        if let budget = playbook.budget { lines.append("  budget    \(budget.text); over: \(budget.over.rawValue), reopen: \(budget.reopening.text)") }
+        lines += StepText.lines(playbook.steps)
         return lines.joined(separator: "\n")
     }
 
@@ -246,20 +239,23 @@ enum PlaybookText {
             "rollout",
             playbook.rollout.map { ["stages": .array($0.stages.map { .text($0.text) }), "back_on": .array($0.backOn.map { .text($0.text) })] })
         object.append("cooldown", playbook.cooldown.map { ["for": .text($0.length.text), "by": .array($0.by.map(JSON.text))] })
-        object.append("budget", playbook.budget.map { ["actions": .integer(Int64($0.actions)), "per": .text($0.per.text)] })
+        object.append("budget", playbook.budget.map(\.json))
         object.append(
             "steps",
             .array(
-                playbook.steps.map { step in
-                    var member: JSONObject = ["name": .text(step.name), "action": .text(step.action.rawValue)]
-                    member.append("with", .object(JSONObject(step.parameters.map { .init(key: ByteText($0.name), value: .text($0.value.text)) })))
-                    member.append("when", step.when.map { .text($0.text) })
-                    member.append("undo_after", step.undoAfter.map { .text($0.text) })
-                    member.append("on_failure", .text(step.onFailure.rawValue))
-                    member.append("mode", step.mode.map { .text($0.rawValue) })
-                    return .object(member)
-                }))
+                playbook.steps.map(StepText.json)))
         return .object(object)
+    }
+
+    /// In one line, those that run together with a + between.
+    static func steps(_ playbook: Playbook) -> String {
+        var text = ""
+        var last: String?
+        for step in playbook.steps {
+            text += (text.isEmpty ? "" : step.block != nil && step.block?.name == last ? " + " : ", ") + step.action.rawValue
+            last = step.block?.name
+        }
+        return text
     }
 }
 
@@ -268,13 +264,7 @@ extension ParameterSource {
     var text: String {
         switch self {
         case .literal(let json): json.string?.repaired ?? json.line
-        case .template(let template):
-            template.parts.map { part in
-                switch part {
-                case .text(let text): text
-                case .field(let name): "{{ \(name) }}"
-                }
-            }.joined()
+        case .template(let template): template.text
         case .list(let elements): "[\(elements.map(\.text).joined(separator: ", "))]"
         }
     }

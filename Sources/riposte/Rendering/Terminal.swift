@@ -25,6 +25,9 @@ enum Terminal {
     /// Where standard error cannot be written, on a full disk or to a reader that left, nobody is there to complain to.
     static func complainPlainly(_ message: String) { try? FileHandle.standardError.write(contentsOf: Data((message + "\n").utf8)) }
 
+    /// Of lines that a ``LinePrinter`` gave up.
+    @Sendable static func complainOfLoss(_ count: Int) { complainPlainly("riposte: \(count) lines were not printed: standard output is too slow") }
+
     static func remark(_ message: String) { complainPlainly("riposte: \(message)") }
 
     /// Columns as wide as their widest cell; the last one runs on.
@@ -74,6 +77,11 @@ enum ResultText {
         case .planned, .pending: return Terminal.paint(word, .blue)
         case .already, .gone, .skipped: return Terminal.paint(word, .dim)
         }
+    }
+
+    static func line(_ change: BreakerChange) -> String {
+        let state = Terminal.paint(change.state.rawValue.replacing("_", with: "-"), change.state == .open ? .red : .yellow)
+        return "\(Terminal.paint("breaker", .bold)) \(change.name.escapedForDisplay) \(state) · \(change.message.escapedForDisplay)"
     }
 
     static func line(_ alert: Alert, playbooks: [String]) -> String {
