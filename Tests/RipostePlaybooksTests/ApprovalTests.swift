@@ -89,7 +89,9 @@ struct ApprovalTests {
         #expect(await bench.engine.answer(.approve, id, by: ann).results.map(\.outcome) == [.refused])
         #expect(stage.deeds.isEmpty)
         // The first yes outlives a restart.
-        let next = try Bench(stage: stage, playbook("      - { name: kill, action: container.kill, approval: { quorum: 2, approvers: [\"group:oncall\"] } }\n"), state: bench.state, clock: bench.clock)
+        let next = try Bench(
+            stage: stage, playbook("      - { name: kill, action: container.kill, approval: { quorum: 2, approvers: [\"group:oncall\"] } }\n"), state: bench.state,
+            clock: bench.clock)
         #expect(await next.engine.answer(.approve, id, by: bob).results.map(\.outcome) == [.done])
         #expect(bench.log.records.filter { $0.kind == .approval }.map { $0.detail["state"]?.string?.repaired } == ["requested", "refused", "voted", "refused"])
     }
@@ -216,7 +218,8 @@ struct ApprovalTests {
 
     // MARK: - Withdrawal
 
-    @Test("a playbook that is changed or taken away is not asked about any more", arguments: ["", "  - name: p\n    match: { rules: r }\n    steps: [{ action: container.note }]\n"])
+    @Test(
+        "a playbook that is changed or taken away is not asked about any more", arguments: ["", "  - name: p\n    match: { rules: r }\n    steps: [{ action: container.note }]\n"])
     func changed(_ playbooks: String) async throws {
         let bench = try Bench(stage: stage, askAndNote)
         let id = try await bench.respond(one)[0].id

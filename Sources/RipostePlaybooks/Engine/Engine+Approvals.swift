@@ -62,9 +62,10 @@ extension Engine {
             answer = .opened(facts.deadline)
         case .join(let id):
             guard let request = book.requests[id] else { return .failed("the question is closed") }
-            record.detail.members = [
-                .init(key: "state", value: .text(ApprovalState.joined.rawValue)), .init(key: "request", value: .text("\(id)")),
-            ] + record.detail.members
+            record.detail.members =
+                [
+                    .init(key: "state", value: .text(ApprovalState.joined.rawValue)), .init(key: "request", value: .text("\(id)")),
+                ] + record.detail.members
             // What is asked about already is held already.
             if request.members.contains(where: { $0.digest == plan.digest(undoAfter: order.undoAfter) }) { record.detail["hold"] = nil }
             answer = .joined(id, request.deadline)
@@ -117,7 +118,9 @@ extension Engine {
     /// What comes after an outcome: the hold while a person decides, the escalation that is owed, weaker questions that have lost their point.
     func followUp(_ result: ActionResult, of order: Order) async {
         switch result.outcome {
-        case .pending: await holdMeanwhile(result.id, for: order.question?.alert, isPlannedOnly: order.question?.hold != nil && snapshot.approvals.request(holding: result.id)?.facts.mayEnforce == false)
+        case .pending:
+            await holdMeanwhile(
+                result.id, for: order.question?.alert, isPlannedOnly: order.question?.hold != nil && snapshot.approvals.request(holding: result.id)?.facts.mayEnforce == false)
         case .done:
             if order.follower != nil { await putEscalation(of: result.id) }
             withdrawWeaker(than: result)
