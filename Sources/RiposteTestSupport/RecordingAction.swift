@@ -69,6 +69,9 @@ package final class RecordingWorld: Sendable {
         switch claim {
         case .container(let claim): id = claim.reference
         case .proved(.container(let identity)): id = identity.id
+        case .process(let claim):
+            return .process(
+                ProcessIdentity(pid: claim.pid, startTicks: 1, bootID: "b", startedAt: claim.startedAt ?? Timestamp(nanoseconds: 0), name: claim.name ?? ""))
         default: throw ActionError(.unresolved, "find it", "no container")
         }
         guard !state.withLock({ $0.gone.contains(id) }) else { throw .gone("find \(id)", "it has ended") }
