@@ -31,6 +31,8 @@ package struct AuditRecord: Sendable, Equatable {
         case rollout
         /// The world is no longer as an action left it, or was put right.
         case drift
+        /// The journal up to the record before this one, signed.
+        case checkpoint
     }
 
     /// Who wants it.
@@ -58,6 +60,8 @@ package struct AuditRecord: Sendable, Equatable {
     package var id: Identifier?
     package var run: Identifier?
     package var alert: Identifier?
+    /// The incident that this belongs to, where alerts are grouped.
+    package var incident: Identifier?
     /// Of an outcome `undone`, and of the intent before it: the action that is taken back.
     package var undoes: Identifier?
     package var actor: Actor?
@@ -91,6 +95,7 @@ extension AuditRecord {
         object.append("id", id.map { .text("\($0)") })
         object.append("run", run.map { .text("\($0)") })
         object.append("alert", alert.map { .text("\($0)") })
+        object.append("incident", incident.map { .text("\($0)") })
         object.append("undoes", undoes.map { .text("\($0)") })
         object.append("actor", actor?.json)
         object.append("playbook", playbook.map(JSON.text))
@@ -115,6 +120,7 @@ extension AuditRecord {
         self.init(kind, at: time, id: identifier("id"), detail: members["detail"]?.object ?? JSONObject())
         run = identifier("run")
         alert = identifier("alert")
+        incident = identifier("incident")
         undoes = identifier("undoes")
         actor = members["actor"].flatMap(Actor.init(json:))
         playbook = text("playbook")

@@ -5,60 +5,9 @@ import RiposteTestSupport
 import Synchronization
 import Testing
 
-/// An engine on a world of marks, with a journal in memory.
-private final class Bench: Sendable {
-    let world = RecordingWorld()
-    let log = RecordingLog()
-    let engine: Engine
-    let results = Mutex<[ActionResult]>([])
-
-    init(_ playbooks: String, mode: Mode = .enforce, state: EngineState = EngineState(), runLimit: Int = 100, guards: [any Guard] = []) throws {
-        let catalogue = Self.catalogue(world)
-        let set = try PlaybookSet.load([.init(name: "t.yaml", text: "apiVersion: riposte/v1\nplaybooks:\n" + playbooks)], catalogue).set
-        let sink = Sink()
-        engine = Engine(
-            configuration: .init(mode: mode, runLimit: runLimit), catalogue: catalogue, guards: guards, log: log, playbooks: set, state: state,
-            logger: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }, observe: { sink.take($0) })
-        sink.bench = self
-    }
-
-    static func catalogue(_ world: RecordingWorld) -> ActionCatalogue {
-        ActionCatalogue([
-            RecordingAction("container.pause", world: world, inverse: "container.unpause"), RecordingAction("container.unpause", world: world, takesAway: true),
-            RecordingAction("container.kill", world: world),
-        ])
-    }
-
-    func respond(_ container: String, rule: String = "r", trust: Alert.Arrival.Trust = .trusted, time: Timestamp = .now()) async throws -> [ActionResult] {
-        let text = #"{"rule":"\#(rule)","priority":"Warning","time":"\#(time)","output_fields":{"container.id":"\#(container)"}}"#
-        try await engine.respond(to: Alert(parsing: Array(text.utf8), id: .new(), arrival: .init(intake: "t", trust: trust)))
-        return results.withLock { results in
-            defer { results = [] }
-            return results
-        }
-    }
-
-    var state: EngineState { log.records.reduce(into: EngineState()) { $0.apply($1) } }
-
-    private final class Sink: Sendable {
-        private let held = Mutex<Weak>(Weak(bench: nil))
-
-        struct Weak { weak var bench: Bench? }
-
-        var bench: Bench? {
-            get { held.withLock(\.bench) }
-            set { held.withLock { $0 = Weak(bench: newValue) } }
-        }
-
-        func take(_ event: Engine.Event) {
-            if case .result(let result) = event { bench?.results.withLock { $0.append(result) } }
-        }
-    }
-}
-
-private let one = "aaaaaaaaaaaa"
-private let two = "bbbbbbbbbbbb"
-private let pause = "  - name: p\n    match: { rules: r }\n    steps: [{ action: container.pause }]\n"
+private let one = Bench.one
+private let two = Bench.two
+private let pause = Bench.pause
 
 @Suite("The engine")
 struct EngineTests {
@@ -111,8 +60,8 @@ struct EngineTests {
     @Test("old alerts and alerts from the future are only observed")
     func age() async throws {
         let bench = try Bench(pause)
-        #expect(try await bench.respond(one, time: .now() + .seconds(-7200)).map(\.outcome) == [.planned])
-        #expect(try await bench.respond(one, time: .now() + .seconds(120)).map(\.outcome) == [.planned])
+        #expect(try await bench.respond(one, time: bench.clock.now + .seconds(-7200)).map(\.outcome) == [.planned])
+        #expect(try await bench.respond(one, time: bench.clock.now + .seconds(120)).map(\.outcome) == [.planned])
     }
 
     @Test("after a run that acted comes a rest, for the same values only")
@@ -160,11 +109,9 @@ struct EngineTests {
         let catalogue = ActionCatalogue([
             RecordingAction("container.pause", world: world, inverse: "container.unpause"), RecordingAction("container.unpause", world: world, takesAway: true), failing,
         ])
-        let set = try PlaybookSet.load([.init(name: "t", text: "apiVersion: riposte/v1\nplaybooks:\n  - name: p\n    match: { any: true }\n    steps:\n\(steps)\n")], catalogue).set
-        let log = RecordingLog()
-        let engine = Engine(configuration: .init(mode: .enforce), catalogue: catalogue, guards: [], log: log, playbooks: set, logger: Logger(label: "t"))
-        try await engine.respond(to: alert(fields: ["container.id": .text(one)]))
-        #expect(log.records.filter { $0.kind == .outcome }.compactMap(\.outcome) == expected)
+        let bench = try Bench("  - name: p\n    match: { any: true }\n    steps:\n\(steps)\n", world: world, catalogue: catalogue)
+        _ = try await bench.respond(one)
+        #expect(bench.log.records.filter { $0.kind == .outcome }.compactMap(\.outcome) == expected)
         #expect(world.marks.isEmpty == (choice == "undo"))
     }
 
@@ -222,15 +169,12 @@ struct EngineTests {
         let first = try Bench("  - name: p\n    match: { rules: r }\n    steps: [{ action: container.pause, undo: { after: 50ms } }]\n")
         _ = try await first.respond(one)
         #expect(first.state.openUndos.count == 1)
-        // The state goes through its snapshot, as on disk.
-        let state = try #require(EngineState(json: first.state.json))
-        #expect(state == first.state)
-        let second = try Bench(pause, state: state)
-        _ = try await second.respond(one)
+        let second = try first.restarted(pause)
+        first.clock.advance(by: .milliseconds(50))
         let keeper = Task { await second.engine.keepTime() }
         while !second.log.records.contains(where: { $0.outcome == .undone }) { await Task.yield() }
         keeper.cancel()
-        #expect(second.world.marks.isEmpty && second.engine.snapshot.openUndos.count <= 1)
+        #expect(second.world.marks.isEmpty && second.engine.snapshot.openUndos.isEmpty)
     }
 
     @Test("a release by hand closes the undo that it makes idle")
@@ -268,33 +212,4 @@ struct EngineTests {
             }
         }
     }
-}
-
-/// Opens once.
-private actor Gate {
-    private var isOpen = false
-    private var waiters: [CheckedContinuation<Void, Never>] = []
-
-    func open() {
-        isOpen = true
-        waiters.forEach { $0.resume() }
-        waiters = []
-    }
-
-    func pass() async {
-        if !isOpen { await withCheckedContinuation { waiters.append($0) } }
-    }
-}
-
-private struct FailingAction: Action {
-    let description: ActionDescription
-
-    init(_ name: ActionName) { description = ActionDescription(name: name, summary: "", target: .container, impact: .destroys) }
-
-    func plan(_ request: ActionRequest) async throws(ActionError) -> Plan {
-        guard case .container(let claim) = request.claim else { throw ActionError(.unresolved, "find", "none") }
-        return Plan(action: description.name, target: .container(.init(id: claim.reference, name: "n", image: "i")), parameters: request.parameters, summary: "fail")
-    }
-
-    func perform(_ plan: Plan) async throws(ActionError) -> Performance { throw ActionError(.unavailable, "do it", "the world said no") }
 }

@@ -15,11 +15,16 @@ extension Engine {
     /// Does what is due, when it is due, until the task is cancelled.
     package func keepTime() async {
         while !Task.isCancelled {
-            let now = surroundings.now()
-            await withTaskGroup { group in
-                for chore in Self.chores where chore.next(self).map({ $0 <= now }) ?? false { group.addTask { await chore.perform(self, now) } }
-            }
+            await doWhatIsDue()
             await pause(until: Self.chores.compactMap { $0.next(self) }.min())
+        }
+    }
+
+    /// Does what is due at this moment, once.
+    package func doWhatIsDue() async {
+        let now = surroundings.now()
+        await withTaskGroup { group in
+            for chore in Self.chores where chore.next(self).map({ $0 <= now }) ?? false { group.addTask { await chore.perform(self, now) } }
         }
     }
 
