@@ -74,6 +74,8 @@ func status(_ house: EngineHouse, _ keepers: Keepers, _ intakes: [any Intake], _
             "outcomes": .object(
                 JSONObject(counters.outcomes.sorted { $0.key.rawValue < $1.key.rawValue }.map { .init(key: ByteText($0.key.rawValue), value: .integer(Int64($0.value))) })),
         ],
+        "drifts": .array(state.drifts.open.map(\.json)),
+        "pardons": .array(house.engine.pardons.map(\.json)),
         "undos": .array(state.openUndos.values.sorted { $0.since < $1.since }.map(\.json)),
         "journal": [
             "seq": .integer(position.seq), "failures": .integer(Int64(counters.journalFailures)), "problem": house.journal.opening.problem.map(JSON.text) ?? .null,

@@ -43,23 +43,38 @@ package struct Agent: Sendable {
         (playbookWatch, rulesWatch) = (FileWatch(configuration.playbooks), FileWatch(configuration.rules.files))
         playbooks = try PlaybookSet.load(paths: configuration.playbooks, facilities.catalogue).set
         rules = try LoadedRules.load(configuration.rules)
+        try Self.checkLimits(configuration.undo, facilities.catalogue)
+    }
+
+    private static func checkLimits(_ undo: UndoSettings, _ catalogue: ActionCatalogue) throws(Diagnostics) {
+        let names = catalogue.descriptions.filter { $0.inverse != nil }.map(\.name.rawValue)
+        for name in undo.limits.keys.map(\.rawValue).sorted() where !names.contains(name) {
+            let suggestion = nearMiss(to: name, among: names)
+            throw Diagnostics([Diagnostic(code: "C003", file: "undo.max", message: "no action \"\(name.escapedForDisplay)\" can be taken back", suggestion: suggestion)])
+        }
     }
 
     /// Runs until SIGTERM or SIGINT, then finishes what is under way and closes the journal. `observe` must not wait.
     package func run(onReady: @escaping @Sendable (Banner) -> Void, observe: @escaping @Sendable (Engine.Event) -> Void) async throws {
         Self.raiseDescriptorLimit()
+        let drifts = DriftAlerts(hostname: configuration.rules.hostnameInAlerts)
         let house = try await EngineHouse.open(
             configuration, playbooks: playbooks, rules: configuration.rules.files.isEmpty ? nil : rules.digest, facilities: facilities, purpose: "agent", resumesRuns: true,
-            logger: logger, observe: observe)
-        do { try await serve(house, onReady) } catch {
+            logger: logger,
+            observe: { event in
+                if case .drift(let drift) = event { drifts.take(drift) }
+                observe(event)
+            })
+        do { try await serve(house, drifts, onReady) } catch {
             await house.close()
             throw error
         }
         await house.close()
     }
 
-    private func serve(_ house: EngineHouse, _ onReady: @escaping @Sendable (Banner) -> Void) async throws {
+    private func serve(_ house: EngineHouse, _ drifts: DriftAlerts, _ onReady: @escaping @Sendable (Banner) -> Void) async throws {
         let door = AlertDoor(house, logger: logger)
+        drifts.open(door)
         let formatter = AlertFormatter(hostname: configuration.rules.hostnameInAlerts)
         let sensor = SensorKeeper(
             configuration.sensor, house, try SensorDoor(door, formatter: formatter, lossLimit: configuration.sensor.lossLimit, logger: logger),
@@ -85,6 +100,9 @@ package struct Agent: Sendable {
         // Those who take orders and alerts come last: they stop first, and the undo keeper is there as long as they are.
         var services = [
             service("time") { await house.engine.keepTime() },
+            service("drift") {
+                if configuration.reconciliation.every != nil { try await DriftWatch(engine: house.engine, docker: facilities.docker, logger: logger).run() }
+            },
             service("snapshot") { try await every(.seconds(30)) { house.keepSnapshot() } },
             service("playbooks") { try await keepers.playbooks.keepUp() },
             service("rules") { try await keepers.rules.keepUp() },

@@ -48,6 +48,7 @@ final class Seen: Sendable {
             switch event {
             case .alert(_, let playbooks): seen.playbooks = playbooks
             case .result(let result): seen.results.append(result)
+            case .drift: break
             }
         }
     }

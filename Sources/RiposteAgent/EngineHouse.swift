@@ -29,10 +29,12 @@ package final class EngineHouse: Sendable {
         }
         do {
             let state = try replay(configuration.stateDirectory)
+            var settings = Engine.Configuration(
+                mode: configuration.mode, runLimit: configuration.engine.runLimit, maximumAlertAge: configuration.engine.maximumAlertAge)
+            settings.undo = configuration.undo
+            settings.reconciliation = configuration.reconciliation
             let engine = Engine(
-                configuration: Engine.Configuration(
-                    mode: configuration.mode, runLimit: configuration.engine.runLimit, maximumAlertAge: configuration.engine.maximumAlertAge),
-                catalogue: facilities.catalogue, guards: facilities.guards, log: journal, playbooks: playbooks, state: state, logger: logger,
+                configuration: settings, catalogue: facilities.catalogue, guards: facilities.guards, log: journal, playbooks: playbooks, state: state, logger: logger,
                 observe: observe)
             var start = start(journal, configuration, state, playbooks, purpose)
             start.detail.append("rules", rules.map(JSON.text))

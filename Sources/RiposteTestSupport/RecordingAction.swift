@@ -1,4 +1,4 @@
-internal import RiposteCore
+package import RiposteCore
 package import RipostePlaybooks
 internal import Synchronization
 
@@ -8,10 +8,13 @@ package final class RecordingAction: Action {
     private let world: RecordingWorld
     private let takesAway: Bool
 
-    package init(_ name: ActionName, world: RecordingWorld, inverse: ActionName? = nil, target: ActionDescription.TargetKind = .container, takesAway: Bool = false) {
+    package init(
+        _ name: ActionName, world: RecordingWorld, inverse: ActionName? = nil, target: ActionDescription.TargetKind = .container, takesAway: Bool = false,
+        needs: [String] = []
+    ) {
         description = ActionDescription(
             name: name, summary: "Marks a target.", target: target, impact: .reversible,
-            parameters: [Parameter("for", .duration(max: .seconds(3600)), summary: "How long.")], inverse: inverse)
+            parameters: [Parameter("for", .duration(max: .seconds(3600)), summary: "How long.")], inverse: inverse, needs: needs)
         self.world = world
         self.takesAway = takesAway
     }
@@ -22,6 +25,11 @@ package final class RecordingAction: Action {
         return Plan(
             action: description.name, target: target, parameters: request.parameters, alreadySo: isMarked != takesAway ? "it is so" : nil,
             summary: "mark \(target.key)", inverse: description.inverse)
+    }
+
+    package func marks() async throws(ActionError) -> [Target]? {
+        guard !takesAway, description.needs.contains("CAP_NET_ADMIN") else { return nil }
+        return world.marks.sorted().map { .container(ContainerIdentity(id: String($0.dropFirst(10)), name: "", image: "")) }
     }
 
     package func perform(_ plan: Plan) async throws(ActionError) -> Performance {
@@ -36,6 +44,9 @@ package final class RecordingWorld: Sendable {
         var marks: Set<String> = []
         var performed: [String] = []
         var failure: ActionError?
+        var lostAnswer: ActionError?
+        var isBlind = false
+        var hasActed = false
         var gone: Set<String> = []
         var gate: (@Sendable () async -> Void)?
     }
@@ -48,6 +59,15 @@ package final class RecordingWorld: Sendable {
     /// `action key`, in the order of the deeds.
     package var performed: [String] { state.withLock(\.performed) }
     package func fail(with error: ActionError?) { state.withLock { $0.failure = error } }
+    /// Deeds take place, and the answer is this error; while it is so, looking at the world gives it too where `isBlind`.
+    package func loseAnswers(with error: ActionError?, isBlind: Bool = false) {
+        state.withLock { state in
+            state.lostAnswer = error
+            state.isBlind = isBlind && error != nil
+        }
+    }
+    /// Somebody else takes a mark away.
+    package func unmark(_ id: String) { state.withLock { _ = $0.marks.remove("container:\(id)") } }
     package func end(_ id: String) { state.withLock { _ = $0.gone.insert(id) } }
     /// Every deed waits for this.
     package func hold(_ gate: (@Sendable () async -> Void)?) { state.withLock { $0.gate = gate } }
@@ -59,6 +79,7 @@ package final class RecordingWorld: Sendable {
         case .proved(.container(let identity)): id = identity.id
         default: throw ActionError(.unresolved, "find it", "no container")
         }
+        if let blind = state.withLock({ $0.isBlind && $0.hasActed ? $0.lostAnswer : nil }) { throw blind }
         guard !state.withLock({ $0.gone.contains(id) }) else { throw .gone("find \(id)", "it has ended") }
         return .container(ContainerIdentity(id: id, name: "c-\(id)", image: "i"))
     }
@@ -69,7 +90,8 @@ package final class RecordingWorld: Sendable {
             if let failure = state.failure { return failure }
             state.performed.append("\(action) \(key)")
             if takesAway { state.marks.remove(key) } else { state.marks.insert(key) }
-            return nil
+            state.hasActed = true
+            return state.lostAnswer
         }
         if let failure { throw failure }
     }

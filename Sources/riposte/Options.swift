@@ -83,7 +83,9 @@ struct ActionOptions: ParsableArguments {
     }
 
     /// Ends with the status that `body` gives.
-    func withDesk(_ body: (any Desk, Bool) async throws -> Int32) async throws {
+    func withDesk(_ body: (any Desk, Bool) async throws -> Int32) async throws { try await Self.withDesk(common, body) }
+
+    static func withDesk(_ common: CommonOptions, _ body: (any Desk, Bool) async throws -> Int32) async throws {
         let configuration = try common.configuration()
         if FileManager.default.fileExists(atPath: configuration.controlSocket) {
             let client = ControlClient(socket: configuration.controlSocket)
@@ -95,7 +97,7 @@ struct ActionOptions: ParsableArguments {
         try await finish(desk, isAgent: false, body)
     }
 
-    private func finish(_ desk: any Desk, isAgent: Bool, _ body: (any Desk, Bool) async throws -> Int32) async throws {
+    private static func finish(_ desk: any Desk, isAgent: Bool, _ body: (any Desk, Bool) async throws -> Int32) async throws {
         let status: Int32
         do { status = try await body(desk, isAgent) } catch {
             await desk.close()

@@ -24,7 +24,7 @@ struct Riposte: AsyncParsableCommand {
             """,
         version: Version.text,
         subcommands: [
-            Run.self, Respond.self, PlaybookCommand.self, RulesCommand.self, ProcessCommand.self, ContainerCommand.self, PodCommand.self, NetworkCommand.self, Undo.self,
+            Run.self, Respond.self, PlaybookCommand.self, RulesCommand.self, ProcessCommand.self, ContainerCommand.self, PodCommand.self, NetworkCommand.self, Undo.self, PardonCommand.self,
             AuditCommand.self, EventsCommand.self, RecordCommand.self, Status.self, Doctor.self,
         ])
 

@@ -68,11 +68,13 @@ struct Run: AsyncParsableCommand {
             switch event {
             case .alert(let alert, let playbooks): asJSON ? JSON.object(alert.document).line : ResultText.line(alert, playbooks: playbooks)
             case .result(let result): asJSON ? result.json.line : ResultText.line(result)
+            // Told as an alert of our own too.
+            case .drift(let drift): drift.json.line
             }
         }
         do {
             let agent = try Agent(configuration, logger: CommonOptions.logger(configuration.logLevel))
-            try await agent.run(onReady: { Self.greet($0) }, observe: { printer.take($0) })
+            try await agent.run(onReady: { Self.greet($0) }, observe: { event in if case .drift = event {} else { printer.take(event) } })
         } catch let error as JournalError {
             throw Complaint(error.message + (error.code == .inUse ? "; another agent runs on this state directory" : ""), status: 1)
         } catch let error as HTTPIntake.Misconfigured {

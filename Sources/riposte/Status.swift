@@ -53,6 +53,13 @@ struct Status: AsyncParsableCommand {
         if let problem = status["journal"]?["problem"]?.string { lines.append(Terminal.paint("journal    \(problem.shown); see riposte audit verify", .red)) }
         lines.append(
             "journal    \(number(status["journal"], "seq")) records\(number(status["journal"], "failures") > 0 ? ", \(number(status["journal"], "failures")) NOT WRITTEN" : "")")
+        for drift in status["drifts"]?.array ?? [] {
+            let isContested = word(drift["detail"], "state") == "contested"
+            let target = drift["target"].flatMap(Target.init(json:))?.summary ?? ""
+            lines.append(Terminal.paint("drift      \(word(drift, "action")) of \(target): \(word(drift, "message"))", isContested ? .red : .yellow))
+        }
+        let pardons = status["pardons"]?.array?.count ?? 0
+        if pardons > 0 { lines.append("pardons    \(pardons) in force; see riposte pardon list") }
         let intakes = status["intakes"]?.array ?? []
         lines.append("")
         lines.append(

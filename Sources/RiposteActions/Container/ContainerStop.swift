@@ -30,7 +30,20 @@ package struct ContainerStop: Action {
     package func perform(_ plan: Plan) async throws(ActionError) -> Performance {
         let id = try containerID(plan)
         try await docker.stop(id, timeout: plan.parameters.duration("timeout") ?? .seconds(10), signal: plan.parameters.signal("signal"))
-        return try await stopped(id, docker, undoToken: JSONObject())
+        var performance = try await stopped(id, docker, undoToken: JSONObject())
+        if performance.undoToken != nil, let finishedAt = try? await docker.inspect(id).finishedAt { performance.undoToken = ["finished_at": .text("\(finishedAt)")] }
+        return performance
+    }
+
+    package func standing(of deed: StandingDeed) async throws(ActionError) -> Standing {
+        do throws(ActionError) {
+            let state = try await ContainerResolver(docker: docker).find(.proved(deed.target))
+            guard state.isRunning else { return .stands }
+            return .missing("it runs again\(state.startedAt.map { ", since \($0)" } ?? "")")
+        } catch {
+            guard error.failure == nil else { throw error }
+            return .gone(error.message)
+        }
     }
 }
 
@@ -107,6 +120,11 @@ package struct ContainerStart: Action {
 
     package func plan(_ request: ActionRequest) async throws(ActionError) -> Plan {
         let state = try await ContainerResolver(docker: docker).find(request.claim)
+        if !state.isRunning, !request.isForced, let left = request.token?["finished_at"]?.string?.valid, let finishedAt = state.finishedAt, left != "\(finishedAt)" {
+            throw ActionError(
+                .drifted, "start container \(state.name)", "it was started since and has ended again at \(finishedAt): not by our stop",
+                remedy: "look why it ended, and use --force if it is to run")
+        }
         return Plan(
             action: description.name, target: .container(state.identity), parameters: request.parameters, facts: state.facts,
             alreadySo: state.isRunning ? "it runs" : nil, summary: "start container \(state.label)")

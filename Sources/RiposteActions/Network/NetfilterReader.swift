@@ -11,6 +11,8 @@ struct NetfilterReader: ~Copyable {
 
     struct Chain: Equatable {
         var name: String
+        /// The kernel's number for it, never given twice as long as the table lives.
+        var handle: UInt64
         var device: String?
         var rules: Int
         var counters: Counters
@@ -43,7 +45,8 @@ struct NetfilterReader: ~Copyable {
                 let owner = nftnl_chain_get_str(chain, UInt16(NFTNL_CHAIN_TABLE.rawValue)), String(cString: owner) == table.name
             else { return }
             let device = nftnl_chain_get_str(chain, UInt16(NFTNL_CHAIN_DEV.rawValue)).map { String(cString: $0) }
-            chains.append(Chain(name: String(cString: name), device: device, rules: 0, counters: Counters()))
+            let handle = nftnl_chain_get_u64(chain, UInt16(NFTNL_CHAIN_HANDLE.rawValue))
+            chains.append(Chain(name: String(cString: name), handle: handle, device: device, rules: 0, counters: Counters()))
         }
         let rules = try rules(of: table)
         for index in chains.indices {
@@ -83,6 +86,20 @@ struct NetfilterReader: ~Copyable {
                 packets: nftnl_expr_get_u64(expression, UInt16(NFTNL_EXPR_CTR_PACKETS)), bytes: nftnl_expr_get_u64(expression, UInt16(NFTNL_EXPR_CTR_BYTES)))
         }
         return Counters()
+    }
+
+    /// The kernel's number for a set; nil where there is no such set.
+    borrowing func handle(of set: AddressSet, in table: NetfilterTable) throws(ActionError) -> UInt64? {
+        var handle: UInt64?
+        try dump(NFT_MSG_GETSET, table, "list sets") { message in
+            let object = nftnl_set_alloc()
+            defer { nftnl_set_free(object) }
+            guard nftnl_set_nlmsg_parse(message, object) == 0, let name = nftnl_set_get_str(object, UInt16(NFTNL_SET_NAME.rawValue)),
+                let owner = nftnl_set_get_str(object, UInt16(NFTNL_SET_TABLE.rawValue)), String(cString: owner) == table.name, String(cString: name) == set.name
+            else { return }
+            handle = nftnl_set_get_u64(object, UInt16(NFTNL_SET_HANDLE.rawValue))
+        }
+        return handle
     }
 
     /// The blocked addresses of a set; none where there is no such set.

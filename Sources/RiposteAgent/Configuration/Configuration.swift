@@ -1,6 +1,7 @@
 internal import Glibc
 package import RiposteAudit
 package import RiposteCore
+package import RipostePlaybooks
 package import RiposteRules
 package import RiposteSensor
 
@@ -24,6 +25,8 @@ package struct AgentConfiguration: Sendable {
     package var docker = DockerSection()
     package var kubernetes = KubernetesSection()
     package var network = NetworkSection()
+    package var undo = UndoSettings()
+    package var reconciliation = ReconciliationSettings(every: .seconds(60))
 
     package init() {}
 

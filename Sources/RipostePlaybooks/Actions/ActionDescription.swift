@@ -53,9 +53,12 @@ package struct ActionDescription: Sendable {
 /// The actions that this agent has, by name.
 package struct ActionCatalogue: Sendable {
     private let actions: [ActionName: any Action]
+    /// Those that take another one back.
+    let releases: Set<ActionName>
 
     package init(_ actions: [any Action]) {
         self.actions = Dictionary(actions.map { ($0.description.name, $0) }, uniquingKeysWith: { first, _ in first })
+        releases = Set(actions.compactMap(\.description.inverse))
     }
 
     package subscript(name: ActionName) -> (any Action)? { actions[name] }

@@ -68,6 +68,8 @@ extension Engine {
             return fail(order, error)
         }
         order.undoAfter = step.undoAfter
+        order.prolongs = step.prolongsUndo
+        order.undoLimit = step.undoMax
         order.budget = playbook.budget
         order.cooldownValues = cooldownValues
         if step.isReflex, let answer = KernelAnswer(alert, to: playbook.name) { return settle(answer, order) }

@@ -10,7 +10,7 @@ extension Engine {
     }
 
     /// All that falls due by itself.
-    static let chores: [Chore] = [owedChore, recoveryChore, undoChore]
+    static let chores: [Chore] = [owedChore, recoveryChore, undoChore, reconciliationChore]
 
     /// Does what is due, when it is due, until the task is cancelled.
     package func keepTime() async {
@@ -27,6 +27,9 @@ extension Engine {
             for chore in Self.chores where chore.next(self).map({ $0 <= now }) ?? false { group.addTask { await chore.perform(self, now) } }
         }
     }
+
+    /// What the wall clock will show at this ``Surroundings/uptime``, if nobody sets it: for what must not wait longer because somebody does.
+    func wallTime(_ uptime: Duration) -> Timestamp { surroundings.now() + (uptime - surroundings.uptime()) }
 
     /// Until then, or until ``timeChanged`` rings; at most half a minute, so that a clock that was set is noticed.
     private func pause(until next: Timestamp?) async {

@@ -14,6 +14,8 @@ package final class Engine: Sendable {
         /// An alert that is older, or from further ahead than ``clockSkew``, is observed only.
         package var maximumAlertAge: Duration
         package var clockSkew: Duration
+        package var undo = UndoSettings()
+        package var reconciliation = ReconciliationSettings()
 
         package init(mode: Mode = .observe, runLimit: Int = 4096, maximumAlertAge: Duration = .seconds(3600), clockSkew: Duration = .seconds(30)) {
             self.mode = mode
@@ -27,6 +29,8 @@ package final class Engine: Sendable {
     package enum Event: Sendable {
         case alert(Alert, playbooks: [String])
         case result(ActionResult)
+        /// The world is no longer as an action left it.
+        case drift(Drift)
     }
 
     package let configuration: Configuration
@@ -61,21 +65,25 @@ package final class Engine: Sendable {
         var budgetHeld: [String: Int] = [:]
         var whenIdle: [CheckedContinuation<Void, Never>] = []
         var undosUnderWay: Set<Identifier> = []
-        /// Undos that failed, and when they are tried again.
-        var undoRetries: [Identifier: (at: Timestamp, pause: Duration)] = [:]
+        /// When each undo that has a time is due by ``Surroundings/uptime``.
+        var undoClocks: [Identifier: UndoClock] = [:]
+        /// Undos that failed, and at which ``Surroundings/uptime`` they are tried again.
+        var undoRetries: [Identifier: (at: Duration, pause: Duration)] = [:]
+        var reconciliation = ReconciliationTurn()
         var counters = Counters()
         /// Outcomes that the journal did not take, oldest first: it gets them before anything else, as soon as it takes records again.
         var owed: [AuditRecord] = []
-        /// When it is tried again.
-        var owedAt: Timestamp?
-        /// Intents of an earlier life of which the world could not be asked yet, and when it is asked again.
-        var unclear: [Identifier: (at: Timestamp, pause: Duration)] = [:]
+        /// At which uptime it is tried again.
+        var owedAt: Duration?
+        /// Intents of an earlier life of which the world could not be asked yet, and at which uptime it is asked again.
+        var unclear: [Identifier: (at: Duration, pause: Duration)] = [:]
         /// Those that it is being asked about.
         var beingCleared: Set<Identifier> = []
 
-        init(state: EngineState, now: Timestamp) {
+        init(state: EngineState, now: Timestamp, uptime: Duration) {
             self.state = state
-            unclear = state.openIntents.mapValues { _ in (now, .seconds(1)) }
+            unclear = state.openIntents.mapValues { _ in (uptime, .seconds(1)) }
+            for id in state.openUndos.keys { arm(id, now: now, uptime: uptime) }
             // Nobody takes back what may be taken back at this moment.
             undosUnderWay = Set(state.openIntents.values.compactMap(\.record.undoes))
         }
@@ -103,7 +111,7 @@ package final class Engine: Sendable {
         self.observe = observe
         lanes = Lanes()
         timeChanged = Bell()
-        self.state = SharedInterior(Interior(state: state, now: surroundings.now()))
+        self.state = SharedInterior(Interior(state: state, now: surroundings.now(), uptime: surroundings.uptime()))
         playbooksInForce = Mutex(playbooks)
     }
 
@@ -141,7 +149,7 @@ package final class Engine: Sendable {
             try payOwed()
             try write(record)
         } catch {
-            let retry = surroundings.now() + .seconds(1)
+            let retry = surroundings.uptime() + .seconds(1)
             state.withLock { interior in
                 interior.counters.journalFailures += 1
                 // As many as there are deeds under way at most.
@@ -159,7 +167,7 @@ package final class Engine: Sendable {
     package func payOwed() throws {
         while let next = state.withLock({ $0.owed.isEmpty ? nil : $0.owed.removeFirst() }) {
             do { try write(next) } catch {
-                let retry = surroundings.now() + .seconds(1)
+                let retry = surroundings.uptime() + .seconds(1)
                 state.withLock { interior in
                     interior.owed.insert(next, at: 0)
                     interior.owedAt = retry
@@ -172,14 +180,16 @@ package final class Engine: Sendable {
 
     private func write(_ record: AuditRecord) throws {
         try log.append(record)
+        let (now, uptime) = (surroundings.now(), surroundings.uptime())
         state.withLock { interior in
             interior.state.apply(record)
+            for id in record.armedActions { interior.arm(id, now: now, uptime: uptime) }
             if record.kind == .outcome, let outcome = record.outcome { interior.counters.outcomes[outcome, default: 0] += 1 }
         }
         if record.mayFallDue { timeChanged.ring() }
     }
 
-    static let owedChore = Chore(next: { engine in engine.state.withLock(\.owedAt) }, perform: { engine, _ in try? engine.payOwed() })
+    static let owedChore = Chore(next: { engine in engine.state.withLock(\.owedAt).map(engine.wallTime) }, perform: { engine, _ in try? engine.payOwed() })
 
     func report(_ event: Event) { observe(event) }
 
@@ -233,7 +243,7 @@ extension AuditRecord {
     /// Something may be due earlier than before because of this record.
     fileprivate var mayFallDue: Bool {
         switch kind {
-        case .outcome: detail["undo"] != nil
+        case .outcome: !armedActions.isEmpty
         default: false
         }
     }

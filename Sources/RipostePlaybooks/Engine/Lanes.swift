@@ -10,6 +10,15 @@ final class Lanes: Sendable {
     /// Those who wait for the turn, by target; a key without waiters is a lane that somebody has.
     private let waiters = Mutex<[String: [CheckedContinuation<Bool, Never>]]>([:])
 
+    /// Takes the turn where nobody has it.
+    func enterAtOnce(_ key: String) -> Bool {
+        waiters.withLock { waiters in
+            guard waiters[key] == nil else { return false }
+            waiters[key] = []
+            return true
+        }
+    }
+
     /// Waits for the turn; false where too many wait already. Whoever got true calls ``leave(_:)`` once.
     func enter(_ key: String) async -> Bool {
         await withCheckedContinuation { turn in

@@ -170,7 +170,7 @@ struct PlaybookDecoder {
         if let node = keys["name"] { _ = isName(step.name, node) }
         if let node = keys["on_failure"] { step.onFailure = node.choice(Step.OnFailure.self) ?? .stop }
         step.isReflex = keys["reflex"].flatMap { $0.bool() } ?? false
-        step.undoAfter = keys["undo"].flatMap { mapping($0, PlaybookKeys.undo, "undo") }.flatMap { $0["after"]?.duration() }
+        if let node = keys["undo"] { readUndo(node, of: &step) }
         if let description {
             if let undo = keys["undo"], description.inverse == nil { undo.report(code: "P012", "\(description.name) cannot be taken back") }
             step.parameters = parameters(keys["with"], of: description, at: node)

@@ -26,6 +26,8 @@ package enum PlaybookProblem {
         ("P017", "warning: the step can never act in this mode"),
         ("P018", "a reflex that the kernel cannot carry out"),
         ("P019", "a reflex whose rule the kernel cannot decide"),
+        ("P045", "an undo whose max is shorter than its after"),
+        ("P046", "warning: an undo's max without extend"),
     ]
 }
 

@@ -78,7 +78,13 @@ enum PlaybookKeys {
             summary: "true: the own sensor answers in the kernel, before the program's next instruction, where the kernel alone can decide the rule."),
     ]
 
-    static let undo = [Key(name: "after", schema: duration, summary: "How long the action stays in force.", isRequired: true)]
+    static let undo = [
+        Key(name: "after", schema: duration, summary: "How long the action stays in force.", isRequired: true),
+        Key(
+            name: "extend", schema: ["type": "boolean", "default": false],
+            summary: "true: another alert for a target on which the action stands already makes its time longer; it is never made shorter."),
+        Key(name: "max", schema: duration, summary: "With extend: how long the action stands at most, from its beginning."),
+    ]
 
     /// Keys that people will look for because the format is to have them.
     static let planned = [
