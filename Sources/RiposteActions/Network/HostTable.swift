@@ -47,7 +47,12 @@ struct HostTable {
         }
     }
 
-    func handle(ofSetHolding network: IPNetwork) throws(ActionError) -> UInt64? { try NetfilterReader(in: context).handle(of: .holding(network), in: .host) }
+    /// The numbers that tell the set which holds the block from every other one: its table's, and its own.
+    func handles(ofSetHolding network: IPNetwork) throws(ActionError) -> JSON? {
+        let reader = try NetfilterReader(in: context)
+        guard let table = try reader.handle(of: .host), let set = try reader.handle(of: .holding(network), in: .host) else { return nil }
+        return [.integer(Int64(clamping: table)), .integer(Int64(clamping: set))]
+    }
 
     /// The batch that blocks; `replaced` are elements that it takes the place of. Where `isThere`, only what drops its packets is made anew.
     func blocking(_ network: IPNetwork, for time: Duration?, replacing replaced: [IPNetwork], given state: State, isThere: Bool = false) -> NetfilterBatch {

@@ -11,6 +11,8 @@ struct NetfilterReader: ~Copyable {
 
     struct Chain: Equatable {
         var name: String
+        /// The kernel's number for its table, never given twice.
+        var table: UInt64
         /// The kernel's number for it, never given twice as long as the table lives.
         var handle: UInt64
         var device: String?
@@ -38,6 +40,7 @@ struct NetfilterReader: ~Copyable {
     /// The table's chains with their rules counted; nil where there is no such table.
     borrowing func chains(of table: NetfilterTable) throws(ActionError) -> [Chain] {
         var chains: [Chain] = []
+        guard let tableHandle = try handle(of: table) else { return [] }
         try dump(NFT_MSG_GETCHAIN, table, "list chains") { message in
             let chain = nftnl_chain_alloc()
             defer { nftnl_chain_free(chain) }
@@ -46,7 +49,7 @@ struct NetfilterReader: ~Copyable {
             else { return }
             let device = nftnl_chain_get_str(chain, UInt16(NFTNL_CHAIN_DEV.rawValue)).map { String(cString: $0) }
             let handle = nftnl_chain_get_u64(chain, UInt16(NFTNL_CHAIN_HANDLE.rawValue))
-            chains.append(Chain(name: String(cString: name), handle: handle, device: device, rules: 0, counters: Counters()))
+            chains.append(Chain(name: String(cString: name), table: tableHandle, handle: handle, device: device, rules: 0, counters: Counters()))
         }
         let rules = try rules(of: table)
         for index in chains.indices {
@@ -86,6 +89,20 @@ struct NetfilterReader: ~Copyable {
                 packets: nftnl_expr_get_u64(expression, UInt16(NFTNL_EXPR_CTR_PACKETS)), bytes: nftnl_expr_get_u64(expression, UInt16(NFTNL_EXPR_CTR_BYTES)))
         }
         return Counters()
+    }
+
+    /// The kernel's number for a table; nil where there is no such table.
+    borrowing func handle(of table: NetfilterTable) throws(ActionError) -> UInt64? {
+        var handle: UInt64?
+        try dump(NFT_MSG_GETTABLE, table, "list tables") { message in
+            let object = nftnl_table_alloc()
+            defer { nftnl_table_free(object) }
+            guard nftnl_table_nlmsg_parse(message, object) == 0, let name = nftnl_table_get_str(object, UInt16(NFTNL_TABLE_NAME.rawValue)),
+                String(cString: name) == table.name, nftnl_table_get_u32(object, UInt16(NFTNL_TABLE_FAMILY.rawValue)) == UInt32(table.family)
+            else { return }
+            handle = nftnl_table_get_u64(object, UInt16(NFTNL_TABLE_HANDLE.rawValue))
+        }
+        return handle
     }
 
     /// The kernel's number for a set; nil where there is no such set.

@@ -47,7 +47,7 @@ package struct NetworkBlock: Action {
     /// The set by its handle and when the kernel is to lift it, on a clock that nobody sets.
     private func token(for network: IPNetwork, _ time: Duration?) throws(ActionError) -> JSONObject {
         var token: JSONObject = ["address": .text("\(network)"), "boot_id": .text(Host.bootID)]
-        token.append("set_handle", try table.handle(ofSetHolding: network).map { .integer(Int64(clamping: $0)) })
+        token.append("set", try table.handles(ofSetHolding: network))
         token.append("ends_at_uptime_ms", .integer(time.map { (Host.uptime + $0).wholeMicroseconds / 1000 } ?? 0))
         return token
     }
@@ -122,7 +122,7 @@ package struct NetworkUnblock: Action {
     /// Why the block that stands is not the one that we left. After another boot nothing is told: the kernel forgot, and what is there was put back.
     private func change(of element: NetfilterReader.Element, since token: JSONObject?) throws(ActionError) -> String? {
         guard let token, token["boot_id"]?.string?.valid == Host.bootID else { return nil }
-        if let left = token["set_handle"]?.integer, let now = try table.handle(ofSetHolding: element.network), now != UInt64(clamping: left) {
+        if let left = token["set"], let now = try table.handles(ofSetHolding: element.network), now != left {
             return "its set was made anew by somebody else, and the address put into it"
         }
         guard let left = token["ends_at_uptime_ms"]?.integer else { return nil }
