@@ -19,7 +19,7 @@ define install
 		$(SUDO) apt-get update -qq && $(SUDO) env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $$missing >/dev/null; fi
 endef
 
-.PHONY: run build bpf test bench demo check fmt clean help dependencies bpf-dependencies test-dependencies bench-dependencies demo-dependencies
+.PHONY: run build bpf test test-long bench demo check fmt clean help dependencies bpf-dependencies test-dependencies bench-dependencies demo-dependencies
 
 run: build ## install what is missing, build, and run the agent (mode observe)
 	$(SUDO) .build/release/riposte run --config config/riposte.yaml $(RUN_ARGUMENTS)
@@ -34,10 +34,14 @@ bpf: bpf-dependencies ## build the BPF programs for all processors, which the bi
 test: test-dependencies bpf ## install what tests need and run all of them (as root, so that nothing is skipped)
 	$(SUDO) env PATH="$$PATH" RIPOSTE_STRICT="$$RIPOSTE_STRICT" CI="$$CI" $(SWIFT) test --no-parallel $(TEST_ARGUMENTS)
 
+test-long: test-dependencies bpf ## the same, with 100 agents killed one after the other where test has 30, and a million events by chance
+	$(SUDO) env PATH="$$PATH" RIPOSTE_KILL_ROUNDS=100 RIPOSTE_FUZZ_INPUTS=2500000 $(SWIFT) test --no-parallel --filter "SensorRobustness|Pushdown"
+
 bench: bench-dependencies build ## measure the release build against a floor in the same run
 	$(SWIFT) build -c release --product riposte-bench
 	$(SUDO) python3 benchmarks/run.py .build/release/riposte
 	$(SUDO) python3 benchmarks/sensor.py .build/release/riposte
+	python3 benchmarks/outputs.py .build/release/riposte-bench
 
 demo: demo-dependencies build ## a dozen harmless attacks on this host and in a container, each caught and answered
 	$(SUDO) python3 examples/demo/demo.py .build/release/riposte

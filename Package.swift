@@ -69,12 +69,13 @@ let package = Package(
         room("RiposteTransport", ["RiposteCore", "CCurl", logging]),
         room("RiposteActions", ["RiposteCore", "RipostePlaybooks", "RiposteTransport", "CNetfilter", "CRiposte", logging, yams]),
         room("RiposteAudit", ["RiposteCore", crypto, grdb, logging]),
+        room("RiposteOutputs", ["RiposteCore", "RiposteTransport", crypto, logging]),
         room("RiposteIntake", ["RiposteCore", "CRiposte", httpTypes, hummingbird, hummingbirdCore, hummingbirdTLS, lifecycle, nioCore, nioHTTPTypes, nioPosix, nioSSL, logging]),
         room(
             "RiposteAgent",
             [
                 "RiposteCore", "RiposteRules", "RipostePlaybooks", "RiposteSensor", "RiposteTransport", "RiposteActions", "RiposteAudit", "RiposteIntake",
-                "CRiposte", crypto, hummingbird, lifecycle, unixSignals, nioCore, nioPosix, logging, yams,
+                "RiposteOutputs", "CRiposte", crypto, hummingbird, lifecycle, unixSignals, nioCore, nioPosix, logging, yams,
             ]),
         .executableTarget(
             name: "riposte",
@@ -84,25 +85,28 @@ let package = Package(
             swiftSettings: swiftSettings),
 
         .executableTarget(
-            name: "riposte-bench", dependencies: ["RiposteCore", "RiposteRules", "RipostePlaybooks", "RiposteAudit", logging], path: "benchmarks/riposte-bench",
+            name: "riposte-bench",
+            dependencies: ["RiposteCore", "RiposteRules", "RipostePlaybooks", "RiposteAudit", "RiposteOutputs", "RiposteTransport", "RiposteAgent", logging],
+            path: "benchmarks/riposte-bench",
             swiftSettings: swiftSettings),
 
         // Tests.
         room("RiposteTestSupport", ["RiposteCore", "RipostePlaybooks", "CRiposte", httpTypes, hummingbird, hummingbirdCore, hummingbirdTLS, nioCore, nioSSL, logging]),
         tests("RiposteCoreTests", ["RiposteCore", "RiposteTestSupport"]),
         tests("RiposteRulesTests", ["RiposteCore", "RiposteRules", "RiposteTestSupport"]),
-        tests("RiposteSensorTests", ["RiposteCore", "RiposteRules", "RiposteSensor", "CRiposte", "RiposteTestSupport"]),
+        tests("RiposteSensorTests", ["RiposteCore", "RiposteRules", "RiposteSensor", "CRiposte", "RiposteTestSupport", logging]),
         tests("RipostePlaybooksTests", ["RiposteCore", "RiposteRules", "RipostePlaybooks", "RiposteTestSupport", logging]),
         tests("RiposteSimulationTests", ["RiposteCore", "RipostePlaybooks", "RiposteAudit", "RiposteTestSupport", logging]),
         tests("RiposteAuditTests", ["RiposteCore", "RiposteAudit", "RiposteTestSupport", logging]),
         tests("RiposteTransportTests", ["RiposteTransport", "RiposteTestSupport"]),
         tests("RiposteActionsTests", ["RiposteCore", "RipostePlaybooks", "RiposteActions", "RiposteTransport", "RiposteTestSupport"]),
+        tests("RiposteOutputsTests", ["RiposteCore", "RiposteTransport", "RiposteOutputs", "RiposteTestSupport", logging]),
         tests("RiposteIntakeTests", ["RiposteCore", "RiposteIntake", "RiposteTransport", "RiposteTestSupport", logging]),
         tests(
             "RiposteAgentTests",
             [
                 "RiposteCore", "RiposteRules", "RiposteAudit", "RipostePlaybooks", "RiposteTransport", "RiposteActions", "RiposteSensor", "RiposteAgent", "RiposteTestSupport",
-                "riposte",
+                "CRiposte", "riposte",
             ]),
     ],
     swiftLanguageModes: [.v6]

@@ -217,7 +217,7 @@ class Agent:
         self.socket = folder / "run" / "alerts.sock"
         self.port = free_port()
         configuration = folder / "riposte.yaml"
-        configuration.write_text("mode: enforce\nlog_level: warning\n")
+        configuration.write_text("mode: enforce\nlog_level: warning\nbudgets: []\n")
         command = [binary, "run", "--config", configuration, "--state-dir", folder / "state", "--run-dir", folder / "run"]
         command += ["--http", f"127.0.0.1:{self.port}", "--playbooks", playbooks]
         began = time.monotonic()

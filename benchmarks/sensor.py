@@ -158,7 +158,7 @@ class Agent:
         self.binary, self.folder = binary, folder
         (folder / "bench-rules.yaml").write_text(RULES)
         (folder / "bench.yaml").write_text(PLAYBOOK.format(reflex="        reflex: true\n" if reflex else ""))
-        (folder / "riposte.yaml").write_text("mode: enforce\nlog_level: warning\n")
+        (folder / "riposte.yaml").write_text("mode: enforce\nlog_level: warning\nbudgets: []\n")
         command = [binary, "run", "--json", "--config", folder / "riposte.yaml", *self._places(), "--http", f"127.0.0.1:{free_port()}"]
         command += ["--playbooks", folder / "bench.yaml", *sum((["--rules", path] for path in (*rules, folder / "bench-rules.yaml")), [])]
         command += [] if push_down else ["--no-push-down"]

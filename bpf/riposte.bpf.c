@@ -31,6 +31,8 @@ static __always_inline void begin_event(struct work *work, u32 flags)
 	work->flags = flags;
 	work->path1_at = 0;
 	work->path1_tried = 0;
+	work->path2_at = 0;
+	work->path2_tried = 0;
 	work->file_path_tried = 0;
 	work->kernel_path_at = 0;
 	work->address_at = 0;
@@ -124,9 +126,10 @@ __noinline int put_call_paths(u32 room)
 		put_base(room, work, RIPOSTE_ITEM_BASE1, work->call.base1);
 	if (work->call.path2 < 0)
 		return 0;
-	at = put_user_text(room, RIPOSTE_ITEM_PATH2, argument(work, work->call.path2));
+	put_path2(room);
+	at = work->path2_at;
 	BOUND(at, 0x7fff);
-	if (at && (event->bytes[at] != '/' || !work->item_length))
+	if (at && (event->bytes[at] != '/' || !work->path2_length))
 		put_base(room, work, RIPOSTE_ITEM_BASE2, work->call.base2);
 	return 0;
 }

@@ -199,6 +199,44 @@ __noinline int may_write(u64 address)
 	return mode >> 1 & 1;
 }
 
+/* What a pidfd stands for, as the host numbers processes: struct pid is in the inode since pidfds have a file system of their own. */
+static __always_inline u32 process_of(struct file *file)
+{
+	struct inode *inode = BPF_CORE_READ(file, f_inode);
+	struct pid *pid = BPF_CORE_READ(file, private_data);
+
+	if (BPF_CORE_READ(inode, i_sb, s_magic) == PID_FS_MAGIC)
+		pid = BPF_CORE_READ(inode, i_private);
+	return host_number(pid);
+}
+
+/* The id of the BPF map, program or link behind a descriptor; the name of its dentry says which it is. */
+static __always_inline u32 bpf_id_of(struct file *file)
+{
+	void *object = BPF_CORE_READ(file, private_data);
+	struct bpf_prog *program = object;
+	struct bpf_link *link = object;
+	struct bpf_map *map = object;
+	u64 name = 0;
+
+	bpf_probe_read_kernel(&name, sizeof(name), BPF_CORE_READ(file, f_path.dentry, d_name.name));
+	if (name == BEGINS('b', 'p', 'f', '-', 'm', 'a', 'p', 0))
+		return BPF_CORE_READ(map, id);
+	if (name == BEGINS('b', 'p', 'f', '-', 'p', 'r', 'o', 'g'))
+		return BPF_CORE_READ(program, aux, id);
+	/* The first descriptor of a link is named with the one, every other with the other. */
+	if (name == BEGINS('b', 'p', 'f', '_', 'l', 'i', 'n', 'k') || name == BEGINS('b', 'p', 'f', '-', 'l', 'i', 'n', 'k'))
+		return BPF_CORE_READ(link, id);
+	return 0;
+}
+
+static __always_inline u32 number_behind(struct file *file, u32 kind)
+{
+	if (kind == RIPOSTE_FILE_PIDFD)
+		return process_of(file);
+	return kind == RIPOSTE_FILE_BPF ? bpf_id_of(file) : 0;
+}
+
 /* ITEM_FILE, ITEM_OLD_FILE; `flags` are added to those that any file has. */
 __noinline int put_file(u32 room, u32 type, u64 address, u32 flags)
 {
@@ -238,7 +276,7 @@ __noinline int put_file(u32 room, u32 type, u64 address, u32 flags)
 	out->mtime = modification_time(inode);
 	out->uid = BPF_CORE_READ(inode, i_uid.val);
 	out->open_flags = BPF_CORE_READ(file, f_flags);
-	item_end(work, event, at, type, sizeof(*out), 0);
+	item_end(work, event, at, type, sizeof(*out), number_behind(file, out->kind));
 	return at;
 }
 

@@ -16,7 +16,8 @@
 #define SOURCE(name) (1u << RIPOSTE_NUMBER_##name)
 #define SOURCES_ADDRESS (SOURCE(FAMILY) | SOURCE(REMOTE_PORT))
 #define SOURCES_DESCRIPTOR (SOURCE(PROTOCOL) | SOURCE(FILE_KIND))
-#define SOURCES_TASK (SOURCE(UID) | SOURCE(LOGINUID) | SOURCE(CONTAINER) | SOURCE(TTY) | SOURCE(CAP_EFFECTIVE) | SOURCE(CAP_PERMITTED) | SOURCE(VPID))
+#define SOURCES_TASK (SOURCE(UID) | SOURCE(LOGINUID) | SOURCE(CONTAINER) | SOURCE(TTY) | SOURCE(CAP_EFFECTIVE) | SOURCE(CAP_PERMITTED) | SOURCE(VPID) \
+	| SOURCE(NAME_HEAD) | SOURCE(NAME_TAIL))
 
 static __always_inline struct riposte_filter *filter_of(struct work *work)
 {
@@ -438,6 +439,20 @@ static __always_inline void put_path1(u32 room)
 	work->path1_length = work->item_length;
 }
 
+/* ITEM_PATH2, once per event. */
+static __always_inline void put_path2(u32 room)
+{
+	struct work *work = work_of(room);
+
+	if (!work || work->path2_tried)
+		return;
+	work->path2_tried = 1;
+	if (work->call.path2 < 0)
+		return;
+	work->path2_at = put_user_text(room, RIPOSTE_ITEM_PATH2, argument(work, work->call.path2));
+	work->path2_length = work->item_length;
+}
+
 /* ITEM_FILE_PATH, once per event. */
 static __always_inline void put_file_path(u32 room)
 {
@@ -507,6 +522,35 @@ __noinline int judge_paths(u32 room)
 		}
 		decide_both(work, by_path, given, opened);
 	}
+	return 0;
+}
+
+/* Atoms about the second path, which is never opened. */
+__noinline int judge_second_path(u32 room)
+{
+	struct work *work = work_of(room);
+	struct event *event = event_of(room);
+	struct riposte_filter *filter;
+	u32 at, length;
+	u64 group;
+
+	if (!work || !event)
+		return 0;
+	filter = filter_of(work);
+	if (!filter)
+		return 0;
+	put_path2(room);
+	if (!work->path2_at)
+		return 0;
+	at = work->path2_at;
+	length = work->path2_length;
+	examine_text(room, at, length);
+	group = work->name_length ? filter->second_file_name_atoms & work->relevant : 0;
+	if (group)
+		decide(work, group, find_text(work, event, RIPOSTE_SUBJECT_SECOND_FILE_NAME, work->name_at, work->name_length));
+	group = work->text_normal ? filter->second_path_atoms & work->relevant : 0;
+	if (group)
+		decide(work, group, find_prefix(room, RIPOSTE_SUBJECT_SECOND_PATH, at, length));
 	return 0;
 }
 
@@ -606,6 +650,13 @@ __noinline int fetch_task_numbers(u32 room, u32 sources)
 		know(work, RIPOSTE_NUMBER_CAP_EFFECTIVE, read_capabilities(__builtin_preserve_access_index(&cred->cap_effective)));
 		know(work, RIPOSTE_NUMBER_CAP_PERMITTED, read_capabilities(__builtin_preserve_access_index(&cred->cap_permitted)));
 	}
+	if (sources & (SOURCE(NAME_HEAD) | SOURCE(NAME_TAIL))) {
+		u64 comm[2] = {};
+
+		bpf_get_current_comm(comm, sizeof(comm));
+		know(work, RIPOSTE_NUMBER_NAME_HEAD, comm[0]);
+		know(work, RIPOSTE_NUMBER_NAME_TAIL, comm[1]);
+	}
 	if (sources & SOURCE(LOGINUID))
 		know(work, RIPOSTE_NUMBER_LOGINUID, login_of(task));
 	if (sources & SOURCE(TTY))
@@ -692,6 +743,11 @@ static __always_inline bool judge(u32 room, struct work *work)
 		return false;
 	if (work->relevant & (filter->file_name_atoms | filter->path_atoms)) {
 		judge_paths(room);
+		if (!settle(room))
+			return false;
+	}
+	if (work->relevant & (filter->second_file_name_atoms | filter->second_path_atoms)) {
+		judge_second_path(room);
 		if (!settle(room))
 			return false;
 	}

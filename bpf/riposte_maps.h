@@ -64,6 +64,9 @@ struct work {
 	u32 path1_at;		/* of the text in the event, 0: not there */
 	u32 path1_length;
 	u32 path1_tried;
+	u32 path2_at;		/* the same of the second path */
+	u32 path2_length;
+	u32 path2_tried;
 	u32 kernel_path_at;	/* of ITEM_FILE_PATH's text */
 	u32 kernel_path_length;
 	u32 address_at;

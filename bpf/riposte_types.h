@@ -140,6 +140,7 @@ struct inode {
 	struct super_block *i_sb;
 	unsigned long i_ino;
 	unsigned int i_nlink;
+	void *i_private;
 	s64 i_mtime_sec;	/* 6.11 */
 	s64 i_ctime_sec;
 	u32 i_mtime_nsec;
@@ -154,6 +155,22 @@ struct inode___timespec {
 struct inode___private {
 	struct timespec64 __i_mtime;	/* 6.7 to 6.10 */
 	struct timespec64 __i_ctime;	/* 6.6 to 6.10 */
+};
+
+struct bpf_map {
+	u32 id;
+};
+
+struct bpf_prog_aux {
+	u32 id;
+};
+
+struct bpf_prog {
+	struct bpf_prog_aux *aux;
+};
+
+struct bpf_link {
+	u32 id;		/* 5.8 */
 };
 
 struct dentry {

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "riposte_bpf.h"
 
+#include <bpf/bpf.h>
+
 // The programs are built by Debian's clang and embedded here, so that there is one file to ship.
 #if defined(__x86_64__)
 #define RIPOSTE_BPF_OBJECT "../../.output/riposte_bpf_x86.inc"
@@ -23,4 +25,15 @@ const void *riposte_bpf_object(size_t *bytes)
 {
 	*bytes = sizeof(object);
 	return object;
+}
+
+uint32_t riposte_bpf_id(int descriptor)
+{
+	// What is told of maps, programs and links begins alike: the type, then the id.
+	uint32_t facts[64] = { 0 };
+	uint32_t length = sizeof(facts);
+
+	if (descriptor < 0 || bpf_obj_get_info_by_fd(descriptor, facts, &length) || length < 2 * sizeof(facts[0]))
+		return 0;
+	return facts[1];
 }

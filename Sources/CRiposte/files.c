@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <sys/uio.h>
 #include <unistd.h>
 
 #ifndef SYS_openat2
@@ -36,4 +37,12 @@ int riposte_open_regular_below(int root, const char *path)
 	}
 	close(place);
 	return result;
+}
+
+long riposte_write_now(int file, const void *bytes, size_t count)
+{
+	struct iovec part = { .iov_base = (void *)bytes, .iov_len = count };
+	ssize_t written = pwritev2(file, &part, 1, -1, RWF_NOWAIT);
+
+	return written < 0 ? -errno : written;
 }

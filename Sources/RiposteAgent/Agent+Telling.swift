@@ -2,6 +2,7 @@ internal import Glibc
 internal import RiposteAudit
 internal import RiposteCore
 internal import RiposteIntake
+internal import RiposteOutputs
 internal import RipostePlaybooks
 internal import RiposteRules
 
@@ -51,13 +52,13 @@ private func notes(on rules: LoadedRules, hasAuditEvents: Bool) -> [String] {
 }
 
 /// What `riposte status` shows.
-func status(_ house: EngineHouse, _ keepers: Keepers, _ intakes: [any Intake], _ audit: KubernetesAuditDoor?, since began: Timestamp) -> JSON {
+func status(_ house: EngineHouse, _ keepers: Keepers, _ intakes: [any Intake], _ audit: KubernetesAuditDoor?, _ outputs: Outputs, since began: Timestamp) -> JSON {
     let counters = house.engine.counters
     let state = house.engine.snapshot
     let position = house.journal.position
     var object: JSONObject = [
         "version": .text(Version.text), "pid": .integer(Int64(getpid())), "since": .text("\(began)"),
-        "mode": .text(house.engine.configuration.mode.rawValue), "playbooks": keepers.playbooks.status,
+        "mode": .text(house.engine.agentMode.mode.rawValue), "modes": house.engine.modesInForce, "playbooks": keepers.playbooks.status,
         "rules": keepers.rules.status,
         "sensor": keepers.sensor.status,
         "intakes": .array(
@@ -70,21 +71,41 @@ func status(_ house: EngineHouse, _ keepers: Keepers, _ intakes: [any Intake], _
             }),
         "engine": [
             "alerts": .integer(Int64(counters.alerts)), "matched": .integer(Int64(counters.matched)), "shed": .integer(Int64(counters.shed)),
-            "under_way": .integer(Int64(house.engine.underWay)),
+            "repeats": .integer(Int64(counters.repeats)),
+            "crowded": .integer(Int64(counters.crowded)), "under_way": .integer(Int64(house.engine.underWay)),
             "outcomes": .object(
                 JSONObject(counters.outcomes.sorted { $0.key.rawValue < $1.key.rawValue }.map { .init(key: ByteText($0.key.rawValue), value: .integer(Int64($0.value))) })),
         ],
         "drifts": .array(state.drifts.open.map(\.json)),
         "pardons": .array(house.engine.pardons.map(\.json)),
+        "orders": .array(house.engine.ordersUnderWay().prefix(100).map(\.json)),
+        "breakers": .array(state.breakers.all.map(\.json)), "budgets": .array(house.engine.strainedBudgets.map(\.json)),
+        "shed": .array(
+            house.engine.floods.map { ["intake": .text($0.intake), "rule": .string($0.rule), "count": .integer(Int64($0.count))] }),
+        "approvals": approvals(state.approvals),
+        "incidents": [
+            "open": .array(state.incidents.open.values.sorted { $0.id < $1.id }.map(\.json)), "ungrouped": .integer(Int64(counters.ungrouped)),
+        ],
         "undos": .array(state.openUndos.values.sorted { $0.since < $1.since }.map(\.json)),
         "journal": [
             "seq": .integer(position.seq), "failures": .integer(Int64(counters.journalFailures)), "problem": house.journal.opening.problem.map(JSON.text) ?? .null,
+            "checkpoints": house.checkpoints?.status ?? .null,
         ],
     ]
+    if !outputs.isEmpty { object.append("outputs", outputs.status) }
     if let counts = audit?.counts {
         object.append(
             "kubernetes_audit", ["judged": .integer(Int64(counts.judged)), "dropped": .integer(Int64(counts.dropped)), "alerts": .integer(Int64(counts.alerts))])
     }
+    return .object(object)
+}
+
+/// What waits for a person.
+private func approvals(_ book: ApprovalBook) -> JSON {
+    let waiting = book.requests.values.filter(\.isWaiting)
+    var object: JSONObject = ["open": .integer(Int64(waiting.count)), "plans": .integer(Int64(waiting.map(\.members.count).reduce(0, +)))]
+    object.append("next_deadline", waiting.map(\.deadline).min().map { .text("\($0)") })
+    if book.isOverflowing { object.append("overflowing", true) }
     return .object(object)
 }
 

@@ -4,9 +4,11 @@ internal import RiposteActions
 package import RiposteCore
 internal import RiposteAudit
 internal import RiposteIntake
+internal import RiposteOutputs
 package import RipostePlaybooks
 internal import RiposteRules
 internal import RiposteSensor
+internal import RiposteTransport
 internal import ServiceLifecycle
 internal import Synchronization
 internal import UnixSignals
@@ -33,9 +35,13 @@ package struct Agent: Sendable {
     private let rules: LoadedRules
     private let rulesWatch: FileWatch
     private let facilities: Facilities
+    private let signingKey: SigningKey?
+    /// Theirs alone: what an action asks of Docker never waits behind them.
+    private let outputHTTP = HTTPClient()
+    private let outputs: [Output]
     private let logger: Logger
 
-    /// Reads the playbooks and the rules; an agent does not start on ones that have an error.
+    /// Reads the playbooks, the rules and the key; an agent does not start on ones that have an error.
     package init(_ configuration: AgentConfiguration, logger: Logger) throws(Diagnostics) {
         self.configuration = configuration
         self.logger = logger
@@ -43,6 +49,8 @@ package struct Agent: Sendable {
         (playbookWatch, rulesWatch) = (FileWatch(configuration.playbooks), FileWatch(configuration.rules.files))
         playbooks = try PlaybookSet.load(paths: configuration.playbooks, facilities.catalogue).set
         rules = try LoadedRules.load(configuration.rules)
+        signingKey = try configuration.audit.loadSigningKey()
+        outputs = try configuration.readOutputs(configuration.outputSurroundings(outputHTTP, logger))
         try Self.checkLimits(configuration.undo, facilities.catalogue)
     }
 
@@ -57,32 +65,67 @@ package struct Agent: Sendable {
     /// Runs until SIGTERM or SIGINT, then finishes what is under way and closes the journal. `observe` must not wait.
     package func run(onReady: @escaping @Sendable (Banner) -> Void, observe: @escaping @Sendable (Engine.Event) -> Void) async throws {
         Self.raiseDescriptorLimit()
+        let (breakers, rearm) = (BreakerAlerts(), Rearming())
         let drifts = DriftAlerts(hostname: configuration.rules.hostnameInAlerts)
         let house = try await EngineHouse.open(
             configuration, playbooks: playbooks, rules: configuration.rules.files.isEmpty ? nil : rules.digest, facilities: facilities, purpose: "agent", resumesRuns: true,
-            logger: logger,
+            signingKey: signingKey, logger: logger,
             observe: { event in
-                if case .drift(let drift) = event { drifts.take(drift) }
                 observe(event)
+                if case .drift(let drift) = event { drifts.take(drift) }
+                guard case .breaker(let change) = event else { return }
+                rearm.call()
+                breakers.tell(change)
             })
-        do { try await serve(house, drifts, onReady) } catch {
+        defer { outputHTTP.close() }
+        let outputs: Outputs
+        do {
+            outputs = try Outputs(self.outputs, spool: JournalSpool(stateDirectory: configuration.stateDirectory), configuration.outputSurroundings(outputHTTP, logger))
+        } catch {
             await house.close()
             throw error
         }
-        await house.close()
+        house.journal.onAppend { outputs.ring() }
+        try await Self.carrying(outputs) {
+            do { try await serve(house, outputs, breakers, drifts, rearm, onReady) } catch {
+                await house.close()
+                throw error
+            }
+            await house.close()
+        }
     }
 
-    private func serve(_ house: EngineHouse, _ drifts: DriftAlerts, _ onReady: @escaping @Sendable (Banner) -> Void) async throws {
+    /// How long outputs may still send what is in the journal when all else has stopped. What they do not get rid of they send at the next start.
+    private static let outputGrace = Duration.seconds(2)
+
+    /// Outputs begin before all that writes to the journal, and end when its last record is written.
+    private static func carrying(_ outputs: Outputs, _ body: () async throws -> Void) async throws {
+        guard !outputs.isEmpty else { return try await body() }
+        try await withThrowingTaskGroup { group in
+            group.addTask { await outputs.run() }
+            let result: Result<Void, any Error>
+            do { result = .success(try await body()) } catch { result = .failure(error) }
+            outputs.end()
+            group.addTask { try await Task.sleep(for: outputGrace) }
+            try await group.next()
+            group.cancelAll()
+            try result.get()
+        }
+    }
+
+    private func serve(_ house: EngineHouse, _ outputs: Outputs, _ breakers: BreakerAlerts, _ drifts: DriftAlerts, _ rearming: Rearming, _ onReady: @escaping @Sendable (Banner) -> Void) async throws {
         let door = AlertDoor(house, logger: logger)
         drifts.open(door)
         let formatter = AlertFormatter(hostname: configuration.rules.hostnameInAlerts)
         let sensor = SensorKeeper(
             configuration.sensor, house, try SensorDoor(door, formatter: formatter, lossLimit: configuration.sensor.lossLimit, logger: logger),
-            ContainerDirectory(inspector: ContainerBridge(docker: DockerInspector(docker: facilities.docker))), logger: logger)
+            ContainerDirectory(inspector: ContainerBridge(docker: DockerInspector(docker: facilities.docker))),
+            guards: configuration.sensor.tellsTampering ? configuration.guardedFiles : nil, logger: logger)
         let keepers = Keepers(
             playbooks: PlaybookKeeper(playbookWatch, house: house, logger: logger) { sensor.playbooksChanged() },
             rules: RulesKeeper(configuration.rules, rules, rulesWatch, house: house, logger: logger) { sensor.use($0) },
             sensor: sensor)
+        house.engine.whenModesChange { sensor.playbooksChanged() }
         let auditDoor = KubernetesAuditDoor(door, judges: keepers.rules.kubernetesAudit, formatter: formatter)
         let section = configuration.intake
         let ready = Readiness(waitsFor: [section.http.isEnabled, section.socket.isEnabled, section.kubernetesAudit.http.isEnabled].count { $0 })
@@ -91,12 +134,15 @@ package struct Agent: Sendable {
         // First of all that takes anything in: what happens from here on is seen.
         sensor.start(rules.ruleSet)
         defer { sensor.stop() }
+        breakers.open(door, hostname: configuration.rules.hostnameInAlerts)
+        rearming.begin { sensor.playbooksChanged() }
+        defer { rearming.end() }
         ready.whenReady { [configuration] in onReady(Banner(configuration, house, keepers, intakes, auditIntakes)) }
         let began = Timestamp.now()
         let control = ControlServer(
             path: configuration.controlSocket, groupID: try Self.controlGroup(configuration), house: house,
-            status: { status(house, keepers, intakes + auditIntakes, auditIntakes.isEmpty ? nil : auditDoor, since: began) }, reload: keepers.reload, logger: logger,
-            libraryLogger: quiet(logger))
+            status: { status(house, keepers, intakes + auditIntakes, auditIntakes.isEmpty ? nil : auditDoor, outputs, since: began) }, reload: keepers.reload,
+            outputs: outputs, logger: logger, libraryLogger: quiet(logger))
         // Those who take orders and alerts come last: they stop first, and the undo keeper is there as long as they are.
         var services = [
             service("time") { await house.engine.keepTime() },
@@ -104,10 +150,16 @@ package struct Agent: Sendable {
                 if configuration.reconciliation.every != nil { try await DriftWatch(engine: house.engine, docker: facilities.docker, logger: logger).run() }
             },
             service("snapshot") { try await every(.seconds(30)) { house.keepSnapshot() } },
+            service("checkpoints") { try await every(.seconds(1)) { house.checkpoints?.writeIfDue() } },
             service("playbooks") { try await keepers.playbooks.keepUp() },
             service("rules") { try await keepers.rules.keepUp() },
             service("containers") { try await sensor.run() },
-            service("reload") { for await _ in await UnixSignalsSequence(trapping: .sighup) { _ = keepers.reload() } },
+            service("reload") {
+                for await _ in await UnixSignalsSequence(trapping: .sighup) {
+                    _ = keepers.reload()
+                    await outputs.reopen()
+                }
+            },
             service("control") { try await control.run() },
         ]
         services += (intakes + auditIntakes).map { intake in
@@ -167,6 +219,20 @@ private func quiet(_ logger: Logger) -> Logger {
     var logger = logger
     logger.logLevel = max(logger.logLevel, .critical)
     return logger
+}
+
+/// Arms or disarms the kernel's reflexes after a breaker has changed, on a thread of its own: who changes one must not wait for the kernel's tables.
+private final class Rearming: Sendable {
+    private let attendant = Mutex<Attendant?>(nil)
+
+    func begin(_ body: @escaping @Sendable () -> Void) {
+        let attendant = Attendant(name: "riposte-rearm", body)
+        self.attendant.withLock { $0 = attendant }
+    }
+
+    func call() { attendant.withLock { $0?.call() } }
+
+    func end() { attendant.withLock { $0.take() }?.end() }
 }
 
 /// Calls once when all have said that they are there.

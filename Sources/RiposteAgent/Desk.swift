@@ -14,9 +14,32 @@ package protocol Desk: Sendable {
     func pardons() async throws(DeskError) -> [Pardons.Pardon]
     /// Lets playbooks act on these targets again; gives those that it lifted.
     func liftPardons(_ command: PardonLiftCommand) async throws(DeskError) -> [Pardons.Pardon]
+    /// The questions that wait for a person, as ``ApprovalView/json``.
+    func questions() async throws(DeskError) -> [JSON]
+    /// A person's answer to one of them.
+    func decide(_ command: DecisionCommand) async throws(DeskError) -> Engine.Answered
     /// Feeds alerts through playbooks; one report per alert.
     func respond(_ command: RespondCommand) async throws(DeskError) -> [AlertReport]
+    /// Breakers that are not closed.
+    func breakers() async throws(DeskError) -> [Breakers.Breaker]
+    /// Closes one; gives it as it was.
+    func closeBreaker(_ command: BreakerCommand) async throws(DeskError) -> Breakers.Breaker
+    /// Changes a mode, moves a playbook on in its roll-out, or judges an alert.
+    func steer(_ command: SteeringCommand) async throws(DeskError) -> SteeringResult
+    /// The modes in force; see ``Engine/modesInForce``.
+    func modes() async throws(DeskError) -> JSON
     func close() async
+}
+
+/// An operator's word that a breaker is to be closed.
+package struct BreakerCommand: Sendable, Equatable {
+    package var name: String
+    package var reason: String?
+
+    package init(name: String, reason: String? = nil) {
+        self.name = name
+        self.reason = reason
+    }
 }
 
 /// An operator's wish for one action.
@@ -28,17 +51,39 @@ package struct ManualCommand: Sendable, Equatable {
     package var reason: String?
     /// Take it back by itself after this.
     package var undoAfter: Duration?
+    /// Lifts guards of the configuration.
+    package var isForced: Bool
+    /// Somebody else must approve it first.
+    package var asks: Bool
 
     package init(
         action: ActionName, claim: TargetClaim, parameters: JSONObject = JSONObject(), isDryRun: Bool, reason: String? = nil,
-        undoAfter: Duration? = nil
+        undoAfter: Duration? = nil, isForced: Bool = false, asks: Bool = false
     ) {
+        self.isForced = isForced
         self.action = action
         self.claim = claim
         self.parameters = parameters
         self.isDryRun = isDryRun
         self.reason = reason
         self.undoAfter = undoAfter
+        self.asks = asks
+    }
+}
+
+package struct DecisionCommand: Sendable, Equatable {
+    /// The question's id, or that of a plan in it.
+    package var question: Identifier
+    package var answer: ApprovalRequest.Answer
+    /// How many plans the person has looked at.
+    package var seen: Int?
+    package var reason: String?
+
+    package init(question: Identifier, answer: ApprovalRequest.Answer, seen: Int? = nil, reason: String? = nil) {
+        self.question = question
+        self.answer = answer
+        self.seen = seen
+        self.reason = reason
     }
 }
 
@@ -63,6 +108,17 @@ package struct PardonLiftCommand: Sendable, Equatable {
 
     package init(target: String, reason: String? = nil) {
         self.target = target
+        self.reason = reason
+    }
+}
+
+/// Calls off an action that is under way. Only an agent has such; a command sees its own action through.
+package struct CancelCommand: Sendable, Equatable {
+    package var action: Identifier
+    package var reason: String?
+
+    package init(action: Identifier, reason: String? = nil) {
+        self.action = action
         self.reason = reason
     }
 }
@@ -123,6 +179,8 @@ package struct DeskError: Error, Equatable, Sendable, CustomStringConvertible {
         case denied
         /// No agent answers, or it stopped answering half way.
         case noAgent
+        /// What is named is not there.
+        case notFound
         /// Somebody else holds the journal, or it cannot be written.
         case journal
     }
@@ -142,6 +200,7 @@ package struct DeskError: Error, Equatable, Sendable, CustomStringConvertible {
         switch code {
         case .invalid: 2
         case .denied: 3
+        case .notFound: 4
         case .noAgent: 6
         case .journal: 1
         }

@@ -14,8 +14,8 @@ package struct DryRun: Sendable {
         self.seen = seen
         engine = Engine(
             // As old as they are: recorded alerts are what a dry run is for, and it never acts.
-            configuration: Engine.Configuration(mode: .observe, maximumAlertAge: .seconds(100 * 365 * 86400)), catalogue: facilities.catalogue,
-            guards: facilities.guards, log: Nowhere(), playbooks: playbooks, logger: .init(label: "riposte.dry-run"), observe: { seen.take($0) })
+            configuration: Engine.Configuration(mode: .observe, maximumAlertAge: .seconds(100 * 365 * 86400), budgets: configuration.budgets),
+            catalogue: facilities.catalogue, guards: facilities.guards, world: facilities.world, log: Nowhere(), playbooks: playbooks, logger: .init(label: "riposte.dry-run"), observe: { seen.take($0) })
     }
 
     package func reports(_ alerts: [[UInt8]]) async -> [AlertReport] {
@@ -47,8 +47,9 @@ final class Seen: Sendable {
         seen.withLock { seen in
             switch event {
             case .alert(_, let playbooks): seen.playbooks = playbooks
+            case .repeated: seen.playbooks = []
             case .result(let result): seen.results.append(result)
-            case .drift: break
+            case .breaker, .drift: break
             }
         }
     }

@@ -1,6 +1,7 @@
 internal import Foundation
 package import Logging
 package import RiposteAudit
+internal import RiposteActions
 internal import RiposteCore
 internal import RiposteTransport
 package import RipostePlaybooks
@@ -10,37 +11,42 @@ package final class EngineHouse: Sendable {
     package let engine: Engine
     package let journal: Journal
     package let facilities: Facilities
+    /// Nil where the journal is not signed.
+    package let checkpoints: Checkpointer?
     /// What was unfinished, and what became of it.
     package let recovery: Engine.Recovery
     private let stateDirectory: String
     private let logger: Logger
 
     /// Opens the journal, comes to the state that it tells of, and clears up what the last owner left. `purpose` is for the record: `agent`, or the
-    /// command that was given; `rules`, the digest of the rules in force, where there are any.
+    /// command that was given; `rules`, the digest of the rules in force, where there are any; `signingKey` signs the journal.
     package static func open(
-        _ configuration: AgentConfiguration, playbooks: PlaybookSet, rules: String? = nil, facilities: Facilities, purpose: String, resumesRuns: Bool, logger: Logger,
+        _ configuration: AgentConfiguration, playbooks: PlaybookSet, rules: String? = nil, facilities: Facilities, purpose: String, resumesRuns: Bool,
+        signingKey: SigningKey? = nil, logger: Logger,
         observe: @escaping @Sendable (Engine.Event) -> Void = { _ in }
     ) async throws -> EngineHouse {
         let journal = try Journal(
             stateDirectory: configuration.stateDirectory,
-            configuration: Journal.Configuration(segmentBytes: configuration.audit.segmentBytes, durability: configuration.audit.durability), logger: logger)
+            configuration: Journal.Configuration(
+                segmentBytes: configuration.audit.segmentBytes, durability: configuration.audit.durability,
+                signer: signingKey.map { CheckpointSigner(key: $0, machine: Host.machineID) }), logger: logger)
         if let problem = journal.opening.problem {
             logger.warning("the journal was tampered with or damaged", metadata: ["journal.problem": "\(problem)", "remedy": "see riposte audit verify"])
         }
         do {
             let state = try replay(configuration.stateDirectory)
-            var settings = Engine.Configuration(
-                mode: configuration.mode, runLimit: configuration.engine.runLimit, maximumAlertAge: configuration.engine.maximumAlertAge)
-            settings.undo = configuration.undo
-            settings.reconciliation = configuration.reconciliation
             let engine = Engine(
-                configuration: settings, catalogue: facilities.catalogue, guards: facilities.guards, log: journal, playbooks: playbooks, state: state, logger: logger,
+                configuration: configuration.engineConfiguration, catalogue: facilities.catalogue, guards: facilities.guards, world: facilities.world, log: journal,
+                playbooks: playbooks, state: state, logger: logger,
                 observe: observe)
             var start = start(journal, configuration, state, playbooks, purpose)
             start.detail.append("rules", rules.map(JSON.text))
-            try journal.append(start)
+            // Through the engine, so that its state follows the journal.
+            try engine.record(start)
             let recovery = await engine.recover(resumingRuns: resumesRuns)
-            return EngineHouse(engine, journal, facilities, recovery, configuration.stateDirectory, logger)
+            if resumesRuns { engine.beginRollouts() }
+            let checkpoints = signingKey == nil ? nil : Checkpointer(journal, every: configuration.audit.checkpointEvery, logger: logger)
+            return EngineHouse(engine, journal, facilities, checkpoints, recovery, configuration.stateDirectory, logger)
         } catch {
             journal.close()
             throw error
@@ -48,11 +54,12 @@ package final class EngineHouse: Sendable {
     }
 
     private init(
-        _ engine: Engine, _ journal: Journal, _ facilities: Facilities, _ recovery: Engine.Recovery, _ stateDirectory: String, _ logger: Logger
+        _ engine: Engine, _ journal: Journal, _ facilities: Facilities, _ checkpoints: Checkpointer?, _ recovery: Engine.Recovery, _ stateDirectory: String, _ logger: Logger
     ) {
         self.engine = engine
         self.journal = journal
         self.facilities = facilities
+        self.checkpoints = checkpoints
         self.recovery = recovery
         self.stateDirectory = stateDirectory
         self.logger = logger
@@ -114,6 +121,7 @@ package final class EngineHouse: Sendable {
         var record = AuditRecord(.stop, at: .now())
         record.detail = ["under_way": .integer(Int64(engine.underWay))]
         do { try journal.append(record) } catch { logger.error("the journal's last record was not written", metadata: ["error": "\(error)"]) }
+        checkpoints?.write()
         keepSnapshot()
         journal.close()
         facilities.http.close()

@@ -3,6 +3,7 @@ internal import Foundation
 internal import Glibc
 internal import RiposteActions
 package import RiposteCore
+internal import Logging
 internal import RiposteIntake
 internal import RipostePlaybooks
 internal import RiposteSensor
@@ -39,7 +40,7 @@ package struct Examination: Sendable {
         var findings = [kernel, pidfd, capabilities, sensor]
         findings += [nftables, await docker(facilities), await kubernetes(facilities)]
         findings += [folder("state directory", configuration.stateDirectory), folder("run directory", configuration.runDirectory)]
-        findings += [descriptors, intakes, playbooks(facilities), rules, management]
+        findings += [descriptors, intakes, playbooks(facilities), rules, outputs, management, signing]
         return findings
     }
 
@@ -216,8 +217,33 @@ package struct Examination: Sendable {
         }
     }
 
+    private var outputs: Finding {
+        let http = HTTPClient()
+        defer { http.close() }
+        let surroundings = configuration.outputSurroundings(http, Logger(label: "riposte.doctor", factory: { _ in SwiftLogNoOpLogHandler() }))
+        do throws(Diagnostics) {
+            let outputs = try configuration.readOutputs(surroundings)
+            let words = outputs.map { "\($0.name) (\($0.mask.masked($0.destination.place)))" }.joined(separator: ", ")
+            return Finding(subject: "outputs", verdict: .good, finding: outputs.isEmpty ? "none are configured" : words)
+        } catch {
+            return Finding(
+                subject: "outputs", verdict: .bad, finding: "\(error.entries.count) in error, the first: \(error.entries.first.map(Self.line) ?? "")",
+                remedy: "set it right in the configuration; the agent does not start like this")
+        }
+    }
+
     private static func line(_ problem: Diagnostic) -> String {
         "\(problem.file)\(problem.place.map { ":\($0.line):\($0.column)" } ?? ""): \(problem.message)"
+    }
+
+    private var signing: Finding {
+        do throws(Diagnostics) {
+            let key = try configuration.audit.loadSigningKey()?.verifyingKey
+            return Finding(subject: "journal", verdict: .good, finding: key.map { "is signed with key \($0.fingerprint)" } ?? "is not signed (audit.signing_key)")
+        } catch {
+            return Finding(
+                subject: "journal", verdict: .bad, finding: "cannot be signed: \(error)", remedy: "see riposte audit key generate; without audit.signing_key it is not signed")
+        }
     }
 
     private var management: Finding {

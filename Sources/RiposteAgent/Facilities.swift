@@ -9,7 +9,9 @@ package struct Facilities: Sendable {
     package let docker: DockerClient
     package let kubernetes: KubernetesAccess
     package let catalogue: ActionCatalogue
+    /// Built-in ones, then those of the configuration.
     package let guards: [any Guard]
+    package let world: any TargetFacts
 
     package init(_ configuration: AgentConfiguration) {
         let http = HTTPClient()
@@ -31,9 +33,14 @@ package struct Facilities: Sendable {
             NetworkBlock(), NetworkUnblock(), NetworkIsolate(managementAllow: allow), NetworkRelease(),
         ])
         let ownNamespace = (try? KubernetesConfiguration.find(kubeconfig: section.kubeconfig, context: section.context))?.ownNamespace
-        guards = [
-            ProcessGuards(), ContainerGuard(docker: docker), PodGuard(protectedNamespaces: section.protectedNamespaces, ownNamespace: ownNamespace),
-            NetworkGuard(managementAllow: allow),
+        let containers = ContainerLookup(docker: docker)
+        let world = WorldFacts(containers: containers, access: access)
+        self.world = world
+        let protected = Set(section.protectedNamespaces + [ownNamespace].compactMap(\.self))
+        let builtIn: [any Guard] = [
+            ProcessGuards(), ContainerGuard(containers, protectedNamespaces: protected, access: access),
+            PodGuard(protectedNamespaces: section.protectedNamespaces, ownNamespace: ownNamespace), NetworkGuard(managementAllow: allow),
         ]
+        guards = builtIn + configuration.guards.map { ConfiguredGuard($0, world: world) }
     }
 }

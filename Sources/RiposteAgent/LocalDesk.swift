@@ -5,21 +5,26 @@ package import RipostePlaybooks
 /// A desk that is an engine in this very process.
 package final class LocalDesk: Desk {
     package let house: EngineHouse
-    private let actor: AuditRecord.Actor
+    let actor: AuditRecord.Actor
+    /// The groups of `actor`, looked up when it matters.
+    private let groups: @Sendable () -> Set<String>
 
-    package init(_ house: EngineHouse, actor: AuditRecord.Actor) {
+    package init(_ house: EngineHouse, actor: AuditRecord.Actor, groups: @escaping @Sendable () -> Set<String>) {
         self.house = house
         self.actor = actor
+        self.groups = groups
     }
 
     package func act(_ command: ManualCommand) async throws(DeskError) -> ActionResult {
-        guard house.facilities.catalogue[command.action]?.description.isOffered == true else {
+        guard let description = house.facilities.catalogue[command.action]?.description, description.isOffered else {
             throw DeskError(.invalid, "there is no action \"\(command.action.rawValue.escapedForDisplay)\"")
         }
+        let asks = command.asks || (house.engine.configuration.approvals.asksByHand && description.impact == .destroys)
         var order = Order(
-            actor: actor, action: command.action, claim: command.claim, parameters: command.parameters, mode: command.isDryRun ? .observe : .enforce,
-            reason: command.reason)
+            actor: actor, action: command.action, claim: command.claim, parameters: command.parameters,
+            mode: command.isDryRun ? .observe : asks ? .ask : .enforce, reason: command.reason)
         order.undoAfter = command.undoAfter
+        order.isForced = command.isForced
         return await house.engine.carryOut(order)
     }
 
@@ -36,6 +41,15 @@ package final class LocalDesk: Desk {
         do { return try house.engine.liftPardons(of: command.target, by: actor, reason: command.reason) } catch {
             throw DeskError(.journal, "the journal did not take it: \(error)")
         }
+    }
+
+    /// The outcome of what was called off; nil where nothing of this id is under way.
+    func cancel(_ command: CancelCommand) async -> ActionResult? { await house.engine.cancel(command.action, actor: actor, reason: command.reason) }
+
+    package func questions() async throws(DeskError) -> [JSON] { await house.engine.openQuestions().map(\.json) }
+
+    package func decide(_ command: DecisionCommand) async throws(DeskError) -> Engine.Answered {
+        await house.engine.answer(command.answer, command.question, by: Person(actor, groups: groups()), seen: command.seen, reason: command.reason)
     }
 
     /// Alerts one after the other, each through an engine of its own settings on the same journal.
@@ -72,6 +86,18 @@ package final class LocalDesk: Desk {
         }
         let (playbooks, results) = seen.drain()
         return AlertReport(number: number, rule: alert.rule.repaired, playbooks: playbooks, results: results)
+    }
+
+    package func breakers() async throws(DeskError) -> [Breakers.Breaker] { house.engine.snapshot.breakers.all }
+
+    package func closeBreaker(_ command: BreakerCommand) async throws(DeskError) -> Breakers.Breaker {
+        switch house.engine.closeBreaker(command.name, actor: actor, reason: command.reason) {
+        case .closed(let breaker): return breaker
+        case .unknown:
+            let near = nearMiss(to: command.name, among: house.engine.snapshot.breakers.all.map(\.name)).map { "; did you mean \"\($0)\"?" } ?? ""
+            throw DeskError(.notFound, "no breaker \"\(command.name.escapedForDisplay)\" is open\(near)")
+        case .notOnRecord: throw DeskError(.journal, "the journal does not take it: the breaker stays as it is")
+        }
     }
 
     package func close() async { await house.close() }

@@ -15,11 +15,26 @@ package struct ReflexPlan: Sendable {
     package private(set) var set = ReflexSet()
     package private(set) var problems: [Problem] = []
 
-    /// `mode`: the agent's. `spent`: by playbook, when its budget was used.
-    package init(_ playbooks: PlaybookSet, _ rules: RuleSet, mode: Mode, spent: (String) -> [Timestamp] = { _ in [] }) {
+    /// What brakes say to the kernel: the agent's budgets that a signal spends from, when each playbook acted, and whose breaker is not closed.
+    package struct Brakes: Sendable {
+        package var budgets: [Budget]
+        package var spent: @Sendable (String) -> [Timestamp]
+        package var isTripped: @Sendable (String) -> Bool
+
+        package init(budgets: [Budget] = [], spent: @escaping @Sendable (String) -> [Timestamp] = { _ in [] }, isTripped: @escaping @Sendable (String) -> Bool = { _ in false }) {
+            self.budgets = budgets
+            self.spent = spent
+            self.isTripped = isTripped
+        }
+    }
+
+    /// `mode`: the widest of each playbook at this moment.
+    package init(_ playbooks: PlaybookSet, _ rules: RuleSet, mode: @Sendable (Playbook) -> Mode, _ brakes: Brakes = Brakes()) {
         for playbook in playbooks.playbooks {
-            guard let reflex = playbook.reflex else { continue }
-            set.budgets[playbook.name] = ReflexSet.Budget(actions: reflex.budget.actions, per: reflex.budget.per, spent: spent(playbook.name))
+            guard let reflex = playbook.reflex, let allowance = Reflex.Allowance([Budget(actions: reflex.budget.actions, per: reflex.budget.per)] + brakes.budgets) else { continue }
+            set.budgets[playbook.name] = ReflexSet.Budget(actions: allowance.actions, per: allowance.per, spent: brakes.spent(playbook.name))
+            // The kernel knows no half-open: until the breaker is closed, user space alone acts.
+            let mode = brakes.isTripped(playbook.name) ? .observe : mode(playbook)
             for name in reflex.rules { arm(reflex, playbook, name, rules, mode) }
         }
     }

@@ -14,12 +14,15 @@ final class SensorDoor: SensorSink {
         /// Turned away by the engine, for lack of room or because it could not be made safe.
         var shed = 0
         var lost: [String: UInt64] = [:]
+        var tampering = 0
     }
 
     /// What proves a target. Whatever a rule's output says, its alert carries these.
     private static let proof = ["proc.pid", "proc.pid.ts", "proc.name", "proc.exepath", "proc.cmdline", "container.id", "container.full_id", "evt.type"]
     /// Alerts about losses are at least this far apart.
     private static let lossPause = Duration.seconds(30)
+    /// Of tampering so many are told in a minute: a loop of it must not bury what else happens.
+    private static let tamperingsPerMinute = 60
 
     private let alerts: AlertDoor
     private let own: OwnAlerts
@@ -28,6 +31,7 @@ final class SensorDoor: SensorSink {
     private let logger: Logger
     private let counters = Mutex(Counts())
     private let losses = Mutex<(since: [String: UInt64], told: ContinuousClock.Instant?)>(([:], nil))
+    private let tamperings = Mutex<(minute: Int64, told: Int, untold: Int)>((0, 0, 0))
     private let proof: Carried
 
     /// Used by the sensor's thread only, which is the only one to call ``take(_:_:_:)``.
@@ -84,6 +88,40 @@ final class SensorDoor: SensorSink {
         }
     }
 
+    // MARK: - Tampering
+
+    func tampered(_ tampering: Tampering, _ event: SensorEvent) {
+        counters.withLock { $0.tampering += 1 }
+        let untold = tamperings.withLock { state -> Int? in
+            let minute = event.time.nanoseconds / 60_000_000_000
+            if state.minute != minute { (state.minute, state.told) = (minute, 0) }
+            guard state.told < Self.tamperingsPerMinute else {
+                state.untold += 1
+                return nil
+            }
+            state.told += 1
+            defer { state.untold = 0 }
+            return state.untold
+        }
+        guard let untold else { return }
+        var fields = JSONObject(proof.fields.values(of: event))
+        fields.append("tampering.kind", .text(tampering.kind.rawValue))
+        fields.append("tampering.deed", .text(tampering.deed))
+        fields.append("tampering.target", .string(tampering.target))
+        if untold > 0 { fields.append("tampering.untold", .integer(Int64(untold))) }
+        logger.warning(
+            "somebody tampered with Riposte",
+            metadata: ["tampering.deed": "\(tampering.deed)", "tampering.target": "\(tampering.target.shown)", "pid": "\(event.identity?.pid ?? 0)"])
+        hand([
+            "hostname": .text(formatter.hostname),
+            "output": .text("Somebody tampered with Riposte: \(tampering.words)"),
+            "output_fields": .object(fields), "priority": .text(tampering.priority.name), "rule": "Riposte tampered with", "source": "internal",
+            "tags": ["riposte", "sensor", "mitre_defense_evasion", "T1562.001"], "time": .text("\(event.time)"),
+        ])
+    }
+
+    // MARK: - Losses
+
     func lost(_ events: [String: UInt64]) {
         counters.withLock { counts in for (type, count) in events { counts.lost[type, default: 0] += count } }
         let due = losses.withLock { losses -> [String: UInt64]? in
@@ -110,5 +148,26 @@ final class SensorDoor: SensorSink {
             "output_fields": .object(fields), "priority": "Warning", "rule": "Riposte lost events", "source": "internal", "tags": ["riposte", "sensor"],
             "time": .text("\(now)"),
         ]
+    }
+}
+
+extension Tampering {
+    /// SIGTERM and SIGINT are how it is ended in order, and files may be changed by whoever keeps them: told, and less grave than the rest.
+    fileprivate var priority: Priority {
+        switch kind {
+        case .signal where deed == "SIGTERM" || deed == "SIGINT": .notice
+        case .file, .bpf: .warning
+        case .signal, .trace, .memory: .critical
+        }
+    }
+
+    fileprivate var words: String {
+        switch kind {
+        case .signal: "\(deed) was sent to it"
+        case .trace: "it is traced (\(deed))"
+        case .memory: "its memory was \(deed)"
+        case .file: "\(target.shown) was \(deed)"
+        case .bpf: "\(deed) (id \(target.shown))"
+        }
     }
 }

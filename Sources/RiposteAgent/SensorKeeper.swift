@@ -18,13 +18,18 @@ final class SensorKeeper: Sendable {
     private let house: EngineHouse
     private let door: SensorDoor
     private let containers: ContainerDirectory
+    private let guards: GuardedFiles?
     private let logger: Logger
     private let state = Mutex<State>(.off)
     private let rulesInForce = Mutex<RuleSet?>(nil)
     private let planned = Mutex<ReflexPlan?>(nil)
 
-    init(_ section: AgentConfiguration.SensorSection, _ house: EngineHouse, _ door: SensorDoor, _ containers: ContainerDirectory, logger: Logger) {
+    /// `guards`: the files of the agent, with which nobody may tamper unseen; nil: tampering raises no alert.
+    init(
+        _ section: AgentConfiguration.SensorSection, _ house: EngineHouse, _ door: SensorDoor, _ containers: ContainerDirectory, guards: GuardedFiles?, logger: Logger
+    ) {
         self.section = section
+        self.guards = guards
         self.house = house
         self.door = door
         self.containers = containers
@@ -37,6 +42,7 @@ final class SensorKeeper: Sendable {
         rulesInForce.withLock { $0 = rules }
         do throws(SensorError) {
             var configuration = section.configuration
+            configuration.guards = guards
             configuration.sparedPrograms = ProcessGuards.protectedExecutables.sorted()
             let sensor = try Sensor(configuration, rules: rules, reflexes: plan(rules), containers: containers, sink: door, logger: logger)
             state.withLock { $0 = .running(sensor) }
@@ -63,10 +69,15 @@ final class SensorKeeper: Sendable {
         use(rules)
     }
 
+    private var brakes: ReflexPlan.Brakes {
+        let state = house.engine.snapshot
+        return ReflexPlan.Brakes(
+            budgets: house.engine.reflexBudgets, spent: { state.ledger.times(ofPlaybook: $0) }, isTripped: { state.breakers.holdBackReflex(of: $0) })
+    }
+
     /// The reflexes that are to be armed, on record before they are: they act without being asked again.
     private func plan(_ rules: RuleSet) -> ReflexSet {
-        let acts = house.engine.snapshot.acts
-        let plan = ReflexPlan(house.engine.playbooks, rules, mode: house.engine.configuration.mode) { acts[$0] ?? [] }
+        let plan = ReflexPlan(house.engine.playbooks, rules, mode: house.engine.modeInKernel, brakes)
         let before = planned.withLock { planned in
             defer { planned = plan }
             return planned
@@ -134,6 +145,7 @@ final class SensorKeeper: Sendable {
         return [
             "state": "running", "events": .integer(Int64(clamping: counts.events)), "matches": .integer(Int64(clamping: counts.matches)),
             "alerts": .integer(Int64(made.alerts)), "shed": .integer(Int64(made.shed)), "malformed": .integer(Int64(clamping: counts.malformed)),
+            "tampering": .integer(Int64(made.tampering)),
             "push_down": .bool(section.configuration.pushesDown), "seen": object(kernel.seen), "passed": object(kernel.passed), "dropped": object(kernel.dropped),
             "containers": containers.status, "reflexes": planned.withLock { $0?.json ?? [] },
             "processes": [

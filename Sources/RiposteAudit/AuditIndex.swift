@@ -14,6 +14,7 @@ package final class AuditIndex: Sendable {
         package var action: String?
         package var outcome: Outcome?
         package var kind: AuditRecord.Kind?
+        package var incident: Identifier?
         /// A pid, a container's id or name, `namespace/pod`, an address: the beginning of one of them.
         package var target: String?
 
@@ -46,10 +47,11 @@ package final class AuditIndex: Sendable {
                 sql: """
                     CREATE TABLE IF NOT EXISTS records (
                         seq INTEGER PRIMARY KEY, hash TEXT NOT NULL, ts TEXT NOT NULL, kind TEXT NOT NULL, id TEXT, alert TEXT, action TEXT,
-                        outcome TEXT, dry_run INTEGER NOT NULL, line BLOB NOT NULL);
+                        outcome TEXT, dry_run INTEGER NOT NULL, line BLOB NOT NULL, incident TEXT);
                     CREATE TABLE IF NOT EXISTS targets (seq INTEGER NOT NULL, name TEXT NOT NULL);
                     CREATE INDEX IF NOT EXISTS records_id ON records (id);
                     CREATE INDEX IF NOT EXISTS records_alert ON records (alert);
+                    CREATE INDEX IF NOT EXISTS records_incident ON records (incident);
                     CREATE INDEX IF NOT EXISTS targets_name ON targets (name);
                     CREATE INDEX IF NOT EXISTS targets_seq ON targets (seq);
                     """)
@@ -80,11 +82,11 @@ package final class AuditIndex: Sendable {
     private static func insert(_ entry: JournalEntry, into database: Database) throws {
         let record = entry.record
         try database.execute(
-            sql: "INSERT INTO records (seq, hash, ts, kind, id, alert, action, outcome, dry_run, line) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            sql: "INSERT INTO records (seq, hash, ts, kind, id, alert, action, outcome, dry_run, line, incident) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
             arguments: [
                 entry.seq, entry.hash, "\(record.time)", record.kind.rawValue, record.id.map { "\($0)" },
                 (record.alert ?? (record.kind == .alert ? record.id : nil)).map { "\($0)" }, record.action, record.outcome?.rawValue, record.dryRun,
-                Data(entry.line),
+                Data(entry.line), record.incident.map { "\($0)" },
             ])
         for name in record.target?.searchNames ?? [] {
             try database.execute(sql: "INSERT INTO targets (seq, name) VALUES (?, ?)", arguments: [entry.seq, name])
@@ -105,6 +107,7 @@ package final class AuditIndex: Sendable {
         require("id = ?", query.id.map { "\($0)" })
         require("action = ?", query.action)
         require("outcome = ?", query.outcome?.rawValue)
+        require("incident = ?", query.incident.map { "\($0)" })
         require("kind = ?", query.kind?.rawValue)
         if let target = query.target {
             conditions.append("seq IN (SELECT seq FROM targets WHERE name >= ? AND name < ?)")

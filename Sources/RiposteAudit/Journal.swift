@@ -19,10 +19,13 @@ package final class Journal: AuditLog {
     package struct Configuration: Sendable {
         package var segmentBytes: Int
         package var durability: Durability
+        /// Signs checkpoints; nil: there are none.
+        package var signer: CheckpointSigner?
 
-        package init(segmentBytes: Int = 64 << 20, durability: Durability = .grouped) {
+        package init(segmentBytes: Int = 64 << 20, durability: Durability = .grouped, signer: CheckpointSigner? = nil) {
             self.segmentBytes = segmentBytes
             self.durability = durability
+            self.signer = signer
         }
     }
 
@@ -53,6 +56,8 @@ package final class Journal: AuditLog {
         var hash: String
         var failure: JournalError?
         var isClosed = false
+        /// Only where checkpoints are signed.
+        var trail: CheckpointTrail?
     }
 
     private let files: JournalFiles
@@ -63,6 +68,7 @@ package final class Journal: AuditLog {
     private let headFile: Int32
     private let interior: Mutex<Interior>
     private let syncer = Mutex<Attendant?>(nil)
+    private let bell = Mutex<(@Sendable () -> Void)?>(nil)
 
     /// Opens for writing; there is one writer at a time. Makes the folder where it is missing.
     package init(
@@ -79,7 +85,8 @@ package final class Journal: AuditLog {
             opening = try tail.mend(disk: disk, files: files)
             headFile = try disk.open(files.head)
             let segment = try disk.open(files.segment(tail.segment))
-            interior = Mutex(Interior(segment: segment, segmentBytes: tail.length, seq: tail.seq, hash: tail.hash))
+            let trail = configuration.signer == nil ? nil : try CheckpointTrail(files: files)
+            interior = Mutex(Interior(segment: segment, segmentBytes: tail.length, seq: tail.seq, hash: tail.hash, trail: trail))
         } catch {
             Glibc.close(lockFile)
             throw error
@@ -116,10 +123,36 @@ package final class Journal: AuditLog {
         }
         let seq = try result.get()
         if configuration.durability == .grouped { syncer.withLock { $0?.call() } }
+        bell.withLock { $0?() }
         return seq
     }
 
-    private func append(_ record: AuditRecord, _ interior: inout Interior) throws(JournalError) -> Int64 {
+    /// Calls `ring` behind each record, on the thread that wrote it: it must be as quick as ``Attendant/call()``. Nil: no more.
+    package func onAppend(_ ring: (@Sendable () -> Void)?) { bell.withLock { $0 = ring } }
+
+    /// Signs all that no checkpoint anchors yet, and appends that. Nil where there is no signer, or nothing new. Signing takes tens of microseconds, in
+    /// which no other record can be written: so what is signed is always the record right before the checkpoint.
+    @discardableResult
+    package func writeCheckpoint(at time: Timestamp = .now()) throws(JournalError) -> (seq: Int64, signed: SignedCheckpoint)? {
+        guard let signer = configuration.signer else { return nil }
+        let result = interior.withLock { interior -> Result<(seq: Int64, signed: SignedCheckpoint)?, JournalError> in
+            do throws(JournalError) {
+                guard let checkpoint = interior.trail?.next(machine: signer.machine, at: time, key: signer.fingerprint) else { return .success(nil) }
+                let signed = try signer.sign(checkpoint)
+                return .success((try append(signed.auditRecord, &interior, checkpoint: checkpoint), signed))
+            } catch {
+                return .failure(error)
+            }
+        }
+        let written = try result.get()
+        if written != nil, configuration.durability == .grouped { syncer.withLock { $0?.call() } }
+        return written
+    }
+
+    /// How many records no checkpoint anchors yet; 0 where none are signed.
+    package var unanchored: Int64 { interior.withLock { $0.trail?.unanchored ?? 0 } }
+
+    private func append(_ record: AuditRecord, _ interior: inout Interior, checkpoint: Checkpoint? = nil) throws(JournalError) -> Int64 {
         guard !interior.isClosed else { throw JournalError(.closed, "the journal is closed") }
         if let failure = interior.failure { throw failure }
         if interior.segmentBytes >= configuration.segmentBytes { try rotate(&interior) }
@@ -138,6 +171,8 @@ package final class Journal: AuditLog {
         interior.segmentBytes += line.count
         interior.seq = seq
         interior.hash = hash
+        let position = Checkpoint.Position(seq: seq, hash: hash)
+        if let checkpoint { interior.trail?.take(position, checkpoint) } else { interior.trail?.take(position) }
         return seq
     }
 
@@ -205,7 +240,8 @@ struct JournalTail {
         guard let newest = segments.last else { return }
         segment = newest
         try scan(files.segment(newest))
-        // A segment that was begun and got nothing: the chain ends in the one before.
+        // A segment that was begun with a checkpoint, or got nothing: what was last done stands in the one before.
+        if seq != 0, last == nil, segments.count > 1 { last = try Self.lastDeed(files.segment(segments[segments.count - 2])) }
         if seq == 0, segments.count > 1 {
             let (length, torn) = (length, torn)
             try scan(files.segment(segments[segments.count - 2]))
@@ -228,9 +264,21 @@ struct JournalTail {
                 damagedAfter = damagedAfter ?? seq
                 torn = []
             }
-            (seq, hash, last, length) = (entry.seq, entry.hash, entry.record.kind, scanner.offset)
+            (seq, hash, length) = (entry.seq, entry.hash, scanner.offset)
+            // A checkpoint says nothing of whether all was done: the last one stands behind the stop.
+            if entry.record.kind != .checkpoint { last = entry.record.kind }
         }
         torn += scanner.rest
+    }
+
+    private static func lastDeed(_ path: String) throws(JournalError) -> AuditRecord.Kind? {
+        var scanner = try SegmentScanner(path: path)
+        var last: AuditRecord.Kind?
+        while let line = try scanner.next() {
+            guard let kind = JournalLine.decode(line)?.record.kind, kind != .checkpoint else { continue }
+            last = kind
+        }
+        return last
     }
 
     /// Puts a torn end aside and says what was found.

@@ -50,6 +50,21 @@ enum JournalLine {
         return (claimed, digest(line[..<cut]))
     }
 
+    /// The hash that a line claims, unchecked; nil where it has no place for one.
+    static func claimedHash(_ line: [UInt8]) -> String? {
+        guard line.count > tailLength, line[(line.count - tailLength)...].starts(with: hashKey) else { return nil }
+        return String(decoding: line[(line.count - hashLength - 2)..<(line.count - 2)], as: UTF8.self)
+    }
+
+    /// Number and kind of a line without taking it apart; nil where it does not begin like a record.
+    static func head(_ line: [UInt8]) -> (seq: Int64, isCheckpoint: Bool)? {
+        guard line.starts(with: #"{"seq":"#.utf8), let end = line.dropFirst(7).firstIndex(of: UInt8(ascii: ",")), end < 27,
+            let seq = Int64(String(decoding: line[7..<end], as: UTF8.self))
+        else { return nil }
+        let kind = line.dropFirst(end + #","prev":""#.utf8.count + hashLength)
+        return (seq, kind.starts(with: #"","kind":"checkpoint","#.utf8))
+    }
+
     /// Reads a line's place in the chain and its record; nil where it is no record. Does not check the hash.
     static func decode(_ line: [UInt8]) -> JournalEntry? {
         guard let members = (try? JSON(parsing: line))?.object, let seq = members["seq"]?.integer, let prev = members["prev"]?.string?.valid,
@@ -59,14 +74,6 @@ enum JournalLine {
     }
 
     private static func digest(_ bytes: ArraySlice<UInt8>) -> String {
-        let hash = bytes.withUnsafeBytes { SHA256.hash(data: $0) }
-        var text: [UInt8] = []
-        text.reserveCapacity(hashLength)
-        let digits = Array("0123456789abcdef".utf8)
-        for byte in hash {
-            text.append(digits[Int(byte >> 4)])
-            text.append(digits[Int(byte & 15)])
-        }
-        return String(decoding: text, as: UTF8.self)
+        bytes.withUnsafeBytes { SHA256.hash(data: $0) }.hexadecimal
     }
 }

@@ -7,6 +7,8 @@ package struct JournalReader: Sendable {
 
     package init(stateDirectory: String) { files = JournalFiles(stateDirectory: stateDirectory) }
 
+    init(files: JournalFiles) { self.files = files }
+
     package var directory: String { files.directory }
 
     /// Calls `body` with each record from number `seq` on, in order, until it says false. Lines that are no record
@@ -18,30 +20,62 @@ package struct JournalReader: Sendable {
 
     /// Where reading goes on: the segment, and the byte in it.
     package struct ReadingPlace: Sendable, Equatable {
-        var segment: Int64?
-        var offset = 0
-        package var seq: Int64
+        /// The number of the segment's first record; nil: not found yet.
+        package private(set) var segment: Int64?
+        package private(set) var offset = 0
+        package private(set) var seq: Int64
 
         package init(seq: Int64) { self.seq = seq }
+
+        /// A place that was kept: the record `seq`, or what comes after all records before it, stands at this byte of this segment or later.
+        package init(seq: Int64, segment: Int64, offset: Int) {
+            (self.seq, self.segment, self.offset) = (seq, segment, offset)
+        }
+
+        fileprivate mutating func enter(_ segment: Int64) {
+            if self.segment != segment { (self.segment, offset) = (segment, 0) }
+        }
+
+        fileprivate mutating func pass(to offset: Int, behind seq: Int64? = nil) {
+            self.offset = offset
+            if let seq { self.seq = seq + 1 }
+        }
     }
 
     /// ``read(from:_:)`` that can be continued later: what was read is behind `place`. False where `body` said so.
     package func read(_ place: inout ReadingPlace, _ body: (JournalEntry) throws -> Bool) throws -> Bool {
+        try read(&place) { entry, _ in try body(entry) }
+    }
+
+    /// The same, with the place behind each record.
+    package func read(_ place: inout ReadingPlace, _ body: (JournalEntry, ReadingPlace) throws -> Bool) throws -> Bool {
         let segments = files.segments()
         var remaining = segments.filter { $0 >= (place.segment ?? segments.last { $0 <= place.seq } ?? Int64.min) }
         while let segment = remaining.first {
             remaining.removeFirst()
-            if place.segment != segment { (place.segment, place.offset) = (segment, 0) }
+            place.enter(segment)
             var scanner = try SegmentScanner(path: files.segment(segment), from: place.offset)
             while let line = try scanner.next() {
-                place.offset = scanner.offset
-                guard let entry = JournalLine.decode(line) else { continue }
-                guard entry.seq >= place.seq else { continue }
-                place.seq = entry.seq + 1
-                guard try body(entry) else { return false }
+                guard let entry = JournalLine.decode(line), entry.seq >= place.seq else {
+                    place.pass(to: scanner.offset)
+                    continue
+                }
+                place.pass(to: scanner.offset, behind: entry.seq)
+                guard try body(entry, place) else { return false }
             }
         }
         return true
+    }
+
+    /// How many bytes are written behind a place.
+    package func bytes(behind place: ReadingPlace) -> Int {
+        let segments = files.segments()
+        let first = place.segment ?? segments.last { $0 <= place.seq } ?? Int64.min
+        let total = segments.filter { $0 >= first }.reduce(0) { sum, segment in
+            var facts = stat()
+            return stat(files.segment(segment), &facts) == 0 ? sum + Int(facts.st_size) : sum
+        }
+        return max(0, total - (segments.contains(first) ? place.offset : 0))
     }
 
     /// Calls `body` with each record from `seq` on and then with new ones as they come, until it says false.

@@ -18,6 +18,8 @@ package struct ActionResult: Sendable, Equatable {
     package var target: Target?
     package var outcome: Outcome
     package var dryRun: Bool
+    /// Why its mode was no wider: "the agent's mode is observe".
+    package var modeBecause: String?
     /// Why it was asked for (an operator's words) or, where nothing was done, why not.
     package var reason: String?
     package var detail: String?
@@ -49,6 +51,7 @@ package struct ActionResult: Sendable, Equatable {
         object.append("target", target?.json ?? .null)
         object.append("outcome", .text(outcome.rawValue))
         object.append("dry_run", .bool(dryRun))
+        object.append("mode_because", modeBecause.map(JSON.text))
         object.append("reason", reason.map(JSON.text))
         object.append("detail", detail.map(JSON.text))
         if let undo {
@@ -71,5 +74,6 @@ package struct ActionResult: Sendable, Equatable {
             outcome: outcome, dryRun: dryRun, reason: text("reason"), detail: text("detail"),
             undo: json["undo"].map { Undo(available: $0["available"]?.bool ?? false, due: $0["due"]?.string.flatMap { Timestamp($0.bytes) }) },
             duration: .microseconds(json["duration_us"]?.integer ?? 0))
+        modeBecause = text("mode_because")
     }
 }

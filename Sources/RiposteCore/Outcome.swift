@@ -87,8 +87,14 @@ package enum FailureClass: String, CaseIterable, Sendable {
     case timeout
     /// Some members of the target were hit, some were not.
     case partial
+    /// A person called it off.
+    case cancelled
     /// The world is no longer as the action left it.
     case drifted
+    /// A person said no.
+    case declined
+    /// What was asked about is not asked for any more.
+    case withdrawn
     /// The agent ended between intent and outcome, and the world does not tell which.
     case unknown
 
@@ -103,14 +109,14 @@ package enum FailureClass: String, CaseIterable, Sendable {
     /// The request may have been carried out all the same: what failed is the answer.
     package var leavesDoubt: Bool {
         switch self {
-        case .timeout, .unavailable, .unknown: true
+        case .timeout, .unavailable, .unknown, .cancelled: true
         default: false
         }
     }
 
     package var outcome: Outcome {
         switch self {
-        case .unresolved, .identity, .guarded, .cooldown, .budget, .mode, .pardoned, .policy, .drifted: .refused
+        case .unresolved, .identity, .guarded, .cooldown, .budget, .mode, .pardoned, .policy, .cancelled, .drifted, .declined, .withdrawn: .refused
         case .invalid, .denied, .unsupported, .conflict, .busy, .unavailable, .timeout, .partial, .unknown: .failed
         }
     }

@@ -12,6 +12,12 @@ package protocol SensorSink: AnyObject, Sendable {
     func take(_ rule: Rule, _ event: SensorEvent, _ values: RuleJudge)
     /// Events were lost since the last call, by the name of their type, because a ring was full.
     func lost(_ events: [String: UInt64])
+    /// Somebody meddled with this process; `event` can tell by whom until this returns. Only with ``Sensor/Configuration/guards``.
+    func tampered(_ tampering: Tampering, _ event: SensorEvent)
+}
+
+extension SensorSink {
+    package func tampered(_ tampering: Tampering, _ event: SensorEvent) {}
 }
 
 /// The own sensor: BPF programs, the thread that reads what they write, the process table, and the rules that judge.
@@ -29,6 +35,8 @@ package final class Sensor: Sendable {
         package var judgesKernelPaths = true
         /// Events of this process too.
         package var seesItself = false
+        /// Tell of tampering with this process, its BPF objects and these files; nil: of none.
+        package var guards: GuardedFiles?
         /// Names of programs that no reflex ends.
         package var sparedPrograms: [String] = []
 
@@ -58,7 +66,13 @@ package final class Sensor: Sendable {
     }
 
     private let configuration: Configuration
-    private let orders = Mutex<[Order]>([])
+    /// What the thread is asked for, until it has ended; then what it would answer.
+    private enum Desk: Sendable {
+        case open([Order])
+        case closed(KernelCounts)
+    }
+
+    private let desk = Mutex(Desk.open([]))
     private let bell: CInt
     private let published = Mutex(Counts())
     private let ended = DispatchSemaphore(value: 0)
@@ -81,9 +95,9 @@ package final class Sensor: Sendable {
             close(bell)
             throw error
         }
-        let carried = Carried(loop: loop)
+        let carried = Carried(loop)
         let thread = Thread { [self] in
-            work(carried.loop)
+            live(carried)
             ended.signal()
         }
         thread.name = "sensor"
@@ -94,39 +108,93 @@ package final class Sensor: Sendable {
     deinit { close(bell) }
 
     /// Hands the loop to its thread, which from then on is the only one to touch it.
-    private struct Carried: @unchecked Sendable { let loop: SensorLoop }
+    private final class Carried: @unchecked Sendable {
+        private var loop: SensorLoop?
 
-    private func work(_ loop: SensorLoop) {
-        while true {
-            for order in orders.withLock({ orders in
-                defer { orders = [] }; return orders
-            }) {
-                switch order {
-                case .stop:
-                    loop.drain { false }
-                    publish(loop)
-                    loop.tellLosses()
-                    return
-                case .use(let rules, let reflexes, let done):
-                    do throws(SensorError) {
-                        try loop.use(rules, reflexes)
-                        done(nil)
-                    } catch { done(error) }
-                case .count(let answer): answer(loop.kernelCounts())
-                }
-            }
+        init(_ loop: SensorLoop) { self.loop = loop }
+
+        /// Nothing of the loop stays here: with its last user it ends, and takes the programs with it.
+        func take() -> SensorLoop? {
+            defer { loop = nil }
+            return loop
+        }
+    }
+
+    private func live(_ carried: Carried) {
+        guard let loop = carried.take() else { return }
+        while carryOutOrders(loop) {
             loop.drain { [bell] in riposte_eventfd_is_set(bell) != 0 }
             publish(loop)
             loop.tellLosses()
             loop.sleep()
         }
+        loop.drain { false }
+        publish(loop)
+        loop.tellLosses()
+        closeDesk(loop.kernelCounts())
+    }
+
+    /// False: it was told to stop.
+    private func carryOutOrders(_ loop: SensorLoop) -> Bool {
+        var goesOn = true
+        for order in takeOrders() {
+            switch order {
+            case .stop: goesOn = false
+            case .use(let rules, let reflexes, let done):
+                do throws(SensorError) {
+                    try loop.use(rules, reflexes)
+                    done(nil)
+                } catch { done(error) }
+            case .count(let answer): answer(loop.kernelCounts())
+            }
+        }
+        return goesOn
+    }
+
+    private func takeOrders() -> [Order] {
+        desk.withLock { desk in
+            guard case .open(let orders) = desk else { return [] }
+            desk = .open([])
+            return orders
+        }
+    }
+
+    /// From here on orders are answered by whoever gives them; those that came meanwhile, here.
+    private func closeDesk(_ last: KernelCounts) {
+        let late = takeOrders(closing: last)
+        for order in late { Self.answer(order, last) }
+    }
+
+    private func takeOrders(closing last: KernelCounts) -> [Order] {
+        desk.withLock { desk in
+            defer { desk = .closed(last) }
+            guard case .open(let orders) = desk else { return [] }
+            return orders
+        }
+    }
+
+    /// What an order comes to once the thread has ended.
+    private static func answer(_ order: Order, _ last: KernelCounts) {
+        switch order {
+        case .stop: break
+        case .use(_, _, let done): done(SensorError("the sensor has ended"))
+        case .count(let answer): answer(last)
+        }
     }
 
     private func publish(_ loop: SensorLoop) { published.withLock { $0 = loop.counts } }
 
+    /// Each order is answered: by the thread, or, where that has ended, at once.
     private func give(_ order: Order) {
-        orders.withLock { $0.append(order) }
-        riposte_eventfd_set(bell)
+        let last = desk.withLock { desk -> KernelCounts? in
+            switch desk {
+            case .open(let orders):
+                desk = .open(orders + [order])
+                return nil
+            case .closed(let last): return last
+            }
+        }
+        if let last { Self.answer(order, last) } else { riposte_eventfd_set(bell) }
     }
 
     // MARK: - For others
@@ -134,7 +202,7 @@ package final class Sensor: Sendable {
     package var counts: Counts { published.withLock(\.self) }
 
     /// Judges by other rules from here on: the kernel's tables are built beside those in force and switched at once. Returns when that is done; throws
-    /// where the kernel did not take them: then it goes on by the old tables, and what only the new rules ask for does not come.
+    /// where the kernel did not take them: then it goes on by the old tables, and what only the new rules ask for does not come. Throws after the end, too.
     package func use(_ rules: RuleSet, _ reflexes: ReflexSet = ReflexSet()) throws(SensorError) {
         let (done, failure) = (DispatchSemaphore(value: 0), Box<SensorError?>(nil))
         give(
@@ -146,6 +214,7 @@ package final class Sensor: Sendable {
         if let error = failure.value.withLock(\.self) { throw error }
     }
 
+    /// After the end, the last there were.
     package func kernelCounts() -> KernelCounts {
         let (done, counts) = (DispatchSemaphore(value: 0), Box(KernelCounts()))
         give(
@@ -162,9 +231,11 @@ package final class Sensor: Sendable {
         init(_ value: Value) { self.value = Mutex(value) }
     }
 
-    /// Ends: what the kernel has written by now is still judged. The programs are unloaded when this returns. Once only.
+    /// Ends: what the kernel has written by now is still judged. The programs are unloaded when this returns.
     package func stop() {
         give(.stop)
         ended.wait()
+        // For whoever stops it as well.
+        ended.signal()
     }
 }

@@ -10,7 +10,7 @@ final class SensorLoop {
     private let programs: KernelPrograms
     private var rings: EventRings
     private var tables: KernelTables
-    private let world: SensorWorld
+    let world: SensorWorld
     private let event: SensorEvent
     private var judge: RuleSetJudge
     private let sink: any SensorSink
@@ -21,6 +21,7 @@ final class SensorLoop {
     private var lostBefore = Sensor.KernelCounts()
     private var nextLook: UInt64 = 0
     private var judgesExits = false
+    private var tamperWatch: TamperWatch?
     private(set) var counts = Sensor.Counts()
 
     /// How long the thread sleeps at most: losses are looked for that often.
@@ -44,9 +45,11 @@ final class SensorLoop {
         cgroups = CgroupClasses(programs)
         self.reflexes = ReflexDesk(programs)
         waits = [programs.descriptor(.stateEvents), programs.descriptor(.callEvents), bell].map { pollfd(fd: $0, events: Int16(POLLIN), revents: 0) }
+        tamperWatch = configuration.guards.map(TamperWatch.init)
         try load(rules, reflexes)
         try protectAncestors()
         try programs.attach()
+        tamperWatch?.objects = programs.identifiers
         // Events queue from here on; what they tell is newer than what is read now.
         world.processes.seed()
     }
@@ -77,7 +80,8 @@ final class SensorLoop {
 
     private func load(_ rules: RuleSet, _ reflexes: ReflexSet) throws(SensorError) {
         let places = try self.reflexes.arm(reflexes)
-        try tables.load(rules.kernelFilters(reflexes: reflexes.reflexes.map(\.rule)), places, sparing: configuration.sparedPrograms)
+        let filters = rules.kernelFilters(reflexes: reflexes.reflexes.map(\.rule)).adding(tamperWatch?.filters ?? [:])
+        try tables.load(filters, places, sparing: configuration.sparedPrograms)
         judgesExits = tables.wants(Self.procexit)
     }
 
@@ -137,6 +141,11 @@ final class SensorLoop {
         world.accounts.beginEvent()
         event.take(record, type, call, process: process, at: time)
         event.reflex = record.header.pointee.reflex > 0 ? reflexes.report(record) : nil
+        judgeByRules()
+        if let tampering = tamperWatch?.find(event, record) { sink.tampered(tampering, event) }
+    }
+
+    private func judgeByRules() {
         var held: [String] = []
         judge.judge(event) { rule, values in
             counts.matches += 1

@@ -10,11 +10,14 @@ package final class RecordingAction: Action {
 
     package init(
         _ name: ActionName, world: RecordingWorld, inverse: ActionName? = nil, target: ActionDescription.TargetKind = .container, takesAway: Bool = false,
-        needs: [String] = []
+        impact: ActionDescription.Impact = .reversible, needs: [String] = []
     ) {
         description = ActionDescription(
-            name: name, summary: "Marks a target.", target: target, impact: .reversible,
-            parameters: [Parameter("for", .duration(max: .seconds(3600)), summary: "How long.")], inverse: inverse, needs: needs)
+            name: name, summary: "Marks a target.", target: target, impact: impact,
+            parameters: [
+                Parameter("for", .duration(max: .seconds(3600)), summary: "How long."), Parameter("note", .text(maxBytes: 256), summary: "Kept in the evidence."),
+                Parameter("grace", .duration(max: .seconds(3600)), summary: "How long it may take."),
+            ], inverse: inverse, needs: needs, waits: "grace")
         self.world = world
         self.takesAway = takesAway
     }
@@ -34,16 +37,19 @@ package final class RecordingAction: Action {
 
     package func perform(_ plan: Plan) async throws(ActionError) -> Performance {
         try await world.change(plan.target.key, takesAway: takesAway, by: description.name)
-        return Performance(.done, message: "marked", undoToken: ["mark": .text(plan.target.key)])
+        var evidence = JSONObject()
+        evidence.append("note", plan.parameters.text("note").map(JSON.string))
+        return Performance(.done, message: "marked", evidence: evidence, undoToken: ["mark": .text(plan.target.key)])
     }
 }
 
 /// The world of recording actions.
 package final class RecordingWorld: Sendable {
-    private struct State {
+    fileprivate struct State {
         var marks: Set<String> = []
         var performed: [String] = []
-        var failure: ActionError?
+        /// By action; nil stands for all of them. `left` is how many deeds more it fails.
+        var failures: [ActionName?: (error: ActionError, left: Int)] = [:]
         var lostAnswer: ActionError?
         var isBlind = false
         var hasActed = false
@@ -51,14 +57,17 @@ package final class RecordingWorld: Sendable {
         var gate: (@Sendable () async -> Void)?
     }
 
-    private let state = Mutex(State())
+    fileprivate let state = Mutex(State())
 
     package init() {}
 
     package var marks: Set<String> { state.withLock(\.marks) }
     /// `action key`, in the order of the deeds.
     package var performed: [String] { state.withLock(\.performed) }
-    package func fail(with error: ActionError?) { state.withLock { $0.failure = error } }
+    /// Deeds fail, all of them or the next so many, of all actions or of one; nil: no more.
+    package func fail(with error: ActionError?, times: Int = .max, action: ActionName? = nil) {
+        state.withLock { $0.failures[action] = error.map { ($0, times) } }
+    }
     /// Deeds take place, and the answer is this error; while it is so, looking at the world gives it too where `isBlind`.
     package func loseAnswers(with error: ActionError?, isBlind: Bool = false) {
         state.withLock { state in
@@ -87,7 +96,11 @@ package final class RecordingWorld: Sendable {
     func change(_ key: String, takesAway: Bool, by action: ActionName) async throws(ActionError) {
         if let gate = state.withLock(\.gate) { await gate() }
         let failure = state.withLock { state -> ActionError? in
-            if let failure = state.failure { return failure }
+            for key in [action, nil] {
+                guard let (error, left) = state.failures[key], left > 0 else { continue }
+                state.failures[key]?.left = left - 1
+                return error
+            }
             state.performed.append("\(action) \(key)")
             if takesAway { state.marks.remove(key) } else { state.marks.insert(key) }
             state.hasActed = true
@@ -98,6 +111,9 @@ package final class RecordingWorld: Sendable {
 }
 
 extension RecordingWorld {
+    /// As if an action had done it and its answer was lost.
+    package func markSilently(_ id: String) { state.withLock { _ = $0.marks.insert("container:\(id)") } }
+
     /// As if an action had done it and nobody had written it down.
     package func mark(_ id: String) async throws(ActionError) { try await change("container:\(id)", takesAway: false, by: "test") }
 }

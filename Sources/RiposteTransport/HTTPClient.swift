@@ -45,6 +45,8 @@ package final class HTTPClient: Sendable {
     private func enqueue(_ transfer: Transfer) -> TransportError? {
         let (refusal, mustStart) = interior.withLock { interior -> (TransportError?, Bool) in
             if interior.isClosed { return (TransportError(.invalid, "the client is closed"), false) }
+            // The task was cancelled before: the driver has heard of a transfer that it does not know, and will not again.
+            if Task.isCancelled { return (TransportError(.cancelled, "\(transfer.title): cancelled"), false) }
             guard interior.arriving.count < Self.queueLimit else { return (TransportError(.invalid, "too many requests wait"), false) }
             interior.arriving.append(transfer)
             defer { interior.isRunning = true }
@@ -101,7 +103,7 @@ private final class Driver: @unchecked Sendable {
             for id in orders.cancelled {
                 if let (handle, transfer) = active.first(where: { ObjectIdentifier($0.value) == id }) {
                     end(handle)
-                    transfer.finish(.failure(TransportError(.invalid, "\(transfer.title): cancelled")))
+                    transfer.finish(.failure(TransportError(.cancelled, "\(transfer.title): cancelled")))
                 }
             }
             var running: Int32 = 0
@@ -186,7 +188,7 @@ private final class Transfer: @unchecked Sendable {
             riposte_curl_set_text(handle, CURLOPT_URL, request.url),
             riposte_curl_set_text(handle, CURLOPT_CUSTOMREQUEST, request.method.rawValue),
             riposte_curl_set_text(handle, CURLOPT_PROTOCOLS_STR, "http,https"),
-            riposte_curl_set_text(handle, CURLOPT_PROXY, ""),
+            riposte_curl_set_text(handle, CURLOPT_PROXY, request.proxy ?? ""),
             riposte_curl_set_long(handle, CURLOPT_FOLLOWLOCATION, 0),
             riposte_curl_set_long(handle, CURLOPT_NOSIGNAL, 1),
             riposte_curl_set_long(handle, CURLOPT_TIMEOUT_MS, Int(max(1, request.timeout.milliseconds))),
@@ -231,7 +233,8 @@ private final class Transfer: @unchecked Sendable {
     }
 
     private func setTLS(_ handle: UnsafeMutableRawPointer) -> [CURLcode] {
-        var codes: [CURLcode] = []
+        let version = request.tls.minimumVersion == .tls13 ? CURL_SSLVERSION_TLSv1_3 : CURL_SSLVERSION_TLSv1_2
+        var codes = [riposte_curl_set_long(handle, CURLOPT_SSLVERSION, Int(version))]
         for (option, bytes) in [
             (CURLOPT_CAINFO_BLOB, request.tls.authorities), (CURLOPT_SSLCERT_BLOB, request.tls.certificate), (CURLOPT_SSLKEY_BLOB, request.tls.key),
         ] {

@@ -16,6 +16,8 @@ package struct HTTPRequest: Sendable {
     package var tls: TLSOptions
     /// Takes the body as it comes, on the client's thread; the answer then has none, and may be without end. Must not wait.
     package var bodySink: (@Sendable ([UInt8]) -> Void)?
+    /// `http://proxy:3128`, also with user and password. Nil: none, whatever the environment says.
+    package var proxy: String?
 
     package init(
         _ method: Method, _ url: String, unixSocket: String? = nil, headers: [(name: String, value: String)] = [], body: [UInt8]? = nil,
@@ -40,6 +42,13 @@ package struct TLSOptions: Sendable, Hashable {
     package var certificate: [UInt8]?
     package var key: [UInt8]?
     package var verifiesPeer: Bool
+    /// An older one is refused.
+    package var minimumVersion = Version.tls12
+
+    package enum Version: String, CaseIterable, Sendable {
+        case tls12 = "1.2"
+        case tls13 = "1.3"
+    }
 
     package init(authorities: [UInt8]? = nil, certificate: [UInt8]? = nil, key: [UInt8]? = nil, verifiesPeer: Bool = true) {
         self.authorities = authorities
@@ -62,6 +71,9 @@ package struct HTTPResponse: Sendable {
     }
 
     package func header(_ name: String) -> String? { headers.first { $0.name == name }?.value }
+
+    /// `Retry-After` in seconds (RFC 9110, 10.2.3), at most an hour; a date is passed over, as the clocks may differ.
+    package var retryAfter: Duration? { header("retry-after").flatMap { Int64($0) }.flatMap { $0 >= 0 ? .seconds(min($0, 3600)) : nil } }
 }
 
 /// Why there is no answer.
@@ -79,6 +91,8 @@ package struct TransportError: Error, Equatable, Sendable {
         case broken
         /// The request makes no sense, or the client was closed.
         case invalid
+        /// The task was cancelled: the request may have been carried out.
+        case cancelled
     }
 
     package let code: Code

@@ -58,10 +58,21 @@ struct ActionOptions: ParsableArguments {
     @Option(name: .long, help: "Why; stands in the journal.")
     var reason: String?
 
+    @Flag(name: .long, help: "Past guards of the configuration, on record with your name. What is built in stands.")
+    var force = false
+
+    @Flag(name: .long, help: "Wait for somebody else's approval first.")
+    var ask = false
+
+    /// For verbs that are no actions.
+    func refuseAsk(_ verb: String) throws {
+        if ask { throw ValidationError("--ask is for actions; \(verb) takes it not") }
+    }
+
     /// Puts a wish to the agent, or to an engine of our own where there is none; prints the result and ends with its status.
     func carryOut(_ action: ActionName, on claim: TargetClaim, with parameters: JSONObject = JSONObject(), for time: Duration? = nil) async throws {
         try check(parameters, of: action)
-        let command = ManualCommand(action: action, claim: claim, parameters: parameters, isDryRun: dryRun, reason: reason, undoAfter: time)
+        let command = ManualCommand(action: action, claim: claim, parameters: parameters, isDryRun: dryRun, reason: reason, undoAfter: time, isForced: force, asks: ask)
         try await withDesk { desk, isAgent in
             let result = try await desk.act(command)
             report(result)
@@ -83,17 +94,26 @@ struct ActionOptions: ParsableArguments {
     }
 
     /// Ends with the status that `body` gives.
-    func withDesk(_ body: (any Desk, Bool) async throws -> Int32) async throws { try await Self.withDesk(common, body) }
+    func withDesk(_ body: (any Desk, Bool) async throws -> Int32) async throws { try await common.withDesk(body) }
+}
 
-    static func withDesk(_ common: CommonOptions, _ body: (any Desk, Bool) async throws -> Int32) async throws {
-        let configuration = try common.configuration()
+extension CommonOptions {
+    /// Ends with the status that `body` gives.
+    func withDesk(_ body: (any Desk, Bool) async throws -> Int32) async throws {
+        try await withDesk(needsPlaybooks: false, body)
+    }
+
+    /// Ends with the status that `body` gives. `playbooks`: an engine of our own needs those of the configuration.
+    func withDesk(needsPlaybooks: Bool, _ body: (any Desk, Bool) async throws -> Int32) async throws {
+        let configuration = try configuration()
         if FileManager.default.fileExists(atPath: configuration.controlSocket) {
             let client = ControlClient(socket: configuration.controlSocket)
             do { try await finish(client, isAgent: true, body) } catch let error as DeskError where error.code == .noAgent {
                 // The socket of an agent that is gone. One that answered nonsense, or died in between, still holds the journal, and then says so.
             }
         }
-        let desk = try await CommonOptions.localDesk(configuration)
+        let playbooks = needsPlaybooks ? try PlaybookSet.load(paths: configuration.playbooks, Facilities(configuration).catalogue).set : .empty
+        let desk = try await CommonOptions.localDesk(configuration, playbooks: playbooks)
         try await finish(desk, isAgent: false, body)
     }
 
@@ -106,17 +126,21 @@ struct ActionOptions: ParsableArguments {
         await desk.close()
         throw ExitCode(status)
     }
-}
 
-extension CommonOptions {
     /// An engine in this process, on the same journal.
-    static func localDesk(_ configuration: AgentConfiguration) async throws -> LocalDesk {
+    static func localDesk(_ configuration: AgentConfiguration, playbooks: PlaybookSet = .empty) async throws -> LocalDesk {
         let logger = logger(configuration.logLevel, atLeast: .warning)
         let actor = Operator.current()
+        // A command is not held up by a key that is missing: its records are signed with the agent's next checkpoint.
+        var signingKey: SigningKey?
+        do throws(Diagnostics) { signingKey = try configuration.audit.loadSigningKey() } catch {
+            logger.warning("the journal is not signed", metadata: ["error": "\(error)"])
+        }
         do {
             let house = try await EngineHouse.open(
-                configuration, playbooks: .empty, facilities: Facilities(configuration), purpose: "command of \(actor.name)", resumesRuns: false, logger: logger)
-            return LocalDesk(house, actor: actor)
+                configuration, playbooks: playbooks, facilities: Facilities(configuration), purpose: "command of \(actor.name)", resumesRuns: false,
+                signingKey: signingKey, logger: logger)
+            return LocalDesk(house, actor: actor, groups: { Operator.groupNames(of: getuid(), actingWith: getgid()) })
         } catch let error as JournalError {
             throw DeskError(.journal, error.message)
         }

@@ -31,6 +31,7 @@ struct Respond: AsyncParsableCommand {
     var file: String = "-"
 
     func run() async throws {
+        try action.refuseAsk("respond, which has --mode ask,")
         let configuration = try action.common.configuration()
         let paths = playbooks.isEmpty ? configuration.playbooks : playbooks
         guard !paths.isEmpty else { throw ValidationError("no playbooks: give --playbooks, or set playbooks in the configuration") }

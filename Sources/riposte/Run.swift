@@ -64,10 +64,12 @@ struct Run: AsyncParsableCommand {
         if let file { configuration.intake.file.path = file }
         if noSensor { configuration.sensor.isEnabled = false }
         if noPushDown { configuration.sensor.configuration.pushesDown = false }
-        let printer = LinePrinter<Engine.Event> { [asJSON = common.json] event in
+        let printer = LinePrinter<Engine.Event>(onLoss: Terminal.complainOfLoss) { [asJSON = common.json] event in
             switch event {
             case .alert(let alert, let playbooks): asJSON ? JSON.object(alert.document).line : ResultText.line(alert, playbooks: playbooks)
+            case .repeated(let alert, let first): asJSON ? JSON.object(alert.document).line : ResultText.repetition(of: first, by: alert)
             case .result(let result): asJSON ? result.json.line : ResultText.line(result)
+            case .breaker(let change): asJSON ? change.json.line : ResultText.line(change)
             // Told as an alert of our own too.
             case .drift(let drift): drift.json.line
             }

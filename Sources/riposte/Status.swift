@@ -2,6 +2,7 @@ internal import ArgumentParser
 internal import Foundation
 internal import RiposteAgent
 internal import RiposteCore
+internal import RipostePlaybooks
 
 struct Status: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
@@ -48,11 +49,23 @@ struct Status: AsyncParsableCommand {
         lines.append(
             "alerts     \(number(engine, "alerts")) accepted, \(number(engine, "matched")) answered, \(number(engine, "shed")) turned away; \(number(engine, "under_way")) under way"
         )
+        if number(engine, "repeats") > 0 { lines.append("           \(number(engine, "repeats")) more told what was known, and were counted") }
+        lines += modes(status["modes"])
+        lines += incidents(status["incidents"])
         let outcomes = engine?["outcomes"]?.object?.members.map { "\($0.value.integer ?? 0) \($0.key.shown)" } ?? []
         lines.append("actions    \(outcomes.isEmpty ? "none" : outcomes.joined(separator: ", "))")
+        let questions = status["approvals"]
+        if number(questions, "open") > 0 {
+            lines.append(
+                Terminal.paint(
+                    "approvals  \(number(questions, "open")) open, the next until \(word(questions, "next_deadline").prefix(19))Z: riposte approvals list", .yellow))
+        }
+        if questions?["overflowing"] == true { lines.append(Terminal.paint("           NO ROOM for more: plans that would ask are only observed", .red)) }
         if let problem = status["journal"]?["problem"]?.string { lines.append(Terminal.paint("journal    \(problem.shown); see riposte audit verify", .red)) }
         lines.append(
             "journal    \(number(status["journal"], "seq")) records\(number(status["journal"], "failures") > 0 ? ", \(number(status["journal"], "failures")) NOT WRITTEN" : "")")
+        lines += checkpoints(status["journal"]?["checkpoints"])
+        lines += brakes(status)
         for drift in status["drifts"]?.array ?? [] {
             let isContested = word(drift["detail"], "state") == "contested"
             let target = drift["target"].flatMap(Target.init(json:))?.summary ?? ""
@@ -68,6 +81,8 @@ struct Status: AsyncParsableCommand {
                 intakes.map { intake in
                     [word(intake, "name")] + ["accepted", "rejected", "shed", "denied"].map { "\(number(intake, ByteText($0)))" } + [word(intake, "place")]
                 }))
+        lines += orders(status["orders"]?.array ?? [])
+        if let outputs = status["outputs"]?.array { lines += ["", OutputText.table(outputs)] }
         let undos = status["undos"]?.array ?? []
         if !undos.isEmpty {
             lines.append("")
@@ -82,6 +97,71 @@ struct Status: AsyncParsableCommand {
                     }))
         }
         return lines.joined(separator: "\n")
+    }
+
+    /// How far the journal is signed; nothing where it is not to be.
+    private static func checkpoints(_ checkpoints: JSON?) -> [String] {
+        guard let checkpoints, checkpoints != .null else { return [] }
+        let place = checkpoints["anchored_to"]?.integer.map { "anchored up to record \($0) at \(word(checkpoints, "time").prefix(19))Z" } ?? "not anchored yet"
+        let line = "           \(place), \(number(checkpoints, "unanchored")) records since"
+        let failures = number(checkpoints, "failures")
+        return [line] + (failures > 0 ? [Terminal.paint("           \(failures) \(failures == 1 ? "checkpoint" : "checkpoints") NOT WRITTEN", .red)] : [])
+    }
+
+    /// Actions that take longer than a second.
+    private static func orders(_ orders: [JSON]) -> [String] {
+        guard !orders.isEmpty else { return [] }
+        let rows = orders.map { order in
+            [
+                word(order, "action"), "\(word(order, "since").prefix(19))Z", OrderText.phase(order), order["target"].flatMap(Target.init(json:))?.summary ?? "",
+                OrderText.cause(order), "riposte cancel \(word(order, "id"))",
+            ]
+        }
+        return ["", Terminal.table(["UNDER WAY", "SINCE", "PHASE", "TARGET", "FOR", "CALL OFF WITH"], rows)]
+    }
+
+    /// Breakers that are not closed, budgets near their end, and what was turned away.
+    private static func brakes(_ status: JSON) -> [String] {
+        var lines = (status["breakers"]?.array ?? []).compactMap(Breakers.Breaker.init(json:)).map { breaker in
+            let until = breaker.halfOpens.map { "half-open at \($0.clockText) if nothing asks" } ?? (breaker.state == .halfOpen ? "one act is let through" : "until a person closes it")
+            return Terminal.paint(
+                "BREAKER    \(breaker.name.escapedForDisplay) \(breaker.state == .open ? "open" : "half-open") since \(breaker.since.clockText), \(breaker.heldBack) held back; \(until): "
+                    + "riposte breaker close \(breaker.name.escapedForDisplay)", .red)
+        }
+        lines += (status["budgets"]?.array ?? []).map { budget in
+            let text = "budget     \(word(budget, "budget")): \(number(budget, "used")) of \(number(budget, "limit")) \(word(budget, "counts")) per \(word(budget, "per"))"
+            return number(budget, "used") >= number(budget, "limit") ? Terminal.paint(text, .yellow) : text
+        }
+        lines += (status["shed"]?.array ?? []).map { "SHED       \(number($0, "count")) alerts of rule \(word($0, "rule")) from \(word($0, "intake")), for lack of room" }
+        if number(status["engine"], "crowded") > 0 { lines.append("SHED       \(number(status["engine"], "crowded")) actions, of too many that waited for one target") }
+        return lines
+    }
+
+    /// What persons have set, and how roll-outs stand.
+    private static func modes(_ modes: JSON?) -> [String] {
+        var lines = (modes?["set"]?.array ?? []).map { setting in
+            let until = setting["until"] == nil ? "" : " until \(word(setting, "until").prefix(19))Z"
+            let reason = setting["reason"] == nil ? "" : " (\(word(setting, "reason")))"
+            let what = setting["name"] == nil ? "the agent" : "\(word(setting, "scope")) \(word(setting, "name"))"
+            return Terminal.paint("mode       \(what) was set to \(word(setting, "mode")) by \(word(setting["actor"], "name"))\(until)\(reason)", .yellow)
+        }
+        for playbook in modes?["playbooks"]?.array ?? [] where playbook["stages"] != nil || number(playbook, "false_positives") > 0 {
+            let stage = playbook["stages"] == nil ? "" : ", stage \(ModeText.stage(playbook))"
+            lines.append("roll-out   \(word(playbook, "name")): \(word(playbook, "mode"))\(stage); \(number(playbook, "runs")) runs, \(ModeText.rate(playbook)) wrong")
+        }
+        return lines
+    }
+
+    private static func incidents(_ incidents: JSON?) -> [String] {
+        let open = incidents?["open"]?.array ?? []
+        var lines = open.suffix(5).map { incident in
+            "incident   \(word(incident, "incident")): \(number(incident, "alerts")) alerts, \(number(incident, "acts")) acts, \(word(incident, "priority")) \(word(incident, "rule"))"
+        }
+        if open.count > 5 { lines.insert("incidents  \(open.count) open; the newest:", at: 0) }
+        if number(incidents, "ungrouped") > 0 {
+            lines.append(Terminal.paint("           \(number(incidents, "ungrouped")) alerts stand alone: too many incidents are open", .yellow))
+        }
+        return lines
     }
 
     /// What the sensor sees, and above all what it does not.

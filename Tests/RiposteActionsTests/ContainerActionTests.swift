@@ -1,5 +1,6 @@
 import Foundation
 @testable import RiposteActions
+import Logging
 import RiposteCore
 import RipostePlaybooks
 import RiposteTestSupport
@@ -62,6 +63,29 @@ struct ContainerTests {
         #expect(try await ContainerStop(docker: docker).carryOut(claim(container)).outcome == .already)
         #expect(try await ContainerStart(docker: docker).carryOut(claim(container), token: performance.undoToken).outcome == .done)
         #expect(container.isRunning)
+    }
+
+    @Test("a stop that is called off within its grace leaves the container running, and the engine does not end it later")
+    func stopCalledOff() async throws {
+        let container = try TestContainer(engine)
+        let catalogue = ActionCatalogue([ContainerStop(docker: docker), ContainerStart(docker: docker)])
+        let log = RecordingLog()
+        let engine = Engine(
+            configuration: .init(mode: .enforce), catalogue: catalogue, guards: [], log: log, playbooks: .empty,
+            logger: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() })
+        let order = Order(
+            actor: .init(.person, name: "ann"), action: "container.stop", claim: claim(container), parameters: ["timeout": "300s"], mode: .enforce)
+        let stop = Task { await engine.carryOut(order) }
+        while engine.ordersUnderWay(atLeast: .milliseconds(200)).first?.phase != .performing { try await Task.sleep(for: .milliseconds(10)) }
+        let called = await engine.cancel(order.id, actor: .init(.person, name: "bob"), reason: "wrong one")
+        let result = await stop.value
+        #expect(called == result && result.outcome == .failed && container.isRunning)
+        #expect(result.reason?.contains("called off by bob: wrong one, and it is not in effect; ") == true && result.reason?.contains("no KILL follows") == true)
+        let record = try #require(log.records.last)
+        #expect(record.kind == .outcome && record.failure == .cancelled && record.detail["cancelled"]?["actor"]?["name"]?.string == "bob")
+        #expect(engine.ordersUnderWay(atLeast: .zero).isEmpty)
+        // The turn is free, and nothing of the stop that was called off is left in the engine.
+        #expect(try await ContainerStop(docker: docker).carryOut(claim(container), ["timeout": "1s"]).outcome == .done)
     }
 
     @Test("a paused container is not stopped, which would let it run: kill it")

@@ -146,6 +146,20 @@ struct ProcessKillTests {
         #expect(child.waitForSignal() == signal)
     }
 
+    @Test("called off within the grace: no KILL follows, and it says so")
+    func calledOff() async throws {
+        let child = try ChildProcess(["sh", "-c", "trap 'trapped=1' TERM; while :; do sleep 0.05; done"])
+        try await until { !ProcFS.children(of: child.pid).isEmpty }
+        let claim = try claim(child)
+        let kill = Task { try await ProcessKill().carryOut(.process(claim), ["grace": "60s"]) }
+        // The shell is not asked for a sign that it has met the signal: whether TERM came before or after, KILL must not.
+        try await Task.sleep(for: .milliseconds(100))
+        kill.cancel()
+        let error = await #expect(throws: ActionError.self) { try await kill.value }
+        #expect(error?.failure == .cancelled && error?.answer == "called off; TERM was delivered, and no KILL follows")
+        #expect(child.isRunning)
+    }
+
     @Test("another signal is delivered, and its effect not promised")
     func otherSignal() async throws {
         let child = try ChildProcess(["sleep", "1000"])

@@ -183,7 +183,7 @@ struct SuddenDeathTests {
         let place = try Workplace()
         try place.write(playbooks: killing)
         var children = try (0..<20).map { _ in try ChildProcess(["sleep", "1000"]) }
-        try await place.start()
+        try await place.start(configuration: "budgets: []")
         var accepted: [String] = []
         // The agent dies somewhere in the stream, a different place for each seed.
         let moment = Duration.microseconds(Int64(seed * 6700))
@@ -204,7 +204,7 @@ struct SuddenDeathTests {
         let (status, output) = try place.riposte("audit", "verify")
         #expect(status == 0, "\(output)")
 
-        try await place.start()
+        try await place.start(configuration: "budgets: []")
         // What was accepted is answered now, if it was not before; what was under way is told.
         for id in accepted {
             try await until { try place.records().contains { $0["kind"] == "run" && $0["alert"]?.string?.shown == id } }

@@ -60,7 +60,10 @@ extension Workplace {
     }
 
     /// The alerts of the journal, as they came in.
-    func alerts() throws -> [JSON] { try records().filter { $0["kind"] == "alert" }.compactMap { $0["detail"]?["alert"] } }
+    /// Not what the sensor says of these tests, which change the agent's files and end it: that is tampering.
+    func alerts() throws -> [JSON] { try auditAlertRecords().compactMap { $0["detail"]?["alert"] } }
+
+    func auditAlertRecords() throws -> [JSON] { try records().filter { $0["kind"] == "alert" && $0["detail"]?["alert"]?["source"] != "internal" } }
 
     func rules(ofAlerts alerts: [JSON]) -> [String] { alerts.compactMap { $0["rule"]?.string?.shown } }
 
@@ -156,7 +159,7 @@ struct KubernetesAuditTests {
         #expect(try place.alerts().count == count)
         try await until { try place.outcomes().count == count }
         #expect(try Set(place.outcomes()) == ["network.block planned"])
-        let arrivals = try place.records().filter { $0["kind"] == "alert" }.compactMap { $0["detail"]?["arrival"]?["intake"]?.string }
+        let arrivals = try place.auditAlertRecords().compactMap { $0["detail"]?["arrival"]?["intake"]?.string }
         #expect(Set(arrivals) == ["kubernetes_audit_log"])
     }
 
@@ -167,9 +170,9 @@ struct KubernetesAuditTests {
 
     @Test("a list that there is no room for comes again, and what came of its beginning is not made twice")
     func again() async throws {
-        // Two playbooks for the second rule: more runs than may be open, until one of them is gone.
+        // Three playbooks for the second rule: more runs than may ever be open, until two of them are gone.
         let playbook = watching.replacing("Attach/Exec Pod", with: "No room")
-        try place.write(playbooks: playbook + "\n" + playbook.replacing("watch", with: "watch-too"))
+        try place.write(playbooks: playbook + "\n" + playbook.replacing("watch", with: "watch-too") + "\n" + playbook.replacing("watch", with: "watch-three"))
         try place.write(
             rules: """
                 - { rule: Room, desc: d, condition: ka.target.subresource = exec, output: o, priority: NOTICE, source: k8s_audit }

@@ -32,7 +32,8 @@ struct ReflexLiveTests {
                     steps: [{ action: process.kill, reflex: true }]
 
                 """)
-        try await place.start(mode: mode, arguments: ["--rules", rules])
+        // The agent's own budgets would let five a hour through.
+        try await place.start(mode: mode, configuration: "budgets: []", arguments: ["--rules", rules])
     }
 
     /// What the victims printed, and how they ended.
@@ -64,8 +65,10 @@ struct ReflexLiveTests {
     func budget() async throws {
         try await start(budget: 3)
         #expect(try victims(5) == (2, 3))
-        // Runs of different alerts end in no certain order.
-        #expect(try await outcomes(5).sorted() == Array(repeating: "process.kill done", count: 3) + Array(repeating: "process.kill refused", count: 2))
+        // Runs of different alerts end in no certain order, and the last victim may come when the breaker has disarmed the kernel already.
+        let outcomes = try await outcomes(5)
+        #expect(outcomes.count { $0 == "process.kill done" } == 3 && outcomes.contains("process.kill refused"))
+        #expect(try place.json("breaker", "list").first?["breaker"] == "playbook/stop-victim")
     }
 
     @Test("observing, it only says that it would have")

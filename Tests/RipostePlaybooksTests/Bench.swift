@@ -27,6 +27,10 @@ final class Bench: Sendable {
         let set = try Self.load(playbooks, catalogue)
         let sink = Sink()
         var configuration = Engine.Configuration(mode: mode, runLimit: runLimit)
+        // Most tests send the same alert again and mean another one; those of deduplication set it.
+        configuration.dedup = nil
+        // Nor is every test about the records of incidents.
+        configuration.incidents = nil
         configure(&configuration)
         self.world = world
         self.clock = clock
@@ -38,6 +42,12 @@ final class Bench: Sendable {
 
     static func load(_ playbooks: String, _ catalogue: ActionCatalogue) throws -> PlaybookSet {
         try PlaybookSet.load([.init(name: "t.yaml", text: "apiVersion: riposte/v1\nplaybooks:\n" + playbooks)], catalogue).set
+    }
+
+    /// What the reader says of playbooks that it does not take.
+    static func problems(of playbooks: String) -> String {
+        do { _ = try load(playbooks, catalogue(RecordingWorld())) } catch { return "\(error)" }
+        return ""
     }
 
     static func catalogue(_ world: RecordingWorld) -> ActionCatalogue {
@@ -129,7 +139,7 @@ actor Gate {
     }
 }
 
-/// Cannot do what it is asked to.
+/// Cannot do what it is asked to, and asking again does not help.
 struct FailingAction: Action {
     let description: ActionDescription
 
@@ -140,5 +150,5 @@ struct FailingAction: Action {
         return Plan(action: description.name, target: .container(.init(id: claim.reference, name: "n", image: "i")), parameters: request.parameters, summary: "fail")
     }
 
-    func perform(_ plan: Plan) async throws(ActionError) -> Performance { throw ActionError(.unavailable, "do it", "the world said no") }
+    func perform(_ plan: Plan) async throws(ActionError) -> Performance { throw ActionError(.denied, "do it", "the world said no") }
 }

@@ -7,7 +7,7 @@ import Testing
 let testCatalogue = ActionCatalogue([
     DescribedAction("process.kill", .process, [Parameter("signal", .signal, default: .signal(.kill), summary: ""), Parameter("tree", .bool, default: .bool(false), summary: "")]),
     DescribedAction("container.pause", .container, [], inverse: "container.unpause"), DescribedAction("container.unpause", .container, []),
-    DescribedAction("container.stop", .container, [Parameter("timeout", .duration(max: .seconds(300)), default: .duration(.seconds(10)), summary: "")]),
+    DescribedAction("container.stop", .container, [Parameter("timeout", .duration(max: .seconds(300)), default: .duration(.seconds(10)), summary: "")], waits: "timeout"),
     DescribedAction(
         "network.block", .address,
         [Parameter("address", .network, isRequired: true, summary: ""), Parameter("for", .duration(max: .seconds(86400)), summary: "")], inverse: "network.unblock"),
@@ -19,8 +19,8 @@ let testCatalogue = ActionCatalogue([
 private struct DescribedAction: Action {
     let description: ActionDescription
 
-    init(_ name: ActionName, _ target: ActionDescription.TargetKind, _ parameters: [Parameter], inverse: ActionName? = nil) {
-        description = ActionDescription(name: name, summary: "", target: target, impact: .reversible, parameters: parameters, inverse: inverse)
+    init(_ name: ActionName, _ target: ActionDescription.TargetKind, _ parameters: [Parameter], inverse: ActionName? = nil, waits: String? = nil) {
+        description = ActionDescription(name: name, summary: "", target: target, impact: .reversible, parameters: parameters, inverse: inverse, waits: waits)
     }
 
     func plan(_ request: ActionRequest) async throws(ActionError) -> Plan { throw ActionError(.unsupported, "plan", "only described") }
@@ -125,7 +125,7 @@ struct PlaybookLoadingTests {
             ("match: { rules: x }", "steps: [{ action: process.kill }, { action: process.kill }]", "P005"),
             ("match: { rules: x }", "steps: [{ action: container.unpauze }]", "P006"),
             ("match: { rules: x }", "budget: { actions: 0, per: 1h }\n    steps: [{ action: process.kill }]", "P002"),
-            ("match: { rules: x }", "rollout: {}\n    steps: [{ action: process.kill }]", "P001"),
+            ("match: { rules: x }", "on_finish: []\n    steps: [{ action: process.kill }]", "P001"),
             ("match: { rules: x }", "enabled: yes\n    steps: [{ action: process.kill }]", "P002"),
             ("match: { rules: x }", "cooldown: { for: 1m, by: [proc.nam] }\n    steps: [{ action: process.kill }]", "P015"),
             ("match: { rules: x }", "steps: [{ action: network.block, with: { address: \"{{ fd.rip\" } }]", "P009"),
@@ -149,7 +149,10 @@ struct PlaybookLoadingTests {
         let schema = PlaybookSchema.json(testCatalogue)
         let playbook = schema["$defs"]?["playbook"]
         #expect(playbook?["additionalProperties"] == false)
-        #expect(playbook?["properties"]?.object?.members.map(\.key.repaired) == ["name", "description", "enabled", "mode", "match", "cooldown", "budget", "steps"])
+        #expect(
+            playbook?["properties"]?.object?.members.map(\.key.repaired) == [
+                "name", "description", "owner", "links", "enabled", "mode", "rollout", "order", "final", "dedup", "match", "cooldown", "budget", "approval", "steps",
+            ])
         let actions = schema["$defs"]?["step"]?["properties"]?["action"]?["enum"]?.array?.compactMap { $0.string?.repaired }
         #expect(actions == testCatalogue.descriptions.map(\.name.rawValue))
     }

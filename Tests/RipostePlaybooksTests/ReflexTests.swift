@@ -45,10 +45,10 @@ struct ReflexTests {
 
     private static let process = ProcessIdentity(pid: 4711, startTicks: 99, bootID: "b", startedAt: Timestamp(nanoseconds: 1), name: "xmrig")
 
-    private func settle(_ verdict: KernelAnswer.Verdict, intake: String = KernelAnswer.intake, playbook: String = "stop-miner") async throws -> (RecordingLog, [AuditRecord]) {
+    private func settle(_ verdict: KernelAnswer.Verdict, intake: String = KernelAnswer.intake, playbook: String = "stop-miner", state: EngineState = EngineState()) async throws -> (RecordingLog, [AuditRecord]) {
         let log = RecordingLog()
         let engine = Engine(
-            configuration: .init(mode: .enforce), catalogue: testCatalogue, guards: [], log: log, playbooks: try load(good),
+            configuration: .init(mode: .enforce), catalogue: testCatalogue, guards: [], log: log, playbooks: try load(good), state: state,
             logger: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() })
         let answer = KernelAnswer(verdict: verdict, playbook: playbook, identity: Self.process)
         let document: JSONObject = [
@@ -67,6 +67,18 @@ struct ReflexTests {
         #expect(outcomes.map(\.outcome) == [outcome])
         #expect(outcomes.first?.target?.key == Target.process(Self.process).key)
         #expect(outcomes.first?.playbook == "stop-miner" && outcomes.first?.step == "process-kill")
+    }
+
+    @Test("what the kernel was kept from for want of budget trips the breaker, which disarms it; from then on user space is asked, and held back")
+    func breaker() async throws {
+        let (log, _) = try await settle(.spent)
+        let brake = try #require(log.records.first { $0.kind == .brake })
+        #expect(brake.detail["breaker"]?.string == "playbook/stop-miner" && brake.message == "the budget of playbook stop-miner is spent: 5 of 5 actions per 1m")
+        let state = log.records.reduce(into: EngineState()) { $0.apply($1) }
+        #expect(state.breakers.holdBackReflex(of: "stop-miner") && !state.breakers.holdBackReflex(of: "other"))
+        // testCatalogue's process.kill can only be described: the order came as far as that.
+        let (_, outcomes) = try await settle(.would, state: state)
+        #expect(outcomes.first?.message?.contains("only described") == true)
     }
 
     /// testCatalogue's process.kill can only be described: reaching it at all shows that the claim was not believed.

@@ -35,6 +35,7 @@ struct PushdownPropertyTests {
         let judge = RuleSetJudge(ruleSet, source: "syscall")
         let names = ruleSet.rules.map(\.name)
         let filters = ruleSet.kernelFilters(reflexes: names)
+        let other = chance.filter()
         for _ in 0..<events {
             let truth = chance.truth()
             let facts = chance.facts(truth)
@@ -51,6 +52,13 @@ struct PushdownPropertyTests {
             try #require(matched.isEmpty || verdict.may, "\(words("the filter drops what \(matched) match"))")
             if !verdict.may { counts.dropped += 1 }
             if !verdict.reflexes.isEmpty { counts.acted += 1 }
+            if let other {
+                // Added to the rules' own filter, another one only makes more pass.
+                guard case .some(let both) = filters.adding([type: other]).passing(type) else { continue }
+                let either = both.verdict(facts)
+                try #require(either.may || !(verdict.may || other.verdict(facts).may), "\(words("together they drop what one of them passes"))")
+                try #require(either.reflexes == verdict.reflexes, "\(words("together they have other reflexes"))")
+            }
             // A reflex is right about processes that user space has not heard of.
             var known = truth
             known.knowsProcess = true
@@ -90,6 +98,10 @@ struct PushdownPropertyTests {
         /// As it was given, and the directory that it is relative to.
         var path = "/etc/shadow"
         var directory = "/etc"
+        /// What a rename or a link has besides, relative to the same directory.
+        var secondPath = "/etc/shadow-"
+        var hasSecondPath = true
+        var knowsSecondPath = true
         /// What the kernel opened, where that is another one.
         var opened: String?
         var isDirectory = false
@@ -111,8 +123,10 @@ struct PushdownPropertyTests {
         var knowsParent = true
 
         var isOpen: Bool { ["open", "openat", "creat"].contains(type) }
+        var isMoving: Bool { ["rename", "link"].contains(type) }
         var isFullyKnown: Bool {
-            unknown.isEmpty && knowsPath && knowsParent && knowsProcess && KernelFilter.Facts.isPlain(Array(path.utf8)) && opened == nil && flags & 3 != 3
+            (!isMoving || knowsSecondPath && KernelFilter.Facts.isPlain(Array(secondPath.utf8))) && unknown.isEmpty
+                && knowsPath && knowsParent && knowsProcess && KernelFilter.Facts.isPlain(Array(path.utf8)) && opened == nil && flags & 3 != 3
                 && (result == 0 || type != "execve")
         }
 
@@ -128,6 +142,7 @@ struct PushdownPropertyTests {
                 event["evt.arg.path"] = .text(Self.joined(path, directory))
                 if result == 0 { event["fs.path.name"] = .text(Self.joined(path, directory)) }
             }
+            if isMoving { addMove(to: &event) }
             if type == "connect" { addConnection(to: &event) }
             for name in ["evt.is_open_read", "evt.is_open_write", "evt.is_open_exec"] { event[ByteText(name)] = .bool(false) }
             return [event]
@@ -145,6 +160,17 @@ struct PushdownPropertyTests {
             event["thread.cap_effective"] = .text(capabilities.sorted().map { ["CAP_CHOWN", "CAP_DAC_OVERRIDE", "CAP_DAC_READ_SEARCH"][$0] }.joined(separator: " "))
             event["proc.exepath"] = .text(exe + (isUnlinked ? " (deleted)" : ""))
             event["proc.is_exe_upper_layer"] = .bool(isUpperLayer)
+        }
+
+        /// An absolute path is told as it was given; a link's source is its new name.
+        private func addMove(to event: inout JSONObject) {
+            func told(_ path: String) -> String { path.hasPrefix("/") ? path : Self.joined(path, directory) }
+            event["evt.arg.oldpath"] = .text(hasPath ? told(path) : "<NA>")
+            event["evt.arg.newpath"] = .text(hasSecondPath ? told(secondPath) : "<NA>")
+            guard result == 0 else { return }
+            let (source, target) = type == "rename" ? (hasPath ? path : nil, hasSecondPath ? secondPath : nil) : (hasSecondPath ? secondPath : nil, hasPath ? path : nil)
+            if let source { (event["fs.path.source"], event["fs.path.sourceraw"]) = (.text(Self.joined(source, directory)), .text(source)) }
+            if let target { (event["fs.path.target"], event["fs.path.targetraw"]) = (.text(Self.joined(target, directory)), .text(target)) }
         }
 
         private func addArguments(to event: inout JSONObject) {
@@ -234,8 +260,11 @@ struct PushdownPropertyTests {
             "/etc/shadow", "/etc/shadow-", "/etc/pam.d/su", "/etc/pam.d", "/root/.ssh/id_rsa", "/root/.ssh", "/usr/lib/x.so", "/usr/lib/../lib/x.so", "//etc/shadow",
             "/etc//pam.d/su", "shadow", "./shadow", "pam.d/su", "../etc/shadow", ".ssh/id_rsa", "/tmp/a..b", "/etc/", "..", "/home/u/x/environ", "/", "/etc",
         ]
+        private static let movedPaths = [
+            "evt.arg.newpath", "evt.arg.newpath", "evt.arg.oldpath", "fs.path.source", "fs.path.target", "fs.path.sourceraw", "fs.path.targetraw",
+        ]
         private static let exes = ["/usr/bin/cat", "/usr/bin/sh", "/tmp/x", "/tmp/x/y", "/opt/cat"]
-        private static let types = ["open", "openat", "creat", "execve", "connect", "unlink", "ptrace", "unshare"]
+        private static let types = ["open", "openat", "creat", "execve", "connect", "unlink", "rename", "link", "ptrace", "unshare"]
         private static let addresses = ["10.0.0.1", "10.0.1.1", "192.0.2.7", "2001:db8::7", "::ffff:10.0.0.1"]
 
         mutating func rules() -> String {
@@ -243,6 +272,13 @@ struct PushdownPropertyTests {
                 let type = flip(85) ? "evt.type \(flip(70) ? "= \(type())" : "in (\(type()), \(type()))") and " : ""
                 return "- rule: r\(index)\n  condition: |\n    \(type)\(condition(pick([0, 0, 1, 1, 2, 3])))\n  desc: d\n  output: o\n  priority: info\n"
             }.joined()
+        }
+
+        /// Of other rules for the same events, where those have one.
+        mutating func filter() -> KernelFilter? {
+            let (ruleSet, _) = RuleSet.load([.init(name: "", text: rules())])
+            guard flip(30), let type = EventType(named: focus), let passing = ruleSet?.kernelFilters().passing(type), case .some(let filter) = passing else { return nil }
+            return filter
         }
 
         private mutating func condition(_ depth: Int) -> String {
@@ -256,12 +292,13 @@ struct PushdownPropertyTests {
         }
 
         private mutating func test() -> String {
-            let path = pick(["fd.name", "fd.name", "fd.nameraw", "fs.path.name", "evt.arg.name", "evt.arg.path", "fd.directory"])
+            let isMoving = focus == "rename" || focus == "link"
+            let path = pick(isMoving ? Self.movedPaths : ["fd.name", "fd.name", "fd.nameraw", "fs.path.name", "evt.arg.name", "evt.arg.path", "fd.directory"])
             let order = pick(["=", "!=", "<", "<=", ">", ">="])
             let fitting: Range<Int> =
                 switch focus {
                 case "open", "openat", "creat": 3..<16
-                case "unlink": 7..<15
+                case "unlink", "rename", "link": 7..<15
                 case "execve": 24..<25
                 case "connect": 26..<27
                 case "ptrace": 25..<26
@@ -283,6 +320,7 @@ struct PushdownPropertyTests {
             case 14: return "\(path) glob \"\(pick(["/etc/*", "/home/*/environ", "*/.ssh/*", "/etc/sh?dow", "/[a-e]tc/shadow", "*../*", "/etc/shadow", "/*", "*/su"]))\""
             case 15: return pick(["basename(fd.name) = shadow", "fd.filename = shadow", "fd.filename in (su, id_rsa)", "fd.name exists", "tolower(fd.name) = /etc/shadow"])
             case 16: return "proc.name \(pick(["=", "!="])) \(pick(Self.names))"
+            case 17 where flip(30): return "proc.name startswith \(pick(["n", "ngi", "nginx", "fifteen-", "fifteen-letters", "fifteen-letters-", "\"\"", "ba"]))"
             case 17: return "proc.name in \(list(Self.names + ["sixteen-letters-"]))"
             case 18: return "proc.pname \(pick(["=", "!="])) \(pick(Self.names))"
             case 19: return pick(["container.id = host", "container.id != host", "container.id = 0123456789ab", "container.image.repository = shop/web", "k8s.ns.name != shop"])
@@ -327,6 +365,9 @@ struct PushdownPropertyTests {
             truth.path = pick(Self.paths)
             truth.directory = pick(["/etc", "/", "/root"])
             truth.opened = truth.isOpen && truth.result >= 0 && flip(15) ? pick(["/etc/shadow", "/etc/pam.d/su", "/usr/lib/x.so", "/tmp/a..b", "/root/.ssh/id_rsa"]) : nil
+            truth.secondPath = pick(Self.paths)
+            truth.hasSecondPath = flip(92)
+            truth.knowsSecondPath = truth.hasSecondPath && flip(90)
             truth.isDirectory = flip(15)
             truth.exe = pick(Self.exes)
             truth.isUnlinked = flip(20)
@@ -349,12 +390,15 @@ struct PushdownPropertyTests {
         mutating func facts(_ truth: Truth) -> KernelFilter.Facts {
             var facts = KernelFilter.Facts()
             facts.name = Array(truth.name.utf8)
+            let words = KernelFilter.Facts.words(ofName: facts.name ?? [])
             if truth.knowsParent { facts.parentName = truth.parentName.map { Array($0.utf8) } }
             facts.numbers = [
                 .result: truth.result, .uid: truth.uid, .loginUID: truth.loginUID == -1 ? 0xFFFF_FFFF : truth.loginUID, .container: truth.isInContainer ? 1 : 0, .fd: -1,
                 .effectiveCapabilities: truth.capabilities.reduce(0) { $0 | 1 << Int64($1) }, .tty: truth.tty, .vpid: truth.vpid, .argument0: truth.argument,
             ]
-            if truth.isOpen || truth.type == "unlink" {
+            (facts.numbers[.nameHead], facts.numbers[.nameTail]) = words
+            if truth.isMoving, truth.knowsSecondPath { facts.secondPath = Array(truth.secondPath.utf8) }
+            if truth.isOpen || truth.type == "unlink" || truth.isMoving {
                 facts.paths = [truth.knowsPath ? Array(truth.path.utf8) : nil] + (truth.opened.map { [Array($0.utf8)] } ?? [])
             }
             if truth.isOpen {

@@ -26,8 +26,10 @@ struct PushdownTests {
         var facts = KernelFilter.Facts()
         facts.paths = [Array(path.utf8)]
         facts.name = Array(name.utf8)
+        let words = KernelFilter.Facts.words(ofName: Array(name.utf8))
         facts.parentName = Array("sh".utf8)
         facts.numbers = [.openFlags: flags, .openMode: 0o644, .result: result, .fd: result, .container: isInContainer ? 1 : 0, .uid: 1000, .loginUID: 1000]
+        (facts.numbers[.nameHead], facts.numbers[.nameTail]) = words
         return facts
     }
 
@@ -68,13 +70,25 @@ struct PushdownTests {
             Case("evt.type = read and evt.is_open_write = true", [:]),
             Case("evt.type in (read, open) and proc.name in (a, longer-than-a-name-can-be) and not proc.name = b", ["open": ["proc.name = a"], "read": ["proc.name = a"]]),
             Case("evt.type = read and proc.name = longer-than-a-name-can-be", [:]),
+            Case("evt.type = read and proc.name startswith php-fpm", ["read": ["proc.name startswith php-fpm"]]),
+            Case("evt.type = read and not proc.name startswith systemd-log", ["read": ["not proc.name startswith systemd-", "not substr(proc.name, 8) startswith log"]]),
+            Case("evt.type = read and proc.name startswith longer-than-a-name-can-be", [:]),
             Case("evt.type = read and (not proc.pname = sh or not container.id = host)", ["read": []]),
             Case("evt.type = read and container.id != host and user.uid != 0", ["read": ["container.id != host and user.uid != 0"]]),
             Case("evt.type = read and container.image.repository in (a, b)", ["read": ["container.id != host"]]),
             Case("evt.type = read and k8s.ns.name != kube-system", ["read": ["container.id != host"]]),
             Case("evt.type = read and user.loginuid > 0", ["read": ["user.loginuid > 0 and user.loginuid != -1"]]),
             Case("evt.type = unlink and evt.rawres = 0 and fs.path.name pmatch (/var/log)", ["unlink": ["evt.rawres = 0 and evt.arg.path pmatch (/var/log)"]]),
-            Case("evt.type = rename and evt.arg.newpath = /etc/passwd", ["rename": []]),
+            Case("evt.type = rename and evt.arg.newpath = /etc/passwd", ["rename": ["basename(evt.arg.newpath) = passwd and evt.arg.newpath = /etc/passwd"]]),
+            Case(
+                "evt.type in (rename, renameat2) and evt.rawres = 0 and (evt.arg.newpath pmatch (/bin, /usr/bin) or evt.arg.oldpath pmatch (/bin, /usr/bin))",
+                [
+                    "rename": ["evt.rawres = 0 and evt.arg.newpath pmatch (/bin, /usr/bin)", "evt.rawres = 0 and evt.arg.oldpath pmatch (/bin, /usr/bin)"],
+                    "renameat2": ["evt.rawres = 0 and evt.arg.newpath pmatch (/bin, /usr/bin)", "evt.rawres = 0 and evt.arg.oldpath pmatch (/bin, /usr/bin)"],
+                ]),
+            Case("evt.type = rename and evt.arg.newpath contains ../", ["rename": ["evt.arg.newpath relative or with //, /. or .. in it"]]),
+            Case("evt.type = symlink and evt.arg.linkpath startswith /etc/cron.d/", ["symlink": ["evt.arg.linkpath startswith /etc/cron.d/"]]),
+            Case("evt.type = linkat and fs.path.source pmatch (/etc/pam.d)", ["linkat": ["evt.arg.newpath pmatch (/etc/pam.d)"]]),
             Case("evt.type = link and fs.path.target = /etc/shadow", ["link": ["basename(evt.arg.oldpath) = shadow and evt.arg.oldpath = /etc/shadow"]]),
             Case("evt.type = ptrace and evt.arg.request contains PTRACE_SETREGS", ["ptrace": ["evt.arg.request = PTRACE_SETREGS", "evt.arg.request = PTRACE_SETREGSET"]]),
             Case("evt.type = socket and evt.arg.domain = AF_PACKET", ["socket": ["evt.arg.domain = AF_PACKET"]]),
@@ -149,7 +163,25 @@ struct PushdownTests {
             for path in ["/etc/shadow", "shadow", "/home/ana/.ssh/id_rsa", "/etc/ssh/ssh_host_rsa_key", "/proc/1/mem", "../../etc/shadow"] {
                 #expect(filter.verdict(Self.open(path)).may, "\(path)")
             }
+            // Written files of no concern, whoever writes them but web services.
+            for path in ["/var/lib/app/x", "/srv/www/x.php", "/tmp/x"] {
+                #expect(!filter.verdict(Self.open(path, flags: 0o1101)).may, "\(path)")
+                #expect(!filter.verdict(Self.open(path, flags: 0o1101, by: "php")).may, "\(path)")
+            }
+            for name in ["nginx", "php-fpm", "php-fpm8.2"] { #expect(filter.verdict(Self.open("/var/www/x.php", flags: 0o1101, by: name)).may, "\(name)") }
             for path in ["/etc/ld.so.preload", "/etc/sudoers.d/x", "/usr/bin/ls"] { #expect(filter.verdict(Self.open(path, flags: 0o1101)).may, "\(path)") }
+        }
+        // What is renamed is looked at under both of its names.
+        for type in ["rename", "renameat", "renameat2"] {
+            let filter = try Self.filter(type, ruleSet)
+            for (old, new, passes) in [
+                ("/srv/app/a", "/srv/app/b", false), ("/var/lib/app/x.tmp", "/var/lib/app/x", false), ("/tmp/x", "/etc/ld.so.preload", true),
+                ("/tmp/x", "/usr/bin/ls", true), ("/usr/bin/ls", "/tmp/x", true), ("/tmp/x", "../etc/passwd", true),
+            ] {
+                var facts = Self.open(old, result: 0)
+                facts.secondPath = Array(new.utf8)
+                #expect(filter.verdict(facts).may == passes, "\(type) \(old) \(new)")
+            }
         }
         let connect = try Self.filter("connect", ruleSet)
         var facts = Self.open("", result: 0)

@@ -70,7 +70,7 @@ final class Simulation {
         let number = lives
         let disk = SimulatedDisk()
         let journal = try Journal(
-            stateDirectory: folder.path, configuration: .init(segmentBytes: 1 << 20, durability: .strict), disk: disk, logger: Self.quiet)
+            stateDirectory: folder.path, configuration: .init(segmentBytes: 16 << 10, durability: .strict), disk: disk, logger: Self.quiet)
         try readWhatIsThere()
         var state = EngineState()
         ledger.records.forEach { state.apply($0.record) }

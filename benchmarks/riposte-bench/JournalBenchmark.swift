@@ -11,7 +11,12 @@ struct JournalBenchmark {
 
     init(lines: [[UInt8]], folder: String) throws {
         self.folder = folder
-        records = try lines.map { line in
+        records = try Self.records(of: lines)
+    }
+
+    /// What the agent writes of each alert.
+    static func records(of lines: [[UInt8]]) throws -> [AuditRecord] {
+        try lines.map { line in
             let arrival = Alert.Arrival(intake: "socket", peer: "uid 0 pid 1")
             let alert = try Alert(parsing: line, id: .new(at: arrival.time), arrival: arrival)
             var record = AuditRecord(.alert, at: arrival.time, id: alert.id)

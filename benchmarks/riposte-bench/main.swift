@@ -11,6 +11,8 @@
 //          FOLDER      rules files, each a set of its own
 //        riposte-bench rules-once FILE ITERATIONS
 //          for a counter of instructions around it
+//        riposte-bench outputs ALERTS FOLDER URL RATE SECONDS
+//          RATE        alerts per second written to the journal, each for three outputs: a file, and URL twice
 
 internal import Foundation
 internal import Logging
@@ -34,7 +36,11 @@ case ("rules", 4):
 case ("rules-once", 3):
     guard let iterations = count(2) else { fallthrough }
     try RulesBenchmark(folder: arguments[1], rounds: 1, iterations: iterations).once()
+case ("outputs", 6):
+    guard let rate = count(4), let seconds = count(5) else { fallthrough }
+    let lines = try [UInt8](Data(contentsOf: URL(fileURLWithPath: arguments[1]))).split(separator: UInt8(ascii: "\n")).map { Array($0) }
+    try await OutputsBenchmark(lines: lines, folder: arguments[2], url: arguments[3]).run(rate: rate, seconds: seconds)
 default:
-    FileHandle.standardError.write(Data("usage: riposte-bench alerts|rules|rules-once ...; see main.swift\n".utf8))
+    FileHandle.standardError.write(Data("usage: riposte-bench alerts|rules|rules-once|outputs ...; see main.swift\n".utf8))
     exit(2)
 }

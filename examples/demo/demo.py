@@ -196,7 +196,7 @@ class Agent:
         folder.mkdir()
         self.binary, self.folder, self.places = binary, folder, ["--state-dir", folder / "state", "--run-dir", folder / "run"]
         (folder / "riposte.yaml").write_text(
-            f"mode: enforce\nlog_level: warning\nintake:\n  http: {{ enabled: false }}\ndocker:\n  socket: {json.dumps(str(engine.socket))}\n")
+            f"mode: enforce\nlog_level: warning\nbudgets: []\nintake:\n  http: {{ enabled: false }}\ndocker:\n  socket: {json.dumps(str(engine.socket))}\n")
         (folder / "token.yaml").write_text(
             f"- list: demo_tokens\n  items: [{json.dumps(token)}]\n  override: {{ items: replace }}\n"
             f"- list: demo_reflex_names\n  items: [{json.dumps(reflex_name)}]\n  override: {{ items: replace }}\n")

@@ -71,6 +71,9 @@ static inline riposte_u64 riposte_counters_state_dropped(const struct riposte_co
 void riposte_collect_bpf_messages(void);
 const char *riposte_last_bpf_messages(void);
 
+// The kernel's id of the map, program or link behind a descriptor; 0: none of these.
+uint32_t riposte_bpf_id(int descriptor);
+
 // The budgets are used up by the programs while user space fills them up: always by whole atomic steps.
 #define RIPOSTE_BUDGETS 256
 

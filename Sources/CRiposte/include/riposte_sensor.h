@@ -26,7 +26,7 @@ typedef __s32 riposte_s32;
 typedef __s64 riposte_s64;
 #endif
 
-#define RIPOSTE_WIRE_VERSION 1
+#define RIPOSTE_WIRE_VERSION 2
 
 // ---------------------------------------------------------------- events
 
@@ -97,7 +97,7 @@ enum riposte_item_type {
 	RIPOSTE_ITEM_PATH2 = 2,		// second path argument as given
 	RIPOSTE_ITEM_BASE1 = 3,		// the directory that PATH1 is relative to, as the process sees it; only where PATH1 is relative. detail 1: unknown descriptor
 	RIPOSTE_ITEM_BASE2 = 4,
-	RIPOSTE_ITEM_FILE = 5,		// struct riposte_file: what `fd` refers to
+	RIPOSTE_ITEM_FILE = 5,		// struct riposte_file: what `fd` refers to. detail: of a pidfd the process id, of a BPF map, program or link its id; else 0
 	RIPOSTE_ITEM_FILE_PATH = 6,	// the kernel's path of that file, as the process sees it (below its root), ` (deleted)` not appended: see riposte_file.flags
 	RIPOSTE_ITEM_SOCKET = 7,	// struct riposte_socket: the socket that `fd` refers to
 	RIPOSTE_ITEM_ADDRESS = 8,	// socket address that the caller passed (connect, bind, sendto, sendmsg) or got (recvfrom, recvmsg, accept): struct sockaddr, 128 bytes at most
@@ -272,6 +272,8 @@ enum riposte_number_source {
 	RIPOSTE_NUMBER_EXE_FLAGS = 21,	// EXEC: riposte_file.flags of the executable
 	RIPOSTE_NUMBER_VPID = 22,
 	RIPOSTE_NUMBER_FILE_KIND = 23,	// riposte_file.kind of the event's descriptor; unknown without one
+	RIPOSTE_NUMBER_NAME_HEAD = 24,	// the first eight bytes of comm as a little-endian number, NUL padded
+	RIPOSTE_NUMBER_NAME_TAIL = 25,	// the other eight
 };
 
 enum riposte_number_operator {
@@ -309,6 +311,9 @@ struct riposte_filter {
 	// memory), user space judges the event under both. So such an atom may hold where it may for either, and surely holds where it does for both.
 	riposte_u64 file_name_atoms;	// last component of the path; unknown where it is empty, `.` or `..`
 	riposte_u64 path_atoms;		// beginning of, or whole path; unknown for relative ones and those with `//`, `/.`, `..` in them or `/` at the end
+	// The same of the call's second path (what a file is renamed to, the name that a link gets): of what the caller gave.
+	riposte_u64 second_file_name_atoms;
+	riposte_u64 second_path_atoms;
 	riposte_u64 exe_atoms;		// beginning of, or whole path of the executable. EXEC only; elsewhere unknown
 	riposte_u64 exe_name_atoms;	// its last component
 	riposte_u64 network_atoms;	// remote address in a network
@@ -317,8 +322,10 @@ struct riposte_filter {
 };
 
 enum riposte_subject {
-	RIPOSTE_SUBJECT_NAME = 1, RIPOSTE_SUBJECT_PARENT = 2, RIPOSTE_SUBJECT_FILE_NAME = 3, RIPOSTE_SUBJECT_EXE_NAME = 4,	// map `names`
-	RIPOSTE_SUBJECT_PATH = 5, RIPOSTE_SUBJECT_EXE = 6, RIPOSTE_SUBJECT_NETWORK4 = 7, RIPOSTE_SUBJECT_NETWORK6 = 8,	// map `prefixes`
+	RIPOSTE_SUBJECT_NAME = 1, RIPOSTE_SUBJECT_PARENT = 2, RIPOSTE_SUBJECT_FILE_NAME = 3, RIPOSTE_SUBJECT_EXE_NAME = 4,
+	RIPOSTE_SUBJECT_SECOND_FILE_NAME = 9,	// map `names`
+	RIPOSTE_SUBJECT_PATH = 5, RIPOSTE_SUBJECT_EXE = 6, RIPOSTE_SUBJECT_NETWORK4 = 7, RIPOSTE_SUBJECT_NETWORK6 = 8,
+	RIPOSTE_SUBJECT_SECOND_PATH = 10,	// map `prefixes`
 };
 
 #define RIPOSTE_NAME_BYTES 60

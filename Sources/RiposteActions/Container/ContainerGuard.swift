@@ -1,17 +1,26 @@
+internal import Glibc
 internal import RiposteCore
 package import RipostePlaybooks
 
-/// Containers that are never touched: those that say so themselves, and the one that Riposte runs in.
+/// Containers that are never touched, nor a process in them: those that say so themselves, those of protected pods and namespaces, and the one that Riposte
+/// runs in.
 package struct ContainerGuard: Guard {
     package let name = "builtin.containers"
     static let protectionLabel = "riposte.dev/protected"
 
     private let ownID: String?
-    private let docker: DockerClient
+    private let containers: ContainerLookup
+    private let protectedNamespaces: Set<String>
+    private let access: KubernetesAccess?
 
-    package init(docker: DockerClient) {
-        self.docker = docker
-        ownID = ProcFS.cgroup(ProcessGuards.ownPID).flatMap(ProcFS.containerID(inCgroup:)) ?? Self.idInMounts()
+    package init(docker: DockerClient) { self.init(ContainerLookup(docker: docker)) }
+
+    /// `ownID`: of the container that Riposte runs in; nil finds it out.
+    package init(_ containers: ContainerLookup, protectedNamespaces: Set<String> = [], access: KubernetesAccess? = nil, ownID: String? = nil) {
+        self.containers = containers
+        self.protectedNamespaces = protectedNamespaces
+        self.access = access
+        self.ownID = ownID ?? ProcFS.cgroup(ProcessGuards.ownPID).flatMap(ProcFS.containerID(inCgroup:)) ?? Self.idInMounts()
     }
 
     /// Under cgroup v2 a container's own path is `/`; the engine's files that are mounted into it still name it.
@@ -21,17 +30,54 @@ package struct ContainerGuard: Guard {
     }
 
     package func refusal(of plan: Plan) async -> String? {
-        guard case .container(let identity) = plan.target, !Self.isRelease(plan.action) else { return nil }
-        if identity.id == ownID { return "Riposte itself runs in this container" }
-        do throws(ActionError) {
-            let value = try await docker.inspect(identity.id).labels[Self.protectionLabel]
-            return value.map { $0 != "false" } ?? false ? "the container is labelled \(Self.protectionLabel)" : nil
-        } catch {
-            guard error.failure != nil else { return nil }
-            return "whether it is protected could not be found out: \(error.message)"
+        guard !Self.isRelease(plan.action) else { return nil }
+        switch plan.target {
+        case .container(let identity): return await refusal(ofContainer: identity.id, "the container")
+        case .process(let identity):
+            for (id, pid) in Self.containers(of: ProcessTree.pids(of: plan, identity)) {
+                if let reason = await refusal(ofContainer: id, "the container of process \(pid)") { return reason }
+            }
+            return nil
+        default: return nil
         }
     }
 
+    /// Each container once, with the first process that is in it.
+    private static func containers(of pids: [Int32]) -> [(id: String, pid: Int32)] {
+        var seen: Set<String> = []
+        return pids.compactMap { pid in
+            guard let id = ProcFS.cgroup(pid).flatMap(ProcFS.containerID(inCgroup:)), seen.insert(id).inserted else { return nil }
+            return (id, pid)
+        }
+    }
+
+    private func refusal(ofContainer id: String, _ what: String) async -> String? {
+        if id == ownID { return "\(what) is the one that Riposte itself runs in" }
+        do throws(ActionError) {
+            let container = try await containers.container(id)
+            if let value = container.labels[Self.protectionLabel], value != "false" { return "\(what) is labelled \(Self.protectionLabel)" }
+            guard let (namespace, pod) = container.podName else { return nil }
+            if protectedNamespaces.contains(namespace) { return "\(what) belongs to namespace \(namespace.escapedForDisplay), which is protected" }
+            return try await refusal(ofPod: namespace, pod, what)
+        } catch {
+            // No engine of ours runs it, or it has ended: then nobody has labelled it for us.
+            if error.failure == nil || !hasEngine { return nil }
+            return "whether \(what) is protected could not be found out: \(error.message)"
+        }
+    }
+
+    private func refusal(ofPod namespace: String, _ name: String, _ what: String) async throws(ActionError) -> String? {
+        guard let access else { return nil }
+        let pod = try await access().pod(namespace, name)
+        if pod.isMirror { return "\(what) belongs to a static pod" }
+        return pod.isProtected ? "\(what) belongs to pod \(namespace)/\(name), which is marked \(Self.protectionLabel)" : nil
+    }
+
+    /// A host without the engine's socket has no such engine. One whose engine is only silent has.
+    private var hasEngine: Bool { Glibc.access(containers.socket, F_OK) == 0 }
+
     /// Letting go hurts nobody.
-    private static func isRelease(_ action: ActionName) -> Bool { ["container.unpause", "container.release", "container.start"].contains(action) }
+    private static func isRelease(_ action: ActionName) -> Bool {
+        ["container.unpause", "container.release", "container.start", "process.resume"].contains(action)
+    }
 }

@@ -18,6 +18,8 @@ struct ContainerState: Sendable, Equatable {
     var isAutoRemoved: Bool
     var isPrivileged: Bool
     var labels: [String: String]
+    /// The image's or the container's own; nil: TERM.
+    var stopSignal: String?
 
     var identity: ContainerIdentity { ContainerIdentity(id: id, name: name, image: image) }
 
@@ -40,6 +42,7 @@ struct ContainerState: Sendable, Equatable {
         networkMode = text(host, "NetworkMode") ?? ""
         isAutoRemoved = host?["AutoRemove"]?.bool ?? false
         isPrivileged = host?["Privileged"]?.bool ?? false
+        stopSignal = text(config, "StopSignal").flatMap { $0.isEmpty ? nil : $0 }
         labels = Dictionary(
             config?["Labels"]?.object?.members.compactMap { member in member.value.string.map { (member.key.repaired, $0.repaired) } } ?? [],
             uniquingKeysWith: { first, _ in first })

@@ -9,7 +9,7 @@ package struct ContainerStop: Action {
             Parameter("timeout", .duration(max: .seconds(300)), default: .duration(.seconds(10)), summary: "How long it is given, in whole seconds."),
             Parameter("signal", .signal, summary: "Instead of the image's stop signal (API 1.42 and later)."),
         ],
-        inverse: "container.start", needs: ["Docker socket"], fields: ["container.id"])
+        inverse: "container.start", needs: ["Docker socket"], fields: ["container.id"], waits: "timeout")
     private let docker: DockerClient
 
     package init(docker: DockerClient) { self.docker = docker }
@@ -29,7 +29,13 @@ package struct ContainerStop: Action {
 
     package func perform(_ plan: Plan) async throws(ActionError) -> Performance {
         let id = try containerID(plan)
-        try await docker.stop(id, timeout: plan.parameters.duration("timeout") ?? .seconds(10), signal: plan.parameters.signal("signal"))
+        let (grace, signal) = (plan.parameters.duration("timeout") ?? .seconds(10), plan.parameters.signal("signal"))
+        let hasEnded = try await askToEnd(id, signal, within: grace)
+        // Also where it has ended: a restart policy is told that it was meant.
+        do throws(ActionError) { try await docker.stop(id, timeout: .zero, signal: signal) } catch {
+            guard hasEnded, error.failure == nil else { throw error }
+            return Performance(.done, message: "it has ended and was removed", undoToken: JSONObject())
+        }
         var performance = try await stopped(id, docker, undoToken: JSONObject())
         if performance.undoToken != nil, let finishedAt = try? await docker.inspect(id).finishedAt { performance.undoToken = ["finished_at": .text("\(finishedAt)")] }
         return performance
@@ -43,6 +49,24 @@ package struct ContainerStop: Action {
         } catch {
             guard error.failure == nil else { throw error }
             return .gone(error.message)
+        }
+    }
+
+    /// The engine's own stop cannot be called off: it goes on when the request is withdrawn. So the signal is sent, and waited for, from here; what has not
+    /// ended then is stopped without further grace.
+    private func askToEnd(_ id: String, _ signal: Signal?, within grace: Duration) async throws(ActionError) -> Bool {
+        guard grace >= .seconds(1) else { return false }
+        let state = try await docker.inspect(id)
+        guard state.isRunning else { return true }
+        let signal = signal ?? state.stopSignal.flatMap { Signal($0) } ?? .terminate
+        do throws(ActionError) { try await docker.kill(id, signal: signal) } catch {
+            guard error.failure == .conflict, try await !docker.inspect(id).isRunning else { throw error }
+            return true
+        }
+        do throws(ActionError) { return try await docker.hasEnded(id, within: grace) } catch {
+            guard error.failure != nil else { return true }
+            guard error.failure == .cancelled else { throw error }
+            throw ActionError(.cancelled, error.doing, "called off; \(signal.name) was delivered, and no KILL follows")
         }
     }
 }
@@ -86,7 +110,7 @@ package struct ContainerRestart: Action {
         impact: .usersFeelIt,
         parameters: [
             Parameter("timeout", .duration(max: .seconds(300)), default: .duration(.seconds(10)), summary: "How long it is given to end, in whole seconds.")
-        ], needs: ["Docker socket"], fields: ["container.id"])
+        ], needs: ["Docker socket"], fields: ["container.id"], waits: "timeout")
     private let docker: DockerClient
 
     package init(docker: DockerClient) { self.docker = docker }
@@ -146,6 +170,7 @@ private func stopped(_ id: String, _ docker: DockerClient, undoToken: JSONObject
             guard error.failure == nil else { throw error }
             return Performance(.done, message: "it has ended and was removed")
         }
+        guard !Task.isCancelled else { break }
         try? await Task.sleep(for: .milliseconds(50))
     }
     return Performance(.done, message: "the engine accepted it, but the container still runs", isConfirmed: false, undoToken: undoToken)

@@ -73,6 +73,17 @@ package final class DockerClient: Sendable {
         _ = try await post(id, "stop?t=\(timeout.components.seconds)\(signal)", within: timeout + .seconds(5))
     }
 
+    /// True when the container has ended, false when it has not within that time.
+    func hasEnded(_ id: String, within time: Duration) async throws(ActionError) -> Bool {
+        do throws(ActionError) {
+            _ = try await call(.post, "/containers/\(id.escapedForPath)/wait?condition=not-running", doing: "wait for container \(id.prefix(12)) to end", within: time)
+            return true
+        } catch {
+            guard error.failure == .timeout else { throw error }
+            return false
+        }
+    }
+
     func kill(_ id: String, signal: Signal) async throws(ActionError) { _ = try await post(id, "kill?signal=\(signal.name)") }
 
     func restart(_ id: String, timeout: Duration) async throws(ActionError) {
@@ -160,7 +171,7 @@ package final class DockerClient: Sendable {
         let body = (try? JSON(parsing: response.body)) ?? .null
         // 304: the engine had nothing to do.
         guard !(200...299).contains(response.status), response.status != 304 else { return body }
-        throw self.error(response.status, body["message"]?.string?.repaired ?? "status \(response.status)", doing)
+        throw self.error(response.status, body["message"]?.string?.repaired ?? "status \(response.status)", doing, retryAfter: response.retryAfter)
     }
 
     private func error(_ error: TransportError, _ doing: String) -> ActionError {
@@ -168,17 +179,19 @@ package final class DockerClient: Sendable {
         case .denied: ActionError(.denied, doing, "\(socket) may not be opened", remedy: "run as root or in the group docker")
         case .unreachable: ActionError(.unavailable, doing, "no container engine answers at \(socket)", remedy: "start it, or set docker.socket")
         case .timedOut: ActionError(.timeout, doing, "the container engine did not answer in time")
+        case .cancelled: ActionError(.cancelled, doing, "it was called off")
         default: ActionError(.unavailable, doing, error.message)
         }
     }
 
-    private func error(_ status: Int, _ message: String, _ doing: String) -> ActionError {
+    private func error(_ status: Int, _ message: String, _ doing: String, retryAfter: Duration?) -> ActionError {
         switch status {
         case 400: ActionError(.invalid, doing, message)
         case 401, 403: ActionError(.denied, doing, message)
         case 404: .gone(doing, message)
         case 409: ActionError(.conflict, doing, message)
-        default: ActionError(.unavailable, doing, message)
+        case 429: ActionError(.busy, doing, message, retryAfter: retryAfter)
+        default: ActionError(.unavailable, doing, message, retryAfter: retryAfter)
         }
     }
 }

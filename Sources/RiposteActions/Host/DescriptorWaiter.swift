@@ -12,30 +12,51 @@ final class DescriptorWaiter: Sendable {
     private struct Wait {
         var descriptor: Int32
         var deadline: ContinuousClock.Instant
+        var ticket: Int
         var continuation: CheckedContinuation<Bool, Never>
     }
 
     private struct Interior {
         var waits: [Wait] = []
         var isRunning = false
+        var nextTicket = 0
     }
 
     private let interior = Mutex(Interior())
     private let wakeUp = riposte_eventfd()
 
-    /// True when the descriptor is readable, false when the time is up first.
+    /// True when the descriptor is readable, false when the time is up first, or the task is cancelled.
     func readable(_ descriptor: Int32, within time: Duration) async -> Bool {
         if Self.isReadable(descriptor) { return true }
-        return await withCheckedContinuation { continuation in
-            let mustStart = interior.withLock { interior in
-                interior.waits.append(Wait(descriptor: descriptor, deadline: .now + time, continuation: continuation))
-                defer { interior.isRunning = true }
-                return !interior.isRunning
-            }
-            if mustStart { Thread.detachNewThread { [self] in run() } }
-            var one: UInt64 = 1
-            write(wakeUp, &one, MemoryLayout<UInt64>.size)
+        let ticket = interior.withLock { interior in
+            interior.nextTicket += 1
+            return interior.nextTicket
         }
+        return await withTaskCancellationHandler {
+            await withCheckedContinuation { continuation in
+                let start = interior.withLock { interior -> Bool? in
+                    guard !Task.isCancelled else { return nil }
+                    interior.waits.append(Wait(descriptor: descriptor, deadline: .now + time, ticket: ticket, continuation: continuation))
+                    defer { interior.isRunning = true }
+                    return !interior.isRunning
+                }
+                guard let start else { return continuation.resume(returning: false) }
+                if start { Thread.detachNewThread { [self] in run() } }
+                wake()
+            }
+        } onCancel: {
+            let wait = interior.withLock { interior in
+                interior.waits.firstIndex { $0.ticket == ticket }.map { interior.waits.remove(at: $0) }
+            }
+            wait?.continuation.resume(returning: false)
+            // The descriptor is the caller's again; the thread must not poll it.
+            if wait != nil { wake() }
+        }
+    }
+
+    private func wake() {
+        var one: UInt64 = 1
+        write(wakeUp, &one, MemoryLayout<UInt64>.size)
     }
 
     static func isReadable(_ descriptor: Int32) -> Bool {

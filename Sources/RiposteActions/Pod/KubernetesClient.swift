@@ -90,7 +90,7 @@ package final class KubernetesClient: Sendable {
         }
         let answer = (try? JSON(parsing: response.body)) ?? .null
         guard !(200...299).contains(response.status) else { return answer }
-        throw KubernetesStatus(json: answer, code: response.status).error(doing)
+        throw KubernetesStatus(json: answer, code: response.status).error(doing, retryAfter: response.retryAfter)
     }
 
     private func exchange(_ method: HTTPRequest.Method, _ path: String, _ body: JSON?, _ doing: String) async throws(ActionError) -> HTTPResponse {
@@ -105,6 +105,7 @@ package final class KubernetesClient: Sendable {
             case .tls:
                 throw ActionError(.unavailable, doing, error.message, remedy: "check the certificate authority in \(configuration.origin)")
             case .timedOut: throw ActionError(.timeout, doing, "the Kubernetes API did not answer in time")
+            case .cancelled: throw ActionError(.cancelled, doing, "it was called off")
             default: throw ActionError(.unavailable, doing, error.message)
             }
         }
@@ -127,7 +128,7 @@ struct KubernetesStatus: Equatable {
 
     /// See the measured answers: a 429 with the cause DisruptionBudget is a policy and not a wish for patience; a 500 without a reason to an eviction means
     /// that several budgets match, which no patience changes.
-    func error(_ doing: String) -> ActionError {
+    func error(_ doing: String, retryAfter: Duration? = nil) -> ActionError {
         let answer = message.escapedForDisplay
         switch code {
         case 400: return ActionError(.invalid, doing, answer)
@@ -138,9 +139,9 @@ struct KubernetesStatus: Equatable {
         case 409: return ActionError(.conflict, doing, answer)
         case 422: return ActionError(.invalid, doing, answer)
         case 429 where causes.contains("DisruptionBudget"): return ActionError(.policy, doing, answer)
-        case 429: return ActionError(.busy, doing, answer)
+        case 429: return ActionError(.busy, doing, answer, retryAfter: retryAfter)
         case 500 where reason.isEmpty && doing.hasPrefix("evict"): return ActionError(.policy, doing, answer)
-        default: return ActionError(.unavailable, doing, answer)
+        default: return ActionError(.unavailable, doing, answer, retryAfter: retryAfter)
         }
     }
 }
@@ -157,6 +158,7 @@ struct PodState: Sendable, Equatable {
     var isProtected: Bool
     var startTime: Timestamp?
     var containerIDs: [String]
+    var annotations: [String: String]
 
     static func == (left: PodState, right: PodState) -> Bool { left.facts == right.facts && left.identity == right.identity }
 
@@ -177,6 +179,8 @@ struct PodState: Sendable, Equatable {
         isProtected = marks.contains { $0 != "false" }
         startTime = status?["startTime"]?.string.flatMap { Timestamp($0.bytes) }
         let lists = ["containerStatuses", "initContainerStatuses", "ephemeralContainerStatuses"].compactMap { status?[ByteText($0)]?.array }
+        let marked = metadata["annotations"]?.object?.members ?? []
+        annotations = Dictionary(marked.compactMap { member in member.value.string.map { (member.key.repaired, $0.repaired) } }, uniquingKeysWith: { first, _ in first })
         // `containerd://ID`
         containerIDs = lists.joined().compactMap { $0["containerID"]?.string?.repaired.split(separator: "/").last.map(String.init) }
     }

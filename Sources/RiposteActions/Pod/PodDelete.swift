@@ -8,7 +8,7 @@ package typealias KubernetesAccess = @Sendable () throws(ActionError) -> Kuberne
 package struct PodDelete: Action {
     package let description = ActionDescription(
         name: "pod.delete", summary: "Deletes a pod by its UID; disruption budgets are not asked.", target: .pod, impact: .destroys,
-        parameters: [PodRequest.grace], needs: ["delete pods", "get pods"], fields: ["k8s.ns.name", "k8s.pod.name", "k8s.pod.uid"])
+        parameters: [PodRequest.grace], needs: ["delete pods", "get pods"], fields: ["k8s.ns.name", "k8s.pod.name", "k8s.pod.uid"], waits: "grace")
     private let access: KubernetesAccess
 
     package init(access: @escaping KubernetesAccess) { self.access = access }
@@ -30,7 +30,7 @@ package struct PodDelete: Action {
 package struct PodEvict: Action {
     package let description = ActionDescription(
         name: "pod.evict", summary: "Evicts a pod by its UID, as far as its disruption budgets allow.", target: .pod, impact: .destroys,
-        parameters: [PodRequest.grace], needs: ["create pods/eviction", "get pods"], fields: ["k8s.ns.name", "k8s.pod.name", "k8s.pod.uid"])
+        parameters: [PodRequest.grace], needs: ["create pods/eviction", "get pods"], fields: ["k8s.ns.name", "k8s.pod.name", "k8s.pod.uid"], waits: "grace")
     private let access: KubernetesAccess
 
     package init(access: @escaping KubernetesAccess) { self.access = access }
@@ -103,7 +103,7 @@ private struct PodRequest {
             } catch {
                 if error.failure == nil { return true }
             }
-            guard ContinuousClock.now < deadline else { return false }
+            guard ContinuousClock.now < deadline, !Task.isCancelled else { return false }
             try? await Task.sleep(for: .milliseconds(100))
         }
     }

@@ -12,16 +12,15 @@ package struct ProcessGuards: Guard {
     /// Without them the machine, its containers or the way into it are gone.
     package static let protectedExecutables: Set<String> = [
         "systemd", "systemd-journald", "systemd-udevd", "systemd-logind", "systemd-networkd", "systemd-resolved", "init", "dbus-daemon", "dbus-broker",
-        "dockerd", "containerd", "containerd-shim", "containerd-shim-runc-v2", "kubelet", "crio", "conmon", "podman", "riposte",
+        "dockerd", "containerd", "containerd-shim", "containerd-shim-runc-v2", "kubelet", "kubelite", "k3s", "rke2", "crio", "cri-dockerd", "conmon", "podman", "riposte",
     ]
 
     package init() {}
 
     package func refusal(of plan: Plan) async -> String? {
         guard plan.action == "process.kill" || plan.action == "process.suspend", case .process(let identity) = plan.target else { return nil }
-        let members = plan.facts["members"]?.array?.compactMap(ProcessTree.Member.init(json:)).map(\.pid) ?? []
         let ancestors = Self.ancestors()
-        for pid in Set(members + [identity.pid]).sorted() {
+        for pid in ProcessTree.pids(of: plan, identity) {
             if let reason = Self.refusal(pid, ancestors) {
                 return pid == identity.pid ? reason : "the tree of process \(identity.pid) reaches process \(pid): \(reason)"
             }

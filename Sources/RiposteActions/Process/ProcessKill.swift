@@ -12,7 +12,7 @@ package struct ProcessKill: Action {
                 "grace", .duration(max: .seconds(60)),
                 summary: "Send the signal (TERM, unless one is named) and KILL what is left after this time. It gives an attacker that time."),
         ],
-        needs: ["CAP_KILL", "the host's pid namespace"], fields: ["proc.pid", "proc.pid.ts", "proc.name", "proc.exepath", "proc.cmdline"])
+        needs: ["CAP_KILL", "the host's pid namespace"], fields: ["proc.pid", "proc.pid.ts", "proc.name", "proc.exepath", "proc.cmdline"], waits: "grace")
 
     /// How long a KILL may take until it is called unseen.
     private let confirmation: Duration
@@ -55,6 +55,7 @@ package struct ProcessKill: Action {
         try handle.send(signal)
         if let grace = parameters.duration("grace") {
             if await handle.hasEnded(within: grace) { return Performance(.done, message: "it ended on \(signal.name)") }
+            try Self.mindCancellation(signal)
             try handle.sendUnlessGone(.kill)
         } else if signal != .kill {
             return Performance(.done, message: "\(signal.name) was delivered", evidence: ["signal": .text(signal.name)])
@@ -77,6 +78,7 @@ package struct ProcessKill: Action {
         let evidence: JSONObject = ["killed": .array(members.map(\.json)), "signal": .text(signal.name)]
         if let grace = parameters.duration("grace") {
             _ = await ended(members, within: grace)
+            try Self.mindCancellation(signal)
             for member in members.reversed() { if let handle = try member.handle() { try handle.sendUnlessGone(.kill) } }
         } else if signal != .kill {
             return Performance(.done, message: "\(signal.name) was delivered to \(members.count) processes", evidence: evidence)
@@ -89,6 +91,12 @@ package struct ProcessKill: Action {
                 evidence: evidence)
         }
         return Performance(.done, message: "\(members.count) processes have ended", evidence: evidence)
+    }
+
+    /// Called off within the grace: then no KILL follows.
+    private static func mindCancellation(_ signal: Signal) throws(ActionError) {
+        guard Task.isCancelled else { return }
+        throw ActionError(.cancelled, "wait for the end", "called off; \(signal.name) was delivered, and no KILL follows")
     }
 
     /// Those that are still there when the time is up.

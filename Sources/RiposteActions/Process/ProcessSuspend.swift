@@ -78,6 +78,7 @@ package struct ProcessSuspend: Action {
     private func areStopped(_ members: [ProcessTree.Member]) async -> Bool {
         for _ in 0..<50 {
             if members.allSatisfy({ ProcFS.stat($0.pid).map { $0.isStopped || $0.isZombie } ?? true }) { return true }
+            guard !Task.isCancelled else { break }
             try? await Task.sleep(for: .milliseconds(2))
         }
         return false

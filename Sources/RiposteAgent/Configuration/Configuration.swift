@@ -1,6 +1,8 @@
+internal import Foundation
 internal import Glibc
 package import RiposteAudit
 package import RiposteCore
+package import RiposteOutputs
 package import RipostePlaybooks
 package import RiposteRules
 package import RiposteSensor
@@ -9,11 +11,15 @@ package import RiposteSensor
 package struct AgentConfiguration: Sendable {
     /// What the engine may do at most; a playbook, a step or an untrusted intake can only be more careful.
     package var mode = Mode.observe
+    /// How wide a person may set the agent's mode while it runs, where that is wider than ``mode``.
+    package var modeCeiling: Mode?
     /// Journal, index, offsets.
     package var stateDirectory = "/var/lib/riposte"
     /// Sockets and locks.
     package var runDirectory = "/run/riposte"
     package var logLevel = "info"
+    /// The file that this was read from, if any.
+    package var file: String?
     /// Files and folders.
     package var playbooks: [String] = []
     package var rules = RulesSection()
@@ -22,9 +28,17 @@ package struct AgentConfiguration: Sendable {
     package var control = ControlSection()
     package var audit = AuditSection()
     package var engine = EngineSection()
+    /// How people are asked, where a playbook does not say it.
+    package var approvals = ApprovalPolicy()
     package var docker = DockerSection()
     package var kubernetes = KubernetesSection()
     package var network = NetworkSection()
+    /// In the order of the file.
+    package var guards: [GuardRule] = []
+    package var budgets = AgentBudget.standard
+    /// Nil: alerts are not grouped.
+    package var incidents: IncidentSettings? = IncidentSettings()
+    package var outputs = OutputsSection()
     package var undo = UndoSettings()
     package var reconciliation = ReconciliationSettings(every: .seconds(60))
 
@@ -52,6 +66,8 @@ package struct AgentConfiguration: Sendable {
         package var configuration = Sensor.Configuration()
         /// So many lost events raise an alert; 0: none does.
         package var lossLimit = 1
+        /// Whether tampering with the agent raises an alert.
+        package var tellsTampering = true
     }
 
     package struct IntakeSection: Sendable {
@@ -119,11 +135,17 @@ package struct AgentConfiguration: Sendable {
     package struct AuditSection: Sendable {
         package var segmentBytes = 64 << 20
         package var durability = Journal.Durability.grouped
+        /// The private key that checkpoints are signed with. Nil: the journal is not anchored.
+        package var signingKey: String?
+        package var checkpointEvery = Duration.seconds(60)
     }
 
     package struct EngineSection: Sendable {
+        /// Shared fairly among rules and intakes; see `AdmissionBook`.
         package var runLimit = 4096
         package var maximumAlertAge = Duration.seconds(3600)
+        /// How long a fact that is told again counts as the same, for playbooks that do not say. Nil: each alert is answered.
+        package var dedup: Duration? = .seconds(60)
     }
 
     package struct DockerSection: Sendable {
@@ -136,9 +158,21 @@ package struct AgentConfiguration: Sendable {
         package var protectedNamespaces = ["kube-system", "kube-public", "kube-node-lease"]
     }
 
+    /// As it stands in the file; read by ``RiposteOutputs/Outputs/read(_:file:_:)``.
+    package struct OutputsSection: Sendable {
+        package var entries: SettingsValue?
+        package var file = ""
+    }
+
     package struct NetworkSection: Sendable {
         /// Who always reaches this host, also when it is isolated, and is never blocked.
         package var managementAllow: [NetworkEndpoint] = []
+    }
+
+    /// What is its own: nobody else has reason to change it unseen.
+    var guardedFiles: GuardedFiles {
+        let program = try? FileManager.default.destinationOfSymbolicLink(atPath: "/proc/self/exe")
+        return GuardedFiles([stateDirectory, runDirectory] + [program, file].compactMap(\.self) + playbooks + rules.files)
     }
 
     package var controlSocket: String { runDirectory + "/riposte.sock" }

@@ -35,6 +35,7 @@ extension AgentConfiguration {
                 throw Diagnostics([Diagnostic(code: "C001", file: path, message: "the file is not UTF-8")])
             }
             try configuration.read(text, file: path)
+            configuration.file = path
         }
         try configuration.apply(environment)
         configuration.apply(overrides)
@@ -63,7 +64,7 @@ extension AgentConfiguration {
         for key in [
             \.intake.http.tokenFile, \.intake.http.certificate, \.intake.http.key, \.intake.http.clientAuthority, \.intake.file.path, \.intake.socket.path,
             \.intake.socket.datagramPath, \.intake.kubernetesAudit.http.tokenFile, \.intake.kubernetesAudit.http.certificate, \.intake.kubernetesAudit.http.key,
-            \.intake.kubernetesAudit.http.clientAuthority, \.intake.kubernetesAuditLog.path, \.kubernetes.kubeconfig,
+            \.intake.kubernetesAudit.http.clientAuthority, \.intake.kubernetesAuditLog.path, \.kubernetes.kubeconfig, \.audit.signingKey,
         ] as [WritableKeyPath<Self, String?>] { self[keyPath: key] = self[keyPath: key].map(resolved) }
         playbooks = playbooks.map(resolved)
         rules.files = rules.files.map(resolved)
@@ -89,7 +90,11 @@ extension AgentConfiguration {
     }
 
     private mutating func apply(_ overrides: ConfigurationOverrides) {
-        if let value = overrides.mode { mode = value }
+        if let value = overrides.mode {
+            mode = value
+            // Who says it on the command line says the most that is to be.
+            modeCeiling = nil
+        }
         if let value = overrides.stateDirectory { stateDirectory = value }
         if let value = overrides.runDirectory { runDirectory = value }
         if let value = overrides.logLevel { logLevel = value }
@@ -102,10 +107,13 @@ extension AgentConfiguration {
 
     private mutating func read(_ node: YAMLNode) {
         let known = [
-            "mode", "state_dir", "run_dir", "log_level", "playbooks", "rules", "sensor", "intake", "control", "audit", "engine", "docker", "kubernetes", "network", "undo", "reconcile",
+            "mode", "mode_ceiling", "incidents", "state_dir", "run_dir", "log_level", "playbooks", "rules", "sensor", "intake", "control", "audit", "engine", "approvals", "docker", "kubernetes",
+            "network", "guards", "budgets", "outputs", "undo", "reconcile",
         ]
         guard let keys = node.mapping(known: known, what: "the configuration", code: "C002") else { return }
         if let value = keys["mode"]?.choice(Mode.self, code: "C003") { mode = value }
+        if let node = keys["mode_ceiling"], !node.isNull { modeCeiling = node.choice(Mode.self, code: "C003") }
+        if let node = keys["incidents"] { readIncidents(node) }
         if let value = keys["state_dir"]?.path() { stateDirectory = value }
         if let value = keys["run_dir"]?.path() { runDirectory = value }
         if let node = keys["log_level"], let value = node.text(code: "C003") {
@@ -117,16 +125,19 @@ extension AgentConfiguration {
         }
         if let nodes = keys["playbooks"]?.list(orSingle: true, code: "C003") { playbooks = nodes.compactMap { $0.path() } }
         if let node = keys["rules"] { rules.read(node) }
+        if let node = keys["outputs"] { outputs.read(node) }
         if let node = keys["sensor"] { sensor.read(node) }
         if let node = keys["intake"] { intake.read(node) }
         if let keys = keys["control"]?.mapping(known: ["group"], what: "control", code: "C002"), let node = keys["group"], !node.isNull {
             control.group = node.text(code: "C003")
         }
         if let node = keys["audit"] { audit.read(node) }
-        if let keys = keys["engine"]?.mapping(known: ["run_limit", "max_alert_age"], what: "engine", code: "C002") {
+        if let keys = keys["engine"]?.mapping(known: ["run_limit", "max_alert_age", "dedup"], what: "engine", code: "C002") {
             if let value = keys["run_limit"]?.integer(in: 1...1_000_000, code: "C003") { engine.runLimit = value }
             if let value = keys["max_alert_age"]?.duration(code: "C003") { engine.maximumAlertAge = value }
+            if let node = keys["dedup"] { engine.dedup = node.scalarText == "off" ? nil : node.duration(code: "C003") }
         }
+        if let node = keys["approvals"] { approvals.read(node) }
         if let keys = keys["docker"]?.mapping(known: ["socket"], what: "docker", code: "C002"), let value = keys["socket"]?.path() {
             docker.socket = value
         }
@@ -135,6 +146,8 @@ extension AgentConfiguration {
             if let node = keys["context"], !node.isNull { kubernetes.context = node.text(code: "C003") }
             if let nodes = keys["protected_namespaces"]?.list(code: "C003") { kubernetes.protectedNamespaces = nodes.compactMap { $0.text(code: "C003") } }
         }
+        if let node = keys["guards"], !node.isNull { guards = Self.guards(node) }
+        if let node = keys["budgets"], !node.isNull { budgets = Self.budgets(node) }
         if let keys = keys["network"]?.mapping(known: ["management_allow"], what: "network", code: "C002") {
             network.managementAllow = keys["management_allow"]?.list(code: "C003")?.compactMap(Self.endpoint) ?? []
         }
@@ -152,7 +165,7 @@ extension AgentConfiguration {
 
 extension AgentConfiguration.SensorSection {
     fileprivate mutating func read(_ node: YAMLNode) {
-        let known = ["enabled", "buffer_size", "push_down", "kernel_paths", "alert_on_lost"]
+        let known = ["enabled", "buffer_size", "push_down", "kernel_paths", "alert_on_lost", "alert_on_tampering"]
         guard let keys = node.mapping(known: known, what: "sensor", code: "C002") else { return }
         if let value = keys["enabled"]?.bool(code: "C003") { isEnabled = value }
         if let node = keys["buffer_size"], let value = node.size(code: "C003") {
@@ -162,13 +175,19 @@ extension AgentConfiguration.SensorSection {
         if let value = keys["push_down"]?.bool(code: "C003") { configuration.pushesDown = value }
         if let value = keys["kernel_paths"]?.bool(code: "C003") { configuration.judgesKernelPaths = value }
         if let value = keys["alert_on_lost"]?.integer(in: 0...1_000_000_000, code: "C003") { lossLimit = value }
+        if let value = keys["alert_on_tampering"]?.bool(code: "C003") { tellsTampering = value }
     }
 }
 
 extension AgentConfiguration.AuditSection {
     fileprivate mutating func read(_ node: YAMLNode) {
-        guard let keys = node.mapping(known: ["segment_size", "durability"], what: "audit", code: "C002") else { return }
+        guard let keys = node.mapping(known: ["segment_size", "durability", "signing_key", "checkpoint_every"], what: "audit", code: "C002") else { return }
         if let value = keys["segment_size"]?.size(code: "C003") { segmentBytes = value }
         if let value = keys["durability"]?.choice(type(of: durability), code: "C003") { durability = value }
+        if let node = keys["signing_key"], !node.isNull { signingKey = node.path() }
+        if let node = keys["checkpoint_every"], let value = node.duration(code: "C003") {
+            if !(Duration.seconds(1)...Duration.seconds(86400) ~= value) { node.report(code: "C003", "expected 1s to 24h") }
+            checkpointEvery = value
+        }
     }
 }

@@ -33,12 +33,49 @@ package final class ControlClient: Desk {
         return elements.compactMap(\.self)
     }
 
+    /// Calls off an action that is under way in the agent; nil where there is none of this id.
+    package func cancel(_ command: CancelCommand) async throws(DeskError) -> ActionResult? {
+        let answer = try await post(ControlPath.cancel, command.json)
+        return answer["result"] == .null ? nil : try result(in: answer["result"] ?? .null)
+    }
+
+    package func questions() async throws(DeskError) -> [JSON] { try await exchange(.get, ControlPath.approvals, body: nil)["questions"]?.array ?? [] }
+
+    package func decide(_ command: DecisionCommand) async throws(DeskError) -> Engine.Answered {
+        let answer = try await post(ControlPath.approvals, command.json)
+        return Engine.Answered(
+            isSettled: answer["settled"]?.bool ?? false, results: answer["results"]?.array?.compactMap(ActionResult.init(json:)) ?? [])
+    }
+
     package func respond(_ command: RespondCommand) async throws(DeskError) -> [AlertReport] {
         try await post(ControlPath.respond, command.json)["reports"]?.array?.compactMap(AlertReport.init(json:)) ?? []
     }
 
+    package func breakers() async throws(DeskError) -> [Breakers.Breaker] {
+        try await exchange(.get, ControlPath.breakers, body: nil)["breakers"]?.array?.compactMap(Breakers.Breaker.init(json:)) ?? []
+    }
+
+    package func closeBreaker(_ command: BreakerCommand) async throws(DeskError) -> Breakers.Breaker {
+        guard let breaker = Breakers.Breaker(json: try await post(ControlPath.closeBreaker, command.json)) else {
+            throw DeskError(.noAgent, "the agent's answer is no breaker: other version?")
+        }
+        return breaker
+    }
+
+    package func steer(_ command: SteeringCommand) async throws(DeskError) -> SteeringResult {
+        guard let result = SteeringResult(json: try await post(ControlPath.steering, command.json)) else {
+            throw DeskError(.noAgent, "the agent's answer is no result: other version?")
+        }
+        return result
+    }
+
+    package func modes() async throws(DeskError) -> JSON { try await exchange(.get, ControlPath.modes, body: nil) }
+
     /// What `riposte status` shows.
     package func status() async throws(DeskError) -> JSON { try await exchange(.get, ControlPath.status, body: nil) }
+
+    /// Has the agent send a marked message to one of its outputs.
+    package func testOutput(_ name: String) async throws(DeskError) -> JSON { try await post(ControlPath.outputTest, ["name": .text(name)]) }
 
     package func close() async { client.close() }
 

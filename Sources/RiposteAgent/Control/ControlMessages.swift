@@ -8,9 +8,16 @@ enum ControlPath {
     static let inForce = "/v1/in-force"
     static let pardons = "/v1/pardons"
     static let liftPardons = "/v1/pardons/lift"
+    static let cancel = "/v1/cancel"
+    static let approvals = "/v1/approvals"
     static let respond = "/v1/respond"
     static let status = "/v1/status"
+    static let breakers = "/v1/breakers"
+    static let closeBreaker = "/v1/breakers/close"
     static let reload = "/v1/reload"
+    static let steering = "/v1/steering"
+    static let modes = "/v1/modes"
+    static let outputTest = "/v1/outputs/test"
 }
 
 extension ManualCommand {
@@ -20,6 +27,8 @@ extension ManualCommand {
         ]
         object.append("reason", reason.map(JSON.text))
         object.append("undo_after", undoAfter.map { .text($0.text) })
+        if isForced { object.append("force", true) }
+        if asks { object.append("ask", true) }
         return .object(object)
     }
 
@@ -29,7 +38,41 @@ extension ManualCommand {
         self.init(
             action: ActionName(rawValue: action), claim: claim, parameters: json["parameters"]?.object ?? JSONObject(),
             isDryRun: json["dry_run"]?.bool ?? false, reason: json["reason"]?.string?.repaired,
-            undoAfter: json["undo_after"]?.string?.valid.flatMap { Duration(text: $0) })
+            undoAfter: json["undo_after"]?.string?.valid.flatMap { Duration(text: $0) }, isForced: json["force"]?.bool ?? false,
+            asks: json["ask"]?.bool ?? false)
+    }
+}
+
+extension BreakerCommand {
+    var json: JSON {
+        var object: JSONObject = ["breaker": .text(name)]
+        object.append("reason", reason.map(JSON.text))
+        return .object(object)
+    }
+
+    init(json: JSON) throws(DeskError) {
+        guard let name = json["breaker"]?.string?.valid else { throw DeskError(.invalid, "breaker must be a name") }
+        self.init(name: name, reason: json["reason"]?.string?.repaired)
+    }
+}
+
+extension DecisionCommand {
+    var json: JSON {
+        var object: JSONObject = ["id": .text("\(question)"), "answer": .text(answer == .approve ? "approve" : "deny")]
+        object.append("plans", seen.map { .integer(Int64($0)) })
+        object.append("reason", reason.map(JSON.text))
+        return .object(object)
+    }
+
+    init(json: JSON) throws(DeskError) {
+        guard let id = json["id"]?.string?.valid.flatMap({ Identifier($0) }) else { throw DeskError(.invalid, "id must be a question's id") }
+        let answer: ApprovalRequest.Answer
+        switch json["answer"]?.string?.valid {
+        case "approve": answer = .approve
+        case "deny": answer = .deny
+        default: throw DeskError(.invalid, "answer must be approve or deny")
+        }
+        self.init(question: id, answer: answer, seen: json["plans"]?.integer.map { Int(clamping: $0) }, reason: json["reason"]?.string?.repaired)
     }
 }
 
@@ -95,6 +138,19 @@ extension PardonLiftCommand {
     init(json: JSON) throws(DeskError) {
         guard let target = json["target"]?.string?.valid else { throw DeskError(.invalid, "target must be a text") }
         self.init(target: target, reason: json["reason"]?.string?.repaired)
+    }
+}
+
+extension CancelCommand {
+    var json: JSON {
+        var object: JSONObject = ["id": .text("\(action)")]
+        object.append("reason", reason.map(JSON.text))
+        return .object(object)
+    }
+
+    init(json: JSON) throws(DeskError) {
+        guard let id = json["id"]?.string?.valid.flatMap({ Identifier($0) }) else { throw DeskError(.invalid, "id must be an action's id") }
+        self.init(action: id, reason: json["reason"]?.string?.repaired)
     }
 }
 

@@ -7,6 +7,7 @@ internal import Logging
 internal import NIOCore
 internal import RiposteCore
 internal import RiposteIntake
+internal import RiposteOutputs
 internal import RipostePlaybooks
 
 /// The agent's ear for operators: HTTP on a Unix socket. Who asks is what the kernel says of the connection, never what the request says.
@@ -16,6 +17,7 @@ struct ControlServer: Sendable {
     let house: EngineHouse
     let status: @Sendable () -> JSON
     let reload: @Sendable () -> JSON
+    let outputs: Outputs
     let logger: Logger
     let libraryLogger: Logger
 
@@ -41,9 +43,41 @@ struct ControlServer: Sendable {
                 ["pardons": .array(try await desk.liftPardons(PardonLiftCommand(json: json)).map(\.json))]
             }
         }
+        router.post(RouterPath(ControlPath.cancel)) { request, context in
+            await order(request, context) { desk, json throws(DeskError) in ["result": await desk.cancel(try CancelCommand(json: json))?.json ?? .null] }
+        }
+        router.get(RouterPath(ControlPath.breakers)) { _, context in
+            await respond(context) { ["breakers": .array(house.engine.snapshot.breakers.all.map(\.json))] }
+        }
+        router.post(RouterPath(ControlPath.closeBreaker)) { request, context in
+            await order(request, context) { desk, json throws(DeskError) in try await desk.closeBreaker(BreakerCommand(json: json)).json }
+        }
+        router.get(RouterPath(ControlPath.approvals)) { _, context in
+            guard let desk = await desk(context) else { return denied }
+            do throws(DeskError) { return Self.response(.ok, ["questions": .array(try await desk.questions())]) } catch {
+                return Self.response(.badRequest, error.json)
+            }
+        }
+        router.post(RouterPath(ControlPath.approvals)) { request, context in
+            await order(request, context) { desk, json throws(DeskError) in
+                let answered = try await desk.decide(DecisionCommand(json: json))
+                return ["settled": .bool(answered.isSettled), "results": .array(answered.results.map(\.json))]
+            }
+        }
         router.post(RouterPath(ControlPath.respond)) { request, context in
             await order(request, context) { desk, json throws(DeskError) in
                 ["reports": .array(try await desk.respond(RespondCommand(json: json)).map(\.json))]
+            }
+        }
+        router.get(RouterPath(ControlPath.modes)) { _, context in await respond(context) { house.engine.modesInForce } }
+        router.post(RouterPath(ControlPath.steering)) { request, context in
+            await order(request, context) { desk, json throws(DeskError) in try await desk.steer(SteeringCommand(json: json)).json }
+        }
+        router.post(RouterPath(ControlPath.outputTest)) { [outputs] request, context in
+            await order(request, context) { _, json throws(DeskError) in
+                let name = json["name"]?.string?.repaired ?? ""
+                guard let test = await outputs.test(name) else { throw DeskError.noOutput(name, among: outputs.names) }
+                return OutputDesk.json(name, test)
             }
         }
         let application = Application(
@@ -63,30 +97,32 @@ struct ControlServer: Sendable {
     private func order(
         _ request: Request, _ context: ControlContext, _ body: (LocalDesk, JSON) async throws(DeskError) -> JSON
     ) async -> Response {
-        guard let actor = await actor(context) else { return denied }
+        guard let desk = await desk(context) else { return denied }
         guard let bytes = try? await request.body.collect(upTo: Self.bodyLimit), let json = try? JSON(parsing: Array(buffer: bytes)) else {
             return Self.response(.badRequest, DeskError(.invalid, "the body is no JSON").json)
         }
-        do throws(DeskError) { return Self.response(.ok, try await body(LocalDesk(house, actor: actor), json)) } catch {
+        do throws(DeskError) { return Self.response(.ok, try await body(desk, json)) } catch {
             return Self.response(.badRequest, error.json)
         }
     }
 
     private func respond(_ context: ControlContext, _ body: () -> JSON) async -> Response {
-        guard await actor(context) != nil else { return denied }
+        guard await desk(context) != nil else { return denied }
         return Self.response(.ok, body())
     }
 
     private var denied: Response { Self.response(.forbidden, DeskError(.denied, "the agent takes no orders from this user").json) }
 
-    private func actor(_ context: ControlContext) async -> AuditRecord.Actor? {
+    /// A desk for the one at the other end, or nil where that one has nothing to say here.
+    private func desk(_ context: ControlContext) async -> LocalDesk? {
         guard let peer = await context.peer() else { return nil }
         let isAllowed = peer.uid == 0 || peer.uid == geteuid() || groupID.map { peer.gid == $0 || Operator.isMember(peer.uid, of: $0) } ?? false
         guard isAllowed else {
             logger.warning("order refused", metadata: ["peer.uid": "\(peer.uid)", "peer.pid": "\(peer.pid)"])
             return nil
         }
-        return AuditRecord.Actor(.person, name: Operator.name(of: peer.uid), uid: peer.uid, pid: peer.pid)
+        let actor = AuditRecord.Actor(.person, name: Operator.name(of: peer.uid), uid: peer.uid, pid: peer.pid)
+        return LocalDesk(house, actor: actor, groups: { Operator.groupNames(of: peer.uid, actingWith: peer.gid) })
     }
 
     private static func response(_ status: HTTPResponse.Status, _ json: JSON) -> Response {

@@ -133,33 +133,29 @@ package struct ActionError: Error, Equatable, Sendable {
     package let remedy: String?
     /// What had been found or done when it failed.
     package let evidence: JSONObject
+    /// When the other side wants to be asked again (`Retry-After`), where it said so.
+    package let retryAfter: Duration?
 
-    package init(_ failure: FailureClass, _ doing: String, _ answer: String, remedy: String? = nil, evidence: JSONObject = JSONObject()) {
-        self.init(failure: failure, doing: doing, answer: answer, remedy: remedy, evidence: evidence)
+    package init(
+        _ failure: FailureClass, _ doing: String, _ answer: String, remedy: String? = nil, evidence: JSONObject = JSONObject(), retryAfter: Duration? = nil
+    ) {
+        self.init(failure: failure, doing: doing, answer: answer, remedy: remedy, evidence: evidence, retryAfter: retryAfter)
     }
 
     package static func gone(_ doing: String, _ answer: String) -> ActionError {
-        ActionError(failure: nil, doing: doing, answer: answer, remedy: nil, evidence: JSONObject())
+        ActionError(failure: nil, doing: doing, answer: answer, remedy: nil, evidence: JSONObject(), retryAfter: nil)
     }
 
-    private init(failure: FailureClass?, doing: String, answer: String, remedy: String?, evidence: JSONObject) {
+    private init(failure: FailureClass?, doing: String, answer: String, remedy: String?, evidence: JSONObject, retryAfter: Duration?) {
         self.failure = failure
         self.doing = doing
         self.answer = answer
         self.remedy = remedy
         self.evidence = evidence
+        self.retryAfter = retryAfter
     }
 
     package var outcome: Outcome { failure?.outcome ?? .gone }
 
     package var message: String { "\(doing): \(answer)" + (remedy.map { " (\($0))" } ?? "") }
-}
-
-/// Something that must never be hit, asked between plan and deed. A guard reads the plan and the world, never the alert.
-package protocol Guard: Sendable {
-    /// For the journal: `builtin.ancestors`.
-    var name: String { get }
-
-    /// Why this plan must not be performed, or nil. A guard that cannot find out refuses.
-    func refusal(of plan: Plan) async -> String?
 }

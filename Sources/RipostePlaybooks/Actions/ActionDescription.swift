@@ -33,10 +33,12 @@ package struct ActionDescription: Sendable {
     package var fields: [String]
     /// Offered in playbooks and on the command line; false for inverses that only an undo uses.
     package var isOffered: Bool
+    /// The parameter that says how long performing may rightly wait for its target, where there is one: a grace, a stop's timeout.
+    package var waits: String?
 
     package init(
         name: ActionName, summary: String, target: TargetKind, impact: Impact, parameters: [Parameter] = [], inverse: ActionName? = nil,
-        needs: [String] = [], fields: [String] = [], isOffered: Bool = true
+        needs: [String] = [], fields: [String] = [], isOffered: Bool = true, waits: String? = nil
     ) {
         self.name = name
         self.summary = summary
@@ -47,6 +49,7 @@ package struct ActionDescription: Sendable {
         self.needs = needs
         self.fields = fields
         self.isOffered = isOffered
+        self.waits = waits
     }
 }
 

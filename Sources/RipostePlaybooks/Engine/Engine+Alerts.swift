@@ -23,47 +23,128 @@ extension Engine {
     }
 
     private func admit(_ alert: Alert) throws(AdmissionError) -> [(id: Identifier, playbook: Playbook)] {
-        let runs = playbooks.matching(alert).map { (id: surroundings.newIdentifier(), playbook: $0) }
-        try reserve(runs.count)
-        do { try record(admission(of: alert, runs)) } catch {
-            for _ in runs { finishRun() }
-            throw .unsafe("\(error)")
-        }
+        let fitting = playbooks.matching(alert)
+        let subject = AlertSubject(alert.fields)
+        let admission = try state.admission.withLock { _ throws(AdmissionError) in try admit(alert, subject, fitting) }
+        let runs = admission.runs.map { (id: $0.id, playbook: $0.playbook) }
         state.withLock { interior in
             interior.counters.alerts += 1
             if !runs.isEmpty { interior.counters.matched += 1 }
         }
-        report(.alert(alert, playbooks: runs.map(\.playbook.name)))
+        if let first = admission.repeats.first?.first, runs.isEmpty, admission.counted.isEmpty {
+            report(.repeated(alert, of: first))
+        } else {
+            report(.alert(alert, playbooks: runs.map(\.playbook.name)))
+        }
         return runs
     }
 
-    private func reserve(_ runs: Int) throws(AdmissionError) {
-        let problem = state.withLock { interior -> AdmissionError? in
-            if interior.isClosed { return .closed }
-            guard runs == 0 || interior.openRuns + runs <= configuration.runLimit else {
-                interior.counters.shed += 1
-                return .full
+    /// Decides and writes in one go: of two alerts that tell the same at the same moment the second one sees the first.
+    private func admit(_ alert: Alert, _ subject: AlertSubject, _ fitting: [Playbook]) throws(AdmissionError) -> Admission {
+        let admission = decide(alert, subject, fitting)
+        try reserve(admission.runs.count, for: alert)
+        do {
+            if admission.runs.isEmpty, admission.counted.isEmpty, let first = admission.repeats.first?.first {
+                try record(repetition(of: first, by: alert, admission))
+                state.withLock { $0.counters.repeats += 1 }
+            } else {
+                let place = incidentPlace(of: alert, subject, hasRuns: !admission.runs.isEmpty)
+                if let place, place.isNew { try open(place.incident, for: alert) }
+                try record(self.record(of: alert, admission, place))
             }
-            interior.openRuns += runs
-            interior.underWay += runs
-            return nil
+        } catch {
+            for _ in admission.runs { finishRun(for: alert) }
+            throw .unsafe("\(error)")
         }
+        return admission
+    }
+
+    private func reserve(_ runs: Int, for alert: Alert) throws(AdmissionError) {
+        let (key, uptime) = (AdmissionBook.Key(alert), surroundings.uptime())
+        let (problem, flood) = state.withLock { interior -> (AdmissionError?, AdmissionBook.Flood?) in
+            if interior.isClosed { return (.closed, nil) }
+            guard interior.admission.admit(key, runs, limit: configuration.runLimit) else {
+                interior.counters.shed += 1
+                return (.full, interior.admission.turnAway(key, at: uptime))
+            }
+            interior.underWay += runs
+            return (nil, nil)
+        }
+        if let flood { tell(flood) }
         if let problem { throw problem }
     }
 
-    func finishRun() {
-        state.withLock { $0.openRuns -= 1 }
+    func finishRun(for alert: Alert) {
+        state.withLock { $0.admission.leave(AdmissionBook.Key(alert)) }
         end()
     }
 
-    private func admission(of alert: Alert, _ runs: [(id: Identifier, playbook: Playbook)]) -> AuditRecord {
+    /// A flood is on record too: at its beginning, and once a minute with how many it was.
+    private func tell(_ flood: AdmissionBook.Flood) {
+        var record = AuditRecord(.brake, at: surroundings.now())
+        record.actor = AuditRecord.Actor(.agent, name: "admission")
+        record.message = "\(flood.count) alerts were turned away for lack of room"
+        record.detail = ["flood": ["intake": .text(flood.key.intake), "rule": .string(flood.key.rule), "count": .integer(Int64(flood.count))]]
+        // Counted all the same; `record` says that it failed.
+        try? self.record(record)
+    }
+
+    /// Whose alerts were turned away for lack of room, the most first.
+    package var floods: [(intake: String, rule: ByteText, count: Int)] {
+        state.withLock { $0.admission.mostShed(16).map { ($0.key.intake, $0.key.rule, $0.count) } }
+    }
+
+    private func record(of alert: Alert, _ admission: Admission, _ place: IncidentPlace?) -> AuditRecord {
         var record = AuditRecord(.alert, at: alert.arrival.time, id: alert.id)
+        record.incident = place?.incident
         record.detail.append("alert", alert.original == nil ? .object(alert.document) : nil)
         record.detail.append("alert_base64", alert.original.map { .text($0.base64) })
         record.detail.append("arrival", alert.arrival.json)
-        if !runs.isEmpty {
-            record.detail.append("runs", .array(runs.map { ["run": .text("\($0.id)"), "playbook": .text($0.playbook.name)] }))
-        }
+        if !admission.runs.isEmpty { record.detail.append("runs", .array(admission.runs.map(\.json))) }
+        if !admission.counted.isEmpty { record.detail.append("counted", .array(admission.counted)) }
+        if !admission.repeats.isEmpty { record.detail.append("repeats", Self.json(of: admission.repeats)) }
+        if let place, !place.keepsOpen { record.detail.append("keeps_open", false) }
         return record
+    }
+
+    /// The first few keep what they say: another source's words are evidence. After that only their number is.
+    private func repetition(of first: Identifier, by alert: Alert, _ admission: Admission) -> AuditRecord {
+        var record = AuditRecord(.repeat, at: alert.arrival.time, id: alert.id)
+        record.alert = first
+        let count = state.withLock { $0.state.facts.repeats(of: first) } + 1
+        record.message = "told again, for the \(count)\(Self.ordinal(count)) time"
+        if count <= Self.repeatsKept {
+            record.detail.append("alert", alert.original == nil ? .object(alert.document) : nil)
+            record.detail.append("alert_base64", alert.original.map { .text($0.base64) })
+        }
+        record.detail.append("arrival", alert.arrival.json)
+        record.detail.append("repeats", Self.json(of: admission.repeats))
+        return record
+    }
+
+    private static let repeatsKept = 16
+
+    private static func ordinal(_ number: Int) -> String {
+        switch (number % 10, number % 100) {
+        case (_, 11...13): "th"
+        case (1, _): "st"
+        case (2, _): "nd"
+        case (3, _): "rd"
+        default: "th"
+        }
+    }
+
+    private static func json(of repeats: [(playbook: String, first: Identifier)]) -> JSON {
+        .array(repeats.map { ["playbook": .text($0.playbook), "first": .text("\($0.first)")] })
+    }
+}
+
+extension Engine.Admission.Run {
+    fileprivate var json: JSON {
+        var object: JSONObject = ["run": .text("\(id)"), "playbook": .text(playbook.name)]
+        object.append("fact", fact)
+        object.append("tally", tally.map { .text($0.key) })
+        object.append("evidence", tally.map { .array($0.evidence.map { .text("\($0)") }) })
+        return .object(object)
     }
 }

@@ -1,27 +1,133 @@
-internal import RiposteCore
+internal import Logging
+package import RiposteCore
 internal import Synchronization
 
 extension Engine {
-    func reserveBudget(for order: Order) throws(ActionError) {
-        guard let budget = order.budget, let playbook = order.cause?.playbook else { return }
-        let now = surroundings.now()
-        let isWithin = state.withLock { interior in
-            let spent = interior.state.acts[playbook, default: []].count { now - $0 < budget.per }
-            guard spent + interior.budgetHeld[playbook, default: 0] < budget.actions else { return false }
-            interior.budgetHeld[playbook, default: 0] += 1
-            return true
+    /// What one budget has left, for `status`.
+    package struct BudgetUse: Sendable, Equatable {
+        package var name: String
+        package var used: Int
+        package var limit: Int
+        package var countsTargets: Bool
+        package var per: Duration
+        /// When the oldest act leaves the window.
+        package var room: Duration?
+    }
+
+    // MARK: - Room for one act
+
+    /// Holds room for the act in every budget that covers it. Of an order by hand the agent's budgets are told and do not bind; an undo needs none.
+    func reserveBudget(for order: Order, _ plan: Plan, _ draft: inout OutcomeDraft) async throws(ActionError) {
+        guard let spend = await spend(of: plan, &draft) else { return }
+        let (budgets, uptime) = (budgets(covering: spend, order), surroundings.uptime())
+        let excess = state.withLock { interior -> BudgetBook.Excess? in
+            guard !interior.book.isHeld(order.id) else { return nil }
+            let excess = interior.book.reserve(order.id, spend, in: budgets, at: uptime)
+            if excess != nil, order.isByHand { interior.book.hold(order.id, spend) }
+            return excess
         }
-        guard isWithin else {
-            throw ActionError(
-                .budget, "perform \(order.action)", "playbook \(playbook) has spent its budget of \(budget.actions) actions per \(budget.per.text)")
+        guard let excess else { return }
+        guard order.isByHand else {
+            trip(excess, spend, order, plan)
+            throw ActionError(.budget, "perform \(order.action)", excess.text)
+        }
+        draft.remark("beyond \(excess.text)")
+    }
+
+    /// Gives back what is held. What took place counts by its record; where that could not be written, it counts as long as we live.
+    func releaseBudget(for draft: OutcomeDraft) {
+        let (order, tookPlace, uptime) = (draft.order, draft.mayHaveActed && !draft.isRecorded, surroundings.uptime())
+        state.withLock { interior in
+            guard let spend = interior.book.release(order.id) else { return }
+            if tookPlace { interior.book.add(spend, at: uptime) }
         }
     }
 
-    func releaseBudget(for order: Order) {
-        guard order.budget != nil, let playbook = order.cause?.playbook else { return }
-        state.withLock { interior in
-            let held = interior.budgetHeld[playbook, default: 0] - 1
-            interior.budgetHeld[playbook] = held > 0 ? held : nil
+    /// What would be over budget, of an order that only plans: by counters of its own, so that looking costs nobody an act.
+    func shadow(_ plan: Plan, _ order: Order) async -> String? {
+        guard order.cause != nil, let spend = await spend(of: order, plan) else { return nil }
+        let (budgets, uptime) = (budgets(covering: spend, order), surroundings.uptime())
+        return state.withLock { interior in
+            if let excess = interior.shadow.reserve(order.id, spend, in: budgets, at: uptime) { return excess.text }
+            interior.shadow.release(order.id)
+            if !budgets.isEmpty { interior.shadow.add(spend, at: uptime) }
+            return nil
         }
+    }
+
+    // MARK: - Which budgets
+
+    /// Found out once for an order.
+    func spend(of plan: Plan, _ draft: inout OutcomeDraft) async -> Spend? {
+        if let known = draft.spend { return known }
+        guard let spend = await spend(of: draft.order, plan) else { return nil }
+        draft.note(spend)
+        return spend
+    }
+
+    /// Nil where nothing is spent: an undo, a release, an action that only reads.
+    private func spend(of order: Order, _ plan: Plan) async -> Spend? {
+        guard order.undoes == nil, let impact = catalogue[plan.action]?.description.impact, impact > .readsOnly, !catalogue.isRelease(plan.action) else { return nil }
+        return Spend(
+            playbook: order.cause?.playbook, step: order.cause?.step, action: plan.action.rawValue, impact: impact, target: plan.target.key,
+            namespace: await namespace(of: plan))
+    }
+
+    /// Asked for only where a budget counts by it.
+    private func namespace(of plan: Plan) async -> String? {
+        if case .pod(let pod) = plan.target { return pod.namespace }
+        guard let world, configuration.budgets.contains(where: { $0.each == .namespace || !$0.namespaces.isEmpty }) else { return nil }
+        do throws(ActionError) {
+            for subject in try await world.facts(of: plan, .namespaces).subjects { if case .known(let namespace) = subject.namespace { return namespace } }
+        } catch {
+            logger.warning("in which namespace an action is counted is not known", metadata: ["error": "\(error.message.escapedForDisplay)"])
+        }
+        return nil
+    }
+
+    func budgets(covering spend: Spend, _ order: Order) -> [BoundBudget] {
+        var result: [BoundBudget] = []
+        if let cause = order.cause {
+            if let budget = order.stepBudget { result.append(BoundBudget(scope: .step(playbook: cause.playbook, step: cause.step), budget: budget)) }
+            if let budget = order.budget { result.append(BoundBudget(scope: .playbook(cause.playbook), budget: budget)) }
+        }
+        return result + configuration.budgets.compactMap { $0.bound(to: spend) }
+    }
+
+    // MARK: - Status
+
+    /// The budgets of the playbooks in force and of the agent, as far as at least a half is used. Those that count each target apart are not among them.
+    package var strainedBudgets: [BudgetUse] {
+        var bounds: [(name: String, bound: BoundBudget)] = []
+        for playbook in playbooks.playbooks {
+            if let budget = playbook.budget { bounds.append(("playbook/\(playbook.name)", BoundBudget(scope: .playbook(playbook.name), budget: budget))) }
+            for step in playbook.steps {
+                guard let budget = step.budget else { continue }
+                bounds.append(("playbook/\(playbook.name)/\(step.name)", BoundBudget(scope: .step(playbook: playbook.name, step: step.name), budget: budget)))
+            }
+        }
+        for budget in configuration.budgets where budget.each == nil { bounds.append((budget.name, BoundBudget(scope: .agent(budget, nil), budget: budget.budget))) }
+        let (all, uptime) = (bounds, surroundings.uptime())
+        return state.withLock { interior in
+            all.flatMap { name, bound -> [BudgetUse] in
+                let use = interior.book.use(of: bound, at: uptime)
+                let room = interior.book.room(in: bound, at: uptime)
+                let counts = [(use.actions, bound.budget.actions, false), (use.targets.count, bound.budget.targets, true)]
+                return counts.compactMap { used, limit, countsTargets in
+                    guard let limit, used > 0, used * 2 >= limit else { return nil }
+                    return BudgetUse(name: name, used: used, limit: limit, countsTargets: countsTargets, per: bound.budget.per, room: room)
+                }
+            }
+        }
+    }
+}
+
+extension Engine.BudgetUse {
+    package var json: JSON {
+        var object: JSONObject = [
+            "budget": .text(name), "used": .integer(Int64(used)), "limit": .integer(Int64(limit)), "counts": countsTargets ? "targets" : "actions", "per": .text(per.text),
+        ]
+        object.append("room_in_s", room.map { .integer($0.components.seconds + 1) })
+        return .object(object)
     }
 }

@@ -1,11 +1,151 @@
-internal import RiposteCore
+package import RiposteCore
+internal import Synchronization
 
 extension Engine {
-    /// The most careful of all that have a say.
-    func mode(of step: Step, in playbook: Playbook, for alert: Alert) -> Mode {
-        let age = surroundings.now() - alert.time
-        let isTimely = age <= configuration.maximumAlertAge && age >= .zero - configuration.clockSkew
-        let isBelieved = alert.arrival.trust == .trusted
-        return [configuration.mode, playbook.mode, step.mode, isTimely && isBelieved ? nil : .observe].compactMap(\.self).min() ?? .observe
+    /// The most careful of all that have a say about this step.
+    func mode(of step: Step, in playbook: Playbook, for alert: Alert) -> ModeVerdict {
+        let now = surroundings.now()
+        let (modes, stage) = state.withLock { ($0.state.modes, $0.state.rollouts.stage(of: playbook)) }
+        var voices = [agentVoice(modes, now)]
+        voices += sourceVoices(of: alert, modes, now)
+        voices += playbookVoices(playbook, modes, now)
+        if let mode = step.mode { voices.append((mode, "the step's mode is \(mode.rawValue)")) }
+        if let stage { voices.append((stage.mode, stage.because)) }
+        return ModeVerdict(voices)
     }
+
+    /// What the agent's mode is at this moment: the configured one, unless a person has set another; never more than the ceiling.
+    package var agentMode: ModeVerdict {
+        let voice = agentVoice(state.withLock { $0.state.modes }, surroundings.now())
+        return ModeVerdict([voice])
+    }
+
+    /// The mode of a playbook before any alert: of the agent, the playbook and its roll-out.
+    package func mode(of playbook: Playbook) -> ModeVerdict {
+        let now = surroundings.now()
+        let (modes, stage) = state.withLock { ($0.state.modes, $0.state.rollouts.stage(of: playbook)) }
+        return ModeVerdict([agentVoice(modes, now)] + playbookVoices(playbook, modes, now) + (stage.map { [($0.mode, $0.because)] } ?? []))
+    }
+
+    /// The mode of what the kernel does in a playbook's name. A share of targets is beyond the kernel: until all are meant, it does nothing.
+    package func modeInKernel(of playbook: Playbook) -> Mode {
+        let isShared = state.withLock { $0.state.rollouts.stage(of: playbook)?.share != nil }
+        return isShared ? .observe : min(mode(of: playbook).mode, playbook.reflex?.mode ?? .enforce)
+    }
+
+    // MARK: - Voices
+
+    private typealias Voice = (mode: Mode, because: String)
+
+    private func agentVoice(_ modes: ModeTable, _ now: Timestamp) -> Voice {
+        let configured = (configuration.mode, "the agent's mode is \(configuration.mode.rawValue)")
+        guard !configuration.isByHand, let setting = modes.setting(for: .agent, at: now) else { return configured }
+        let ceiling = configuration.effectiveCeiling
+        guard setting.mode <= ceiling else { return (ceiling, "the configuration lets the agent be no wider than \(ceiling.rawValue)") }
+        return (setting.mode, "the agent's mode was set to \(setting.mode.rawValue)\(setting.author)")
+    }
+
+    private func sourceVoices(of alert: Alert, _ modes: ModeTable, _ now: Timestamp) -> [Voice] {
+        var voices: [Voice] = []
+        if alert.arrival.trust != .trusted { voices.append((.observe, "the intake \(alert.arrival.intake) is not trusted")) }
+        if let setting = modes.setting(for: .source(alert.arrival.intake), at: now) {
+            voices.append((setting.mode, "the mode of source \(alert.arrival.intake) was set to \(setting.mode.rawValue)\(setting.author)"))
+        }
+        let age = now - alert.time
+        if age > configuration.maximumAlertAge { voices.append((.observe, "the alert is older than \(configuration.maximumAlertAge.text)")) }
+        if age < .zero - configuration.clockSkew { voices.append((.observe, "the alert's time is more than \(configuration.clockSkew.text) ahead")) }
+        return voices
+    }
+
+    /// A person's word stands in place of the file's.
+    private func playbookVoices(_ playbook: Playbook, _ modes: ModeTable, _ now: Timestamp) -> [Voice] {
+        if let setting = modes.setting(for: .playbook(playbook.name), at: now) {
+            return [(setting.mode, "the playbook's mode was set to \(setting.mode.rawValue)\(setting.author)")]
+        }
+        return playbook.mode.map { [($0, "the playbook's mode is \($0.rawValue)")] } ?? []
+    }
+}
+
+extension ModeTable.Setting {
+    fileprivate var author: String { actor.map { " by \($0.name)" } ?? "" }
+}
+
+// MARK: - Setting modes
+
+extension Engine {
+    /// Why a mode was not set, or a playbook not moved on.
+    package struct Objection: Error, Equatable, Sendable {
+        package let message: String
+
+        init(_ message: String) { self.message = message }
+    }
+
+    /// A person sets a mode, until a time or until it is cleared.
+    package func setMode(
+        _ mode: Mode, for scope: ModeTable.Scope, lasting length: Duration? = nil, actor: AuditRecord.Actor, reason: String? = nil,
+        isDryRun: Bool = false
+    ) throws(Objection) {
+        try check(mode, for: scope, reason)
+        guard !isDryRun else { return }
+        let now = surroundings.now()
+        var record = scope.record(at: now, state: "set")
+        record.mode = mode
+        record.actor = actor
+        record.reason = reason
+        record.detail.append("until", length.map { .text("\(now + $0)") })
+        record.message = "mode of \(scope.summary) is \(mode.rawValue)" + (length.map { " for \($0.text)" } ?? "")
+        try write(record)
+    }
+
+    /// A person lifts a mode that was set: things are again as the configuration and the playbook say.
+    package func clearMode(for scope: ModeTable.Scope, actor: AuditRecord.Actor, reason: String? = nil, isDryRun: Bool = false) throws(Objection) {
+        guard state.withLock({ $0.state.modes.settings[scope] }) != nil else { throw Objection("no mode is set for \(scope.summary.escapedForDisplay)") }
+        guard !isDryRun else { return }
+        var record = scope.record(at: surroundings.now(), state: "cleared")
+        record.actor = actor
+        record.reason = reason
+        record.message = "no mode is set for \(scope.summary) any more"
+        try write(record)
+    }
+
+    private func check(_ mode: Mode, for scope: ModeTable.Scope, _ reason: String?) throws(Objection) {
+        let (count, isSet) = state.withLock { ($0.state.modes.settings.count, $0.state.modes.settings[scope] != nil) }
+        guard isSet || count < ModeTable.limit else { throw Objection("modes are set for \(count) others; clear some of them first") }
+        switch scope {
+        case .agent:
+            guard mode <= configuration.effectiveCeiling else {
+                throw Objection(
+                    "the agent's mode is \(configuration.mode.rawValue) by configuration; to widen it to \(mode.rawValue) while it runs, mode_ceiling must allow that")
+            }
+        case .source: break
+        case .playbook(let name):
+            guard let playbook = playbooks.playbooks.first(where: { $0.name == name }) else {
+                let near = nearMiss(to: name, among: playbooks.playbooks.map(\.name)).map { "; did you mean \"\($0)\"?" } ?? ""
+                throw Objection("no playbook \"\(name.escapedForDisplay)\" is in force\(near)")
+            }
+            let isWider = mode == .enforce && self.mode(of: playbook).mode < .enforce
+            if isWider, reason?.isEmpty ?? true, let step = playbook.steps.first(where: destroys) {
+                throw Objection("\(step.action) cannot be taken back: to let playbook \(name) enforce, give a reason")
+            }
+        }
+    }
+
+    private func destroys(_ step: Step) -> Bool { catalogue[step.action].map { $0.description.impact == .destroys } ?? false }
+
+    func write(_ record: AuditRecord) throws(Objection) {
+        do { try self.record(record) } catch { throw Objection("the journal did not take it: \(error)") }
+    }
+
+    /// Writes down that a mode has run out.
+    static let modeChore = Chore(
+        next: { engine in engine.state.withLock { $0.state.modes.nextEnd }.map(engine.notBefore) },
+        perform: { engine, now in
+            let ended = engine.state.withLock { $0.state.modes.sorted }.filter { entry in entry.setting.until.map { $0 <= now } ?? false }
+            for (scope, _) in ended {
+                var record = scope.record(at: now, state: "expired")
+                record.actor = AuditRecord.Actor(.timer, name: "mode")
+                record.message = "the mode of \(scope.summary) has run out"
+                do { try engine.record(record) } catch { return engine.restBookkeeping() }
+            }
+        })
 }

@@ -19,20 +19,25 @@ extension Engine {
             guard let action = catalogue[order.action] else {
                 throw ActionError(.invalid, "look up the action", "there is no action \"\(order.action.rawValue.escapedForDisplay)\"")
             }
-            let plan = try await action.plan(request(for: order, action.description))
+            let plan = try await plan(by: action, &draft)
             draft.note(plan)
-            guard await lanes.enter(plan.target.key) else {
-                throw ActionError(.busy, "take a turn at \(plan.target.summary)", "\(Lanes.waiterLimit) others wait already")
+            if let cause = order.skips?(plan) {
+                draft.end(.skipped, cause)
+                return settle(draft)
             }
-            defer { lanes.leave(plan.target.key) }
+            try await takeTurn(at: plan.target, draft.watch)
+            // A deed that hangs keeps the turn and leaves it when it comes back.
+            defer { if !draft.isHanging { lanes.leave(plan.target.key) } }
             try await carryOut(plan, by: action, &draft)
         } catch {
             draft.fail(error)
         }
-        return settle(draft)
+        let result = settle(draft)
+        await followUp(result, of: order)
+        return result
     }
 
-    private func request(for order: Order, _ description: ActionDescription) throws(ActionError) -> ActionRequest {
+    func request(for order: Order, _ description: ActionDescription) throws(ActionError) -> ActionRequest {
         let parameters: Parameters
         do throws(ParameterError) { parameters = try Parameters(checking: order.parameters, for: description) } catch {
             throw ActionError(
@@ -43,7 +48,8 @@ extension Engine {
 
     /// From the plan to the deed. The first no is the answer.
     private func carryOut(_ plan: Plan, by action: any Action, _ draft: inout OutcomeDraft) async throws(ActionError) {
-        try await askGuards(about: plan)
+        let ruling = try await askGuards(about: plan, for: draft.order)
+        draft.note(ruling)
         try mindPardon(of: plan, draft.order)
         draft.term = term(of: draft.order, plan)
         if let alreadySo = plan.alreadySo {
@@ -54,27 +60,40 @@ extension Engine {
             write(&draft)
             return
         }
-        switch draft.order.mode {
-        case .observe: draft.end(.planned, "would \(plan.summary)")
+        draft.keepToShare(of: plan.target)
+        let wanted = draft.order.mode
+        draft.limit(to: ruling.mode(for: draft.order))
+        let braking = try await brake(plan, &draft)
+        defer { endTrial(braking.trial) }
+        draft.note(braking)
+        switch braking.mode {
+        case .observe:
+            var why = braking.reason ?? (wanted == .observe ? nil : ruling.reason)
+            if wanted == .observe { why = await shadow(plan, draft.order) }
+            draft.end(.planned, "would \(plan.summary)\(why.map { "; \($0)" } ?? "")")
         case .ask: try putToPerson(plan, &draft)
-        case .enforce: try await act(plan, by: action, &draft)
+        case .enforce:
+            try await act(plan, by: action, &draft)
+            tellIfClosed(braking.trial)
         }
     }
 
     /// The deed, within its budget, between the record of the intent and that of the outcome.
     func act(_ plan: Plan, by action: any Action, _ draft: inout OutcomeDraft) async throws(ActionError) {
         try mindRestoration(draft.order)
-        try reserveBudget(for: draft.order)
-        defer { releaseBudget(for: draft.order) }
+        guard restsOnConsent(plan, &draft) else { return }
+        try mindCancellation(draft)
+        try await reserveBudget(for: draft.order, plan, &draft)
+        defer { if !draft.isHanging { releaseBudget(for: draft) } }
         try announce(plan, &draft)
         do throws(ActionError) {
-            draft.note(try await performance(of: plan, by: action, draft.order), of: plan)
+            draft.note(try await performance(of: plan, by: action, &draft), of: plan)
         } catch {
             await settle(error, of: plan, by: action, &draft)
         }
         pardonIfReleased(plan, draft)
         // Written while the budget is still held, so that two acts never pass through one place in it.
-        if draft.mayStand { write(&draft) }
+        write(&draft)
     }
 
     /// What a person let go is not taken again at once.
@@ -94,12 +113,14 @@ extension Engine {
         }
     }
 
-    func draft(of order: Order) -> OutcomeDraft { OutcomeDraft(order: order, surroundings) }
+    func draft(of order: Order) -> OutcomeDraft { OutcomeDraft(watch: watch(over: order), surroundings) }
 
     func settle(_ draft: OutcomeDraft) -> ActionResult {
         var draft = draft
         if !draft.isRecorded { write(&draft) }
         let result = draft.result
+        if !draft.isHanging { forget(draft.watch) }
+        draft.watch.settle(result, isHanging: draft.isHanging)
         report(.result(result))
         return result
     }

@@ -1,8 +1,216 @@
 internal import RiposteCore
+internal import Synchronization
 
+/// What may take long on the way of an order, within its time limit: planning, the turn, the deed, and attempts after failures.
+///
+/// When the time is up, or a person calls the order off, what is under way is cancelled, the world is looked at, and what it says is the outcome. A deed
+/// that does not come back all the same keeps its target's turn until it has: two orders are never at one target. What it comes to then is put on record
+/// as a second outcome of the same action where it differs.
 extension Engine {
-    /// The deed itself.
-    func performance(of plan: Plan, by action: any Action, _ order: Order) async throws(ActionError) -> Performance {
-        try await action.perform(plan)
+    // MARK: - The plan
+
+    /// Looks at the world, again where that failed by what may pass.
+    func plan(by action: any Action, _ draft: inout OutcomeDraft) async throws(ActionError) -> Plan {
+        let (order, watch) = (draft.order, draft.watch)
+        // Nothing is at stake where nothing will be done.
+        var attempts = Attempts(order.retries && order.mode != .observe ? order.retry : .never)
+        var mayLag = order.metadataMayLag
+        while true {
+            watch.enter(.planning)
+            let request = try request(for: order, action.description)
+            let answer = await patiently(watch, until: watch.deadline) { await result { () throws(ActionError) in try await action.plan(request) } }
+            if let interruption = watch.interruption(at: surroundings.uptime()) { throw error(interruption, watch, "plan \(order.action)") }
+            guard let answer else { throw error(.overdue, watch, "plan \(order.action)") }
+            switch answer {
+            case .success(let plan):
+                watch.note(plan, patience: action.description.patience(plan.parameters))
+                return plan
+            case .failure(let failure):
+                watch.note(failure)
+                draft.note(failure)
+                // What a container or pod is called reaches the engine a moment after its first events.
+                if failure.failure == .unresolved, mayLag {
+                    mayLag = false
+                    guard await rest(.milliseconds(250), watch) else { throw failure }
+                    continue
+                }
+                guard let pause = attempts.pause(after: failure, chance: surroundings.random()), await rest(pause, watch) else { throw failure }
+            }
+        }
     }
+
+    // MARK: - The turn
+
+    /// Waits until nobody else is at the target.
+    func takeTurn(at target: Target, _ watch: OrderWatch) async throws(ActionError) {
+        let key = target.key
+        if lanes.enterAtOnce(key) { return }
+        watch.enter(.waiting)
+        let isOurs = await heeding(watch, until: watch.deadline) { await self.lanes.enter(key) }
+        guard !isOurs else { return }
+        if case .calledOff(let cancellation)? = watch.interruption(at: surroundings.uptime()) { throw Self.calledOff(cancellation, "take a turn at \(target.summary)") }
+        let isOverdue = watch.interruption(at: surroundings.uptime()) != nil
+        if !isOverdue { countCrowded() }
+        throw ActionError(
+            .busy, "take a turn at \(target.summary)",
+            isOverdue ? "another action was at it for all of the time that there was" : "\(Lanes.waiterLimit) others wait already")
+    }
+
+    /// Throws where a person has called the order off.
+    func mindCancellation(_ draft: OutcomeDraft) throws(ActionError) {
+        if let cancellation = draft.watch.cancellation { throw Self.calledOff(cancellation, "\(draft.order.action)") }
+    }
+
+    // MARK: - The deed
+
+    /// The deed itself, and again where it failed by what may pass.
+    func performance(of first: Plan, by action: any Action, _ draft: inout OutcomeDraft) async throws(ActionError) -> Performance {
+        let watch = draft.watch
+        var plan = first
+        var attempts = Attempts(draft.order.retries ? draft.order.retry : .never)
+        while true {
+            watch.enter(.performing)
+            let (attempt, late) = (plan, lateHandler(of: first, draft))
+            let answer = await patiently(watch, until: watch.deadline, { await result { () throws(ActionError) in try await action.perform(attempt) } }, late: late)
+            guard let answer else {
+                draft.isHanging = true
+                return try await aftermath(of: first, by: action, watch, "it was cancelled and has not come back")
+            }
+            let failure: ActionError
+            switch answer {
+            case .success(let performance): return performance
+            case .failure(let error): failure = error
+            }
+            guard failure.failure != nil else { throw failure }
+            watch.note(failure)
+            draft.note(failure)
+            if watch.interruption(at: surroundings.uptime()) != nil { return try await aftermath(of: first, by: action, watch, failure.message) }
+            if failure.failure == .timeout, let found = try await effect(of: first, by: action, watch) { return found }
+            guard let pause = attempts.pause(after: failure, chance: surroundings.random()) else { throw failure }
+            guard await rest(pause, watch) else {
+                if watch.interruption(at: surroundings.uptime()) == nil { throw failure }
+                return try await aftermath(of: first, by: action, watch, failure.message)
+            }
+            switch try await planAgain(first, by: action, draft, after: failure) {
+            case .perform(let again): plan = again
+            case .over(let performance): return performance
+            }
+        }
+    }
+
+    private enum Again { case perform(Plan), over(Performance) }
+
+    /// Before another attempt the world is looked at anew, and the guards are asked anew: it must be the same plan.
+    private func planAgain(_ plan: Plan, by action: any Action, _ draft: OutcomeDraft, after failure: ActionError) async throws(ActionError) -> Again {
+        let again = try await look(plan, by: action, draft.watch, until: draft.watch.deadline)
+        guard again.digest(undoAfter: draft.order.undoAfter) == plan.digest(undoAfter: draft.order.undoAfter) else {
+            throw ActionError(.identity, "try \(plan.action) again", "the plan is another one now: \(again.summary)")
+        }
+        try await askGuards(about: again)
+        try mindCancellation(draft)
+        guard let alreadySo = again.alreadySo else { return .perform(again) }
+        // An attempt whose answer was lost may have been carried out; one that was turned away was not.
+        let isOurs = failure.failure == .timeout || failure.failure == .unavailable
+        return .over(
+            Performance(isOurs ? .done : .already, message: "\(alreadySo), after: \(failure.message)", undoToken: isOurs ? action.presumedToken(of: plan) : nil))
+    }
+
+    private func look(_ plan: Plan, by action: any Action, _ watch: OrderWatch, until deadline: Duration) async throws(ActionError) -> Plan {
+        let request = ActionRequest(claim: .proved(plan.target), parameters: plan.parameters, token: watch.order.token, time: surroundings.now())
+        let answer = await patiently(watch, until: deadline) { await result { () throws(ActionError) in try await action.plan(request) } }
+        guard let answer else { throw ActionError(.timeout, "look at \(plan.target.summary)", "the world does not answer") }
+        return try answer.get()
+    }
+
+    /// What the deed came to after all; nil where it is not in effect. `gone` is thrown.
+    private func effect(of plan: Plan, by action: any Action, _ watch: OrderWatch) async throws(ActionError) -> Performance? {
+        watch.enter(.confirming)
+        // A watch of its own: the order's is interrupted, and looking costs no more than the settling time.
+        let now = surroundings.uptime()
+        let seen: Plan
+        do throws(ActionError) { seen = try await look(plan, by: action, OrderWatch(watch.order, at: surroundings.now(), uptime: now), until: now + Self.settlingTime) } catch {
+            guard error.failure == nil else { return nil }
+            throw .gone("look at \(plan.target.summary)", "it has ended since, by this action or otherwise")
+        }
+        return seen.alreadySo.map { Performance(.done, message: $0, undoToken: action.presumedToken(of: plan)) }
+    }
+
+    /// The order's time was up, or it was called off, while the deed was under way: the world says what came of it.
+    private func aftermath(of plan: Plan, by action: any Action, _ watch: OrderWatch, _ state: String) async throws(ActionError) -> Performance {
+        if var found = try await effect(of: plan, by: action, watch) {
+            found.message = "\(found.message ?? "it is in effect") (seen after \(words(watch)))"
+            return found
+        }
+        throw ActionError(watch.cancellation == nil ? .timeout : .cancelled, "\(plan.summary)", "\(words(watch)), and it is not in effect; \(state)")
+    }
+
+    private func words(_ watch: OrderWatch) -> String {
+        watch.cancellation.map { "it was called off \($0.words)" } ?? "its \((watch.deadline - watch.began).text) were up"
+    }
+
+    // MARK: - A deed that comes back late
+
+    private func lateHandler(of plan: Plan, _ draft: OutcomeDraft) -> @Sendable (Result<Performance, ActionError>) -> Void {
+        let draft = draft
+        return { result in
+            draft.watch.comeLate { recorded in self.settleLate(plan, result, draft, recorded: recorded) }
+        }
+    }
+
+    /// The first outcome stands where it was right; else the truth is put on record, so that the act is counted and can be taken back.
+    private func settleLate(_ plan: Plan, _ result: Result<Performance, ActionError>, _ draft: OutcomeDraft, recorded: Outcome) {
+        if case .success(let performance) = result, performance.outcome == .done, ![.done, .undone, .already].contains(recorded) {
+            var late = draft
+            var told = performance
+            told.message = "it came through after its time was up: \(performance.message ?? "done")"
+            late.note(told, of: plan)
+            late.isLate = true
+            // A failure is logged and counted there.
+            try? record(late.outcomeRecord)
+            report(.result(late.result))
+        }
+        releaseBudget(for: draft)
+        lanes.leave(plan.target.key)
+        forget(draft.watch)
+    }
+
+    // MARK: - Waiting
+
+    /// False where the order is called off, or its time does not last for the wait.
+    private func rest(_ pause: Duration, _ watch: OrderWatch) async -> Bool {
+        guard surroundings.uptime() + pause < watch.deadline else { return false }
+        watch.enter(.retrying)
+        if pause > .zero { await heeding(watch, until: watch.deadline) { try? await self.surroundings.sleep(pause) } }
+        return watch.interruption(at: surroundings.uptime()) == nil
+    }
+
+    private func error(_ interruption: OrderWatch.Interruption, _ watch: OrderWatch, _ doing: String) -> ActionError {
+        switch interruption {
+        case .calledOff(let cancellation): Self.calledOff(cancellation, doing)
+        case .overdue: ActionError(.timeout, doing, "its \((watch.deadline - watch.began).text) were up")
+        }
+    }
+
+    private static func calledOff(_ cancellation: Cancellation, _ doing: String) -> ActionError {
+        ActionError(.cancelled, doing, "called off \(cancellation.words)")
+    }
+}
+
+extension RetryPolicy {
+    /// Of orders that a person waits for, or that come back by themselves.
+    static let never = {
+        var policy = RetryPolicy()
+        policy.max = 0
+        return policy
+    }()
+}
+
+extension ActionDescription {
+    /// How long performing may rightly wait for its target, beyond what any call takes.
+    package func patience(_ parameters: Parameters) -> Duration { waits.flatMap { parameters.duration($0) } ?? .zero }
+}
+
+/// What a throwing call comes to, as a value.
+private func result<Value>(_ body: () async throws(ActionError) -> Value) async -> Result<Value, ActionError> {
+    do throws(ActionError) { return .success(try await body()) } catch { return .failure(error) }
 }

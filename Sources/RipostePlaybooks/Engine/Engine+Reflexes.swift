@@ -51,18 +51,31 @@ package struct KernelAnswer: Sendable, Equatable {
 }
 
 extension Engine {
+    /// The agent's budgets that bound each reflex. Those that count targets or namespaces apart are not for the kernel, which tells of no process twice.
+    package var reflexBudgets: [Budget] {
+        let spend = Spend(action: "process.kill", impact: .destroys, target: "")
+        return configuration.budgets.filter { $0.each == nil || $0.each == .kind }.filter { $0.covers(spend) }.map(\.budget)
+    }
+
+    /// Whether the kernel was kept from acting so that user space asks a person, or a breaker.
+    func leavesToUs(_ answer: KernelAnswer, _ mode: Mode) -> Bool {
+        guard answer.verdict == .would, mode > .observe else { return false }
+        return mode == .ask || state.withLock { $0.state.breakers.holdBackReflex(of: answer.playbook) }
+    }
+
     /// The step whose deed the kernel has done, or refused, already: put on record like any other. Nil where user space is to go on.
-    func settle(_ answer: KernelAnswer, _ order: Order) -> ActionResult {
+    func settle(_ answer: KernelAnswer, _ order: Order) async -> ActionResult {
         var draft = draft(of: order)
         let process = "process \(answer.identity.pid) (\(answer.identity.name.shown))"
         guard let description = catalogue[order.action]?.description, let parameters = try? Parameters(checking: order.parameters, for: description) else {
             draft.fail(ActionError(.unsupported, "look up \(order.action)", "this agent has no such action"))
             return settle(draft)
         }
-        draft.note(
-            Plan(
-                action: order.action, target: .process(answer.identity), parameters: parameters, facts: ["reflex": .text(answer.verdict.rawValue)],
-                summary: "signal \(process) in the kernel, before its next instruction"))
+        let plan = Plan(
+            action: order.action, target: .process(answer.identity), parameters: parameters, facts: ["reflex": .text(answer.verdict.rawValue)],
+            summary: "signal \(process) in the kernel, before its next instruction")
+        draft.note(plan)
+        let spend = await spend(of: plan, &draft)
         switch answer.verdict {
         case .sent:
             draft.note(
@@ -74,6 +87,22 @@ extension Engine {
         case .protected: draft.fail(ActionError(.guarded, "signal \(process) in the kernel", "it is one that is never signalled"))
         case .failed: draft.fail(ActionError(.unavailable, "signal \(process) in the kernel", "the kernel could not"))
         }
-        return settle(draft)
+        let result = settle(draft)
+        if let spend { tripIfOverdrawn(spend, order, plan, isSpent: answer.verdict == .spent) }
+        return result
+    }
+
+    /// The kernel asks no breaker and knows its own playbook's budget only: what it has done beyond others, or was kept from, trips theirs, and with that
+    /// it is disarmed.
+    private func tripIfOverdrawn(_ spend: Spend, _ order: Order, _ plan: Plan, isSpent: Bool) {
+        let (budgets, uptime) = (budgets(covering: spend, order), surroundings.uptime())
+        let excess = state.withLock { interior -> BudgetBook.Excess? in
+            if let excess = budgets.compactMap({ interior.book.overdraft(in: $0, at: uptime, isSpent: isSpent) }).first { return excess }
+            // Those that the kernel spent it on may still be on their way here.
+            guard isSpent, let own = budgets.first, let limit = own.budget.actions else { return nil }
+            return BudgetBook.Excess(bound: own, used: limit, limit: limit, countsTargets: false)
+        }
+        guard let excess else { return }
+        trip(excess, spend, order, plan)
     }
 }

@@ -3,77 +3,120 @@ internal import RiposteCore
 internal import Synchronization
 
 extension Engine {
-    /// The steps of one playbook for one alert, in order; `settled` are those that ended before a restart.
-    func run(_ run: Identifier, _ playbook: Playbook, for alert: Alert, settled: [String: Outcome]) async {
-        defer { finishRun() }
+    /// The steps of one playbook for one alert; `settled` are those that ended before a restart, `attempt` counts how often the run was taken up.
+    func run(_ run: Identifier, _ playbook: Playbook, for alert: Alert, settled: [String: StepFacts], attempt: Int = 1) async {
+        defer { finishRun(for: alert) }
+        guard takeUp(run) else { return }
+        defer { if letGo(run) { carryOn(run) } }
         let cooldown = playbook.cooldown.map { CooldownTurn(playbook.name, $0, alert) }
         if let cooldown {
             guard await lanes.enter(cooldown.lane) else {
+                countCrowded()
                 return refuse(run, playbook, alert, .busy, "too many alerts of this kind are being answered already")
             }
-            if let rest = rest(of: cooldown) {
+            // A run that waited for a person began in its time.
+            if settled.isEmpty, let rest = rest(of: cooldown) {
                 lanes.leave(cooldown.lane)
                 return refuse(run, playbook, alert, .cooldown, "cooling down for another \(rest.text)")
             }
         }
         defer { if let cooldown { lanes.leave(cooldown.lane) } }
-        let message = await steps(of: playbook, run, for: alert, settled: settled, cooldownValues: cooldown?.key.values)
-        close(run, playbook, alert, message: message)
+        let context = RunContext(id: run, playbook: playbook, alert: alert, attempt: attempt, cooldownValues: cooldown?.key.values)
+        switch await perform(context, settled) {
+        case .ended(let message): close(run, playbook, alert, message: message)
+        // It stays open in the journal, and goes on when the step has its outcome. Lane and room are free meanwhile.
+        case .waits: break
+        }
     }
 
-    private func steps(
-        of playbook: Playbook, _ run: Identifier, for alert: Alert, settled: [String: Outcome], cooldownValues: [ByteText]?
-    ) async -> String? {
-        var acted: [Identifier] = []
-        for step in playbook.steps {
-            let outcome: Outcome
-            if let known = settled[step.name] {
-                outcome = known
-            } else {
-                let result = await self.step(step, of: playbook, run, for: alert, cooldownValues: cooldownValues)
-                if result.outcome == .done { acted.append(result.id) }
-                outcome = result.outcome
-            }
-            if outcome == .pending { return "waits for a person at step \(step.name)" }
-            guard outcome == .failed || outcome == .refused else { continue }
-            switch step.onFailure {
-            case .continue: continue
-            case .stop: return "stopped at step \(step.name)"
-            case .undo:
-                for id in acted.reversed() {
-                    _ = await undo(id, actor: AuditRecord.Actor(.playbook, name: playbook.name), reason: "step \(step.name) \(outcome.rawValue)")
-                }
-                return "taken back after step \(step.name)"
+    private enum Course { case ended(String?), waits }
+
+    /// Does what ``RunProgress`` says until it says that the run has ended.
+    private func perform(_ run: RunContext, _ settled: [String: StepFacts]) async -> Course {
+        var progress = RunProgress(run.playbook.steps, settled: settled)
+        while true {
+            switch progress.next() {
+            case .begin(let starts):
+                for (step, facts) in await begin(starts, of: run, progress.facts) { progress.settle(step, facts) }
+            case .skip(let name, let cause):
+                guard let step = run.step(name) else { return .ended("there is no step \(name)") }
+                progress.settle(name, facts(of: name, run, skip(order(for: step, of: run, mode(of: step, in: run.playbook, for: run.alert)), cause)))
+            case .takeBack(let actions, let cause):
+                for id in actions { _ = await undo(id, actor: AuditRecord.Actor(.playbook, name: run.playbook.name), reason: cause) }
+            case .suspend: return .waits
+            case .end(let message): return .ended(message)
             }
         }
-        return nil
     }
 
-    private func step(
-        _ step: Step, of playbook: Playbook, _ run: Identifier, for alert: Alert, cooldownValues: [ByteText]?
-    ) async -> ActionResult {
-        let mode = mode(of: step, in: playbook, for: alert)
+    /// Steps that run together; one alone needs no task of its own.
+    private func begin(_ starts: [RunProgress.Start], of run: RunContext, _ facts: [String: StepFacts]) async -> [(String, StepFacts)] {
+        if starts.count == 1 { return [(starts[0].step, await step(starts[0], of: run, facts))] }
+        return await withTaskGroup(of: (String, StepFacts).self) { group in
+            for start in starts { group.addTask { (start.step, await self.step(start, of: run, facts)) } }
+            return await group.reduce(into: []) { $0.append($1) }
+        }
+    }
+
+    private func step(_ start: RunProgress.Start, of run: RunContext, _ earlier: [String: StepFacts]) async -> StepFacts {
+        guard let step = run.step(start.step) else { return StepFacts(.failed, failure: .invalid) }
+        let verdict = mode(of: step, in: run.playbook, for: run.alert)
+        var order = order(for: step, of: run, verdict)
+        if start.isSupposed { order.mode = .observe }
+        return facts(of: step.name, run, await perform(step, of: run, order, StepScope(run.alert, steps: earlier, mode: verdict.mode, attempt: run.attempt)))
+    }
+
+    private func order(for step: Step, of run: RunContext, _ verdict: ModeVerdict) -> Order {
         var order = Order(
-            id: surroundings.newIdentifier(), actor: AuditRecord.Actor(.playbook, name: playbook.name), action: step.action, claim: .host, mode: mode)
-        order.cause = Order.Cause(run: run, alert: alert.id, playbook: playbook.name, step: step.name)
-        guard step.condition(holdsFor: alert) else { return skip(order, "its condition does not hold") }
+            id: surroundings.newIdentifier(), actor: AuditRecord.Actor(.playbook, name: run.playbook.name), action: step.action, claim: .host, mode: verdict.mode)
+        order.modeBecause = verdict.because
+        order.share = share(of: run.playbook)
+        order.cause = Order.Cause(run: run.id, alert: run.alert.id, playbook: run.playbook.name, step: step.name)
+        order.undoAfter = step.undoAfter
+        order.prolongs = step.prolongsUndo
+        order.undoLimit = step.undoMax
+        (order.budget, order.stepBudget) = (run.playbook.budget, step.budget)
+        order.cooldownValues = run.cooldownValues
+        order.timeLimit = step.timeLimit
+        order.retries = true
+        order.retry = step.retry
+        order.metadataMayLag = surroundings.now() - run.alert.time < .seconds(2)
+        return order
+    }
+
+    private func perform(_ step: Step, of run: RunContext, _ order: Order, _ scope: StepScope) async -> ActionResult {
+        var order = order
+        if let block = step.block, !scope.holds(block.when) { return skip(order, "the condition of \(block.name) does not hold") }
+        if let when = step.when {
+            // What is asked of the target can be answered once it is found.
+            if when.asksForTarget { order.skips = Self.skips(unless: when, scope) } else if !scope.holds(when) { return skip(order, "its condition does not hold") }
+        }
         do throws(ActionError) {
             guard let description = catalogue[step.action]?.description else {
                 throw ActionError(.unsupported, "look up \(step.action)", "this agent has no such action")
             }
-            let request = try step.request(for: alert, description: description, at: surroundings.now())
+            let request = try step.request(in: scope, description: description, at: surroundings.now())
             order.claim = request.claim
             order.parameters = request.parameters.json
         } catch {
             return fail(order, error)
         }
-        order.undoAfter = step.undoAfter
-        order.prolongs = step.prolongsUndo
-        order.undoLimit = step.undoMax
-        order.budget = playbook.budget
-        order.cooldownValues = cooldownValues
-        if step.isReflex, let answer = KernelAnswer(alert, to: playbook.name) { return settle(answer, order) }
+        do throws(ActionError) { try prepare(&order, step, of: run.playbook, for: run.alert) } catch { return fail(order, error) }
+        if step.isReflex, let answer = KernelAnswer(run.alert, to: run.playbook.name), !leavesToUs(answer, order.mode) { return await settle(answer, order) }
         return await perform(order)
+    }
+
+    private static func skips(unless when: WhenClause, _ scope: StepScope) -> @Sendable (Plan) -> String? {
+        { plan in
+            var scope = scope
+            scope.plan = plan
+            return scope.holds(when) ? nil : "its condition does not hold for \(plan.target.summary)"
+        }
+    }
+
+    /// As a restart would find them in the journal. What is unknown there is known here: it failed.
+    private func facts(of step: String, _ run: RunContext, _ result: ActionResult) -> StepFacts {
+        state.withLock { $0.state.openRuns[run.id]?.settled[step] } ?? StepFacts(result.outcome)
     }
 
     private func skip(_ order: Order, _ why: String) -> ActionResult {
@@ -119,6 +162,17 @@ extension Engine {
         let rest = turn.length - (surroundings.now() - last)
         return rest > .zero ? rest : nil
     }
+}
+
+/// What all steps of a run have in common.
+private struct RunContext: Sendable {
+    let id: Identifier
+    let playbook: Playbook
+    let alert: Alert
+    let attempt: Int
+    let cooldownValues: [ByteText]?
+
+    func step(_ name: String) -> Step? { playbook.steps.first { $0.name == name } }
 }
 
 /// One playbook's turn at what it must not answer twice within a time. Held for the whole run, so that of two alerts at the same moment the

@@ -10,7 +10,7 @@ extension Engine {
     }
 
     /// All that falls due by itself.
-    static let chores: [Chore] = [owedChore, recoveryChore, undoChore, reconciliationChore]
+    static let chores: [Chore] = [owedChore, recoveryChore, undoChore, breakerChore, approvalChore, modeChore, rolloutChore, incidentChore, reconciliationChore]
 
     /// Does what is due, when it is due, until the task is cancelled.
     package func keepTime() async {
@@ -41,4 +41,15 @@ extension Engine {
             group.cancelAll()
         }
     }
+
+    // MARK: - Bookkeeping
+
+    /// After a record that only keeps books was refused: nothing is lost, the next try comes a little later.
+    func restBookkeeping() {
+        let end = surroundings.now() + .seconds(10)
+        state.withLock { $0.bookkeepingRests = end }
+    }
+
+    /// When bookkeeping that is due at `time` is to be done.
+    func notBefore(_ time: Timestamp) -> Timestamp { state.withLock { max(time, $0.bookkeepingRests ?? time) } }
 }

@@ -9,6 +9,7 @@ extension Engine {
         var configuration = configuration
         configuration.mode = mode
         configuration.maximumAlertAge = maximumAlertAge
+        configuration.isByHand = true
         return Engine(variantOf: self, configuration: configuration, playbooks: playbooks, observe: observe)
     }
 }

@@ -14,10 +14,26 @@ package final class Engine: Sendable {
         /// An alert that is older, or from further ahead than ``clockSkew``, is observed only.
         package var maximumAlertAge: Duration
         package var clockSkew: Duration
+        /// Over all playbooks and orders by hand.
+        package var budgets: [AgentBudget]
+        package var approvals = ApprovalPolicy()
+        /// The widest mode that a person may set while the agent runs, where that is wider than ``mode``.
+        package var modeCeiling: Mode?
+        /// How long a fact that is told again counts as the same, for playbooks that do not say; nil: each alert is answered.
+        package var dedup = Dedup.standard.length
+        /// Nil: alerts are not grouped.
+        package var incidents: IncidentSettings? = IncidentSettings()
+        /// Alerts are fed in by a person, who has said what is to be done: the agent's live mode does not count, and each alert is answered.
+        package var isByHand = false
         package var undo = UndoSettings()
         package var reconciliation = ReconciliationSettings()
 
-        package init(mode: Mode = .observe, runLimit: Int = 4096, maximumAlertAge: Duration = .seconds(3600), clockSkew: Duration = .seconds(30)) {
+        var effectiveCeiling: Mode { max(mode, modeCeiling ?? mode) }
+
+        package init(
+            mode: Mode = .observe, runLimit: Int = 4096, maximumAlertAge: Duration = .seconds(3600), clockSkew: Duration = .seconds(30), budgets: [AgentBudget] = []
+        ) {
+            self.budgets = budgets
             self.mode = mode
             self.runLimit = runLimit
             self.maximumAlertAge = maximumAlertAge
@@ -28,7 +44,10 @@ package final class Engine: Sendable {
     /// What happened, as it happens, for terminals and outputs. Called from many threads; must not wait.
     package enum Event: Sendable {
         case alert(Alert, playbooks: [String])
+        /// An alert that tells what an earlier one has told: it is counted onto that, and nobody answers it.
+        case repeated(Alert, of: Identifier)
         case result(ActionResult)
+        case breaker(BreakerChange)
         /// The world is no longer as an action left it.
         case drift(Drift)
     }
@@ -37,6 +56,8 @@ package final class Engine: Sendable {
     package let surroundings: Surroundings
     package let catalogue: ActionCatalogue
     let guards: [any Guard]
+    /// Where budgets of namespaces look; nil: nobody says.
+    let world: (any TargetFacts)?
     let log: any AuditLog
     let logger: Logger
     /// Shared with ``variant(mode:maximumAlertAge:playbooks:observe:)``s.
@@ -44,11 +65,21 @@ package final class Engine: Sendable {
     let state: SharedInterior
     /// Rung when something may fall due earlier than was known.
     let timeChanged: Bell
+    /// For alerts that are fed in by hand: whoever feeds them in has given the mode.
+    let isVariant: Bool
     private let playbooksInForce: Mutex<PlaybookSet>
     private let observe: @Sendable (Event) -> Void
+    /// Called when a mode may be another one than before: whoever goes by it looks again.
+    private let whenModesChange = Mutex<(@Sendable () -> Void)?>(nil)
 
     final class SharedInterior: Sendable {
         private let interior: Mutex<Interior>
+        /// Held from looking at the open questions to the record that changes them.
+        let questions = Mutex(())
+        /// Held while an alert is decided on and written down.
+        let admission = Mutex<Void>(())
+        /// Held while a record is written and taken into the state, so that both have one order: replaying the journal gives the state.
+        let recording = Mutex<Void>(())
 
         init(_ interior: Interior) { self.interior = Mutex(interior) }
 
@@ -60,9 +91,15 @@ package final class Engine: Sendable {
         var isClosed = false
         /// Runs and orders under way.
         var underWay = 0
-        var openRuns = 0
-        /// Acts that were let through and have no outcome yet, by playbook.
-        var budgetHeld: [String: Int] = [:]
+        var admission = AdmissionBook()
+        var book = BudgetBook()
+        /// What orders that only plan would have spent.
+        var shadow = BudgetBook()
+        /// Breakers that are being tripped, or that let an act through, before a record says so.
+        var tripping: Set<String> = []
+        var trials: Set<String> = []
+        /// When the journal is tried again that would not take a breaker's change.
+        var breakerPause: Timestamp?
         var whenIdle: [CheckedContinuation<Void, Never>] = []
         var undosUnderWay: Set<Identifier> = []
         /// When each undo that has a time is due by ``Surroundings/uptime``.
@@ -70,6 +107,8 @@ package final class Engine: Sendable {
         /// Undos that failed, and at which ``Surroundings/uptime`` they are tried again.
         var undoRetries: [Identifier: (at: Duration, pause: Duration)] = [:]
         var reconciliation = ReconciliationTurn()
+        /// Orders that have no outcome yet, and those whose deed hangs.
+        var watches: [Identifier: OrderWatch] = [:]
         var counters = Counters()
         /// Outcomes that the journal did not take, oldest first: it gets them before anything else, as soon as it takes records again.
         var owed: [AuditRecord] = []
@@ -79,9 +118,13 @@ package final class Engine: Sendable {
         var unclear: [Identifier: (at: Duration, pause: Duration)] = [:]
         /// Those that it is being asked about.
         var beingCleared: Set<Identifier> = []
+        var approvals = ApprovalWork()
+        /// Until then the journal is not asked again to take records that only keep books.
+        var bookkeepingRests: Timestamp?
 
         init(state: EngineState, now: Timestamp, uptime: Duration) {
             self.state = state
+            book = BudgetBook(state.ledger, wall: now, at: uptime)
             unclear = state.openIntents.mapValues { _ in (uptime, .seconds(1)) }
             for id in state.openUndos.keys { arm(id, now: now, uptime: uptime) }
             // Nobody takes back what may be taken back at this moment.
@@ -94,21 +137,29 @@ package final class Engine: Sendable {
         package var alerts = 0
         package var matched = 0
         package var shed = 0
+        /// Orders and runs that found too many waiting for the same target.
+        package var crowded = 0
+        /// Alerts that told again what an earlier one had told.
+        package var repeats = 0
+        /// Alerts that were to open an incident when as many were open as there is room for.
+        package var ungrouped = 0
         package var outcomes: [Outcome: Int] = [:]
         package var journalFailures = 0
     }
 
     package init(
-        configuration: Configuration, catalogue: ActionCatalogue, guards: [any Guard], log: any AuditLog, playbooks: PlaybookSet,
+        configuration: Configuration, catalogue: ActionCatalogue, guards: [any Guard], world: (any TargetFacts)? = nil, log: any AuditLog, playbooks: PlaybookSet,
         state: EngineState = EngineState(), surroundings: Surroundings = .machine, logger: Logger, observe: @escaping @Sendable (Event) -> Void = { _ in }
     ) {
         self.configuration = configuration
         self.surroundings = surroundings
         self.catalogue = catalogue
         self.guards = guards
+        self.world = world
         self.log = log
         self.logger = logger
         self.observe = observe
+        isVariant = false
         lanes = Lanes()
         timeChanged = Bell()
         self.state = SharedInterior(Interior(state: state, now: surroundings.now(), uptime: surroundings.uptime()))
@@ -118,10 +169,12 @@ package final class Engine: Sendable {
     init(variantOf other: Engine, configuration: Configuration, playbooks: PlaybookSet, observe: @escaping @Sendable (Event) -> Void) {
         self.configuration = configuration
         self.observe = observe
+        isVariant = true
         surroundings = other.surroundings
         timeChanged = other.timeChanged
         catalogue = other.catalogue
         guards = other.guards
+        world = other.world
         log = other.log
         logger = other.logger
         lanes = other.lanes
@@ -137,61 +190,92 @@ package final class Engine: Sendable {
     package var underWay: Int { state.withLock { $0.underWay } }
 
     /// Takes a new set into use: runs under way finish on the steps that they began with.
-    package func use(_ playbooks: PlaybookSet) { playbooksInForce.withLock { $0 = playbooks } }
+    package func use(_ playbooks: PlaybookSet) {
+        let before = playbooksInForce.withLock { inForce in
+            defer { inForce = playbooks }
+            return inForce
+        }
+        withdrawQuestions(of: before, thatChangedIn: playbooks)
+        beginRollouts()
+    }
+
+    package func whenModesChange(_ call: @escaping @Sendable () -> Void) { whenModesChange.withLock { $0 = call } }
 
     // MARK: - Records
 
     /// Writes a record and lets the state follow. The one place where both happen.
     ///
     /// An outcome that the journal does not take is owed to it: the deed is done, and the undo that it arms must not be forgotten.
-    func record(_ record: AuditRecord) throws {
+    package func record(_ record: AuditRecord) throws {
+        var record = record
+        if record.incident == nil { record.incident = state.withLock { $0.state.incidents.incident(of: record) } }
         do {
-            try payOwed()
-            try write(record)
-        } catch {
-            let retry = surroundings.uptime() + .seconds(1)
-            state.withLock { interior in
-                interior.counters.journalFailures += 1
-                // As many as there are deeds under way at most.
-                guard record.kind == .outcome, let id = record.id, interior.state.openIntents[id] != nil else { return }
-                interior.owed.append(record)
-                interior.owedAt = retry
+            let written = try state.recording.withLock { _ throws in
+                let paid = try writeOwed()
+                try appendAndApply(record)
+                return paid + [record]
             }
-            timeChanged.ring()
+            written.forEach(follow)
+        } catch {
+            owe(record)
             logger.error("journal refused a record", metadata: ["audit.kind": "\(record.kind.rawValue)", "error": "\(error)"])
             throw error
         }
     }
 
     /// Writes what is owed to the journal; throws where it still takes nothing.
-    package func payOwed() throws {
-        while let next = state.withLock({ $0.owed.isEmpty ? nil : $0.owed.removeFirst() }) {
-            do { try write(next) } catch {
-                let retry = surroundings.uptime() + .seconds(1)
-                state.withLock { interior in
-                    interior.owed.insert(next, at: 0)
-                    interior.owedAt = retry
-                }
-                throw error
-            }
+    package func payOwed() throws { try state.recording.withLock { _ throws in try writeOwed() }.forEach(follow) }
+
+    static let owedChore = Chore(next: { engine in engine.state.withLock(\.owedAt).map(engine.wallTime) }, perform: { engine, _ in try? engine.payOwed() })
+
+    /// As many as there are deeds under way at most: of other outcomes nothing depends.
+    private func owe(_ record: AuditRecord) {
+        let retry = surroundings.uptime() + .seconds(1)
+        state.withLock { interior in
+            interior.counters.journalFailures += 1
+            if record.kind == .outcome, let id = record.id, interior.state.openIntents[id] != nil { interior.owed.append(record) }
+            if !interior.owed.isEmpty { interior.owedAt = retry }
         }
-        state.withLock { $0.owedAt = $0.owed.isEmpty ? nil : $0.owedAt }
+        timeChanged.ring()
     }
 
-    private func write(_ record: AuditRecord) throws {
+    private func writeOwed() throws -> [AuditRecord] {
+        var paid: [AuditRecord] = []
+        while let next = state.withLock({ $0.owed.first }) {
+            do { try appendAndApply(next) } catch {
+                let retry = surroundings.uptime() + .seconds(1)
+                state.withLock { $0.owedAt = retry }
+                throw error
+            }
+            state.withLock { _ = $0.owed.removeFirst() }
+            paid.append(next)
+        }
+        state.withLock { $0.owedAt = nil }
+        return paid
+    }
+
+    private func appendAndApply(_ record: AuditRecord) throws {
         try log.append(record)
         let (now, uptime) = (surroundings.now(), surroundings.uptime())
         state.withLock { interior in
             interior.state.apply(record)
             for id in record.armedActions { interior.arm(id, now: now, uptime: uptime) }
+            interior.book.follow(interior.state.ledger, at: uptime)
+            if record.kind == .outcome, record.actor?.kind == .recovery, let id = record.id { interior.book.release(id) }
             if record.kind == .outcome, let outcome = record.outcome { interior.counters.outcomes[outcome, default: 0] += 1 }
         }
-        if record.mayFallDue { timeChanged.ring() }
     }
 
-    static let owedChore = Chore(next: { engine in engine.state.withLock(\.owedAt).map(engine.wallTime) }, perform: { engine, _ in try? engine.payOwed() })
+    /// What a record sets going.
+    private func follow(_ record: AuditRecord) {
+        if record.mayFallDue { timeChanged.ring() }
+        if record.kind == .mode || record.kind == .rollout { whenModesChange.withLock(\.self)?() }
+        followRollouts(record)
+    }
 
     func report(_ event: Event) { observe(event) }
+
+    func countCrowded() { state.withLock { $0.counters.crowded += 1 } }
 
     // MARK: - Coming and going
 
@@ -243,7 +327,9 @@ extension AuditRecord {
     /// Something may be due earlier than before because of this record.
     fileprivate var mayFallDue: Bool {
         switch kind {
-        case .outcome: !armedActions.isEmpty
+        case .outcome: detail["undo"] != nil || undoes != nil || detail["prolongs"] != nil
+        case .brake, .approval: true
+        case .mode: detail["until"] != nil
         default: false
         }
     }

@@ -17,7 +17,9 @@ package struct EngineState: Sendable, Equatable {
         package var playbook: String
         package var alert: Identifier
         /// Steps that have an outcome, by name.
-        package var settled: [String: Outcome]
+        package var settled: [String: StepFacts]
+        /// How often an agent was started since.
+        package var restarts = 0
     }
 
     package internal(set) var openUndos: [Identifier: OpenUndo] = [:]
@@ -27,19 +29,26 @@ package struct EngineState: Sendable, Equatable {
     package private(set) var alerts: [Identifier: (record: AuditRecord, openRuns: Int)] = [:]
     /// When a playbook last acted, by playbook and cool-down key.
     package private(set) var lastActed: [CooldownKey: Timestamp] = [:]
-    /// When each playbook acted, oldest first, no longer ago than ``budgetHorizon``.
-    package private(set) var acts: [String: [Timestamp]] = [:]
+    /// What budgets are held against.
+    package internal(set) var ledger = BudgetLedger()
+    package internal(set) var breakers = Breakers()
     /// Actions that were taken back, newest last, so that asking again gets an answer that helps.
     package internal(set) var takenBack: [Identifier] = []
     package internal(set) var pardons = Pardons()
     package internal(set) var drifts = DriftBook()
+    /// What people are asked.
+    package internal(set) var approvals = ApprovalBook()
+    package internal(set) var modes = ModeTable()
+    package internal(set) var rollouts = Rollouts()
+    package internal(set) var facts = ToldFacts()
+    package internal(set) var tallies = Tallies()
+    package internal(set) var incidents = IncidentBook()
 
     package struct CooldownKey: Hashable, Sendable {
         package var playbook: String
         package var values: [ByteText]
     }
 
-    static let budgetHorizon = Duration.seconds(7 * 86400)
     static let takenBackLimit = 4096
     private static let cooldownLimit = 65536
 
@@ -53,6 +62,8 @@ package struct EngineState: Sendable, Equatable {
         case .intent: if let id = record.id { openIntents[id] = OpenIntent(record: record) }
         case .outcome: settle(record)
         case .run: if let run = record.id { close(run) }
+        case .start: if record.actor?.name == "agent" { for run in openRuns.keys { openRuns[run]?.restarts += 1 } }
+        case .approval: wait(for: record)
         default: break
         }
         Self.parts.forEach { $0.apply(record, &self) }
@@ -73,10 +84,18 @@ package struct EngineState: Sendable, Equatable {
         guard let id = record.id, let outcome = record.outcome else { return }
         let intent = openIntents.removeValue(forKey: id)
         // What nobody knows and is not in effect is not settled: a restart does the step again.
-        if let run = record.run, let step = record.step, record.failure != .unknown { openRuns[run]?.settled[step] = outcome }
+        if let run = record.run, let step = record.step {
+            openRuns[run]?.settled[step] = record.failure == .unknown ? nil : StepFacts(record, intent: intent?.record)
+        }
         guard !record.dryRun else { return }
-        if outcome == .done { countAct(of: record) }
+        if outcome == .done { beginCooldown(record) }
         settleUndos(record, outcome, intent: intent?.record)
+    }
+
+    /// From the question on the step waits, whatever happens before its outcome `pending` is on record: it is not asked a second time.
+    private mutating func wait(for record: AuditRecord) {
+        guard record.approvalState == .requested || record.approvalState == .joined, let run = record.run, let step = record.step else { return }
+        openRuns[run]?.settled[step] = StepFacts(.pending)
     }
 
     private mutating func close(_ run: Identifier) {
@@ -84,11 +103,8 @@ package struct EngineState: Sendable, Equatable {
         alerts[open.alert] = entry.openRuns > 1 ? (entry.record, entry.openRuns - 1) : nil
     }
 
-    private mutating func countAct(of record: AuditRecord) {
-        guard let playbook = record.playbook, record.undoes == nil else { return }
-        acts[playbook, default: []].append(record.time)
-        acts[playbook]?.removeAll { record.time - $0 > Self.budgetHorizon }
-        guard let values = record.detail["cooldown"]?.array?.compactMap(\.string) else { return }
+    private mutating func beginCooldown(_ record: AuditRecord) {
+        guard let playbook = record.playbook, record.undoes == nil, let values = record.detail["cooldown"]?.array?.compactMap(\.string) else { return }
         lastActed[CooldownKey(playbook: playbook, values: values)] = record.time
         if lastActed.count > Self.cooldownLimit { forgetOldCooldowns(now: record.time) }
     }
@@ -136,7 +152,11 @@ extension EngineState {
     }
 
     /// Every part; what is not listed here is neither fed nor kept.
-    static let parts: [PartAccess] = [PartAccess("pardons", \.pardons), PartAccess("drifts", \.drifts)]
+    static let parts: [PartAccess] = [
+        PartAccess("ledger", \.ledger), PartAccess("breakers", \.breakers), PartAccess("approvals", \.approvals), PartAccess("modes", \.modes),
+        PartAccess("rollouts", \.rollouts), PartAccess("facts", \.facts), PartAccess("tallies", \.tallies), PartAccess("incidents", \.incidents),
+        PartAccess("pardons", \.pardons), PartAccess("drifts", \.drifts),
+    ]
 }
 
 // MARK: - Snapshot
@@ -154,11 +174,6 @@ extension EngineState {
                 lastActed.map { key, time in
                     ["playbook": .text(key.playbook), "values": .array(key.values.map(JSON.string)), "time": .text("\(time)")] as JSON
                 }.sorted { $0.line < $1.line }),
-            "acts": .object(
-                JSONObject(
-                    acts.sorted { $0.key < $1.key }.map { name, times in
-                        JSONObject.Member(key: ByteText(name), value: .array(times.map { .text("\($0)") }))
-                    })),
             "taken_back": .array(takenBack.map(identifier)),
         ]
         for part in Self.parts { object.append(part.name, part.json(self)) }
@@ -169,7 +184,7 @@ extension EngineState {
     package init?(json: JSONObject) {
         self.init()
         guard let undos = json["undos"]?.array, let intents = json["intents"]?.array, let runs = json["runs"]?.array,
-            let alertRecords = json["alerts"]?.array, let cooldowns = json["cooldowns"]?.array, let acts = json["acts"]?.object,
+            let alertRecords = json["alerts"]?.array, let cooldowns = json["cooldowns"]?.array,
             let takenBack = json["taken_back"]?.array
         else { return nil }
         for undo in undos.compactMap(OpenUndo.init(json:)) { openUndos[undo.action] = undo }
@@ -186,9 +201,6 @@ extension EngineState {
             else { return nil }
             lastActed[CooldownKey(playbook: playbook, values: values)] = time
         }
-        for member in acts.members {
-            self.acts[member.key.repaired] = member.value.array?.compactMap { $0.string.flatMap { Timestamp($0.bytes) } } ?? []
-        }
         for part in Self.parts {
             guard let json = json[part.name], part.load(json, &self) else { return nil }
         }
@@ -202,7 +214,8 @@ extension EngineState.OpenRun {
         [
             "run": .text("\(id)"), "playbook": .text(playbook), "alert": .text("\(alert)"),
             "settled": .object(
-                JSONObject(settled.sorted { $0.key < $1.key }.map { .init(key: ByteText($0.key), value: .text($0.value.rawValue)) })),
+                JSONObject(settled.sorted { $0.key < $1.key }.map { .init(key: ByteText($0.key), value: $0.value.json) })),
+            "restarts": .integer(Int64(restarts)),
         ]
     }
 
@@ -211,8 +224,8 @@ extension EngineState.OpenRun {
             let alert = json["alert"]?.string?.valid.flatMap({ Identifier($0) }), let settled = json["settled"]?.object
         else { return nil }
         let outcomes = settled.members.compactMap { member in
-            member.value.string?.valid.flatMap(Outcome.init(rawValue:)).map { (member.key.repaired, $0) }
+            StepFacts(json: member.value).map { (member.key.repaired, $0) }
         }
-        self.init(id: id, playbook: playbook, alert: alert, settled: Dictionary(outcomes, uniquingKeysWith: { $1 }))
+        self.init(id: id, playbook: playbook, alert: alert, settled: Dictionary(outcomes, uniquingKeysWith: { $1 }), restarts: Int(json["restarts"]?.integer ?? 0))
     }
 }

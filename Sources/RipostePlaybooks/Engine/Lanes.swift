@@ -7,42 +7,64 @@ final class Lanes: Sendable {
     /// More waiters than this on one target say that something is wrong with it; the next one is turned away.
     static let waiterLimit = 64
 
-    /// Those who wait for the turn, by target; a key without waiters is a lane that somebody has.
-    private let waiters = Mutex<[String: [CheckedContinuation<Bool, Never>]]>([:])
+    private struct Waiter {
+        let ticket: Int
+        let turn: CheckedContinuation<Bool, Never>
+    }
+
+    private struct Queues {
+        /// Those who wait for the turn, by target; a key without waiters is a lane that somebody has.
+        var waiters: [String: [Waiter]] = [:]
+        var nextTicket = 0
+    }
+
+    private let queues = Mutex(Queues())
 
     /// Takes the turn where nobody has it.
     func enterAtOnce(_ key: String) -> Bool {
-        waiters.withLock { waiters in
-            guard waiters[key] == nil else { return false }
-            waiters[key] = []
+        queues.withLock { queues in
+            guard queues.waiters[key] == nil else { return false }
+            queues.waiters[key] = []
             return true
         }
     }
 
-    /// Waits for the turn; false where too many wait already. Whoever got true calls ``leave(_:)`` once.
+    /// Waits for the turn; false where too many wait already, or where the task is cancelled first. Whoever got true calls ``leave(_:)`` once.
     func enter(_ key: String) async -> Bool {
-        await withCheckedContinuation { turn in
-            let answer: Bool? = waiters.withLock { waiters in
-                guard let queue = waiters[key] else {
-                    waiters[key] = []
-                    return true
+        let ticket = queues.withLock { queues in
+            queues.nextTicket += 1
+            return queues.nextTicket
+        }
+        return await withTaskCancellationHandler {
+            await withCheckedContinuation { turn in
+                let answer = queues.withLock { queues -> Bool? in
+                    guard let queue = queues.waiters[key] else {
+                        queues.waiters[key] = []
+                        return true
+                    }
+                    guard queue.count < Self.waiterLimit, !Task.isCancelled else { return false }
+                    queues.waiters[key]?.append(Waiter(ticket: ticket, turn: turn))
+                    return nil
                 }
-                guard queue.count < Self.waiterLimit else { return false }
-                waiters[key]?.append(turn)
-                return nil
+                if let answer { turn.resume(returning: answer) }
             }
-            if let answer { turn.resume(returning: answer) }
+        } onCancel: {
+            let waiter = queues.withLock { queues -> Waiter? in
+                guard let index = queues.waiters[key]?.firstIndex(where: { $0.ticket == ticket }) else { return nil }
+                return queues.waiters[key]?.remove(at: index)
+            }
+            waiter?.turn.resume(returning: false)
         }
     }
 
     func leave(_ key: String) {
-        let next = waiters.withLock { waiters -> CheckedContinuation<Bool, Never>? in
-            guard let queue = waiters[key], !queue.isEmpty else {
-                waiters[key] = nil
+        let next = queues.withLock { queues -> Waiter? in
+            guard let queue = queues.waiters[key], !queue.isEmpty else {
+                queues.waiters[key] = nil
                 return nil
             }
-            return waiters[key]?.removeFirst()
+            return queues.waiters[key]?.removeFirst()
         }
-        next?.resume(returning: true)
+        next?.turn.resume(returning: true)
     }
 }

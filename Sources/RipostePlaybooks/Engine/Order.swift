@@ -18,6 +18,10 @@ package struct Order: Sendable {
     package var parameters: JSONObject
     package var token: JSONObject?
     package var mode: Mode
+    /// Why the mode is no wider; see ``ModeVerdict``.
+    package var modeBecause: String?
+    /// A roll-out lets only this share of targets have ``mode``.
+    var share: RolloutShare?
     /// An operator's words.
     package var reason: String?
     package var cause: Cause?
@@ -32,10 +36,28 @@ package struct Order: Sendable {
     package var restores: Identifier?
     /// How long after its due time an undo is done, where that is worth telling.
     package var lateBy: Duration?
-    /// Of a person: also where the world has changed since.
-    package var isForced = false
+    /// The playbook's.
     package var budget: Budget?
+    package var stepBudget: Budget?
+    /// Lifts guards of the configuration, never those that are built in.
+    package var isForced = false
     package var cooldownValues: [ByteText]?
+    /// Of all but the wait for a person; nil: the standard one.
+    package var timeLimit: Duration?
+    /// Whether failures that may pass are tried again: of a playbook's steps. Nobody waits longer than needed for an order given by hand.
+    package var retries = false
+    /// Nil: by the class of the failure.
+    package var retry: RetryPolicy?
+    /// The alert is so young that those who know the target's names may not have heard of it.
+    package var metadataMayLag = false
+    /// Why a plan for this target is to be skipped, or nil: a step's condition on it.
+    package var skips: (@Sendable (Plan) -> String?)?
+    /// How people are asked, where the mode is ask; nil: as the agent's configuration says.
+    var question: Question?
+    /// The yes that this order rests on.
+    var consent: Consent?
+    /// What follows on it if nobody answers.
+    var follower: Follower?
 
     package init(
         id: Identifier = .new(), actor: AuditRecord.Actor, action: ActionName, claim: TargetClaim, parameters: JSONObject = JSONObject(),
@@ -51,4 +73,15 @@ package struct Order: Sendable {
     }
 
     package var isDryRun: Bool { mode == .observe }
+    /// A person wants it, now.
+    var isByHand: Bool { cause == nil && actor.kind == .person }
+}
+
+/// A part of all targets, chosen by what they are and not by chance.
+struct RolloutShare: Sendable, Equatable {
+    var playbook: String
+    /// In hundredths of a percent.
+    var hundredths: Int
+    /// The mode for all other targets.
+    var beside: Mode
 }

@@ -2,7 +2,8 @@ internal import RiposteCore
 
 /// An order on its way to an outcome: collects what the records will say.
 struct OutcomeDraft {
-    let order: Order
+    private(set) var order: Order
+    let watch: OrderWatch
     private let surroundings: Surroundings
     private let began: Duration
     private var plan: Plan?
@@ -23,10 +24,20 @@ struct OutcomeDraft {
     private var doubt: (inverse: ActionName?, token: JSONObject?)?
     /// How long the act is to stand.
     var term: Duration?
+    private var failures: [ActionError] = []
+    private(set) var spend: Spend?
+    private var ruling: GuardRuling?
+    private var braking: Engine.Braking?
+    private var remarks: [String] = []
     var isRecorded = false
+    /// The deed has not come back; its end is put on record when it does.
+    var isHanging = false
+    /// A second outcome of the same action, after the deed came back.
+    var isLate = false
 
-    init(order: Order, _ surroundings: Surroundings) {
-        self.order = order
+    init(watch: OrderWatch, _ surroundings: Surroundings) {
+        order = watch.order
+        self.watch = watch
         self.surroundings = surroundings
         began = surroundings.uptime()
         time = surroundings.now()
@@ -39,6 +50,31 @@ struct OutcomeDraft {
     mutating func note(_ plan: Plan) {
         self.plan = plan
         planned = elapsed
+    }
+
+    /// Guards and brakes leave no more than this.
+    mutating func limit(to mode: Mode) { order.mode = min(order.mode, mode) }
+
+    mutating func note(_ ruling: GuardRuling) { self.ruling = ruling }
+
+    mutating func note(_ braking: Engine.Braking) {
+        self.braking = braking
+        limit(to: braking.mode)
+    }
+
+    mutating func note(_ spend: Spend) { self.spend = spend }
+
+    /// What a person should know who reads the result.
+    mutating func remark(_ remark: String) { remarks.append(remark) }
+
+    /// The world may have been changed, whatever the outcome is called.
+    var mayHaveActed: Bool { intended != nil && order.undoes == nil && BudgetLedger.counts(outcomeRecord) }
+
+    /// A target that is not of the share that the roll-out has come to is treated as in the stage before.
+    mutating func keepToShare(of target: Target) {
+        guard let share = order.share, order.mode > share.beside, !Rollout.isOfShare(target, share.hundredths, of: share.playbook) else { return }
+        order.mode = share.beside
+        order.modeBecause = "the target is not of the \(Rollout.percent(share.hundredths)) that the roll-out has come to"
     }
 
     mutating func announced() { intended = elapsed }
@@ -82,8 +118,12 @@ struct OutcomeDraft {
     mutating func fail(_ error: ActionError) {
         failure = error.failure
         if !error.evidence.isEmpty { evidence = error.evidence }
-        end(error.outcome, error.message)
+        // Called off after the deed had begun, something may have been touched.
+        end(error.failure == .cancelled && intended != nil ? .failed : error.outcome, error.message)
     }
+
+    /// An attempt at the deed failed; whether there is another one is not said.
+    mutating func note(_ failure: ActionError) { failures.append(failure) }
 
     mutating func end(_ outcome: Outcome, _ message: String?) {
         self.outcome = outcome
@@ -100,6 +140,11 @@ struct OutcomeDraft {
         record.detail.append("plan", .object(plan.json))
         record.detail.append("plan_digest", .text(plan.digest(undoAfter: order.undoAfter)))
         record.detail.append("undo_after", term.map { .text($0.text) })
+        record.detail.append("spends", spend?.detail)
+        record.detail.append("trial", braking?.trial.map(JSON.text))
+        record.detail.append("guards", ruling?.json)
+        record.detail.append("approval", order.consent?.json)
+        record.detail.append("escalation", order.follower?.json)
         return record
     }
 
@@ -112,6 +157,11 @@ struct OutcomeDraft {
         record.message = message
         if intended == nil, let plan { record.detail.append("plan", .object(plan.json)) }
         if let plan { record.detail.append("plan_digest", .text(plan.digest(undoAfter: order.undoAfter))) }
+        // What the kernel did had no intent.
+        if intended == nil, outcome == .done { record.detail.append("spends", spend?.detail) }
+        record.detail.append("held_back_by", braking?.heldBackBy.map(JSON.text))
+        record.detail.append("guards", ruling?.json)
+        if !remarks.isEmpty { record.detail.append("remarks", .array(remarks.map(JSON.text))) }
         if let performance { record.detail.append("confirmed", .bool(performance.isConfirmed)) }
         if !evidence.isEmpty { record.detail.append("evidence", .object(evidence)) }
         if let undo { record.detail.append("undo", undo) }
@@ -121,16 +171,32 @@ struct OutcomeDraft {
             record.detail.append("prolongs", .object(object))
         }
         if outcome == .done, let values = order.cooldownValues { record.detail.append("cooldown", .array(values.map(JSON.string))) }
+        // One record with all attempts: the last failure, if it was the end, stands in the record itself.
+        let earlier = failures.dropLast(failure == nil ? 0 : 1)
+        if !earlier.isEmpty {
+            record.detail.append("failed_attempts", .integer(Int64(earlier.count)))
+            record.detail.append("attempt_failures", .array(earlier.suffix(5).map { ["class": .text($0.failure?.rawValue ?? ""), "message": .text($0.message)] }))
+        }
+        record.detail.append("cancelled", watch.cancellation?.json)
+        if isHanging { record.detail.append("hanging", true) }
+        if isLate { record.detail.append("late", true) }
         record.detail.append("timing_us", .object(timing))
         return record
     }
 
     var result: ActionResult {
         let hasReason = outcome == .failed || outcome == .refused || outcome == .gone
-        return ActionResult(
+        var result = ActionResult(
             id: order.id, playbook: order.cause?.playbook, step: order.cause?.step, action: order.action.rawValue, target: plan?.target,
-            outcome: outcome, dryRun: order.isDryRun, reason: hasReason ? message : order.reason, detail: hasReason ? nil : message,
+            outcome: outcome, dryRun: order.isDryRun, reason: hasReason ? message : order.reason, detail: hasReason ? nil : detail,
             undo: undo == nil ? nil : ActionResult.Undo(available: true, due: due), duration: took)
+        result.modeBecause = order.modeBecause
+        return result
+    }
+
+    private var detail: String? {
+        let parts = [message].compactMap(\.self) + remarks
+        return parts.isEmpty ? nil : parts.joined(separator: "; ")
     }
 
     private var undo: JSON? {
@@ -168,7 +234,7 @@ struct OutcomeDraft {
             record.detail.append("restores", .object(object))
         }
         record.detail.append("late_by", order.lateBy.map { .text($0.text) })
-        if order.isForced { record.detail.append("forced", true) }
+        record.detail.append("mode_because", order.modeBecause.map(JSON.text))
         return record
     }
 }

@@ -25,7 +25,26 @@ package enum PlaybookProblem {
         ("P016", "a file or folder that cannot be read"),
         ("P017", "warning: the step can never act in this mode"),
         ("P018", "a reflex that the kernel cannot carry out"),
+        ("P020", "a budget that bounds nothing"),
+        ("P021", "warning: an action that destroys is enforced without a budget"),
         ("P019", "a reflex whose rule the kernel cannot decide"),
+        ("P025", "a roll-out that cannot be followed"),
+        ("P026", "a share that is none, such as 10%"),
+        ("P027", "unknown intake"),
+        ("P028", "warning: a playbook that never sees an alert because of one before it"),
+        ("P029", "something that one alert cannot have beside something else"),
+        ("P035", "needs names no step before this one"),
+        ("P036", "goto leads nowhere, or backwards"),
+        ("P037", "a parallel block in another one, or of fewer than two steps"),
+        ("P038", "a step that can never run"),
+        ("P039", "no such field of steps, run or target, or no such outcome"),
+        ("P040", "a failure that is not tried again"),
+        ("P041", "warning: a timeout shorter than what the action waits for its target"),
+        ("P030", "warning: `approval` of a playbook that never asks"),
+        ("P031", "on_expiry: perform for an action that cannot be taken back"),
+        ("P032", "a hold that is none: an action that users feel, that cannot be taken back, or a step that does not ask"),
+        ("P033", "an escalation that is none: not from reversible to stronger, or never reached"),
+        ("P034", "a bad approver or quorum"),
         ("P045", "an undo whose max is shorter than its after"),
         ("P046", "warning: an undo's max without extend"),
     ]
@@ -59,6 +78,7 @@ extension PlaybookSet {
         }
         let found = Diagnostics(diagnostics)
         if found.hasErrors { throw found }
-        return (PlaybookSet(playbooks, digest: digest(of: documents.map(\.text))), diagnostics)
+        let set = PlaybookSet(playbooks, digest: digest(of: documents.map(\.text)))
+        return (set, diagnostics + set.unreachable)
     }
 }

@@ -23,7 +23,9 @@ package struct PlaybookSet: Sendable {
 
     package static let empty = PlaybookSet([], digest: "")
 
-    package init(_ playbooks: [Playbook], digest: String) {
+    package init(_ unordered: [Playbook], digest: String) {
+        // Stable: equal ones stay in the order of files and positions.
+        let playbooks = unordered.enumerated().sorted { ($0.element.order, $0.offset) < ($1.element.order, $1.offset) }.map(\.element)
         self.playbooks = playbooks
         self.digest = digest
         var conditions: [CompiledCondition] = []
@@ -61,7 +63,7 @@ package struct PlaybookSet: Sendable {
         }
     }
 
-    /// Those that answer this alert, in the order of files and positions.
+    /// Those that answer this alert, by `order`, then in the order of files and positions.
     package func matching(_ alert: Alert) -> [Playbook] {
         var candidates = others
         if let named = byRule[alert.rule] { candidates += named }
@@ -114,6 +116,7 @@ private struct CompiledMatch: Sendable {
     private let priority: Match.PriorityTest?
     private let tags: [[ByteText]]
     private let sources: Set<ByteText>
+    private let intakes: Set<String>
     /// The number of the condition among those of all playbooks.
     let when: Int?
 
@@ -122,6 +125,7 @@ private struct CompiledMatch: Sendable {
         priority = match.priority
         tags = match.tags.map { $0.map { ByteText($0) } }
         sources = Set(match.sources.map { ByteText($0) })
+        intakes = Set(match.intakes)
         self.when = when
     }
 
@@ -129,6 +133,7 @@ private struct CompiledMatch: Sendable {
     func holds(for alert: Alert) -> Bool {
         if let priority, !priority.holds(alert.priority) { return false }
         if sources.isEmpty ? alert.source == "internal" : !(alert.source.map(sources.contains) ?? false) { return false }
+        if !intakes.isEmpty, !intakes.contains(alert.arrival.intake) { return false }
         if exceptRules.contains(where: { $0.matches(alert.rule.bytes) }) { return false }
         if !tags.isEmpty, !tags.contains(where: { $0.allSatisfy(alert.tags.contains) }) { return false }
         return true

@@ -16,10 +16,28 @@ package struct Playbook: Sendable {
     package var steps: [Step]
     package var file: String
     package var line: Int
+    /// How people are asked, where they are.
+    package var approval: ApprovalKeys?
+    /// Of what the file says of this playbook: tells whether it is still the one that somebody was asked about.
+    package var digest = ""
+    /// Who answers for it, for approvers and the story of an incident.
+    package var owner: String?
+    /// What to look at: run books, dashboards.
+    package var links: [String] = []
+    package var rollout: Rollout?
+    /// Nil: the agent's.
+    package var dedup: Dedup?
+    /// No later playbook sees an alert that this one answers.
+    package var isFinal = false
+    /// Those of a smaller one see an alert first; of equal ones, those of earlier files and places.
+    package var order = 0
 }
 
 /// Which alerts a playbook answers. All keys must hold; of a list any one.
 package struct Match: Sendable {
+    /// Where alerts come in: the intakes' names, the own sensor, and alerts that are fed in by hand.
+    package static let intakeNames = ["http", "file", "socket", "stdin", "sensor", "kubernetes_audit", "kubernetes_audit_log", "respond", "dry-run"]
+
     /// Rule names: exact, or with `*` and `?`.
     package var rules: [String] = []
     /// Names with `!` before them: never these.
@@ -30,6 +48,10 @@ package struct Match: Sendable {
     /// Falco's event sources. Alerts about the detector itself (`internal`) match only where named.
     package var sources: [String] = []
     package var when: WhenClause?
+    /// Names of intakes; none: alerts of every intake.
+    package var intakes: [String] = []
+    /// One run for so many alerts.
+    package var threshold: Threshold?
 
     package struct PriorityTest: Sendable, Equatable {
         package enum Comparison: String, CaseIterable, Sendable {
@@ -59,6 +81,14 @@ package struct Match: Sendable {
 package struct WhenClause: Sendable {
     package var text: String
     package var condition: CompiledCondition
+    /// Of a step: what may be asked beside the alert.
+    package var scope: ConditionScope?
+
+    package init(text: String, condition: CompiledCondition, scope: ConditionScope? = nil) {
+        self.text = text
+        self.condition = condition
+        self.scope = scope
+    }
 
     package func holds(for alert: Alert) -> Bool { condition.matches(alert) }
 }
@@ -70,20 +100,16 @@ package struct Cooldown: Sendable, Equatable {
     package var by: [String]
 }
 
-/// At most so many actions that change something within any window of this length.
-package struct Budget: Sendable, Equatable {
-    package var actions: Int
-    package var per: Duration
-}
-
 /// One action of a playbook.
 package struct Step: Sendable {
-    package enum OnFailure: String, CaseIterable, Sendable {
+    package enum OnFailure: Equatable, Sendable {
         /// The run ends.
         case stop
         case `continue`
         /// What this run did is taken back, last first, and the run ends.
         case undo
+        /// The run goes on at a later step.
+        case goto(String)
     }
 
     /// Unique within the playbook; the action's name unless given.
@@ -98,8 +124,36 @@ package struct Step: Sendable {
     package var onFailure: OnFailure
     /// Only more careful than the playbook's.
     package var mode: Mode?
+    /// Of this step, within the playbook's.
+    package var budget: Budget?
     /// Answered in the kernel, before the program's next instruction, where the own sensor sees what the rule names; see ``Reflex``.
     package var isReflex = false
+    /// Runs only if these earlier steps ended `done` or `already`.
+    package var needs: [String] = []
+    /// The block in which it runs together with others.
+    package var block: ParallelBlock?
+    /// Of planning, waiting for its turn, performing and retries together; nil: ``standardTimeLimit`` and what the action waits for its target.
+    package var timeLimit: Duration?
+    /// Nil: by the class of the failure, see ``Attempts``.
+    package var retry: RetryPolicy?
+    /// Of its action.
+    package var impact = ActionDescription.Impact.reversible
+    /// Set: a person is asked before this step, whatever the mode.
+    package var approval: ApprovalKeys?
+    /// What is done at once while a person decides, and taken back if the answer is no.
+    package var hold: ActionName?
+    /// What follows if nobody answers.
+    package var escalation: Escalation?
+
+    package static let standardTimeLimit = Duration.seconds(10)
+}
+
+/// Steps that run together: `parallel`.
+package struct ParallelBlock: Sendable {
+    package var name: String
+    /// Hold for each of its steps.
+    package var needs: [String]
+    package var when: WhenClause?
 }
 
 /// A parameter as a playbook gives it: a value, or a text with fields of the alert in it.

@@ -11,14 +11,27 @@ package struct Reflex: Sendable, Equatable {
     package let signal: Int32
     /// Of playbook and step; the agent's may be more careful.
     package let mode: Mode?
-    package let budget: Budget
+    package let budget: Allowance
+
+    /// At most so many signals within any window of this length: what the kernel can count.
+    package struct Allowance: Sendable, Equatable {
+        package var actions: Int
+        package var per: Duration
+
+        /// Of several budgets that all hold: the fewest acts in the longest window keep each of them.
+        package init?(_ budgets: [Budget]) {
+            guard let actions = budgets.compactMap(\.actions).min(), let per = budgets.filter({ $0.actions != nil }).map(\.per).max() else { return nil }
+            self.actions = actions
+            self.per = per
+        }
+    }
 }
 
 extension Playbook {
     /// The reflex that this playbook begins with, or nil.
     package var reflex: Reflex? {
-        guard isEnabled, reflexProblems.isEmpty, let step = steps.first, step.isReflex, let budget, let signal = step.reflexSignal else { return nil }
-        return Reflex(playbook: name, step: step.name, rules: match.rules, signal: signal, mode: [mode, step.mode].compactMap(\.self).min(), budget: budget)
+        guard isEnabled, reflexProblems.isEmpty, let step = steps.first, step.isReflex, let allowance = Reflex.Allowance([budget, step.budget].compactMap(\.self)), let signal = step.reflexSignal else { return nil }
+        return Reflex(playbook: name, step: step.name, rules: match.rules, signal: signal, mode: [mode, step.mode].compactMap(\.self).min(), budget: allowance)
     }
 
     /// What keeps the steps that ask to be reflexes from being ones, in words for whoever wrote them.
@@ -29,11 +42,13 @@ extension Playbook {
         func require(_ holds: Bool, _ problem: String) { if !holds { problems.append("step \(step.name) cannot be a reflex: \(problem)") } }
         require(index == 0 && !steps.dropFirst().contains(where: \.isReflex), "only the first step can be one, as the kernel knows of none before it")
         require(step.reflexSignal != nil, "the kernel can only do process.kill, of the process itself: with a fixed signal, without tree and grace")
+        require(step.block == nil, "the kernel does one thing, and knows of none beside it")
         require(step.when == nil && match.when == nil, "the kernel decides by the rule alone; put what `when` says into the rule")
         require(
             !match.rules.isEmpty && match.exceptRules.isEmpty && !match.rules.contains { $0.contains(where: { $0 == "*" || $0 == "?" }) },
             "name its rules exactly, so that what is armed does not change with rules of other names")
-        require(budget != nil, "it needs a budget, which disarms it in the kernel when it is spent")
+        require(budget?.actions != nil, "it needs a budget of actions, which disarms it in the kernel when it is spent")
+        require(budget?.targets == nil && step.budget?.targets == nil, "the kernel counts signals, not targets; leave `targets` out of its budget")
         require(cooldown == nil, "a cooldown is not known to the kernel; the budget bounds it")
         return problems
     }

@@ -54,13 +54,14 @@ package struct DriftBook: EngineStatePart, Equatable {
         case .drift:
             guard let drift = Drift(record) else { return }
             if drift.state == .over { clear(drift.object, at: record.time) } else { entries[drift.object, default: Entry()].drift = drift }
-        case .outcome where !record.dryRun:
-            if record.outcome == .done, let restored = record.detail["restores"]?["action"]?.string?.valid {
+        case .outcome:
+            if let restored = record.detail["restores"]?["action"]?.string?.valid {
+                // Also one that failed, or was refused: what does not help is not tried for ever.
                 entries[restored, default: Entry()].repairs.append(record.time)
                 if let count = entries[restored]?.repairs.count, count > Self.repairLimit { entries[restored]?.repairs.removeFirst() }
-                clear(restored, at: record.time)
+                if record.outcome == .done { clear(restored, at: record.time) }
             }
-            if let undone = record.undoes, record.outcome.map({ [.undone, .done, .already, .gone].contains($0) }) ?? false { entries["\(undone)"] = nil }
+            if !record.dryRun, let undone = record.undoes, record.outcome.map({ [.undone, .done, .already, .gone].contains($0) }) ?? false { entries["\(undone)"] = nil }
         default: break
         }
     }

@@ -101,7 +101,7 @@ extension Engine {
     }
 
     /// What a playbook did is done again only where playbooks may act; what a person ordered stands whatever the mode.
-    private func mayRepair(_ open: EngineState.OpenUndo) -> Bool { open.actor?.kind == .person || configuration.mode == .enforce }
+    private func mayRepair(_ open: EngineState.OpenUndo) -> Bool { open.actor?.kind == .person || agentMode.mode == .enforce }
 
     /// The same deed once more, for what is left of its time.
     private func repair(of open: EngineState.OpenUndo, _ now: Timestamp) -> Order {
@@ -137,7 +137,7 @@ extension Engine {
                         object: object, state: .found, finding: .orphan, actionName: name, target: target,
                         message: "\(target.summary) bears our mark of \(name), and no record explains it", time: surroundings.now()))
             }
-            guard settings.orphans == .repair, let inverse = action.description.inverse, configuration.mode == .enforce else { continue }
+            guard settings.orphans == .repair, let inverse = action.description.inverse, agentMode.mode == .enforce else { continue }
             var order = Order(
                 id: surroundings.newIdentifier(), actor: Self.reconciler, action: inverse, claim: .proved(target), mode: .enforce, reason: "no record explains it")
             if case .address(let network) = target { order.parameters = ["address": .text("\(network)")] }

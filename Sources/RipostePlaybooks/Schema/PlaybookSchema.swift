@@ -10,6 +10,7 @@ package enum PlaybookSchema {
             members["action"] = ["enum": .array(offered.map { .text($0.name.rawValue) }), "description": "What is done."]
             return .object(members)
         }
+        step.append("required", ["action"])
         step.append("allOf", .array(offered.map(parametersFollow)))
         var root = object(PlaybookKeys.file)
         root.members.insert(.init(key: "title", value: "Riposte playbooks"), at: 0)
@@ -20,7 +21,12 @@ package enum PlaybookSchema {
             .object([
                 "playbook": .object(object(PlaybookKeys.playbook)), "match": .object(object(PlaybookKeys.match, minimum: 1)),
                 "cooldown": .object(object(PlaybookKeys.cooldown)), "budget": .object(object(PlaybookKeys.budget)),
-                "step": .object(step), "undo": .object(object(PlaybookKeys.undo)),
+                "step": .object(step), "undo": .object(object(PlaybookKeys.undo)), "parallel": .object(object(PlaybookKeys.block)),
+                "goto": .object(object(PlaybookKeys.jump)), "retry": .object(object(PlaybookKeys.retry)),
+                "approval": .object(object(PlaybookKeys.approval, minimum: 1)), "escalate": .object(object(PlaybookKeys.escalate)),
+                "passing": ["enum": .array(RetryPolicy.classes.map { .text($0.rawValue) })],
+                "rollout": .object(object(PlaybookKeys.rollout)), "stage": .object(object(PlaybookKeys.stage)), "dedup": .object(object(PlaybookKeys.dedup)),
+                "threshold": .object(object(PlaybookKeys.threshold)), "defaults": .object(object(PlaybookKeys.defaults)),
             ]))
         return .object(root)
     }

@@ -1,13 +1,22 @@
 package import RiposteCore
 
 extension Step {
-    package func condition(holdsFor alert: Alert) -> Bool { when?.holds(for: alert) ?? true }
+    /// Whether it is asked for by an alert alone, before any other step has ended.
+    package func condition(holdsFor alert: Alert) -> Bool {
+        let scope = StepScope(alert)
+        return scope.holds(block?.when) && scope.holds(when)
+    }
 
-    /// What this step asks for when an alert says so: templates filled in, parameters checked, the target taken from the alert. Looks at
-    /// nothing but the alert.
+    /// ``request(in:description:at:)`` before any other step has ended.
     package func request(for alert: Alert, description: ActionDescription, at now: Timestamp) throws(ActionError) -> ActionRequest {
+        try request(in: StepScope(alert), description: description, at: now)
+    }
+
+    /// What this step asks for: templates filled in, parameters checked, the target taken from the alert. Looks at nothing but alert and run.
+    package func request(in scope: StepScope, description: ActionDescription, at now: Timestamp) throws(ActionError) -> ActionRequest {
+        let alert = scope.alert
         var given = JSONObject()
-        for parameter in parameters { given.append(ByteText(parameter.name), try parameter.value.json(for: alert)) }
+        for parameter in parameters { given.append(ByteText(parameter.name), try parameter.value.json(in: scope)) }
         let checked: Parameters
         do throws(ParameterError) { checked = try Parameters(checking: given, for: description) } catch {
             throw ActionError(.invalid, "check the parameters of step \(name)", error.expectation)
@@ -17,13 +26,13 @@ extension Step {
 }
 
 extension ParameterSource {
-    fileprivate func json(for alert: Alert) throws(ActionError) -> JSON {
+    fileprivate func json(in scope: StepScope) throws(ActionError) -> JSON {
         switch self {
         case .literal(let json): return json
-        case .template(let template): return try template.value(for: alert)
+        case .template(let template): return try template.value(in: scope)
         case .list(let elements):
             var values: [JSON] = []
-            for element in elements { values.append(try element.json(for: alert)) }
+            for element in elements { values.append(try element.json(in: scope)) }
             return .array(values)
         }
     }

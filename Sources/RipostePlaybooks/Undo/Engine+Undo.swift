@@ -78,7 +78,9 @@ extension Engine {
         switch found {
         case .takenBack: return answer(.already, "the action was taken back before")
         case .underWay: return answer(.already, "the action is being taken back at this moment")
-        case .unknown: return answer(.gone, "no action with this id can be taken back")
+        case .unknown:
+            if let result = await withdraw(holding: id, by: actor, mode: mode, reason: reason) { return result }
+            return answer(.gone, "no action with this id can be taken back")
         case .open(let open):
             defer {
                 state.withLock { _ = $0.undosUnderWay.remove(open.action) }

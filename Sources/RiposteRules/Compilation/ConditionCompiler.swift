@@ -8,6 +8,10 @@ struct ConditionCompiler {
         case events(source: String)
         /// Whatever an alert carries, of any source, and names of people's own.
         case alerts
+        /// The same, and fields that are not the alert's.
+        case alertsAnd(ConditionScope)
+
+        var areOfAlerts: Bool { if case .events = self { false } else { true } }
     }
 
     /// Something that compiles and is probably not meant.
@@ -105,6 +109,11 @@ struct ConditionCompiler {
     }
 
     private mutating func field(_ field: Condition.FieldReference) throws(ConditionError) -> Operand {
+        if case .alertsAnd(let scope) = known, let type = try scope.type(of: field) {
+            if !fields.contains(field.text) { fields.append(field.text) }
+            let key = ConditionGraph.FieldKey(text: field.text, id: .unlisted, argument: nil, isIndex: false)
+            return Operand(slot: graph.slot(.field(key), type), type: type, offset: field.range.lowerBound)
+        }
         let match = try match(field)
         if !fields.contains(field.text) { fields.append(field.text) }
         guard let match else {
@@ -125,7 +134,7 @@ struct ConditionCompiler {
     func match(_ field: Condition.FieldReference) throws(ConditionError) -> FieldCatalogue.Match? {
         switch known {
         case .events(let source): try FieldCatalogue.find(field, source: source)
-        case .alerts: try FieldCatalogue.findOfAlert(field)
+        case .alerts, .alertsAnd: try FieldCatalogue.findOfAlert(field)
         }
     }
 
@@ -134,6 +143,7 @@ struct ConditionCompiler {
         switch known {
         case .events(let source): FieldCatalogue.knows(field, source: source)
         case .alerts: (try? FieldCatalogue.findOfAlert(field)) != nil
+        case .alertsAnd(let scope): scope.owns(field.name) ? (try? scope.type(of: field)) != nil : (try? FieldCatalogue.findOfAlert(field)) != nil
         }
     }
 
@@ -244,7 +254,7 @@ struct ConditionCompiler {
         } else {
             switch left.type {
             case .any: isAllowed = true
-            case .string, .path: isAllowed = ![.bcontains, .bstartswith].contains(comparison) || known == .alerts
+            case .string, .path: isAllowed = ![.bcontains, .bstartswith].contains(comparison) || known.areOfAlerts
             case .bytes:
                 isAllowed = [.equal, .notEqual, .within, .intersects, .contains, .startswith, .endswith, .bcontains, .bstartswith].contains(comparison)
             case .int, .uint, .time, .duration, .port:

@@ -10,10 +10,11 @@ package struct CompiledCondition: Sendable {
     package let negatedWithoutExists: [String]
     private let alone: ConditionSet
 
-    package init(parsing text: String) throws(ConditionError) { try self.init(Condition(parsing: text)) }
+    /// With a scope the condition may ask its fields, too; then it is judged with an event that has them.
+    package init(parsing text: String, scope: ConditionScope? = nil) throws(ConditionError) { try self.init(Condition(parsing: text), scope: scope) }
 
-    package init(_ condition: Condition) throws(ConditionError) {
-        var compiler = ConditionCompiler(graph: ConditionGraph(), fields: .alerts, macro: Self.noMacro)
+    package init(_ condition: Condition, scope: ConditionScope? = nil) throws(ConditionError) {
+        var compiler = ConditionCompiler(graph: ConditionGraph(), fields: scope.map { .alertsAnd($0) } ?? .alerts, macro: Self.noMacro)
         let node = try compiler.node(condition)
         self.condition = condition
         fields = compiler.fields

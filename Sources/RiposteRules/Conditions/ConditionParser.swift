@@ -329,13 +329,23 @@ private struct ConditionParser {
             position = start
             return nil
         }
+        let isOfSteps = text[start..<position].elementsEqual("steps".utf8)
+        var isFirst = true
         while position < text.count, text[position] == UInt8(ascii: ".") {
             position += 1
-            guard identifier() != nil else { throw unexpected("expected a name after '.'") }
+            guard (isOfSteps && isFirst ? stepName() : identifier()) != nil else { throw unexpected("expected a name after '.'") }
+            isFirst = false
         }
         let name = String(decoding: text[start..<position], as: UTF8.self)
         let argument = position < text.count && text[position] == UInt8(ascii: "[") ? try bracketed() : nil
         return Condition.FieldReference(name: name, argument: argument, range: start..<position)
+    }
+
+    /// `container-pause` of `steps.container-pause.outcome`: names of steps have dashes.
+    private mutating func stepName() -> String? {
+        let start = position
+        while position < text.count, isLetter(text[position]) || 0x30...0x39 ~= text[position] || text[position] == UInt8(ascii: "-") { position += 1 }
+        return position > start ? String(decoding: text[start..<position], as: UTF8.self) : nil
     }
 
     private mutating func bracketed() throws(ConditionError) -> String {

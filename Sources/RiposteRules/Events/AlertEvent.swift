@@ -20,6 +20,27 @@ package final class AlertEvent: RuleEvent {
     }
 }
 
+/// An alert with the fields of a ``ConditionScope``, which are asked by name.
+package final class ScopedEvent: RuleEvent {
+    private let alert: AlertEvent
+    private let scope: ConditionScope
+    private let values: (String) -> JSON?
+
+    package init(_ alert: Alert, _ scope: ConditionScope, values: @escaping (String) -> JSON?) {
+        self.alert = AlertEvent(alert)
+        self.scope = scope
+        self.values = values
+    }
+
+    package var type: EventType { .other }
+
+    package func value(of field: EventField, in arena: FieldArena) -> FieldView {
+        let name = String(decoding: field.text, as: UTF8.self)
+        guard scope.owns(name) else { return alert.value(of: field, in: arena) }
+        return values(name).flatMap { FlatFields.view($0, arena) } ?? .absent
+    }
+}
+
 extension Alert {
     /// What the alert says of itself, by the name that conditions and templates have for it: `alert.rule`.
     package func property(_ name: String) -> JSON? {

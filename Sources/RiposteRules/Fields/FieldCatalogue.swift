@@ -106,14 +106,14 @@ package enum FieldCatalogue {
             "there is no field \"\(field.name)\"", at: field.range.lowerBound, suggestion: nearMiss(to: field.name, among: Array(byName.keys)), kind: .unknownField)
     }
 
-    /// Whether `name` is a field, or may be one that falcosidekick added.
-    package static func problem(with name: String) -> ConditionError? {
+    /// Whether `name` is a field, or may be one that falcosidekick added; with a scope, also one of that.
+    package static func problem(with name: String, in scope: ConditionScope? = nil) -> ConditionError? {
         do throws(ConditionError) {
             let condition = try Condition(parsing: "\(name) exists")
             guard case .test(let test) = condition, case .field(let field) = test.left, field.text == name else {
                 return ConditionError("\"\(name)\" is no field name", at: 0)
             }
-            _ = try findOfAlert(field)
+            if try scope?.type(of: field) == nil { _ = try findOfAlert(field) }
             return nil
         } catch {
             return error

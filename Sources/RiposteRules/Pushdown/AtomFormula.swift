@@ -6,6 +6,18 @@ indirect enum AtomFormula: Sendable {
     case all([AtomFormula])
     case any([AtomFormula])
 
+    /// The same of the call's second path, whatever it says of the first.
+    var ofSecondPath: AtomFormula {
+        switch self {
+        case .atom(.fileName(let names)): .atom(.secondFileName(names))
+        case .atom(.path(let texts)): .atom(.secondPath(texts))
+        case .constant, .atom: self
+        case .not(let inner): .not(inner.ofSecondPath)
+        case .all(let parts): .all(parts.map(\.ofSecondPath))
+        case .any(let parts): .any(parts.map(\.ofSecondPath))
+        }
+    }
+
     static func number(_ source: KernelFilter.NumberSource, _ operation: KernelFilter.NumberOperation, _ number: Int64 = 0, mask: UInt64 = .max) -> AtomFormula {
         .atom(.number(.init(source, operation, number, mask: mask)))
     }
@@ -39,6 +51,14 @@ struct AtomMapping: Sendable {
 
     /// There is a value only where this holds.
     static func present(_ formula: AtomFormula) -> AtomMapping { AtomMapping(upper: .constant(true), lower: .constant(false), presence: formula) }
+
+    /// What is said of the first path, said of the second.
+    var ofSecondPath: AtomMapping {
+        var result = self
+        (result.upper, result.lower, result.presence) = (upper.ofSecondPath, lower.ofSecondPath, presence.ofSecondPath)
+        result.exact = exact.map { ($0.holds.ofSecondPath, $0.fails.ofSecondPath) }
+        return result
+    }
 
     /// What must hold for the test to hold, or to fail.
     func necessary(_ holds: Bool, isNegated: Bool) -> AtomFormula {

@@ -21,6 +21,7 @@ struct AtomMapper {
     private func field(_ key: ConditionGraph.FieldKey, _ predicate: ConditionGraph.Predicate) -> AtomMapping {
         let name = FieldCatalogue[key.id].name
         if let value = traits.pathValue(name, argument: key.argument) { return PathMapping(value).mapping(predicate) }
+        if let value = traits.secondPathValue(name, argument: key.argument) { return PathMapping(value).mapping(predicate).ofSecondPath }
         switch name {
         case "proc.name": return self.name(predicate)
         case "proc.pname": return parentName(predicate)
@@ -69,8 +70,18 @@ struct AtomMapper {
         switch predicate {
         case .exists: .same(.constant(true), isAlwaysThere: true)
         case .textIn(let names): Self.names(names).map { .same($0.isEmpty ? .constant(false) : .atom(.names($0)), isAlwaysThere: true) } ?? .unknown
+        case .hasPrefix(let text): .same(Self.beginning(ofName: text), isAlwaysThere: true)
         default: .unknown
         }
+    }
+
+    private static func beginning(ofName text: [UInt8]) -> AtomFormula {
+        guard text.count <= nameBytes, !text.contains(0) else { return .constant(false) }
+        let words = KernelFilter.Facts.words(ofName: text)
+        func word(_ source: KernelFilter.NumberSource, _ count: Int, _ number: Int64) -> AtomFormula {
+            count < 1 ? .constant(true) : .number(source, .equal, number, mask: count < 8 ? 1 << UInt64(8 * count) - 1 : .max)
+        }
+        return .all([word(.nameHead, text.count, words.head), word(.nameTail, text.count - 8, words.tail)])
     }
 
     /// The parent may be unknown to user space, and then is neither one nor the other.
@@ -354,10 +365,11 @@ struct AtomMapper {
     }
 
     private func baseName(_ key: ConditionGraph.FieldKey, _ names: [[UInt8]]) -> AtomMapping {
-        guard key.id != .unlisted, let value = traits.pathValue(FieldCatalogue[key.id].name, argument: key.argument), value == .path || value == .pathOfSuccess,
-            let atom = PathMapping.fileNames(names)
-        else { return .unknown }
-        return .only(.atom(atom))
+        guard key.id != .unlisted, let atom = PathMapping.fileNames(names) else { return .unknown }
+        let name = FieldCatalogue[key.id].name
+        func isWhole(_ value: CallTraits.PathValue?) -> Bool { value == .path || value == .pathOfSuccess }
+        if isWhole(traits.pathValue(name, argument: key.argument)) { return .only(.atom(atom)) }
+        return isWhole(traits.secondPathValue(name, argument: key.argument)) ? AtomMapping.only(.atom(atom)).ofSecondPath : .unknown
     }
 
     private static func contains(_ name: String, _ part: [UInt8], foldsCase: Bool) -> Bool {

@@ -197,12 +197,13 @@ struct AtomTable {
     // MARK: - Merging
 
     /// What an atom is about, where several of a kind can become one that holds where one of them does.
-    private enum Subject: Int { case path, name, exe, network }
+    private enum Subject: Int { case path, secondPath, name, exe, network }
 
     private func subject(_ literal: Literal) -> Subject? {
         guard literal & 1 == 0 else { return nil }
         return switch atom(of: literal) {
         case .fileName, .path: .path
+        case .secondFileName, .secondPath: .secondPath
         case .name: .name
         case .exeName, .exe: .exe
         case .network: .network
@@ -218,7 +219,7 @@ struct AtomTable {
     }
 
     mutating func merge(_ clauses: inout [(clause: Clause, rules: [Int])]) {
-        for subject in [Subject.path, .name, .exe, .network] { merge(&clauses, subject) }
+        for subject in [Subject.path, .secondPath, .name, .exe, .network] { merge(&clauses, subject) }
     }
 
     private mutating func merge(_ clauses: inout [(clause: Clause, rules: [Int])], _ subject: Subject) {
@@ -278,8 +279,8 @@ struct AtomTable {
                 case .effectiveCapabilities, .permittedCapabilities, .tty: 50
                 default: 60
                 }
-            case .fileName: 90
-            case .path: 85
+            case .fileName, .secondFileName: 90
+            case .path, .secondPath: 85
             case .exeName, .exe: 80
             case .name: 62
             case .network: 55
@@ -291,7 +292,8 @@ struct AtomTable {
         case .number(let test) where test.operation == .equal && ![.openFlags, .container, .family, .protocol].contains(test.source): 15
         case .number: worth
         case .path(let texts) where texts == [KernelFilter.PathText([UInt8(ascii: "/")], isWhole: false)]: 75
-        case .path, .network: 20
+        case .secondPath(let texts) where texts == [KernelFilter.PathText([UInt8(ascii: "/")], isWhole: false)]: 75
+        case .path, .secondPath, .network: 20
         default: 10
         }
     }
@@ -303,7 +305,7 @@ extension KernelFilter.Atom {
     fileprivate var isAlwaysDecided: Bool {
         switch self {
         case .name, .parentName, .exeName, .exe: true
-        case .fileName, .path, .network: false
+        case .fileName, .path, .secondFileName, .secondPath, .network: false
         case .number(let test): ![.openFlags, .openMode, .family, .remotePort, .protocol, .fileKind].contains(test.source)
         }
     }
@@ -318,6 +320,8 @@ extension KernelFilter.Atom {
         case .exeName: 5
         case .exe: 6
         case .network: 7
+        case .secondFileName: 8
+        case .secondPath: 9
         }
     }
 
@@ -327,8 +331,8 @@ extension KernelFilter.Atom {
         for atom in atoms {
             switch atom {
             case .number: return nil
-            case .name(let more), .parentName(let more), .fileName(let more), .exeName(let more): names += more
-            case .path(let more), .exe(let more): texts += more
+            case .name(let more), .parentName(let more), .fileName(let more), .secondFileName(let more), .exeName(let more): names += more
+            case .path(let more), .secondPath(let more), .exe(let more): texts += more
             case .network(let more): networks += more
             }
         }
@@ -338,6 +342,8 @@ extension KernelFilter.Atom {
         case .fileName: .fileName(inOrder(names))
         case .exeName: .exeName(inOrder(names))
         case .path: paths(texts)
+        case .secondFileName: .secondFileName(inOrder(names))
+        case .secondPath: .secondPath(inOrder(texts))
         case .exe: .exe(inOrder(texts))
         case .network: self.networks(networks)
         case .number, nil: nil

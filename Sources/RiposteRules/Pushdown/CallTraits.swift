@@ -105,6 +105,17 @@ struct CallTraits: Hashable {
         }
     }
 
+    /// The same of the second path: what a file is renamed to, the name that a link gets.
+    func secondPathValue(_ field: String, argument: String?) -> PathValue? {
+        switch (paths, field, argument) {
+        case (.oldName, "evt.arg", "newpath"), (.linkedName, "evt.arg", "newpath"), (.linkTarget, "evt.arg", "linkpath"): .path
+        case (.oldName, "fs.path.target", _), (.oldName, "fs.path.targetraw", _): .pathOfSuccess
+        case (.linkedName, "fs.path.source", _), (.linkedName, "fs.path.sourceraw", _), (.linkTarget, "fs.path.source", _), (.linkTarget, "fs.path.sourceraw", _):
+            .pathOfSuccess
+        default: nil
+        }
+    }
+
     func argument(_ name: String) -> (source: KernelFilter.NumberSource, text: ArgumentText)? {
         switch (arguments, name) {
         case (.open, "flags"): (.openFlags, .flags(Self.openFlags))
@@ -140,6 +151,9 @@ struct CallTraits: Hashable {
         case .ownedFileAt: "evt.arg.pathname"
         }
     }
+
+    /// And the one that has the second.
+    var secondPathField: String { paths == .linkTarget ? "evt.arg.linkpath" : "evt.arg.newpath" }
 
     // MARK: - Names
 

@@ -3,9 +3,11 @@ typealias RuleClause = (clause: Alternatives.Clause, rules: [Int])
 
 extension KernelFilter {
     /// An atom, or its denial.
-    struct Literal: Hashable {
-        var atom: Atom
-        var isDenied: Bool
+    package struct Literal: Hashable, Sendable {
+        package var atom: Atom
+        package var isDenied: Bool
+
+        package init(atom: Atom, isDenied: Bool) { (self.atom, self.isDenied) = (atom, isDenied) }
 
         static let success = Literal(atom: .number(NumberTest(.result, .equal)), isDenied: false)
 

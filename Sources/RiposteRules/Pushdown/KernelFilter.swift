@@ -35,6 +35,9 @@ package struct KernelFilter: Sendable, Equatable {
         case exeFlags = 21
         case vpid = 22
         case fileKind = 23
+        /// The first and the other eight bytes of the thread's `comm`, NUL padded, as little-endian numbers: beginnings of names are tests of these.
+        case nameHead = 24
+        case nameTail = 25
     }
 
     package enum NumberOperation: UInt8, Sendable {
@@ -95,6 +98,9 @@ package struct KernelFilter: Sendable, Equatable {
         case fileName([[UInt8]])
         /// The call's first path; unknown where it is not plain (``KernelFacts/isPlain(_:)``).
         case path([PathText])
+        /// The same of the call's second path: the new name of a rename, of a link.
+        case secondFileName([[UInt8]])
+        case secondPath([PathText])
         /// The executable's path and its last component; known at the start of a program only.
         case exeName([[UInt8]])
         case exe([PathText])
@@ -139,10 +145,20 @@ extension KernelFilter {
         package var parentName: [UInt8]?
         /// The path as it was given, and of a successful open the one that the kernel opened; a nil among them is one that could not be read.
         package var paths: [[UInt8]?] = []
+        /// The second path as it was given; nil where there is none or it could not be read.
+        package var secondPath: [UInt8]?
         package var exe: [UInt8]?
         package var remote: IPAddress?
 
         package init() {}
+
+        /// A name as ``NumberSource/nameHead`` and ``NumberSource/nameTail`` have it.
+        package static func words(ofName name: [UInt8]) -> (head: Int64, tail: Int64) {
+            func word(_ bytes: ArraySlice<UInt8>) -> Int64 {
+                Int64(bitPattern: bytes.prefix(8).enumerated().reduce(UInt64(0)) { $0 | UInt64($1.element) << UInt64(8 * $1.offset) })
+            }
+            return (word(name[...]), word(name.dropFirst(8)))
+        }
 
         /// Whether atoms about a path are known: absolute, without a slash at its end, and nowhere `//`, `/.` or `..`. What rules look for in
         /// other paths, the filter counts on being unknown for them.
@@ -219,11 +235,18 @@ extension KernelFilter.Atom {
         case .name(let names): .init(facts.name.map { names.contains($0) })
         case .parentName(let names): .init(facts.parentName.map { names.contains($0) })
         case .fileName(let names): answer(facts.paths) { path in Self.fileName(path).map { names.contains($0) } }
-        case .path(let texts): answer(facts.paths) { path in KernelFilter.Facts.isPlain(path) ? texts.contains { $0.holds(for: path) } : nil }
+        case .path(let texts): answer(facts.paths) { Self.holds(texts, $0) }
+        case .secondFileName(let names): .init(facts.secondPath.flatMap(Self.fileName).map { names.contains($0) })
+        case .secondPath(let texts): .init(facts.secondPath.flatMap { Self.holds(texts, $0) })
         case .exeName(let names): .init(facts.exe.flatMap(Self.fileName).map { names.contains($0) })
         case .exe(let texts): .init(facts.exe.map { exe in texts.contains { $0.holds(for: exe) } })
         case .network(let networks): .init(facts.remote.map { address in networks.contains { $0.contains(address) } })
         }
+    }
+
+    /// Nil: not known of such a path.
+    private static func holds(_ texts: [KernelFilter.PathText], _ path: [UInt8]) -> Bool? {
+        KernelFilter.Facts.isPlain(path) ? texts.contains { $0.holds(for: path) } : nil
     }
 
     /// May hold where it may for one of the paths, and surely holds where it does for all.

@@ -11,7 +11,9 @@ extension AtomTable {
 extension KernelFilter.Atom {
     func text(isDenied: Bool, _ traits: CallTraits) -> String {
         if case .number(let test) = self { return test.text(isDenied: isDenied, traits) }
-        if isDenied, self == .path([KernelFilter.PathText([UInt8(ascii: "/")], isWhole: false)]) { return "\(traits.pathField) relative or with //, /. or .. in it" }
+        let isPlain = [KernelFilter.PathText([UInt8(ascii: "/")], isWhole: false)]
+        if isDenied, self == .path(isPlain) { return "\(traits.pathField) relative or with //, /. or .. in it" }
+        if isDenied, self == .secondPath(isPlain) { return "\(traits.secondPathField) relative or with //, /. or .. in it" }
         let text =
             switch self {
             case .number: ""
@@ -19,6 +21,8 @@ extension KernelFilter.Atom {
             case .parentName(let names): Self.membership("proc.pname", names)
             case .fileName(let names): Self.membership("basename(\(traits.pathField))", names)
             case .path(let texts): Self.paths(traits.pathField, texts)
+            case .secondFileName(let names): Self.membership("basename(\(traits.secondPathField))", names)
+            case .secondPath(let texts): Self.paths(traits.secondPathField, texts)
             case .exeName(let names): Self.membership("basename(proc.exepath)", names)
             case .exe(let texts): Self.paths("proc.exepath", texts)
             case .network(let networks): "fd.snet in (\(Self.listed(networks.map { "\($0.address)/\($0.prefixLength)" })))"
@@ -54,7 +58,7 @@ extension KernelFilter.Atom {
         values.count <= 12 ? values.joined(separator: ", ") : values.prefix(10).joined(separator: ", ") + ", … \(values.count) in all"
     }
 
-    private static func quoted(_ bytes: [UInt8]) -> String {
+    fileprivate static func quoted(_ bytes: [UInt8]) -> String {
         let text = ByteText(bytes).shown
         return text.isEmpty || text.contains(where: { " ,()=".contains($0) }) ? "\"\(text)\"" : text
     }
@@ -74,6 +78,8 @@ extension KernelFilter.NumberTest {
         case (.family, _): return "fd.type \(isDenied ? "!=" : "=") \(number == 1 ? "unix" : number == 2 ? "ipv4" : "ipv6")"
         case (.protocol, _): return "fd.l4proto \(isDenied ? "!=" : "=") \(number == 6 ? "tcp" : "udp")"
         case (.exeFlags, _): return exeText(isDenied: isDenied)
+        case (.nameHead, _): return "\(isDenied ? "not " : "")proc.name startswith \(nameText)"
+        case (.nameTail, _): return "\(isDenied ? "not " : "")substr(proc.name, 8) startswith \(nameText)"
         case (.effectiveCapabilities, _), (.permittedCapabilities, _): return capabilityText(isDenied: isDenied)
         case (.loginUID, _) where number == 0xFFFF_FFFF: return "user.loginuid \(isDenied ? "!=" : "=") -1"
         default: break
@@ -108,6 +114,12 @@ extension KernelFilter.NumberTest {
         case .names(let known):
             return "evt.arg.\(name) \(isDenied ? "!=" : "=") \(known.first { $0.number == number }?.names[0] ?? "\(number)")"
         }
+    }
+
+    /// The bytes that a word of the name begins with.
+    private var nameText: String {
+        let bytes = withUnsafeBytes(of: number.littleEndian) { Array($0.prefix((mask.nonzeroBitCount + 7) / 8)) }
+        return KernelFilter.Atom.quoted(bytes)
     }
 
     private func exeText(isDenied: Bool) -> String {

@@ -201,7 +201,7 @@ package struct YAMLNode {
     }
 
     /// The text of a scalar that stands without quotes.
-    private var plainText: String? {
+    package var plainText: String? {
         guard let scalar = node.scalar, scalar.style == .plain || scalar.style == .any else { return nil }
         return scalar.string
     }

@@ -27,15 +27,22 @@ struct KernelTables {
         clear(next)
         let types = Self.types(filters.wanted)
         var numbers: [EventType: UInt8] = [:]
+        var written: [KernelFilter] = []
         do throws(SensorError) {
             for (slot, reflex, budget) in reflexes { try write(reflex, slot, budget, next) }
             for type in types.union(Self.starts).sorted(by: { $0.rawValue < $1.rawValue }) {
                 guard case .some(let filter) = filters.passing(type) else { continue }
+                let own = filter.sparing(spared, isStartOfProgram: Self.starts.contains(type))
+                // Like calls have the same filter, and share it.
+                if let place = written.firstIndex(of: own) {
+                    numbers[type] = UInt8(place + 1)
+                    continue
+                }
                 // Types beyond the table pass whole.
-                let number = numbers.count + 1
-                guard number < Int(RIPOSTE_FILTERS) else { break }
-                try write(filter.sparing(spared, isStartOfProgram: Self.starts.contains(type)), UInt8(number), next, reflexes.map(\.slot))
-                numbers[type] = UInt8(number)
+                guard written.count + 1 < Int(RIPOSTE_FILTERS) else { continue }
+                try write(own, UInt8(written.count + 1), next, reflexes.map(\.slot))
+                written.append(own)
+                numbers[type] = UInt8(written.count)
             }
         } catch {
             clear(next)
@@ -131,6 +138,12 @@ struct KernelTables {
             case .path(let paths):
                 table.path_atoms |= bit
                 texts.add(paths, RIPOSTE_SUBJECT_PATH, bit)
+            case .secondFileName(let names):
+                table.second_file_name_atoms |= bit
+                texts.add(names, RIPOSTE_SUBJECT_SECOND_FILE_NAME, bit)
+            case .secondPath(let paths):
+                table.second_path_atoms |= bit
+                texts.add(paths, RIPOSTE_SUBJECT_SECOND_PATH, bit)
             case .exe(let paths):
                 table.exe_atoms |= bit
                 texts.add(paths, RIPOSTE_SUBJECT_EXE, bit)

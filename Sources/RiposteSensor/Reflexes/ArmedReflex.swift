@@ -86,6 +86,9 @@ struct ReflexWindow {
         uses = budget.spent.map(\.nanoseconds).sorted()
     }
 
+    /// Whether this is the window of such a budget.
+    func holds(_ budget: ReflexSet.Budget) -> Bool { actions == budget.actions && per == budget.per.wholeNanoseconds }
+
     /// Takes another size, and keeps what was used.
     mutating func change(to budget: ReflexSet.Budget) { self = ReflexWindow(budget, uses, seen) }
 

@@ -28,7 +28,7 @@ struct ReflexDesk {
         let now = Timestamp.now()
         if let place = places[playbook] {
             turn(at: now)
-            if windows[place]?.actions != budget.actions {
+            if windows[place]?.holds(budget) != true {
                 windows[place]?.change(to: budget)
                 let left = windows[place]?.left(at: now) ?? 0
                 riposte_budget_set(programs.budgets + place, left)

@@ -7,7 +7,10 @@ internal import RiposteCore
 struct AuditCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "audit", abstract: "Reads, verifies and exports the journal.",
-        subcommands: [AuditListCommand.self, AuditShowCommand.self, AuditFollowCommand.self, AuditVerifyCommand.self, AuditExportCommand.self])
+        subcommands: [
+            AuditListCommand.self, AuditShowCommand.self, AuditFollowCommand.self, AuditVerifyCommand.self, AuditExportCommand.self, AuditCheckpointCommand.self,
+            AuditKeyCommand.self,
+        ])
 }
 
 /// Which records.
@@ -128,40 +131,6 @@ struct AuditFollowCommand: AsyncParsableCommand {
     }
 }
 
-struct AuditVerifyCommand: AsyncParsableCommand {
-    static let configuration = CommandConfiguration(
-        commandName: "verify", abstract: "Says whether every record is as it was written, in its place, and none is missing.",
-        discussion: "Ends with 0, or 1 where the journal was changed.\n\nExample:\n  riposte audit verify")
-
-    @OptionGroup var common: CommonOptions
-
-    func run() async throws {
-        let access = try AuditAccess(common)
-        let showsProgress = isatty(STDERR_FILENO) == 1
-        let report = try JournalVerifier(stateDirectory: access.stateDirectory).verify { progress in
-            guard showsProgress, progress.totalBytes > 0 else { return }
-            try? FileHandle.standardError.write(contentsOf: Data("\r\(progress.records) records, \(progress.bytes * 100 / max(1, progress.totalBytes)) %\u{1B}[K".utf8))
-        }
-        if showsProgress { try? FileHandle.standardError.write(contentsOf: Data("\r\u{1B}[K".utf8)) }
-        print(common.json ? AuditText.json(report).line : AuditText.text(report))
-        throw ExitCode(report.isIntact ? 0 : 1)
-    }
-}
-
-struct AuditExportCommand: AsyncParsableCommand {
-    static let configuration = CommandConfiguration(
-        commandName: "export", abstract: "Writes the journal's records out, line for line, chain included.",
-        discussion: "Example:\n  riposte audit export --since 24h > incident.jsonl")
-
-    @OptionGroup var common: CommonOptions
-    @OptionGroup var filter: AuditFilter
-
-    func run() async throws {
-        let query = try filter.query(defaultLimit: Int(Int32.max))
-        for entry in try AuditAccess(common).records(query) { print(String(decoding: entry.line, as: UTF8.self)) }
-    }
-}
-
 /// The journal of the configuration, for reading.
 struct AuditAccess {
     let stateDirectory: String
@@ -205,6 +174,9 @@ enum AuditText {
             parts.append(record.detail["alert"]?["rule"]?.string?.shown ?? "(not UTF-8)")
             let playbooks = record.detail["runs"]?.array?.compactMap { $0["playbook"]?.string?.shown } ?? []
             parts.append("→ \(playbooks.isEmpty ? "no playbook" : playbooks.joined(separator: ", "))")
+        case .checkpoint:
+            let checkpoint = SignedCheckpoint(record)?.checkpoint
+            parts.append(checkpoint.map { "signs record \($0.record.seq) with key \($0.key.prefix(16).description.escapedForDisplay)…" } ?? "cannot be read")
         case .start: parts.append("\(record.actor?.name.escapedForDisplay ?? "") in mode \(record.mode?.rawValue ?? "-")")
         default:
             if let action = record.action { parts.append(action.escapedForDisplay) }
@@ -227,31 +199,5 @@ enum AuditText {
             if let inner = member.value.object, !inner.isEmpty { return [head] + lines(of: member.value, indent: indent + 2) }
             return [head.padded(to: 24) + member.value.displayText]
         }
-    }
-
-    static func json(_ report: JournalVerifier.Report) -> JSON {
-        var object: JSONObject = ["intact": .bool(report.isIntact), "records": .integer(Int64(report.records))]
-        object.append("first", report.first.map(JSON.integer))
-        object.append("last", report.last.map(JSON.integer))
-        object.append("torn_bytes", .integer(Int64(report.tornBytes)))
-        if let broken = report.broken {
-            object.append(
-                "broken", ["segment": .text(broken.segment), "line": .integer(Int64(broken.line)), "seq": .integer(broken.seq), "problem": .text(broken.problem)])
-        }
-        object.append("remarks", .array(report.remarks.map(JSON.text)))
-        return .object(object)
-    }
-
-    static func text(_ report: JournalVerifier.Report) -> String {
-        var lines: [String] = []
-        if let broken = report.broken {
-            lines.append(Terminal.paint("broken", .red) + " at record \(broken.seq) (\(broken.segment), line \(broken.line)): \(broken.problem)")
-            lines.append("\(report.records) records before it are as they were written")
-        } else {
-            let range = report.first.flatMap { first in report.last.map { ", \(first) to \($0)" } } ?? ""
-            lines.append(Terminal.paint("intact", .green) + ": \(report.records) records\(range)")
-        }
-        if report.tornBytes > 0 { lines.append("the last \(report.tornBytes) bytes are an unfinished record, which the next start sets aside") }
-        return (lines + report.remarks.map(\.escapedForDisplay)).joined(separator: "\n")
     }
 }

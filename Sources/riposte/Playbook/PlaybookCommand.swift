@@ -10,7 +10,7 @@ struct PlaybookCommand: AsyncParsableCommand {
         commandName: "playbook", abstract: "Checks, lists, shows and tries playbooks.",
         subcommands: [
             PlaybookCheckCommand.self, PlaybookListCommand.self, PlaybookShowCommand.self, PlaybookDryRunCommand.self, PlaybookTestCommand.self,
-            PlaybookSchemaCommand.self, PlaybookImportCommand.self,
+            PlaybookPromoteCommand.self, PlaybookSchemaCommand.self, PlaybookImportCommand.self,
         ])
 }
 
@@ -72,7 +72,7 @@ struct PlaybookCheckCommand: AsyncParsableCommand {
             for finding in findings where finding.isError { Terminal.complainPlainly(finding.diagnostic.rendered) }
             throw ExitCode(2)
         }
-        return ReflexPlan(set, ruleSet, mode: .enforce).problems.map { problem in
+        return ReflexPlan(set, ruleSet, mode: { _ in .enforce }).problems.map { problem in
             let playbook = reflexes.first { $0.name == problem.playbook }
             return Diagnostic(
                 code: "P019", file: playbook?.file ?? "", place: playbook.map { Diagnostic.Place(line: $0.line, column: 1) },
@@ -94,19 +94,39 @@ struct PlaybookListCommand: AsyncParsableCommand {
 
     func run() async throws {
         let playbooks = try which.load(common).set.playbooks
+        let live = await inForce()
         guard !common.json else {
-            for playbook in playbooks { print(PlaybookText.json(playbook).line) }
+            for playbook in playbooks {
+                var object = PlaybookText.json(playbook).object ?? JSONObject()
+                object.append("in_force", live[playbook.name])
+                print(JSON.object(object).line)
+            }
             return
         }
         print(
             Terminal.table(
-                ["NAME", "MODE", "STEPS", "ANSWERS", "FILE"],
+                ["NAME", "MODE"] + (live.isEmpty ? [] : ["NOW", "RUNS", "WRONG", "STAGE"]) + ["STEPS", "ANSWERS", "FILE"],
                 playbooks.map { playbook in
-                    [
-                        playbook.name, playbook.isEnabled ? playbook.mode?.rawValue ?? "agent's" : "off", playbook.steps.map(\.action.rawValue).joined(separator: ", "),
+                    [playbook.name, playbook.isEnabled ? playbook.mode?.rawValue ?? "agent's" : "off"] + (live.isEmpty ? [] : columns(live[playbook.name])) + [
+                        PlaybookText.steps(playbook),
                         PlaybookText.answers(playbook.match).escapedForDisplay, "\(playbook.file):\(playbook.line)",
                     ]
                 }))
+    }
+
+    /// What the agent says of its playbooks, by name; nothing where none runs.
+    private func inForce() async -> [String: JSON] {
+        guard let configuration = try? common.configuration() else { return [:] }
+        let client = ControlClient(socket: configuration.controlSocket)
+        let modes = try? await client.modes()
+        await client.close()
+        let entries = modes?["playbooks"]?.array ?? []
+        return Dictionary(entries.compactMap { entry in entry["name"]?.string?.valid.map { ($0, entry) } }, uniquingKeysWith: { $1 })
+    }
+
+    private func columns(_ entry: JSON?) -> [String] {
+        guard let entry else { return ["not in force", "-", "-", "-"] }
+        return [entry["mode"]?.string?.shown ?? "", "\(entry["runs"]?.integer ?? 0)", ModeText.rate(entry), ModeText.stage(entry)]
     }
 }
 
@@ -179,16 +199,21 @@ enum PlaybookText {
         if let priority = playbook.match.priority { lines.append("  priority  \(priority.comparison.rawValue) \(priority.priority)") }
         if !playbook.match.tags.isEmpty { lines.append("  tags      \(playbook.match.tags.map { $0.joined(separator: " and ") }.joined(separator: " | ").escapedForDisplay)") }
         if let when = playbook.match.when { lines.append("  when      \(when.text.escapedForDisplay)") }
-        if let cooldown = playbook.cooldown { lines.append("  cooldown  \(cooldown.length.text) by \(cooldown.by.isEmpty ? "playbook" : cooldown.by.joined(separator: ", "))") }
-        if let budget = playbook.budget { lines.append("  budget    \(budget.actions) actions per \(budget.per.text)") }
-        for (index, step) in playbook.steps.enumerated() {
-            lines.append("  \(index + 1). \(step.action)\(step.name == String(step.action.rawValue.map { $0 == "." ? "-" : $0 }) ? "" : " (\(step.name))")")
-            for (name, value) in step.parameters { lines.append("       \(name): \(value.text.escapedForDisplay)") }
-            if let when = step.when { lines.append("       when: \(when.text.escapedForDisplay)") }
-            if let time = step.undoAfter { lines.append("       undo after \(time.text)") }
-            if step.onFailure != .stop { lines.append("       on failure: \(step.onFailure.rawValue)") }
-            if let mode = step.mode { lines.append("       mode: \(mode.rawValue)") }
+        if let owner = playbook.owner { lines.append("  owner     \(owner.escapedForDisplay)") }
+        for link in playbook.links { lines.append("  see       \(link.escapedForDisplay)") }
+        if playbook.order != 0 || playbook.isFinal { lines.append("  order     \(playbook.order)\(playbook.isFinal ? ", final: no later playbook sees what it answers" : "")") }
+        if !playbook.match.intakes.isEmpty { lines.append("  intake    \(playbook.match.intakes.joined(separator: " | "))") }
+        if let threshold = playbook.match.threshold {
+            lines.append("  threshold \(threshold.count) within \(threshold.within.text) by \(threshold.by.isEmpty ? "playbook" : threshold.by.joined(separator: ", "))")
         }
+        if let dedup = playbook.dedup { lines.append("  dedup     \(dedup.length.map { "\($0.text) by \(dedup.by.joined(separator: ", "))" } ?? "off")") }
+        if let rollout = playbook.rollout {
+            for (index, stage) in rollout.stages.enumerated() { lines.append("  stage \(index + 1)   \(stage.text)") }
+            if !rollout.backOn.isEmpty { lines.append("  back on   \(rollout.backOn.map(\.text).joined(separator: ", "))") }
+        }
+        if let cooldown = playbook.cooldown { lines.append("  cooldown  \(cooldown.length.text) by \(cooldown.by.isEmpty ? "playbook" : cooldown.by.joined(separator: ", "))") }
+        if let budget = playbook.budget { lines.append("  budget    \(budget.text); over: \(budget.over.rawValue), reopen: \(budget.reopening.text)") }
+        lines += StepText.lines(playbook.steps)
         return lines.joined(separator: "\n")
     }
 
@@ -201,21 +226,36 @@ enum PlaybookText {
         object.append("mode", playbook.mode.map { .text($0.rawValue) })
         object.append("priority", playbook.match.priority.map { .text("\($0.comparison.rawValue) \($0.priority)") })
         object.append("when", playbook.match.when.map { .text($0.text) })
+        object.append("owner", playbook.owner.map(JSON.text))
+        if !playbook.links.isEmpty { object.append("links", .array(playbook.links.map(JSON.text))) }
+        object.append("order", .integer(Int64(playbook.order)))
+        object.append("final", .bool(playbook.isFinal))
+        if !playbook.match.intakes.isEmpty { object.append("intake", .array(playbook.match.intakes.map(JSON.text))) }
+        object.append(
+            "threshold",
+            playbook.match.threshold.map { ["count": .integer(Int64($0.count)), "within": .text($0.within.text), "by": .array($0.by.map(JSON.text))] })
+        object.append("dedup", playbook.dedup.map { dedup in ["for": .text(dedup.length?.text ?? "off"), "by": .array(dedup.by.map(JSON.text))] })
+        object.append(
+            "rollout",
+            playbook.rollout.map { ["stages": .array($0.stages.map { .text($0.text) }), "back_on": .array($0.backOn.map { .text($0.text) })] })
         object.append("cooldown", playbook.cooldown.map { ["for": .text($0.length.text), "by": .array($0.by.map(JSON.text))] })
-        object.append("budget", playbook.budget.map { ["actions": .integer(Int64($0.actions)), "per": .text($0.per.text)] })
+        object.append("budget", playbook.budget.map(\.json))
         object.append(
             "steps",
             .array(
-                playbook.steps.map { step in
-                    var member: JSONObject = ["name": .text(step.name), "action": .text(step.action.rawValue)]
-                    member.append("with", .object(JSONObject(step.parameters.map { .init(key: ByteText($0.name), value: .text($0.value.text)) })))
-                    member.append("when", step.when.map { .text($0.text) })
-                    member.append("undo_after", step.undoAfter.map { .text($0.text) })
-                    member.append("on_failure", .text(step.onFailure.rawValue))
-                    member.append("mode", step.mode.map { .text($0.rawValue) })
-                    return .object(member)
-                }))
+                playbook.steps.map(StepText.json)))
         return .object(object)
+    }
+
+    /// In one line, those that run together with a + between.
+    static func steps(_ playbook: Playbook) -> String {
+        var text = ""
+        var last: String?
+        for step in playbook.steps {
+            text += (text.isEmpty ? "" : step.block != nil && step.block?.name == last ? " + " : ", ") + step.action.rawValue
+            last = step.block?.name
+        }
+        return text
     }
 }
 
@@ -224,13 +264,7 @@ extension ParameterSource {
     var text: String {
         switch self {
         case .literal(let json): json.string?.repaired ?? json.line
-        case .template(let template):
-            template.parts.map { part in
-                switch part {
-                case .text(let text): text
-                case .field(let name): "{{ \(name) }}"
-                }
-            }.joined()
+        case .template(let template): template.text
         case .list(let elements): "[\(elements.map(\.text).joined(separator: ", "))]"
         }
     }

@@ -25,6 +25,9 @@ enum Terminal {
     /// Where standard error cannot be written, on a full disk or to a reader that left, nobody is there to complain to.
     static func complainPlainly(_ message: String) { try? FileHandle.standardError.write(contentsOf: Data((message + "\n").utf8)) }
 
+    /// Of lines that a ``LinePrinter`` gave up.
+    @Sendable static func complainOfLoss(_ count: Int) { complainPlainly("riposte: \(count) lines were not printed: standard output is too slow") }
+
     static func remark(_ message: String) { complainPlainly("riposte: \(message)") }
 
     /// Columns as wide as their widest cell; the last one runs on.
@@ -45,12 +48,19 @@ enum ResultText {
         var parts = [mark(result.outcome), result.action.escapedForDisplay]
         if let target = result.target { parts.append(target.summary) }
         if let text = result.detail ?? result.reason { parts.append("· \(text.escapedForDisplay)") }
+        if let because = result.modeBecause, result.outcome == .planned || result.outcome == .pending {
+            parts.append(Terminal.paint("(because \(because.escapedForDisplay))", .dim))
+        }
         if let playbook = result.playbook { parts.append(Terminal.paint("[\(playbook)\(result.step.map { "/\($0)" } ?? "")]", .dim)) }
         if let undo = result.undo, undo.available {
             let due = undo.due.map { " (by itself at \($0.clockText))" } ?? ""
             parts.append(Terminal.paint("undo: riposte undo \(result.id)\(due)", .dim))
         }
         return parts.joined(separator: " ")
+    }
+
+    static func repetition(of first: Identifier, by alert: Alert) -> String {
+        "\(Terminal.paint("repeat ", .dim)) \(alert.priority.name) \(alert.rule.shown) \(Terminal.paint("· told before, as alert \(first)", .dim))"
     }
 
     /// Cut before it is escaped: half an escape sequence says something else.
@@ -67,6 +77,11 @@ enum ResultText {
         case .planned, .pending: return Terminal.paint(word, .blue)
         case .already, .gone, .skipped: return Terminal.paint(word, .dim)
         }
+    }
+
+    static func line(_ change: BreakerChange) -> String {
+        let state = Terminal.paint(change.state.rawValue.replacing("_", with: "-"), change.state == .open ? .red : .yellow)
+        return "\(Terminal.paint("breaker", .bold)) \(change.name.escapedForDisplay) \(state) · \(change.message.escapedForDisplay)"
     }
 
     static func line(_ alert: Alert, playbooks: [String]) -> String {

@@ -42,7 +42,7 @@ struct EventsCommand: AsyncParsableCommand {
 
     func run() async throws {
         let live = try LiveEvents(condition: condition, format: format, common: common)
-        let printer = LinePrinter<String> { $0 }
+        let printer = LinePrinter<String>(onLoss: Terminal.complainOfLoss) { $0 }
         let sink = try EventsSink(printer, asJSON: common.json, limit: count)
         var configuration = Sensor.Configuration()
         configuration.pushesDown = !noPushDown

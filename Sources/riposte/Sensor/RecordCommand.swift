@@ -1,5 +1,6 @@
 internal import ArgumentParser
 internal import Foundation
+internal import Glibc
 internal import RiposteAgent
 internal import RiposteCore
 internal import RiposteRules
@@ -62,7 +63,7 @@ struct RecordCommand: AsyncParsableCommand {
         try await live.run(configuration, sink: sink, logger: CommonOptions.logger("warning"), for: time) { sink.isFull }
         let (events, lost, problem) = sink.finish()
         Terminal.remark("\(events) events recorded" + (lost > 0 ? ", \(lost) lost" : ""))
-        if let problem { throw Complaint("\(out): \(problem)", status: 1) }
+        if let problem { throw Complaint(problem, status: 1) }
     }
 }
 
@@ -70,7 +71,6 @@ private final class RecordSink: SensorSink {
     private struct Work {
         let recorder: EventRecorder
         var file: RecordFile
-        var events = 0
         var lost: UInt64 = 0
         var problem: String?
     }
@@ -93,9 +93,7 @@ private final class RecordSink: SensorSink {
         state.withLock { state in
             guard !state.work.file.isFull, state.work.problem == nil else { return }
             let line = JSON.object(state.work.recorder.document(of: event)).bytes + [0x0A]
-            do {
-                if try state.work.file.write(line) { state.work.events += 1 }
-            } catch { state.work.problem = (error as NSError).localizedFailureReason ?? "\(error)" }
+            do throws(RecordFile.Failure) { try state.work.file.write(line) } catch { state.work.problem = error.description }
         }
     }
 
@@ -103,69 +101,105 @@ private final class RecordSink: SensorSink {
 
     func finish() -> (events: Int, lost: UInt64, problem: String?) {
         state.withLock { state in
-            do { try state.work.file.close() } catch { state.work.problem = state.work.problem ?? "\(error)" }
-            return (state.work.events, state.work.lost, state.work.problem)
+            do throws(RecordFile.Failure) { try state.work.file.close() } catch { state.work.problem = state.work.problem ?? error.description }
+            return (state.work.file.events, state.work.lost, state.work.problem)
         }
     }
 }
 
-/// The file of a recording, begun anew at a size, and never longer than what was allowed in all.
+/// The file of a recording, begun anew at a size, and never longer than what was allowed in all. It ends with a whole line, also where the disk is full.
 struct RecordFile {
+    /// Why it could not be written, with the remedy.
+    struct Failure: Error, CustomStringConvertible {
+        let path: String
+        let code: CInt
+
+        var description: String {
+            "\(path) cannot be written: \(String(cString: strerror(code)))" + (code == ENOSPC || code == EDQUOT ? "; make room, or keep it smaller with --max-size" : "")
+        }
+    }
+
     private let path: String
     private let limit: Int
     private let rotateAt: Int?
     private let keep: Int
-    private var handle: FileHandle
+    private var descriptor: CInt
+    /// Of the file at hand: with what is in the buffer, and without.
     private var size = 0
+    private var written = 0
     private var total = 0
     private(set) var isFull = false
+    /// Lines in all files together.
+    private(set) var events = 0
     private var buffer: [UInt8] = []
 
     private static let bufferBytes = 1 << 16
+    private static let newline = UInt8(ascii: "\n")
 
     /// Fails where the file is there already: nothing that was recorded is overwritten.
     init(path: String, limit: Int, rotateAt: Int?, keep: Int) throws {
         (self.path, self.limit, self.rotateAt, self.keep) = (path, limit, rotateAt, keep)
-        handle = try Self.make(path)
-    }
-
-    private static func make(_ path: String) throws -> FileHandle {
-        let descriptor = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0o600)
+        descriptor = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0o600)
         guard descriptor >= 0 else { throw Complaint("\(path) cannot be made: \(String(cString: strerror(errno)))", status: 2) }
-        return FileHandle(fileDescriptor: descriptor, closeOnDealloc: true)
     }
 
-    /// Whether there was room for the line.
-    mutating func write(_ line: [UInt8]) throws -> Bool {
+    /// Takes a line, if there is room for it.
+    mutating func write(_ line: [UInt8]) throws(Failure) {
         guard total + line.count <= limit else {
             isFull = true
-            return false
+            return
         }
         if let rotateAt, size > 0, size + line.count > rotateAt { try rotate() }
         buffer += line
         size += line.count
         total += line.count
+        events += 1
         if buffer.count >= Self.bufferBytes { try flush() }
-        return true
     }
 
-    private mutating func flush() throws {
-        try handle.write(contentsOf: Data(buffer))
+    private mutating func flush() throws(Failure) {
+        var place = 0
+        while place < buffer.count {
+            let count = buffer.withUnsafeBytes { Glibc.write(descriptor, $0.baseAddress.map { $0 + place }, $0.count - place) }
+            if count < 0, errno == EINTR { continue }
+            guard count > 0 else {
+                let code = count < 0 ? errno : EIO
+                endWithWholeLine(place)
+                throw Failure(path: path, code: code)
+            }
+            place += count
+        }
+        written += buffer.count
         buffer.removeAll(keepingCapacity: true)
     }
 
-    private mutating func rotate() throws {
+    /// Of the buffer, `count` bytes were written. What reads the file would stumble over half a line.
+    private mutating func endWithWholeLine(_ count: Int) {
+        let whole = (buffer[..<count].lastIndex(of: Self.newline) ?? -1) + 1
+        events -= buffer[whole...].count { $0 == Self.newline }
+        written += whole
+        ftruncate(descriptor, off_t(written))
+        buffer.removeAll()
+    }
+
+    private mutating func rotate() throws(Failure) {
         try close()
         unlink("\(path).\(keep)")
         for number in stride(from: keep - 1, through: 1, by: -1) { rename("\(path).\(number)", "\(path).\(number + 1)") }
         rename(path, "\(path).1")
-        handle = try Self.make(path)
-        size = 0
+        descriptor = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0o600)
+        guard descriptor >= 0 else { throw Failure(path: path, code: errno) }
+        (size, written) = (0, 0)
     }
 
-    mutating func close() throws {
+    /// Once; after a failure nothing is left to write.
+    mutating func close() throws(Failure) {
+        guard descriptor >= 0 else { return }
+        defer {
+            Glibc.close(descriptor)
+            descriptor = -1
+        }
         try flush()
-        try handle.close()
     }
 }
 

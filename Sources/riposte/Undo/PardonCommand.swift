@@ -20,7 +20,7 @@ struct PardonListCommand: AsyncParsableCommand {
     @OptionGroup var common: CommonOptions
 
     func run() async throws {
-        try await ActionOptions.withDesk(common) { desk, _ in
+        try await common.withDesk { desk, _ in
             let pardons = try await desk.pardons()
             if common.json {
                 for pardon in pardons { print(pardon.json.line) }
@@ -45,7 +45,7 @@ struct PardonLiftVerb: AsyncParsableCommand {
     var target: String
 
     func run() async throws {
-        try await ActionOptions.withDesk(common) { desk, _ in
+        try await common.withDesk { desk, _ in
             let lifted = try await desk.liftPardons(PardonLiftCommand(target: target, reason: reason))
             for pardon in lifted { print(common.json ? pardon.json.line : "playbooks may act on \(pardon.target.summary) again") }
             guard lifted.isEmpty else { return 0 }

@@ -61,6 +61,7 @@ struct Undo: AsyncParsableCommand {
     }
 
     func run() async throws {
+        try action.refuseAsk("undo")
         try await action.withDesk { desk, _ in list ? try await show(desk) : try await takeBack(desk) }
     }
 

@@ -1,0 +1,173 @@
+internal import Glibc
+internal import RiposteCore
+package import RipostePlaybooks
+
+/// The world as guards see it: /proc, the container engine, the Kubernetes API. Each is asked only for what some guard wants to know.
+package struct WorldFacts: TargetFacts {
+    private let containers: ContainerLookup
+    private let access: KubernetesAccess
+
+    package init(containers: ContainerLookup, access: @escaping KubernetesAccess) {
+        self.containers = containers
+        self.access = access
+    }
+
+    package func facts(of plan: Plan, _ needs: GuardNeeds) async throws(ActionError) -> GuardFacts {
+        switch plan.target {
+        case .process(let identity): GuardFacts(await processes(ProcessTree.pids(of: plan, identity), needs))
+        case .container(let identity): GuardFacts(await container(identity.id, needs))
+        case .pod(let identity): GuardFacts(await pod(identity, plan, needs))
+        case .address(let network): GuardFacts([Self.subject { $0.address = network }])
+        case .host: GuardFacts([GuardFacts.Subject()])
+        }
+    }
+
+    private static func subject(_ fill: (inout GuardFacts.Subject) -> Void) -> GuardFacts.Subject {
+        var subject = GuardFacts.Subject()
+        fill(&subject)
+        return subject
+    }
+
+    // MARK: - Processes
+
+    private func processes(_ pids: [Int32], _ needs: GuardNeeds) async -> [GuardFacts.Subject] {
+        var around: [String?: GuardFacts.Subject] = [:]
+        var subjects: [GuardFacts.Subject] = []
+        for pid in pids {
+            let id = ProcFS.cgroup(pid).flatMap(ProcFS.containerID(inCgroup:))
+            let surroundings: GuardFacts.Subject
+            if let known = around[id] {
+                surroundings = known
+            } else {
+                surroundings = await self.surroundings(ofContainer: id, needs)
+                around[id] = surroundings
+            }
+            var subject = surroundings
+            if needs.contains(.processes) { subject.process = Self.process(pid) }
+            subjects.append(subject)
+        }
+        return subjects
+    }
+
+    /// One that has ended in between is none.
+    private static func process(_ pid: Int32) -> GuardFacts.Fact<GuardFacts.Process> {
+        guard let stat = ProcFS.stat(pid) else { return .none }
+        let userID = ProcFS.userID(pid)
+        return .known(GuardFacts.Process(pid: pid, name: stat.name, executable: ProcFS.executable(pid), userID: userID, user: userID.flatMap(userName)))
+    }
+
+    /// As the host's user database has it.
+    private static func userName(of uid: UInt32) -> String? {
+        var entry = passwd()
+        var found: UnsafeMutablePointer<passwd>?
+        var buffer = [CChar](repeating: 0, count: 4096)
+        guard getpwuid_r(uid, &entry, &buffer, buffer.count, &found) == 0, found != nil, let name = entry.pw_name else { return nil }
+        return String(cString: name)
+    }
+
+    // MARK: - Containers
+
+    /// What runs in a container, or outside of all: its container, namespace and pod.
+    private func surroundings(ofContainer id: String?, _ needs: GuardNeeds) async -> GuardFacts.Subject {
+        var subject = GuardFacts.Subject()
+        guard let id, !needs.isDisjoint(with: [.containers, .namespaces, .pods]) else { return subject }
+        do throws(ActionError) {
+            let container = try await containers.container(id)
+            subject.container = .known(container)
+            guard let (namespace, name) = container.podName else { return subject }
+            subject.namespace = .known(namespace)
+            if needs.contains(.pods) { subject.pod = await pod(namespace, name) }
+        } catch {
+            let why = error.failure == nil ? "the container engine at \(containers.socket) does not know container \(id.prefix(12))" : error.message
+            (subject.container, subject.namespace, subject.pod) = (.unknown(why), .unknown(why), .unknown(why))
+        }
+        return subject
+    }
+
+    private func container(_ id: String, _ needs: GuardNeeds) async -> [GuardFacts.Subject] {
+        let subject = await surroundings(ofContainer: id, needs)
+        guard needs.contains(.processes) else { return [subject] }
+        return Self.each(of: ProcFS.processes(inContainers: [id]), in: subject)
+    }
+
+    private static func each(of pids: [Int32], in surroundings: GuardFacts.Subject) -> [GuardFacts.Subject] {
+        guard !pids.isEmpty else { return [surroundings] }
+        return pids.map { pid in
+            var subject = surroundings
+            subject.process = process(pid)
+            return subject
+        }
+    }
+
+    // MARK: - Pods
+
+    private func pod(_ identity: PodIdentity, _ plan: Plan, _ needs: GuardNeeds) async -> [GuardFacts.Subject] {
+        let ids = plan.facts["containers"]?.array?.compactMap { $0.string?.valid } ?? []
+        var subject = GuardFacts.Subject()
+        subject.namespace = .known(identity.namespace)
+        if needs.contains(.pods) { subject.pod = await pod(identity.namespace, identity.name) }
+        var subjects = [subject]
+        if needs.contains(.containers) {
+            subjects = []
+            for id in ids {
+                var one = subject
+                one.container = await surroundings(ofContainer: id, .containers).container
+                subjects.append(one)
+            }
+            if subjects.isEmpty {
+                subject.container = .unknown("the API names no container of the pod")
+                subjects = [subject]
+            }
+        }
+        guard needs.contains(.processes) else { return subjects }
+        let pids = ProcFS.processes(inContainers: Set(ids))
+        guard !pids.isEmpty else {
+            return subjects.map { subject in
+                var subject = subject
+                subject.process = .unknown("the pod's processes do not run on this host")
+                return subject
+            }
+        }
+        return subjects.flatMap { Self.each(of: pids, in: $0) }
+    }
+
+    private func pod(_ namespace: String, _ name: String) async -> GuardFacts.Fact<GuardFacts.Pod> {
+        do throws(ActionError) {
+            let state = try await access().pod(namespace, name)
+            return .known(
+                GuardFacts.Pod(
+                    namespace: namespace, name: name, owner: state.owner.map { "\($0.kind)/\($0.name)" }, annotations: state.annotations))
+        } catch { return .unknown(error.message) }
+    }
+}
+
+extension GuardFacts.Container {
+    /// Of the pod that the kubelet made it for, by the labels that it puts on.
+    var podName: (namespace: String, name: String)? {
+        guard let namespace = labels["io.kubernetes.pod.namespace"], let name = labels["io.kubernetes.pod.name"] else { return nil }
+        return (namespace, name)
+    }
+}
+
+extension ProcessTree {
+    /// All that a plan about a process would hit.
+    static func pids(of plan: Plan, _ identity: ProcessIdentity) -> [Int32] {
+        let members = plan.facts["members"]?.array?.compactMap(Member.init(json:)).map(\.pid) ?? []
+        return Set(members + [identity.pid]).sorted()
+    }
+}
+
+extension ProcFS {
+    /// By their cgroups.
+    static func processes(inContainers ids: Set<String>) -> [Int32] {
+        guard !ids.isEmpty, let folder = opendir("/proc") else { return [] }
+        defer { closedir(folder) }
+        var result: [Int32] = []
+        while let entry = readdir(folder) {
+            let name = withUnsafeBytes(of: entry.pointee.d_name) { String(decoding: $0.prefix { $0 != 0 }, as: UTF8.self) }
+            guard let pid = Int32(name), let id = cgroup(pid).flatMap(containerID(inCgroup:)), ids.contains(id) else { continue }
+            result.append(pid)
+        }
+        return result.sorted()
+    }
+}

@@ -1,0 +1,117 @@
+package import RiposteCore
+package import RipostePlaybooks
+
+/// What a person wants of modes and roll-outs.
+package struct SteeringCommand: Sendable, Equatable {
+    package enum Wish: Sendable, Equatable {
+        case setMode(Mode, ModeTable.Scope, lasting: Duration?)
+        case clearMode(ModeTable.Scope)
+        /// A playbook goes on to the next stage of its roll-out.
+        case promote(String)
+        /// A verdict on an alert that was answered.
+        case mark(Identifier, Engine.Verdict)
+    }
+
+    package var wish: Wish
+    package var isDryRun: Bool
+    package var reason: String?
+
+    package init(_ wish: Wish, isDryRun: Bool = false, reason: String? = nil) {
+        self.wish = wish
+        self.isDryRun = isDryRun
+        self.reason = reason
+    }
+}
+
+/// What became of it.
+package struct SteeringResult: Sendable, Equatable {
+    /// `done`, `planned` or `refused`.
+    package var outcome: Outcome
+    package var message: String
+
+    package var json: JSON { ["outcome": .text(outcome.rawValue), "message": .text(message)] }
+
+    init?(json: JSON) {
+        guard let outcome = json["outcome"]?.string?.valid.flatMap(Outcome.init(rawValue:)), let message = json["message"]?.string?.repaired else { return nil }
+        self.init(outcome, message)
+    }
+
+    init(_ outcome: Outcome, _ message: String) {
+        self.outcome = outcome
+        self.message = message
+    }
+}
+
+extension LocalDesk {
+    package func steer(_ command: SteeringCommand) async throws(DeskError) -> SteeringResult {
+        if case .setMode(_, .source(let name), _) = command.wish, !Match.intakeNames.contains(name) {
+            let near = nearMiss(to: name, among: Match.intakeNames).map { "; did you mean \"\($0)\"?" } ?? ""
+            return SteeringResult(.refused, "there is no source \"\(name.escapedForDisplay)\"\(near)")
+        }
+        // A wish is refused for the same reasons on a dry run, which goes as far as the record.
+        do throws(Engine.Objection) { return SteeringResult(command.isDryRun ? .planned : .done, try carryOut(command)) } catch {
+            return SteeringResult(.refused, error.message)
+        }
+    }
+
+    package func modes() async throws(DeskError) -> JSON { house.engine.modesInForce }
+
+    private func carryOut(_ command: SteeringCommand) throws(Engine.Objection) -> String {
+        let engine = house.engine
+        let (isDryRun, reason) = (command.isDryRun, command.reason)
+        switch command.wish {
+        case .setMode(let mode, let scope, let length):
+            try engine.setMode(mode, for: scope, lasting: length, actor: actor, reason: reason, isDryRun: isDryRun)
+            return "the mode of \(scope.summary.escapedForDisplay) is \(mode.rawValue)" + (length.map { " for \($0.text)" } ?? "")
+        case .clearMode(let scope):
+            try engine.clearMode(for: scope, actor: actor, reason: reason, isDryRun: isDryRun)
+            return "no mode is set for \(scope.summary.escapedForDisplay) any more"
+        case .promote(let playbook):
+            return "playbook \(playbook) goes on to \(try engine.promote(playbook, actor: actor, reason: reason, isDryRun: isDryRun))"
+        case .mark(let alert, let verdict):
+            let names = try engine.mark(alert, as: verdict, actor: actor, reason: reason, isDryRun: isDryRun)
+            return "the alert is \(verdict.rawValue), for \(names.joined(separator: ", "))"
+        }
+    }
+}
+
+// MARK: - On the control socket
+
+extension SteeringCommand {
+    var json: JSON {
+        var object: JSONObject
+        switch wish {
+        case .setMode(let mode, let scope, let length):
+            object = ["wish": "set_mode", "mode": .text(mode.rawValue)]
+            object.members += scope.json.members
+            object.append("lasting", length.map { .text($0.text) })
+        case .clearMode(let scope):
+            object = ["wish": "clear_mode"]
+            object.members += scope.json.members
+        case .promote(let playbook): object = ["wish": "promote", "playbook": .text(playbook)]
+        case .mark(let alert, let verdict): object = ["wish": "mark", "alert": .text("\(alert)"), "verdict": .text(verdict.rawValue)]
+        }
+        object.append("dry_run", .bool(isDryRun))
+        object.append("reason", reason.map(JSON.text))
+        return .object(object)
+    }
+
+    init(json: JSON) throws(DeskError) {
+        func text(_ key: ByteText) -> String? { json[key]?.string?.repaired }
+        let wish: Wish?
+        switch text("wish") {
+        case "set_mode":
+            // A time that is not understood must not become "for ever".
+            let length = text("lasting").map { Duration(text: $0) }
+            guard length == nil || length.map({ $0 != nil }) == true else { throw DeskError(.invalid, "lasting must be a duration") }
+            wish = text("mode").flatMap(Mode.init(rawValue:)).flatMap { mode in ModeTable.Scope(json: json).map { .setMode(mode, $0, lasting: length ?? nil) } }
+        case "clear_mode": wish = ModeTable.Scope(json: json).map { .clearMode($0) }
+        case "promote": wish = text("playbook").map { .promote($0) }
+        case "mark":
+            wish = text("alert").flatMap { Identifier($0) }.flatMap { alert in text("verdict").flatMap(Engine.Verdict.init(rawValue:)).map { .mark(alert, $0) } }
+        default: wish = nil
+        }
+        guard let wish else { throw DeskError(.invalid, "this is no wish about modes, roll-outs or alerts") }
+        self.init(wish, isDryRun: json["dry_run"]?.bool ?? false, reason: text("reason"))
+    }
+}

@@ -1,0 +1,405 @@
+package import Logging
+package import RiposteCore
+internal import Synchronization
+
+/// Carries one destination's messages: reads the journal from the destination's cursor on, hands batches over, one at a time, and moves the cursor
+/// when all of a batch is settled. Nobody waits for it, and it waits for nobody but its destination. What to do when is ``CourierState``'s.
+package final class Courier: Sendable {
+    let output: Output
+    private let spool: any Spool
+    private let recent: RecentRecords
+    private let reader: Int
+    private let clock: OutputClock
+    private let host: String
+    private let logger: Logger
+    private let cursorFile: CursorFile
+    private let deadLetters: DeadLetterFile
+    private let bell = Bell()
+    private let state: Mutex<CourierState>
+    private let orders = Mutex(Orders())
+    private let position: Mutex<Position>
+
+    private struct Orders {
+        var tests: [CheckedContinuation<Test, Never>] = []
+        var isEnding = false
+        var hasEnded = false
+    }
+
+    /// Where reading and the cursor stand. Written by `run` alone.
+    private struct Position {
+        /// Reading goes on here.
+        var place: SpoolPlace
+        /// The last record read, where one was.
+        var last: Cursor
+        var bursts = BurstGroups()
+        /// Settled.
+        var committed: Cursor
+        var settledPlace: SpoolPlace
+        /// On the disk, and since when; and the one before, which is surely in the journal whatever a power cut took.
+        var saved: (cursor: Cursor, at: ContinuousClock.Instant)?
+        var savedBefore: Cursor?
+        var missing = 0
+        var problem: String?
+        var isBehindToldOf = false
+        var boundCheckedAt: ContinuousClock.Instant?
+    }
+
+    /// What came of a test message.
+    package struct Test: Sendable {
+        package var report: DeliveryReport
+        package var took: Duration
+    }
+
+    /// `beginning`: where a destination begins that has no cursor yet.
+    package init(
+        _ output: Output, spool: any Spool, recent: RecentRecords, beginning: SpoolRecord?, folder: String, host: String, clock: OutputClock, seed: UInt64, logger: Logger
+    ) {
+        self.output = output
+        self.spool = spool
+        self.recent = recent
+        self.clock = clock
+        self.host = host
+        var logger = logger
+        logger[metadataKey: "output"] = "\(output.name)"
+        self.logger = logger
+        cursorFile = CursorFile(folder: folder, name: output.name)
+        deadLetters = DeadLetterFile(folder: folder, name: output.name)
+        reader = recent.addReader(bell)
+        state = Mutex(CourierState(output.settings, seed: seed))
+        let start = output.startsAtBeginning ? nil : beginning
+        let cursor = start.map { Cursor(behind: $0) } ?? .origin
+        let place = start?.end ?? SpoolPlace(seq: 1)
+        position = Mutex(Position(place: place, last: cursor, committed: cursor, settledPlace: place))
+        resume()
+    }
+
+    // MARK: - Cursor
+
+    /// Takes up where the cursor file says, if the journal bears it out.
+    private func resume() {
+        switch cursorFile.load() {
+        case .none: save()
+        case .damaged: beginAnew("its cursor was damaged: all that is in the journal is sent")
+        case .cursor(let cursor, let before):
+            if cursor.seq == 0 { return take(up: .origin, SpoolPlace(seq: 1), cursor.bursts) }
+            if let record = find(cursor) ?? before.flatMap(find) { return take(up: Cursor(behind: record), record.end, cursor.bursts) }
+            beginAnew("the journal is not the one that its cursor is of: all that is in it is sent")
+        }
+    }
+
+    private func find(_ cursor: Cursor) -> SpoolRecord? {
+        for place in [cursor.start, SpoolPlace(seq: cursor.seq)] {
+            var place = place
+            if let record = try? spool.read(&place, count: 1, bytes: 0).first, record.seq == cursor.seq, record.hash == cursor.hash { return record }
+        }
+        return nil
+    }
+
+    private func take(up cursor: Cursor, _ place: SpoolPlace, _ bursts: BurstGroups?) {
+        position.withLock { position in
+            position.place = place
+            position.settledPlace = place
+            position.last = cursor
+            position.committed = cursor
+            position.bursts = bursts ?? BurstGroups()
+            position.savedBefore = cursor
+        }
+    }
+
+    private func beginAnew(_ problem: String) {
+        logger.warning("output begins anew", metadata: ["problem": "\(problem)"])
+        take(up: .origin, SpoolPlace(seq: 1), nil)
+        position.withLock { $0.problem = problem }
+        save()
+    }
+
+    private static let savePause = Duration.seconds(1)
+
+    private func commit() {
+        let now = clock.now().instant
+        let isDue = position.withLock { position in
+            position.committed = position.last
+            position.committed.bursts = position.bursts
+            position.settledPlace = position.place
+            return position.saved.map { now - $0.at >= Self.savePause } ?? true
+        }
+        state.withLock { $0.committed() }
+        if isDue { save() }
+    }
+
+    private func save() {
+        let now = clock.now().instant
+        let (cursor, before) = position.withLock { ($0.committed, $0.saved?.cursor ?? $0.savedBefore) }
+        guard position.withLock({ $0.saved?.cursor != cursor }) else { return }
+        do throws(OutputFileError) { try cursorFile.save(cursor, before: before) } catch {
+            note("the cursor is not on the disk: \(error)")
+        }
+        position.withLock { position in
+            position.savedBefore = before
+            position.saved = (cursor, now)
+        }
+    }
+
+    private func note(_ problem: String) {
+        let isNew = position.withLock { position in
+            defer { position.problem = problem }
+            return position.problem != problem
+        }
+        if isNew { logger.error("output has a problem", metadata: ["problem": "\(problem)"]) }
+    }
+
+    // MARK: - Work
+
+    /// Until ``end()``, or cancelled.
+    package func run() async {
+        while !Task.isCancelled {
+            await serveOrders()
+            switch state.withLock({ $0.next(at: clock.now().instant) }) {
+            case .read(let count): await read(count)
+            case .listen(let until): await listen(until: until)
+            case .deliver(let count): await handOver(count)
+            case .commit: commit()
+            case .rest(let until): await bell.listen(until: until, onlyOrders: true, clock)
+            case .stop:
+                if flushBursts() { continue }
+                return await finish()
+            }
+        }
+        await finish()
+    }
+
+    private func finish() async {
+        save()
+        let waiting = orders.withLock { orders in
+            defer { orders.tests = [] }
+            orders.hasEnded = true
+            return orders.tests
+        }
+        for continuation in waiting { continuation.resume(returning: Self.ended) }
+        await output.destination.close()
+    }
+
+    private func read(_ count: Int) async {
+        let now = clock.now()
+        var place = position.withLock(\.place)
+        let records: [SpoolRecord]
+        if let held = recent.read(&place, reader: reader, count: count, bytes: Self.readBytes) {
+            records = held
+        } else {
+            // Far behind: from the disk, and between two pieces everybody else has their turn.
+            do { records = try spool.read(&place, count: count, bytes: Self.readBytes) } catch {
+                note("the journal cannot be read: \(error)")
+                return state.withLock { $0.took([], of: 0, at: now) }
+            }
+            await Task.yield()
+        }
+        let messages = take(records, place, at: now.wall)
+        state.withLock { $0.took(messages, of: records.count, at: now) }
+    }
+
+    private static let readBytes = 256 << 10
+
+    /// What is to be sent of records, and of bursts whose time has come. Reading stands behind them.
+    private func take(_ records: [SpoolRecord], _ place: SpoolPlace, at now: Timestamp) -> [OutputMessage] {
+        position.withLock { position in
+            var messages = output.grouping.map { position.bursts.due(at: now, $0, host: host) } ?? []
+            for record in records {
+                position.missing += max(0, Int(record.seq - position.last.seq - 1))
+                position.last = Cursor(behind: record)
+                for message in output.route.messages(of: record, for: output.name, host: host) {
+                    guard let grouping = output.grouping else {
+                        messages.append(message)
+                        continue
+                    }
+                    if let message = position.bursts.take(message, grouping, at: now) { messages.append(message) }
+                }
+            }
+            position.place = place
+            return messages
+        }
+    }
+
+    private func listen(until end: ContinuousClock.Instant?) async {
+        let now = clock.now()
+        let (nextDue, isUnsaved, hasProblem) = position.withLock { position in
+            (output.grouping == nil ? nil : position.bursts.nextDue, position.saved?.cursor != position.committed, position.problem != nil)
+        }
+        var ends = [end, nextDue.map { now.instant + ($0 - now.wall) }]
+        if isUnsaved { ends.append((position.withLock(\.saved)?.at ?? now.instant) + Self.savePause) }
+        if hasProblem { ends.append(now.instant + .seconds(5)) }
+        await bell.listen(until: ends.compactMap(\.self).min(), clock)
+        if isUnsaved, state.withLock(\.batch.isEmpty) { save() }
+        state.withLock { $0.heard() }
+    }
+
+    /// At the end summaries are told early, where the destination takes any.
+    private func flushBursts() -> Bool {
+        guard state.withLock({ $0.batch.isEmpty && $0.failures == 0 }) else { return false }
+        let now = clock.now()
+        let messages = position.withLock { $0.bursts.flush(host: host, at: now.wall) }
+        guard !messages.isEmpty else { return false }
+        state.withLock { $0.took(messages, of: 0, at: now) }
+        return true
+    }
+
+    // MARK: - Delivery
+
+    private func handOver(_ count: Int) async {
+        shed()
+        let batch = state.withLock { Array($0.batch.prefix(count)) }
+        guard !batch.isEmpty else { return }
+        let report = await deliver(batch)
+        let now = clock.now()
+        let (dead, wasHealthy, failures) = state.withLock { state in
+            let before = state.failures
+            return (state.delivered(batch.count, report, at: now), before == 0, state.failures)
+        }
+        tell(report, wasHealthy: wasHealthy, failures: failures)
+        guard !dead.isEmpty else { return }
+        logger.error("output rejected messages for good", metadata: ["count": "\(dead.count)", "reason": "\(dead[0].reason)", "file": "\(deadLetters.path)"])
+        do throws(OutputFileError) { try deadLetters.append(dead, at: now.wall) } catch { note("dead letters are not on the disk: \(error)") }
+    }
+
+    /// Once when it fails and once when it is back; the rest is in the status.
+    private func tell(_ report: DeliveryReport, wasHealthy: Bool, failures: Int) {
+        if wasHealthy, failures > 0 {
+            let reason = report.fates.lazy.compactMap { if case .tryAgain(let reason, _) = $0 { reason } else { nil } }.first ?? ""
+            logger.warning("output fails, tried again", metadata: ["reason": "\(reason)"])
+        }
+        guard !wasHealthy, failures == 0 else { return }
+        logger.notice("output is back", metadata: [:])
+        position.withLock { $0.isBehindToldOf = false }
+    }
+
+    /// One call, ended at its deadline; every text in its report is one harmless line without secrets.
+    private func deliver(_ batch: [OutputMessage]) async -> DeliveryReport {
+        let (destination, clock, deadline) = (output.destination, clock, output.settings.limits.deadline)
+        let end = clock.now().instant + deadline
+        let report = await withTaskGroup(of: DeliveryReport?.self) { group in
+            group.addTask { await destination.deliver(batch) }
+            group.addTask {
+                await clock.sleep(end)
+                return nil
+            }
+            let first = await group.next() ?? nil
+            group.cancelAll()
+            if let first { return first }
+            // What it says after all counts, if it is good news.
+            let late = await group.next() ?? nil
+            if let late, late.fates.contains(.delivered) { return late }
+            return DeliveryReport(whole: .tryAgain(reason: "no answer within \(deadline.text)"), count: batch.count)
+        }
+        return output.mask.masked(report)
+    }
+
+    // MARK: - The bound
+
+    /// Passes over the oldest where more lies behind the cursor than may.
+    private func shed() {
+        let now = clock.now()
+        let before = state.withLock(\.counts.shed)
+        state.withLock { $0.shedAged(at: now) }
+        let isDue = position.withLock { position in
+            let isDue = position.boundCheckedAt.map { now.instant - $0 >= .seconds(1) } ?? true
+            if isDue { position.boundCheckedAt = now.instant }
+            return isDue
+        }
+        if isDue { shedBeyondBound(now) }
+        let shed = state.withLock(\.counts.shed) - before
+        guard shed > 0 else { return }
+        let isNew = position.withLock { position in
+            defer { position.isBehindToldOf = true }
+            return !position.isBehindToldOf
+        }
+        if isNew { logger.error("output fell behind its bound: the oldest messages are skipped", metadata: ["skipped": "\(shed)"]) }
+    }
+
+    private func shedBeyondBound(_ now: Moment) {
+        guard spool.bytes(behind: position.withLock(\.settledPlace)) > output.spoolBytes else { return }
+        state.withLock { $0.shedBatch() }
+        while case var place = position.withLock(\.place), spool.bytes(behind: place) > output.spoolBytes {
+            guard let records = try? spool.read(&place, count: 256, bytes: Self.readBytes), !records.isEmpty else { break }
+            let messages = take(records, place, at: now.wall)
+            state.withLock { $0.passedOver(messages.count) }
+        }
+    }
+
+    // MARK: - Orders
+
+    private func serveOrders() async {
+        let (tests, isEnding) = orders.withLock { orders in
+            defer { orders.tests = [] }
+            return (orders.tests, orders.isEnding)
+        }
+        if isEnding { state.withLock { $0.end() } }
+        for continuation in tests {
+            let began = clock.now()
+            let report = await deliver([.test(host: host, at: began.wall)])
+            continuation.resume(returning: Test(report: report, took: clock.now().instant - began.instant))
+        }
+    }
+
+    /// Sends a marked message at once, past what waits.
+    package func test() async -> Test {
+        await withCheckedContinuation { continuation in
+            let isTaken = orders.withLock { orders in
+                guard !orders.hasEnded, orders.tests.count < 16 else { return false }
+                orders.tests.append(continuation)
+                return true
+            }
+            if isTaken { bell.ring(.orders) } else { continuation.resume(returning: Self.ended) }
+        }
+    }
+
+    private static let ended = Test(report: DeliveryReport(whole: .tryAgain(reason: "the output has ended, or too many tests wait"), count: 1), took: .zero)
+
+    /// Sends what is written down already, if the destination takes it at once, and then lets ``run()`` return.
+    package func end() {
+        orders.withLock { $0.isEnding = true }
+        bell.ring(.orders)
+    }
+
+    package func reopen() async { await output.destination.reopen() }
+
+    // MARK: - Status
+
+    package var status: JSON {
+        let now = clock.now()
+        let state = state.withLock(\.self)
+        let (committed, settled, missing, problem) = position.withLock { ($0.committed.seq, $0.settledPlace, $0.missing, $0.problem) }
+        var object: JSONObject = [
+            "name": .text(output.name), "type": .text(type(of: output.destination).kind), "place": .text(output.mask.masked(output.destination.place)),
+            "state": .text(word(state, now.instant)), "acknowledged": .integer(committed), "behind": .integer(max(0, recent.newest - committed)),
+            "behind_bytes": .integer(Int64(spool.bytes(behind: settled))), "sent": .integer(Int64(state.counts.sent)), "retried": .integer(Int64(state.counts.retried)),
+            "dead": .integer(Int64(state.counts.dead)), "shed": .integer(Int64(state.counts.shed)), "missing": .integer(Int64(missing)),
+        ]
+        object.append("last_success", state.lastSuccess.map { .text("\($0)") })
+        if let (time, reason) = state.lastError { object.append("last_error", ["time": .text("\(time)"), "reason": .text(reason)]) }
+        if case .open(let until) = state.breaker(at: now.instant) { object.append("next_try", .text("\(now.wall + (until - now.instant))")) }
+        object.append("problem", problem.map(JSON.text))
+        return .object(object)
+    }
+
+    private func word(_ state: CourierState, _ now: ContinuousClock.Instant) -> String {
+        if state.failures == 0 { return "ok" }
+        return state.breaker(at: now) == .closed ? "retrying" : "down"
+    }
+}
+
+extension SecretMask {
+    /// Whatever a library or a receiver said, it is one harmless line of a bounded length without our secrets.
+    func masked(_ report: DeliveryReport) -> DeliveryReport {
+        var report = report
+        report.answer = report.answer.map(line)
+        report.fates = report.fates.map { fate in
+            switch fate {
+            case .delivered: fate
+            case .tryAgain(let reason, let after): .tryAgain(reason: line(reason), after: after)
+            case .rejected(let reason): .rejected(reason: line(reason))
+            }
+        }
+        return report
+    }
+
+    private func line(_ text: String) -> String { String(masked(text).escapedForDisplay.prefix(500)) }
+}

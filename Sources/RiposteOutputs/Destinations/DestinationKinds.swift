@@ -1,0 +1,8 @@
+/// The kinds of destinations there are. A new one adds its line here.
+package enum DestinationKinds {
+    package static let all: [any Destination.Type] = [FileDestination.self, HTTPDestination.self]
+
+    package static func kind(_ name: String) -> (any Destination.Type)? { all.first { $0.kind == name } }
+
+    package static var names: [String] { all.map { $0.kind } }
+}

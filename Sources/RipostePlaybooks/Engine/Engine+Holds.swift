@@ -1,0 +1,71 @@
+internal import Logging
+internal import RiposteCore
+
+extension Engine {
+    /// How much longer than its question a hold stays in force at most, should nobody let it go.
+    private static let grace = Duration.seconds(300)
+
+    /// What is done at once while people decide: an act like any other, through the same door, with records and a time of its own.
+    ///
+    /// `isPlannedOnly`: the mode is not enforce even without the question, so the hold is only looked at.
+    func holdMeanwhile(_ plan: Identifier, for known: Alert?, isPlannedOnly: Bool = false) async {
+        guard let request = snapshot.approvals.request(holding: plan), let member = request.members.first(where: { $0.id == plan }),
+            let playbook = member.record.playbook, let step = member.record.step,
+            let alert = known ?? member.record.alert.flatMap({ snapshot.alerts[$0]?.record }).flatMap(Self.alert(in:))
+        else { return }
+        let action = member.holdAction ?? (isPlannedOnly ? playbooks.playbooks.first { $0.name == playbook }?.steps.first { $0.name == step }?.hold : nil)
+        guard let action, isPlannedOnly || (request.isWaiting && member.hold == .wanted) else { return }
+        var order = Order(
+            id: member.holdID ?? surroundings.newIdentifier(), actor: AuditRecord.Actor(.playbook, name: playbook), action: action, claim: .host,
+            mode: isPlannedOnly ? .observe : .enforce, reason: "held while somebody decides about \(request.id)")
+        order.cause = Order.Cause(run: nil, alert: alert.id, playbook: playbook, step: "\(step).hold")
+        do throws(ActionError) { try aim(&order, member, alert) } catch {
+            var draft = draft(of: order)
+            draft.fail(error)
+            _ = settle(draft)
+            return
+        }
+        order.budget = playbooks.playbooks.first { $0.name == playbook }?.budget
+        order.undoAfter = max(.seconds(1), request.deadline - surroundings.now() + Self.grace)
+        let result = await perform(order)
+        // The answer was faster.
+        guard result.outcome == .done, snapshot.approvals.request(holding: plan) == nil else { return }
+        await letGo(result.id)
+    }
+
+    /// The same target where it is of the hold's kind, else what the alert says; of the step's parameters those that the hold has too.
+    private func aim(_ order: inout Order, _ member: ApprovalRequest.Member, _ alert: Alert) throws(ActionError) {
+        guard let description = catalogue[order.action]?.description else { throw ActionError(.unsupported, "look up \(order.action)", "this agent has no such action") }
+        let given = member.record.detail["plan"]?["parameters"]?.object ?? JSONObject()
+        order.parameters = JSONObject(given.members.filter { member in description.parameters.contains { ByteText($0.name) == member.key && $0.name != "for" } })
+        if let target = member.target, target.kind == description.target {
+            order.claim = .proved(target)
+        } else {
+            let parameters = try? Parameters(checking: order.parameters, for: description)
+            order.claim = try TargetClaim(alert: alert, kind: description.target, parameters: parameters ?? Parameters())
+        }
+    }
+
+    /// What was held for questions that are settled goes on; where the deed has ended it, there is nothing left to let go.
+    func releaseHolds() async {
+        for hold in snapshot.approvals.looseHolds.sorted() { await letGo(hold) }
+    }
+
+    private func letGo(_ hold: Identifier) async {
+        let result = await undo(hold, actor: AuditRecord.Actor(.agent, name: "approvals"), reason: "the question is settled")
+        let now = surroundings.now()
+        state.withLock { $0.approvals.retries[hold] = result.outcome == .failed ? now + ApprovalWork.pause : nil }
+    }
+}
+
+extension Target {
+    package var kind: ActionDescription.TargetKind {
+        switch self {
+        case .process: .process
+        case .container: .container
+        case .pod: .pod
+        case .address: .address
+        case .host: .host
+        }
+    }
+}

@@ -1,0 +1,125 @@
+package import RiposteCore
+
+/// What an incident was, told from the journal's records: what happened in order, to whom, what was done, and what of it stands.
+package struct IncidentStory: Sendable, Equatable {
+    package struct Event: Sendable, Equatable {
+        package var time: Timestamp
+        package var kind: AuditRecord.Kind
+        /// One line, safe to show.
+        package var what: String
+    }
+
+    /// A deed that is still in effect, or one that cannot be taken back.
+    package struct Deed: Sendable, Equatable {
+        package var id: Identifier
+        package var action: String
+        package var target: Target?
+        package var since: Timestamp
+        package var due: Timestamp?
+    }
+
+    package let id: Identifier
+    package private(set) var opened: Timestamp
+    package private(set) var closed: Timestamp?
+    package private(set) var priority = Priority.debug
+    /// Of the first alert, safe to show.
+    package private(set) var rule = ""
+    package private(set) var alerts = 0
+    package private(set) var repeats = 0
+    package private(set) var acts = 0
+    /// In the order in which they came up.
+    package private(set) var targets: [Target] = []
+    /// Deeds in effect that can be taken back.
+    package private(set) var standing: [Deed] = []
+    package private(set) var events: [Event] = []
+
+    /// Nil where none of the records is about it.
+    package init?(_ id: Identifier, _ records: some Sequence<AuditRecord>) {
+        let own = records.filter { $0.incident == id }
+        guard let first = own.first else { return nil }
+        self.id = id
+        opened = first.time
+        for record in own { take(record) }
+    }
+
+    private mutating func take(_ record: AuditRecord) {
+        switch record.kind {
+        case .incident: if record.detail.text("state") == "closed" { closed = record.time }
+        case .alert: note(record)
+        case .repeat: repeats += 1
+        case .outcome: settle(record)
+        default: break
+        }
+        if let target = record.target, !targets.contains(where: { $0.key == target.key }) { targets.append(target) }
+        if let what = Self.line(record) { events.append(Event(time: record.time, kind: record.kind, what: what)) }
+    }
+
+    private mutating func note(_ record: AuditRecord) {
+        alerts += 1
+        let document = record.detail["alert"]
+        priority = max(priority, document?["priority"]?.string.flatMap { Priority(bytes: $0.bytes) } ?? .debug)
+        if rule.isEmpty { rule = document?["rule"]?.string?.shown ?? "" }
+    }
+
+    private mutating func settle(_ record: AuditRecord) {
+        guard !record.dryRun, let outcome = record.outcome else { return }
+        if let undoes = record.undoes {
+            if outcome == .undone || outcome == .done || outcome == .already || outcome == .gone { standing.removeAll { $0.id == undoes } }
+            return
+        }
+        guard outcome == .done, let id = record.id, let action = record.action else { return }
+        acts += 1
+        if let undo = record.detail["undo"] {
+            standing.append(Deed(id: id, action: action, target: record.target, since: record.time, due: undo.time("due")))
+        }
+    }
+
+    /// Nil for what only repeats what another line says.
+    private static func line(_ record: AuditRecord) -> String? {
+        var parts: [String] = []
+        switch record.kind {
+        case .alert:
+            let document = record.detail["alert"]
+            let names = record.detail["runs"]?.array?.compactMap { $0.text("playbook")?.escapedForDisplay } ?? []
+            parts.append("\(document?.text("priority")?.escapedForDisplay ?? "") \(document?["rule"]?.string?.shown ?? "(not UTF-8)")")
+            if let command = document?["output_fields"]?["proc.cmdline"]?.string { parts.append("\"\(ByteText(Array(command.bytes.prefix(120))).shown)\"") }
+            parts.append("→ \(names.isEmpty ? "no playbook" : names.joined(separator: ", "))")
+        case .intent: return nil
+        case .run: if record.outcome == nil, record.message == nil { return nil }
+        default: break
+        }
+        if let outcome = record.outcome { parts.append(outcome.rawValue) }
+        if let action = record.action { parts.append(action.escapedForDisplay) }
+        if let target = record.target { parts.append(target.summary) }
+        if let playbook = record.playbook { parts.append("[\(playbook.escapedForDisplay)\(record.step.map { "/\($0.escapedForDisplay)" } ?? "")]") }
+        if let actor = record.actor, actor.kind == .person { parts.append("by \(actor.name.escapedForDisplay)") }
+        if let reason = record.reason { parts.append("(\(reason.escapedForDisplay))") }
+        if let message = record.message { parts.append("· \(message.escapedForDisplay)") }
+        if let because = record.detail.text("mode_because") { parts.append("· \(record.mode?.rawValue ?? ""): because \(because.escapedForDisplay)") }
+        return parts.joined(separator: " ")
+    }
+}
+
+extension IncidentStory {
+    package var json: JSON {
+        var object: JSONObject = ["incident": .text("\(id)"), "opened": .text("\(opened)")]
+        object.append("closed", closed.map { .text("\($0)") })
+        object.append("priority", .text(priority.name))
+        object.append("rule", .text(rule))
+        object.append("alerts", .integer(Int64(alerts)))
+        object.append("repeats", .integer(Int64(repeats)))
+        object.append("acts", .integer(Int64(acts)))
+        object.append("targets", .array(targets.map(\.json)))
+        object.append(
+            "standing",
+            .array(
+                standing.map { deed in
+                    var member: JSONObject = ["action_id": .text("\(deed.id)"), "action": .text(deed.action), "since": .text("\(deed.since)")]
+                    member.append("target", deed.target?.json)
+                    member.append("due", deed.due.map { .text("\($0)") })
+                    return .object(member)
+                }))
+        object.append("events", .array(events.map { ["ts": .text("\($0.time)"), "kind": .text($0.kind.rawValue), "what": .text($0.what)] }))
+        return .object(object)
+    }
+}

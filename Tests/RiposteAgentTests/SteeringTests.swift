@@ -1,0 +1,139 @@
+import Foundation
+import RiposteCore
+import RipostePlaybooks
+import RiposteTestSupport
+import Testing
+
+private let suspending = """
+      - name: hold
+        match: { rules: ["Hold it"] }
+        dedup: off
+        steps: [{ action: process.suspend, undo: { after: 1h } }]
+
+    """
+
+/// A page of `docs/`, with its examples.
+private struct Page {
+    let text: String
+
+    init(_ name: String) throws {
+        let url = URL(fileURLWithPath: #filePath).deletingLastPathComponent().appendingPathComponent("../../docs/\(name)").standardizedFileURL
+        text = try String(contentsOf: url, encoding: .utf8)
+    }
+
+    func example(_ language: String) throws -> String { try String(#require(text.firstMatch(of: try Regex("```\(language)\n((?s).*?)```"))?.output[1].substring)) }
+}
+
+@Suite("Modes, roll-outs and incidents on the command line", .enabled(if: Machine.isRoot, "needs root"))
+struct SteeringTests {
+    let place: Workplace
+
+    init() throws {
+        place = try Workplace()
+        try place.write(playbooks: suspending)
+    }
+
+    private func outcome(of rule: String = "Hold it", _ child: ChildProcess) async throws -> JSON {
+        let before = try place.records().count { $0["kind"] == "outcome" }
+        #expect(try await place.post(alert(rule, pid: child.pid)).status == 202)
+        try await until { try place.records().count { $0["kind"] == "outcome" } > before }
+        return try #require(try place.records().last { $0["kind"] == "outcome" })
+    }
+
+    @Test("a mode that is set holds at once, says whose it is, outlives kill -9, and is cleared")
+    func modes() async throws {
+        try await place.start()
+        let child = try ChildProcess(["sleep", "1000"])
+        #expect(try place.riposte("mode", "set", "observe", "--for", "2h", "--reason", "load test", "--dry-run").output.contains("planned"))
+        #expect(try place.json("mode")[0]["agent"]?["mode"] == "enforce")
+        #expect(try place.riposte("mode", "set", "observe", "--for", "2h", "--reason", "load test").status == 0)
+        place.kill()
+        try await place.start()
+        let planned = try await outcome(child)
+        #expect(planned["outcome"] == "planned")
+        #expect(planned["detail"]?["mode_because"]?.string?.shown == "the agent's mode was set to observe by \(NSUserName())")
+        #expect(try place.riposte("status").output.contains("the agent was set to observe by \(NSUserName())"))
+        #expect(try place.riposte("mode", "clear").status == 0)
+        #expect(try await outcome(child)["outcome"] == "done")
+        let record = try #require(try place.records().first { $0["kind"] == "mode" })
+        #expect(record["reason"] == "load test" && record["actor"]?["type"] == "person" && record["detail"]?["until"] != nil)
+        #expect(try place.riposte("mode", "clear").status == 3)
+    }
+
+    @Test("without an agent the journal takes it, and the next agent goes by it")
+    func alone() async throws {
+        let file = try place.folder.file("own.yaml", "playbooks: playbooks\n")
+        #expect(try place.riposte("mode", "set", "observe", "--playbook", "hold", "--config", file).status == 0)
+        #expect(try place.riposte("mode", "set", "observe", "--playbook", "holt", "--config", file).output.contains("did you mean \"hold\"?"))
+        try await place.start()
+        #expect(try await outcome(ChildProcess(["sleep", "1000"]))["outcome"] == "planned")
+    }
+
+    @Test("the agent is not set wider than its ceiling")
+    func ceiling() async throws {
+        try await place.start(mode: "ask", configuration: "mode_ceiling: enforce")
+        let (status, output) = try place.riposte("mode", "set", "enforce")
+        #expect(status == 3 && output.contains("mode_ceiling"), "the flag --mode says the most: \(output)")
+    }
+
+    @Test("an incident's story, the false alarm in it, and the rate beside the mode")
+    func story() async throws {
+        try await place.start()
+        let child = try ChildProcess(["sleep", "1000"])
+        _ = try await outcome(child)
+        let record = try #require(try place.records().last { $0["kind"] == "alert" })
+        let incident = try #require(record["incident"]?.string?.valid)
+        let told = try place.riposte("incident", "show", incident)
+        #expect(told.status == 0 && told.output.contains("Hold it") && told.output.contains("in force: process.suspend"), "\(told.output)")
+        #expect(try place.riposte("incident", "list").output.contains(incident))
+        #expect(try place.json("incident", "show", incident)[0]["standing"]?.array?.count == 1)
+        #expect(try place.riposte("status").output.contains("incident   \(incident)"))
+        #expect(try place.riposte("alerts", "mark", #require(record["id"]?.string?.valid), "--benign", "--reason", "ours").status == 0)
+        #expect(try place.riposte("playbook", "list", place.folder.path + "/playbooks").output.contains("1 (100%)"))
+        #expect(try place.riposte("incident", "show", "\(Identifier.new())").status == 4)
+        #expect(try place.riposte("alerts", "mark", "\(Identifier.new())", "--benign").status == 3)
+    }
+
+    @Test("an alert that is sent twice is answered once and seen twice")
+    func twice() async throws {
+        try place.write(playbooks: suspending.replacing("    dedup: off\n", with: ""))
+        try await place.start()
+        let child = try ChildProcess(["sleep", "1000"])
+        let text = alert("Hold it", pid: child.pid)
+        for _ in 0..<3 { #expect(try await place.post(text).status == 202) }
+        try await until { try place.records().contains { $0["kind"] == "run" } }
+        #expect(try place.records().count { $0["kind"] == "repeat" } == 2 && place.outcomes() == ["process.suspend done"])
+        #expect(place.output.contains("told before, as alert"))
+    }
+
+    @Test("the example of docs/modes.md runs as it stands there")
+    func modesPage() async throws {
+        let page = try Page("modes.md")
+        _ = try place.folder.file("playbooks/p.yaml", page.example("yaml"))
+        try await place.start()
+        let (status, output) = try script(page.example("sh"))
+        #expect(status == 0 && output.contains("stage 1 must last 7d") && output.contains("not yet"), "\(output)")
+        #expect(try place.records().compactMap { $0["kind"] == "mode" ? $0["detail"]?["state"]?.string?.valid : nil } == ["set", "set", "cleared", "cleared"])
+    }
+
+    @Test("the example of docs/incidents.md runs as it stands there")
+    func incidentsPage() async throws {
+        let page = try Page("incidents.md")
+        _ = try place.folder.file("playbooks/p.yaml", page.example("yaml"))
+        try await place.start()
+        _ = try await outcome(of: "Read secret", ChildProcess(["sleep", "1000"]))
+        let incident = try #require(try place.records().last { $0["kind"] == "alert" }?["incident"]?.string?.valid)
+        let (status, output) = try script(page.example("sh"), ["INCIDENT": incident])
+        #expect(status == 0 && output.contains("in force: process.suspend") && output.contains("\"standing\""), "\(output)")
+    }
+
+    private func script(_ text: String, _ more: [String: String] = [:]) throws -> (status: Int32, output: String) {
+        let bin = place.folder.path + "/bin"
+        try FileManager.default.createDirectory(atPath: bin, withIntermediateDirectories: true)
+        try FileManager.default.createSymbolicLink(atPath: bin + "/riposte", withDestinationPath: Riposte.path)
+        let script = try place.folder.file("example.sh", "set -eu\n\(text)")
+        let path = ProcessInfo.processInfo.environment["PATH"] ?? "/usr/bin:/bin"
+        let environment = ["PATH": "\(bin):\(path)", "RIPOSTE_STATE_DIR": place.stateDirectory, "RIPOSTE_RUN_DIR": place.runDirectory]
+        return try run(["sh", script], environment: environment.merging(more) { $1 })
+    }
+}

@@ -1,0 +1,112 @@
+import RiposteCore
+import RipostePlaybooks
+import RiposteTestSupport
+import Testing
+
+private let one = Bench.one
+private let ann = person("ann", 1)
+
+private func playbook(mode: String = "enforce") -> String {
+    """
+      - name: p
+        mode: \(mode)
+        match: { rules: r }
+        steps:
+          - { name: kill, action: container.kill, approval: { expires: 10m }, hold: container.pause }
+
+    """
+}
+
+private let escalating = """
+      - name: p
+        match: { rules: r }
+        steps:
+          - { name: pause, action: container.pause, undo: { after: 2h }, escalate: { after: 10m, action: container.kill } }
+
+    """
+
+@Suite("Holds and escalations")
+struct HoldTests {
+    let stage = ContainerStage()
+
+    @Test("a hold is in force while a person decides, and becomes the real step")
+    func granted() async throws {
+        let bench = try Bench(stage: stage, playbook())
+        let id = try #require(try await bench.respond(one).first { $0.outcome == .pending }).id
+        #expect(stage.condition(one) == .paused)
+        #expect(bench.engine.snapshot.openUndos.values.first?.due == bench.clock.now + .seconds(900), "its time is the question's and five minutes")
+        #expect(await bench.engine.answer(.approve, id, by: ann).results.map(\.outcome) == [.done])
+        await bench.engine.idle()
+        #expect(stage.deeds == ["container.pause \(one)", "container.kill \(one)"])
+        #expect(bench.engine.snapshot.openUndos.isEmpty && bench.engine.snapshot.openRuns.isEmpty)
+    }
+
+    @Test("a no, silence, and a withdrawal let go what was held", arguments: ["deny", "silence", "undo", "reload"])
+    func letGo(_ how: String) async throws {
+        let bench = try Bench(stage: stage, playbook())
+        let id = try #require(try await bench.respond(one).first { $0.outcome == .pending }).id
+        switch how {
+        case "deny": _ = await bench.engine.answer(.deny, id, by: ann)
+        case "silence": await bench.settle(after: .seconds(600))
+        case "undo": _ = await bench.engine.undo(id, actor: ann.actor)
+        default: bench.engine.use(.empty)
+        }
+        await bench.engine.idle()
+        #expect(stage.deeds == ["container.pause \(one)", "container.unpause \(one)"])
+        #expect(bench.engine.snapshot.openUndos.isEmpty && bench.engine.snapshot.approvals.looseHolds.isEmpty)
+    }
+
+    @Test("where the mode is not enforce without the question, the hold is planned like the rest")
+    func planned() async throws {
+        let bench = try Bench(stage: stage, playbook(mode: "ask"))
+        #expect(try await bench.respond(one).map(\.outcome).sorted { $0.rawValue < $1.rawValue } == [.pending, .planned])
+        #expect(stage.deeds.isEmpty)
+    }
+
+    @Test("nobody answers: the stronger action follows, once")
+    func escalates() async throws {
+        let bench = try Bench(stage: stage, escalating)
+        _ = try await bench.respond(one)
+        #expect(stage.condition(one) == .paused && bench.engine.snapshot.openRuns.isEmpty, "the run does not wait for it")
+        #expect(try bench.question().kind == .escalation)
+        await bench.settle(after: .seconds(599))
+        #expect(stage.kills == 0)
+        await bench.settle(after: .seconds(1))
+        await bench.settle(after: .seconds(3600))
+        #expect(stage.kills == 1)
+        let intent = try #require(bench.log.records.last { $0.kind == .intent && $0.action == "container.kill" })
+        #expect(intent.detail["approval"]?["unanswered"] == true)
+    }
+
+    @Test("a no, and taking back the first action, keep it from happening; a yes does it at once", arguments: ["deny", "undo", "approve"])
+    func answered(_ how: String) async throws {
+        let bench = try Bench(stage: stage, escalating)
+        let deed = try #require(try await bench.respond(one).first { $0.outcome == .done }).id
+        let question = try bench.question().id
+        switch how {
+        case "deny": #expect(await bench.engine.answer(.deny, question, by: ann).results.map(\.outcome) == [.refused])
+        case "approve": #expect(await bench.engine.answer(.approve, question, by: ann).results.map(\.outcome) == [.done])
+        default: #expect(await bench.engine.undo(deed, actor: ann.actor).outcome == .undone)
+        }
+        await bench.settle(after: .seconds(601))
+        #expect(stage.kills == (how == "approve" ? 1 : 0) && bench.engine.snapshot.approvals.requests.isEmpty)
+    }
+
+    @Test("no act without enforce: an observing or asking playbook does not escalate, and a mode lowered since does not either", arguments: [Mode.observe, .ask, .enforce])
+    func careful(_ later: Mode) async throws {
+        let first = try Bench(stage: stage, escalating)
+        _ = try await first.respond(one)
+        let second = try Bench(stage: stage, escalating, mode: later, state: first.state, clock: first.clock)
+        _ = await second.engine.recover()
+        await second.settle(after: .seconds(600))
+        #expect(stage.kills == (later == .enforce ? 1 : 0))
+    }
+
+    @Test("an agent that was away for long does not escalate out of the blue")
+    func late() async throws {
+        let bench = try Bench(stage: stage, escalating)
+        _ = try await bench.respond(one)
+        await bench.settle(after: .seconds(1201))
+        #expect(stage.kills == 0 && bench.outcomes.last == "container.kill expired")
+    }
+}

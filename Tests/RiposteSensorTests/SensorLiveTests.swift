@@ -1,0 +1,147 @@
+import Dispatch
+import Foundation
+import Logging
+import RiposteCore
+import RiposteRules
+import RiposteTestSupport
+import Synchronization
+import Testing
+
+@testable import RiposteSensor
+
+/// Whether the programs can be loaded here.
+private let canLoadSensor = Machine.isRoot && KernelFeatures().features.allSatisfy { $0.isThere || !$0.isNeeded }
+
+@Suite("the sensor's thread on the real kernel", .serialized, .enabled(if: canLoadSensor, "needs root and a kernel with BTF and ring buffers"), .timeLimit(.minutes(2)))
+struct SensorLiveTests {
+    /// Keeps nothing: these tests look at the sensor, not at what it finds.
+    private final class NoSink: SensorSink {
+        func take(_ rule: Rule, _ event: SensorEvent, _ values: RuleJudge) {}
+        func lost(_ events: [String: UInt64]) {}
+    }
+
+    private static func rules(_ condition: String) throws -> RuleSet {
+        let text = "[{\"rule\": \"r\", \"desc\": \"d\", \"condition\": \"\(condition)\", \"output\": \"o\", \"priority\": \"INFO\"}]"
+        return try #require(RuleSet.load([RuleSet.File(name: "r", text: text)], RulesSettings()).0)
+    }
+
+    private static let containers = ContainerDirectory(inspector: nil)
+
+    private func sensor(_ rules: RuleSet) throws(SensorError) -> Sensor {
+        var configuration = Sensor.Configuration()
+        (configuration.bufferBytes, configuration.stateBufferBytes) = (1 << 20, 1 << 20)
+        return try Sensor(configuration, rules: rules, containers: Self.containers, sink: NoSink(), logger: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() })
+    }
+
+    @Test("orders that come while it stops are answered, whenever they come")
+    func stopRace() throws {
+        let (one, other) = (try Self.rules("evt.type = openat and fd.name = /none"), try Self.rules("evt.type = connect and fd.sport = 1"))
+        for round in 0..<8 {
+            let sensor = try sensor(one)
+            let isOver = Atomic<Bool>(false)
+            let (asking, done) = (DispatchGroup(), DispatchGroup())
+            for asker in 0..<4 {
+                asking.enter()
+                done.enter()
+                Thread {
+                    var asked = 0
+                    // Some orders are given before, some while, some after it ends.
+                    while !isOver.load(ordering: .sequentiallyConsistent) || asked < 3 {
+                        if asker % 2 == 0 { _ = sensor.kernelCounts() } else { do throws(SensorError) { try sensor.use(asked % 2 == 0 ? other : one) } catch {} }
+                        asked += 1
+                        if asked == 1 + round % 3 { asking.leave() }
+                    }
+                    done.leave()
+                }.start()
+            }
+            asking.wait()
+            sensor.stop()
+            isOver.store(true, ordering: .sequentiallyConsistent)
+            #expect(done.wait(timeout: .now() + 20) == .success, "round \(round): an order was never answered")
+        }
+    }
+
+    @Test("after its end it tells the last counts, takes no rules, and can be told to stop again")
+    func afterTheEnd() throws {
+        let rules = try Self.rules("evt.type = openat and fd.name = /none")
+        let sensor = try sensor(rules)
+        _ = try run(["true"])
+        sensor.stop()
+        let last = sensor.kernelCounts()
+        #expect(last.passed["exec", default: 0] > 0 && last == sensor.kernelCounts())
+        #expect(throws: SensorError("the sensor has ended")) { try sensor.use(rules) }
+        sensor.stop()
+    }
+
+    // MARK: - The loop by hand: nobody reads until the test does
+
+    private final class Losses: SensorSink {
+        let lost = Mutex<[String: UInt64]>([:])
+        func take(_ rule: Rule, _ event: SensorEvent, _ values: RuleJudge) {}
+        func lost(_ events: [String: UInt64]) { lost.withLock { for (type, count) in events { $0[type, default: 0] += count } } }
+    }
+
+    private func loop(_ condition: String, bufferBytes: Int, sink: any SensorSink) throws -> SensorLoop {
+        var configuration = Sensor.Configuration()
+        configuration.bufferBytes = bufferBytes
+        configuration.pushesDown = false
+        return try SensorLoop(configuration, Self.rules(condition), ReflexSet(), Self.containers, sink, bell: -1)
+    }
+
+    @Test("what finds no room is lost and counted by type; starts and ends of processes have room of their own")
+    func overflow() throws {
+        let sink = Losses()
+        let loop = try loop("evt.type in (open, openat) and fd.name = /none", bufferBytes: 1 << 16, sink: sink)
+        try run(["sh", "-c", "i=0; while [ $i -lt 3000 ]; do : < /dev/null; i=$((i+1)); done"])
+        for _ in 0..<20 { try run(["true"]) }
+        let counts = loop.kernelCounts()
+        let dropped = counts.dropped.filter { $0.value > 0 }
+        #expect(dropped.keys.allSatisfy { ["open", "openat"].contains($0) } && dropped.values.reduce(0, +) > 1000, "\(dropped)")
+        #expect(counts.passed["exec", default: 0] >= 21 && counts.passed["fork", default: 0] >= 21 && counts.passed["procexit", default: 0] >= 21)
+        #expect(counts.seen["openat", default: 0] >= counts.passed["openat", default: 0] + counts.dropped["openat", default: 0])
+        loop.drain { false }
+        loop.tellLosses()
+        #expect(sink.lost.withLock(\.self).values.reduce(0, +) >= dropped.values.reduce(0, +))
+        // With the ring read there is room again.
+        let before = loop.kernelCounts().passed["openat", default: 0]
+        try run(["sh", "-c", ": < /dev/null"])
+        #expect(loop.kernelCounts().passed["openat", default: 0] > before)
+    }
+
+    /// Processes as /proc lists them, without those that have ended and only wait for their parent to ask how.
+    private static func present() throws -> Set<UInt32> {
+        Set(
+            try FileManager.default.contentsOfDirectory(atPath: "/proc").compactMap { UInt32($0) }.filter { pid in
+                guard let stat = try? String(contentsOfFile: "/proc/\(pid)/stat", encoding: .utf8), let end = stat.lastIndex(of: ")") else { return false }
+                return !["Z", "X"].contains(stat[end...].dropFirst(2).prefix(1))
+            })
+    }
+
+    @Test("after thousands of short lives the table is what /proc is")
+    func tableIsProc() throws {
+        let loop = try loop("evt.type = connect and fd.sport = 1", bufferBytes: 1 << 20, sink: NoSink())
+        let load = try ChildProcess(["sh", "-c", "i=0; while [ $i -lt 3000 ]; do /bin/true; (exit 0) & i=$((i+1)); done; wait"], output: nil, error: nil)
+        while load.isRunning { loop.drain { false } }
+        // Others' processes come and go meanwhile; those that both lists have at two moments are there.
+        var differences: Set<UInt32> = []
+        for round in 0..<50 {
+            loop.drain { false }
+            let known = Set(loop.world.processes.allEntries.map(\.pid))
+            let present = try Self.present()
+            let now = known.symmetricDifference(present)
+            differences = round == 0 ? now : differences.intersection(now)
+            if differences.isEmpty { break }
+            try run(["true"])
+        }
+        let known = Set(loop.world.processes.allEntries.map(\.pid))
+        #expect(differences.isEmpty, "in the table alone \(differences.intersection(known).sorted()), in /proc alone \(differences.subtracting(known).sorted())")
+        #expect(loop.world.processes.counters.incomplete == 0 && loop.kernelCounts().dropped.values.allSatisfy { $0 == 0 })
+        for entry in loop.world.processes.allEntries where !entry.isKernelThread {
+            guard let status = try? String(contentsOfFile: "/proc/\(entry.pid)/status", encoding: .utf8) else { continue }
+            let parent = status.split(separator: "\n").first { $0.hasPrefix("PPid:") }?.split(whereSeparator: \.isWhitespace).last.flatMap { UInt32($0) }
+            loop.drain { false }
+            guard loop.world.processes.process(withPID: entry.pid) === entry else { continue }
+            #expect(loop.world.processes.parent(of: entry)?.pid ?? 0 == parent ?? 0, "parent of \(entry.pid)")
+        }
+    }
+}
