@@ -2,25 +2,21 @@
 #include "riposte_bpf.h"
 
 #include <bpf/libbpf.h>
-#include <pthread.h>
 #include <stdarg.h>
 #include <stdio.h>
 
-// Written while programs are loaded and attached, which several threads do at once; read when they are done.
+// Written while programs are loaded and attached, by the one thread that does so.
 static char messages[1024];
-static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 
 static int collect(enum libbpf_print_level level, const char *format, va_list arguments)
 {
+	size_t used = strlen(messages);
 	char line[512];
 
 	if (level != LIBBPF_WARN)
 		return 0;
 	vsnprintf(line, sizeof(line), format, arguments);
 	size_t length = strlen(line);
-
-	pthread_mutex_lock(&lock);
-	size_t used = strlen(messages);
 
 	// The end says what was wrong.
 	if (used + length >= sizeof(messages)) {
@@ -32,7 +28,6 @@ static int collect(enum libbpf_print_level level, const char *format, va_list ar
 		used = kept;
 	}
 	memcpy(messages + used, line, length + 1);
-	pthread_mutex_unlock(&lock);
 	return 0;
 }
 

@@ -15,7 +15,8 @@ package struct DryRun: Sendable {
         engine = Engine(
             // As old as they are: recorded alerts are what a dry run is for, and it never acts.
             configuration: Engine.Configuration(mode: .observe, maximumAlertAge: .seconds(100 * 365 * 86400), budgets: configuration.budgets),
-            catalogue: facilities.catalogue, guards: facilities.guards, world: facilities.world, log: Nowhere(), playbooks: playbooks, logger: .init(label: "riposte.dry-run"), observe: { seen.take($0) })
+            catalogue: facilities.catalogue, guards: facilities.guards, world: facilities.world, log: Nowhere(), playbooks: playbooks, logger: .init(label: "riposte.dry-run"),
+            observe: { seen.take($0) })
     }
 
     package func reports(_ alerts: [[UInt8]]) async -> [AlertReport] {

@@ -31,7 +31,9 @@ package struct ReflexPlan: Sendable {
     /// `mode`: the widest of each playbook at this moment.
     package init(_ playbooks: PlaybookSet, _ rules: RuleSet, mode: @Sendable (Playbook) -> Mode, _ brakes: Brakes = Brakes()) {
         for playbook in playbooks.playbooks {
-            guard let reflex = playbook.reflex, let allowance = Reflex.Allowance([Budget(actions: reflex.budget.actions, per: reflex.budget.per)] + brakes.budgets) else { continue }
+            guard let reflex = playbook.reflex, let allowance = Reflex.Allowance([Budget(actions: reflex.budget.actions, per: reflex.budget.per)] + brakes.budgets) else {
+                continue
+            }
             set.budgets[playbook.name] = ReflexSet.Budget(actions: allowance.actions, per: allowance.per, spent: brakes.spent(playbook.name))
             // The kernel knows no half-open: until the breaker is closed, user space alone acts.
             let mode = brakes.isTripped(playbook.name) ? .observe : mode(playbook)

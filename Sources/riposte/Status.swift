@@ -123,7 +123,8 @@ struct Status: AsyncParsableCommand {
     /// Breakers that are not closed, budgets near their end, and what was turned away.
     private static func brakes(_ status: JSON) -> [String] {
         var lines = (status["breakers"]?.array ?? []).compactMap(Breakers.Breaker.init(json:)).map { breaker in
-            let until = breaker.halfOpens.map { "half-open at \($0.clockText) if nothing asks" } ?? (breaker.state == .halfOpen ? "one act is let through" : "until a person closes it")
+            let until =
+                breaker.halfOpens.map { "half-open at \($0.clockText) if nothing asks" } ?? (breaker.state == .halfOpen ? "one act is let through" : "until a person closes it")
             return Terminal.paint(
                 "BREAKER    \(breaker.name.escapedForDisplay) \(breaker.state == .open ? "open" : "half-open") since \(breaker.since.clockText), \(breaker.heldBack) held back; \(until): "
                     + "riposte breaker close \(breaker.name.escapedForDisplay)", .red)

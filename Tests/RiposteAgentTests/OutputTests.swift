@@ -41,11 +41,12 @@ import Testing
         let place = try Workplace()
         let file = place.folder.path + "/out.jsonl"
         let configuration =
-            "sensor: { enabled: false }\noutputs:\n" + good.section("good") + good.section("unused", "    send: nothing") + slow.section("slow") + dead.section("dead")
+            "sensor: { enabled: false }\naudit: { segment_size: 8KiB }\noutputs:\n" + good.section("good") + good.section("unused", "    send: nothing") + slow.section("slow")
+            + dead.section("dead")
             + "  - { name: disk, type: file, path: \(file) }\n"
         try await place.start(configuration: configuration)
         for number in 1...30 { #expect(try await place.post(alert("rule \(number)", pid: 1)).status == 202) }
-        // The slow one is somewhere in the middle, the dead one at its beginning.
+        // The journal has several files by now. The slow one is somewhere in the middle, the dead one at its beginning.
         try await until { good.rules.count == 30 && slow.rules.count >= 5 && dead.server.requests.count >= 3 }
         place.kill()
         try await place.start(configuration: configuration)

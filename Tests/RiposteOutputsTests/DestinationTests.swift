@@ -82,6 +82,59 @@ struct HTTPDestinationTests {
     }
 }
 
+/// A server that says some bytes to whoever connects, and then hangs up or holds the line.
+private final class RawServer: Sendable {
+    let port: UInt16
+    private let listener: Int32
+
+    init(_ answer: String, holds: Bool) throws {
+        let listener = socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0)
+        var address = sockaddr_in()
+        address.sin_family = sa_family_t(AF_INET)
+        address.sin_addr.s_addr = UInt32(0x7F00_0001).bigEndian
+        var length = socklen_t(MemoryLayout<sockaddr_in>.size)
+        let status = withUnsafeMutablePointer(to: &address) {
+            $0.withMemoryRebound(to: sockaddr.self, capacity: 1) { bind(listener, $0, length) + listen(listener, 8) + getsockname(listener, $0, &length) }
+        }
+        try #require(status == 0)
+        self.listener = listener
+        port = UInt16(bigEndian: address.sin_port)
+        Thread.detachNewThread {
+            while case let connection = accept(listener, nil, nil), connection >= 0 {
+                var request = [UInt8](repeating: 0, count: 65536)
+                _ = read(connection, &request, request.count)
+                _ = write(connection, Array(answer.utf8), answer.utf8.count)
+                if !holds { close(connection) }
+            }
+        }
+    }
+
+    deinit {
+        shutdown(listener, Int32(SHUT_RDWR))
+        close(listener)
+    }
+}
+
+/// Whoever answers no HTTP, half of one, or nothing, has taken nothing.
+struct BrokenReceiverTests {
+    @Test(arguments: [
+        ("garbage", "\u{1B}[31m nonsense\r\n\r\n", false), ("half a reply", "HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nhalf", false), ("half a head", "HTTP/1.1 200", false),
+        ("nothing", "", false), ("never", "", true),
+    ])
+    func isTriedAgain(_ name: String, _ answer: String, _ holds: Bool) async throws {
+        let server = try RawServer(answer, holds: holds)
+        let url = SettingsValue(.scalar("http://127.0.0.1:\(server.port)/x/hunter2", isPlain: true))
+        let settings = Samples.settings(["url": url, "timeout": "200ms"])
+        let destination = try #require(HTTPDestination(settings: settings, context: Samples.context()))
+        let report = SecretMask(settings.secrets).masked(await destination.deliver([Samples.message(Samples.alert("r"))]))
+        guard case .tryAgain(let reason, _)? = report.fates.first else {
+            Issue.record("\(report)")
+            return
+        }
+        #expect(!reason.contains("hunter2") && !reason.contains("\u{1B}"), "\(reason)")
+    }
+}
+
 /// The file, as logrotate, full disks and strangers treat it.
 struct FileDestinationTests {
     private func destination(_ folder: TemporaryFolder, _ keys: [SettingsValue.Member] = []) throws -> FileDestination {

@@ -37,7 +37,8 @@ final class BrakeScene: Sendable {
     }
 
     init(
-        _ playbooks: String, mode: Mode = .enforce, budgets: [AgentBudget] = [], state: EngineState = EngineState(), clock: Clock = Clock(), world: RecordingWorld = RecordingWorld(),
+        _ playbooks: String, mode: Mode = .enforce, budgets: [AgentBudget] = [], state: EngineState = EngineState(), clock: Clock = Clock(),
+        world: RecordingWorld = RecordingWorld(),
         guards: [any Guard] = [], facts: (any TargetFacts)? = nil, runLimit: Int = 4096
     ) throws {
         let catalogue = ActionCatalogue([

@@ -91,7 +91,9 @@ struct BudgetBookTests {
         let now = began + .seconds(3600)
         var book = BudgetBook(ledger, wall: now, at: .seconds(10))
         let other = Spend(playbook: "other", step: "s", action: "a", impact: .reversible, target: "t")
-        func fits(_ window: Duration) -> Bool { book.excess(of: other, in: BoundBudget(scope: .playbook("other"), budget: Budget(actions: 1, per: window)), at: .seconds(10)) == nil }
+        func fits(_ window: Duration) -> Bool {
+            book.excess(of: other, in: BoundBudget(scope: .playbook("other"), budget: Budget(actions: 1, per: window)), at: .seconds(10)) == nil
+        }
         #expect(fits(.seconds(3000)) && !fits(.seconds(3600)))
     }
 }
@@ -153,7 +155,9 @@ struct BudgetLedgerTests {
 
 @Suite("Budgets of an engine")
 struct EngineBudgetTests {
-    private static func agent(_ budget: Budget, kinds: [String] = [], impact: ActionDescription.Impact? = nil, namespaces: [String] = [], each: AgentBudget.Each? = nil) -> [AgentBudget] {
+    private static func agent(_ budget: Budget, kinds: [String] = [], impact: ActionDescription.Impact? = nil, namespaces: [String] = [], each: AgentBudget.Each? = nil)
+        -> [AgentBudget]
+    {
         [AgentBudget("b", budget, kinds: kinds, impact: impact, namespaces: namespaces, each: each)]
     }
 
@@ -221,7 +225,8 @@ struct EngineBudgetTests {
     func byHand() async throws {
         let scene = try BrakeScene(playbook(""), budgets: Self.agent(Budget(actions: 1, per: .seconds(60))))
         func kill(_ number: Int) async -> ActionResult {
-            await scene.engine.carryOut(Order(actor: .init(.person, name: "ann"), action: "container.kill", claim: .container(.init(reference: BrakeScene.id(number))), mode: .enforce))
+            await scene.engine.carryOut(
+                Order(actor: .init(.person, name: "ann"), action: "container.kill", claim: .container(.init(reference: BrakeScene.id(number))), mode: .enforce))
         }
         #expect(await kill(1).detail == "marked")
         let second = await kill(2)
@@ -320,5 +325,47 @@ struct Numbers {
         mixed = (mixed ^ (mixed >> 30)) &* 0xBF58_476D_1CE4_E5B9
         mixed = (mixed ^ (mixed >> 27)) &* 0x94D0_49BB_1331_11EB
         return Int((mixed ^ (mixed >> 31)) % UInt64(bound))
+    }
+}
+
+@Suite("Budgets in playbook files")
+struct BudgetLoadingTests {
+    private func load(_ budget: String, mode: String = "enforce", steps: String = "[{ action: container.kill }]") throws -> (set: PlaybookSet, warnings: [Diagnostic]) {
+        let catalogue = ActionCatalogue([DestroyingAction("container.kill", world: RecordingWorld()), RecordingAction("container.pause", world: RecordingWorld())])
+        let text = "apiVersion: riposte/v1\nplaybooks:\n" + playbook(budget, steps: steps).replacing("    match:", with: "    mode: \(mode)\n    match:")
+        return try PlaybookSet.load([.init(name: "t.yaml", text: text)], catalogue)
+    }
+
+    @Test("what is left out: observe, and by hand where a step destroys, else after half an hour of quiet")
+    func defaults() throws {
+        #expect(try load("{ actions: 5, per: 1h }").set.playbooks[0].budget == Budget(actions: 5, per: .seconds(3600), reopening: .byHand))
+        #expect(try load("{ targets: 5, per: 1h }", steps: "[{ action: container.pause }]").set.playbooks[0].budget == Budget(actions: nil, targets: 5, per: .seconds(3600)))
+        let given = try load("{ actions: 5, per: 1h, over: ask, reopen: { quiet: 5m } }").set.playbooks[0].budget
+        #expect(given == Budget(actions: 5, per: .seconds(3600), over: .ask, reopening: .quiet(.seconds(300))))
+    }
+
+    @Test(
+        "what is wrong is said",
+        arguments: [
+            ("{ per: 1h }", "P020"), ("{ actions: 5 }", "P003"), ("{ actions: 0, per: 1h }", "P002"), ("{ actions: 5, per: 8d }", "P002"),
+            ("{ actions: 5, per: 1h, over: enforce }", "P002"),
+            ("{ actions: 5, per: 1h, reopen: soon }", "P002"), ("{ actions: 5, per: 1h, reopen: { quiet: soon } }", "P002"),
+            ("{ actions: 5, per: 1h, reopen: { quite: 5m } }", "P001"),
+            ("{ actions: 5, per: 1h, reopn: by hand }", "P001"),
+        ])
+    func refuses(_ budget: String, _ code: String) throws {
+        let error = try #require(throws: Diagnostics.self) { try load(budget) }
+        #expect(error.entries.contains { $0.code == code && $0.place != nil }, "\(error)")
+    }
+
+    @Test(
+        "an action that destroys and is enforced wants a budget of its own",
+        arguments: [
+            ("", "enforce", "[{ action: container.kill }]", true), ("{ actions: 1, per: 1h }", "enforce", "[{ action: container.kill }]", false),
+            ("", "enforce", "[{ action: container.kill, budget: { actions: 1, per: 1h } }]", false), ("", "observe", "[{ action: container.kill }]", false),
+            ("", "enforce", "[{ action: container.kill, mode: ask }]", false), ("", "enforce", "[{ action: container.pause }]", false),
+        ])
+    func unbounded(_ budget: String, _ mode: String, _ steps: String, _ warns: Bool) throws {
+        #expect(try load(budget, mode: mode, steps: steps).warnings.contains { $0.code == "P021" } == warns)
     }
 }

@@ -47,7 +47,9 @@ struct FloodTests {
         #expect(turnedAway == 2000 - 32, "half of the room is one rule's at most")
         for number in 0..<10 { try scene.engine.accept(scene.alert(BrakeScene.id(5000 + number), rule: "other")) }
         #expect(scene.engine.floods.map { "\($0.intake) \($0.rule) \($0.count)" } == ["t r 1968"])
-        #expect(scene.log.records.filter { $0.kind == .brake }.compactMap { $0.detail["flood"]?["count"]?.integer } == [1], "a flood is on record at its beginning, and then once a minute")
+        #expect(
+            scene.log.records.filter { $0.kind == .brake }.compactMap { $0.detail["flood"]?["count"]?.integer } == [1],
+            "a flood is on record at its beginning, and then once a minute")
         await gate.open()
         await scene.engine.idle()
         try scene.engine.accept(scene.alert(BrakeScene.id(9000)))

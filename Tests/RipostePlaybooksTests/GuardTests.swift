@@ -55,7 +55,8 @@ struct GuardRuleTests {
         arguments: [
             Case("name", true) { $0.processNames = ["mysqld", "postgres"] }, Case("name, pattern", true) { $0.processNames = ["post*"] },
             Case("other name", false) { $0.processNames = ["mysqld"] }, Case("executable", true) { $0.executables = ["/usr/lib/postgresql/*"] },
-            Case("other executable", false) { $0.executables = ["/opt/*"] }, Case("user by name", true) { $0.users = ["postgres"] }, Case("user by number", true) { $0.users = ["999"] },
+            Case("other executable", false) { $0.executables = ["/opt/*"] }, Case("user by name", true) { $0.users = ["postgres"] },
+            Case("user by number", true) { $0.users = ["999"] },
             Case("other user", false) { $0.users = ["0", "root"] },
             Case("name and user, all must hold", false) { ($0.processNames, $0.users) = (["postgres"], ["root"]) },
             Case("container's name", true) { $0.containerNames = ["db-*"] }, Case("other container", false) { $0.containerNames = ["web-*"] },
@@ -68,7 +69,8 @@ struct GuardRuleTests {
             Case("address inside the block", true, on: address) { $0.addresses = [IPNetwork("10.0.0.0/8")].compactMap(\.self) },
             Case("block inside the address", true, on: address) { $0.addresses = [IPNetwork("10.1.2.3")].compactMap(\.self) },
             Case("other address", false, on: address) { $0.addresses = [IPNetwork("192.0.2.0/24")].compactMap(\.self) },
-            Case("an address is no process", false, on: address) { $0.processNames = ["*"] }, Case("a process is no address", false) { $0.addresses = [IPNetwork("0.0.0.0/0")].compactMap(\.self) },
+            Case("an address is no process", false, on: address) { $0.processNames = ["*"] },
+            Case("a process is no address", false) { $0.addresses = [IPNetwork("0.0.0.0/0")].compactMap(\.self) },
             Case("a process outside containers is in none", false, on: subject { $0.process = .known(.init(pid: 1, name: "sh")) }) { $0.images = ["*"] },
             Case("action", true) { $0.actions = ["process.*"] }, Case("other action", false) { $0.actions = ["container.*"] },
             Case("playbook", true) { $0.playbooks = ["p"] }, Case("other playbook", false) { $0.playbooks = ["q"] },
@@ -145,14 +147,18 @@ struct TimeWindowTests {
         #expect(try TimeWindow(text, zone: zone).contains(#require(Timestamp(time))) == expected)
     }
 
-    @Test("what is no window is said", arguments: ["", "Fri", "Fri 16:00", "Fri 16:00 Mon 08:00", "Fri 25:00 - Mon 08:00", "fri 16:00 - mon 08:00", "9:00 - 17:00", "24:01 - 02:00", "a - b"])
+    @Test(
+        "what is no window is said",
+        arguments: ["", "Fri", "Fri 16:00", "Fri 16:00 Mon 08:00", "Fri 25:00 - Mon 08:00", "fri 16:00 - mon 08:00", "9:00 - 17:00", "24:01 - 02:00", "a - b"])
     func refuses(_ text: String) {
         #expect(throws: TimeWindow.Invalid.self) { try TimeWindow(text, zone: "UTC") }
     }
 
     @Test("a time zone that there is not is said")
     func zone() {
-        #expect(throws: TimeWindow.Invalid(message: "there is no time zone \"Europe/Berln\"; write one such as Europe/Berlin")) { try TimeWindow("Sat - Sun", zone: "Europe/Berln") }
+        #expect(throws: TimeWindow.Invalid(message: "there is no time zone \"Europe/Berln\"; write one such as Europe/Berlin")) {
+            try TimeWindow("Sat - Sun", zone: "Europe/Berln")
+        }
     }
 }
 

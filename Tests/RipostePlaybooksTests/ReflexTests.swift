@@ -45,7 +45,9 @@ struct ReflexTests {
 
     private static let process = ProcessIdentity(pid: 4711, startTicks: 99, bootID: "b", startedAt: Timestamp(nanoseconds: 1), name: "xmrig")
 
-    private func settle(_ verdict: KernelAnswer.Verdict, intake: String = KernelAnswer.intake, playbook: String = "stop-miner", state: EngineState = EngineState()) async throws -> (RecordingLog, [AuditRecord]) {
+    private func settle(_ verdict: KernelAnswer.Verdict, intake: String = KernelAnswer.intake, playbook: String = "stop-miner", state: EngineState = EngineState()) async throws
+        -> (RecordingLog, [AuditRecord])
+    {
         let log = RecordingLog()
         let engine = Engine(
             configuration: .init(mode: .enforce), catalogue: testCatalogue, guards: [], log: log, playbooks: try load(good), state: state,

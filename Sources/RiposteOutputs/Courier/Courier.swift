@@ -39,7 +39,10 @@ package final class Courier: Sendable {
         var saved: (cursor: Cursor, at: ContinuousClock.Instant)?
         var savedBefore: Cursor?
         var missing = 0
+        /// How it began, where that was not in order.
         var problem: String?
+        /// What goes wrong on the disk just now.
+        var trouble: String?
         var isBehindToldOf = false
         var boundCheckedAt: ContinuousClock.Instant?
     }
@@ -132,18 +135,19 @@ package final class Courier: Sendable {
         let (cursor, before) = position.withLock { ($0.committed, $0.saved?.cursor ?? $0.savedBefore) }
         guard position.withLock({ $0.saved?.cursor != cursor }) else { return }
         do throws(OutputFileError) { try cursorFile.save(cursor, before: before) } catch {
-            note("the cursor is not on the disk: \(error)")
+            return note("the cursor is not on the disk: \(error)")
         }
         position.withLock { position in
             position.savedBefore = before
             position.saved = (cursor, now)
+            position.trouble = nil
         }
     }
 
     private func note(_ problem: String) {
         let isNew = position.withLock { position in
-            defer { position.problem = problem }
-            return position.problem != problem
+            defer { position.trouble = problem }
+            return position.trouble != problem
         }
         if isNew { logger.error("output has a problem", metadata: ["problem": "\(problem)"]) }
     }
@@ -222,13 +226,14 @@ package final class Courier: Sendable {
     private func listen(until end: ContinuousClock.Instant?) async {
         let now = clock.now()
         let (nextDue, isUnsaved, hasProblem) = position.withLock { position in
-            (output.grouping == nil ? nil : position.bursts.nextDue, position.saved?.cursor != position.committed, position.problem != nil)
+            (output.grouping == nil ? nil : position.bursts.nextDue, position.saved?.cursor != position.committed, position.trouble != nil)
         }
         var ends = [end, nextDue.map { now.instant + ($0 - now.wall) }]
-        if isUnsaved { ends.append((position.withLock(\.saved)?.at ?? now.instant) + Self.savePause) }
-        if hasProblem { ends.append(now.instant + .seconds(5)) }
+        // In the middle of a batch there is nothing to save, and where saving fails, it is not tried all the time.
+        let maySave = isUnsaved && state.withLock(\.batch.isEmpty)
+        if hasProblem { ends.append(now.instant + .seconds(5)) } else if maySave { ends.append((position.withLock(\.saved)?.at ?? now.instant) + Self.savePause) }
         await bell.listen(until: ends.compactMap(\.self).min(), clock)
-        if isUnsaved, state.withLock(\.batch.isEmpty) { save() }
+        if maySave { save() }
         state.withLock { $0.heard() }
     }
 
@@ -366,7 +371,7 @@ package final class Courier: Sendable {
     package var status: JSON {
         let now = clock.now()
         let state = state.withLock(\.self)
-        let (committed, settled, missing, problem) = position.withLock { ($0.committed.seq, $0.settledPlace, $0.missing, $0.problem) }
+        let (committed, settled, missing, problem) = position.withLock { ($0.committed.seq, $0.settledPlace, $0.missing, $0.trouble ?? $0.problem) }
         var object: JSONObject = [
             "name": .text(output.name), "type": .text(type(of: output.destination).kind), "place": .text(output.mask.masked(output.destination.place)),
             "state": .text(word(state, now.instant)), "acknowledged": .integer(committed), "behind": .integer(max(0, recent.newest - committed)),

@@ -113,10 +113,12 @@ extension Engine {
     /// `isClaimed`: who calls has put it among those that are being tripped.
     func trip(_ excess: BudgetBook.Excess, _ spend: Spend, _ order: Order, _ plan: Plan, isClaimed: Bool = false) {
         let name = excess.bound.scope.breaker(for: spend)
-        let isMine = isClaimed || state.withLock { interior in
-            let hasRoom = interior.state.breakers[name].map { $0.state != .open } ?? !interior.state.breakers.isFull
-            return hasRoom && interior.tripping.insert(name).inserted
-        }
+        let isMine =
+            isClaimed
+            || state.withLock { interior in
+                let hasRoom = interior.state.breakers[name].map { $0.state != .open } ?? !interior.state.breakers.isFull
+                return hasRoom && interior.tripping.insert(name).inserted
+            }
         guard isMine else { return }
         defer { state.withLock { _ = $0.tripping.remove(name) } }
         let budget = excess.bound.budget

@@ -168,7 +168,11 @@ package final class Engine: Sendable {
 
     init(variantOf other: Engine, configuration: Configuration, playbooks: PlaybookSet, observe: @escaping @Sendable (Event) -> Void) {
         self.configuration = configuration
-        self.observe = observe
+        // Breakers are common to both: whoever looks after them hears of each change.
+        self.observe = { event in
+            if case .breaker = event { other.report(event) }
+            observe(event)
+        }
         isVariant = true
         surroundings = other.surroundings
         timeChanged = other.timeChanged

@@ -19,7 +19,8 @@ extension PlaybookDecoder {
         guard playbook.budget == nil, playbook.mode == .enforce else { return }
         for step in playbook.steps where step.budget == nil && step.mode ?? .enforce == .enforce {
             guard catalogue[step.action]?.description.impact == .destroys else { continue }
-            node.report(.warning, code: "P021", "step \(step.name) of playbook \(playbook.name) destroys, and no budget of its own bounds how often; add `budget: { actions: 5, per: 1h }`")
+            node.report(
+                .warning, code: "P021", "step \(step.name) of playbook \(playbook.name) destroys, and no budget of its own bounds how often; add `budget: { actions: 5, per: 1h }`")
         }
     }
 }

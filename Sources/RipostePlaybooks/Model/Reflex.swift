@@ -30,7 +30,9 @@ package struct Reflex: Sendable, Equatable {
 extension Playbook {
     /// The reflex that this playbook begins with, or nil.
     package var reflex: Reflex? {
-        guard isEnabled, reflexProblems.isEmpty, let step = steps.first, step.isReflex, let allowance = Reflex.Allowance([budget, step.budget].compactMap(\.self)), let signal = step.reflexSignal else { return nil }
+        guard isEnabled, reflexProblems.isEmpty, let step = steps.first, step.isReflex, let allowance = Reflex.Allowance([budget, step.budget].compactMap(\.self)),
+            let signal = step.reflexSignal
+        else { return nil }
         return Reflex(playbook: name, step: step.name, rules: match.rules, signal: signal, mode: [mode, step.mode].compactMap(\.self).min(), budget: allowance)
     }
 

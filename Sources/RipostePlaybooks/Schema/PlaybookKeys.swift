@@ -49,7 +49,8 @@ enum PlaybookKeys {
         Key(name: "budget", schema: ["$ref": "#/$defs/budget"], summary: "How many actions it may carry out within a window of time."),
         Key(name: "approval", schema: ["$ref": "#/$defs/approval"], summary: "How people are asked wherever the mode is ask."),
         Key(
-            name: "steps", schema: [
+            name: "steps",
+            schema: [
                 "type": "array", "items": ["if": ["required": ["parallel"]], "then": ["$ref": "#/$defs/parallel"], "else": ["$ref": "#/$defs/step"]], "minItems": 1,
                 "maxItems": .integer(Int64(stepLimit)),
             ], summary: "What is done, in this order.", isRequired: true),
@@ -138,7 +139,6 @@ enum PlaybookKeys {
             ]),
             summary: "How the breaker that it trips closes: by hand (the default where an action destroys), or after nothing has asked for a while (quiet: 30m)."),
     ]
-
 
     static let step = [
         Key(name: "name", schema: ["type": "string", "pattern": .text(namePattern)], summary: "Unique within the playbook; default: the action's name with a dash for the dot."),

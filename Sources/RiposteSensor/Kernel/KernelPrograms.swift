@@ -1,6 +1,5 @@
 internal import CLibBPF
 internal import CRiposte
-internal import Foundation
 internal import Glibc
 internal import Synchronization
 
@@ -12,13 +11,7 @@ final class KernelPrograms {
 
     enum Map: String { case control, stateEvents = "state_events", callEvents = "call_events", filters, names, prefixes, cgroups, reflexes, budgets, protected, counters }
 
-    /// What is loaded one beside the other, each part by a thread: the kernel looks through one program after the other for a good part of a second.
-    private static let parts = [["riposte_sys_exit"], statePrograms]
-
-    /// Holds the maps and no program.
     private let object: OpaquePointer
-    /// Hold a part of the programs each, on those maps.
-    private let parts: [OpaquePointer]
     private var links: [OpaquePointer] = []
     private var descriptors: [Map: CInt] = [:]
     let control: UnsafeMutablePointer<riposte_control>
@@ -34,18 +27,14 @@ final class KernelPrograms {
         _ = Self.quietLibrary
         (self.stateRingBytes, self.callRingBytes) = (Self.ringSize(stateRingBytes), Self.ringSize(callRingBytes))
         object = try Self.open()
-        var made: [OpaquePointer] = []
         do throws(SensorError) {
             try Self.load(object, [(.stateEvents, self.stateRingBytes), (.callEvents, self.callRingBytes)])
-            made = try Self.loadParts(sharing: object)
             control = try Self.memory(of: .control, in: object, as: riposte_control.self, count: 1)
             budgets = try Self.memory(of: .budgets, in: object, as: riposte_budget.self, count: Int(RIPOSTE_BUDGETS))
         } catch {
-            for part in made { bpf_object__close(part) }
             bpf_object__close(object)
             throw error
         }
-        parts = made
         riposte_control_set_self(control, UInt32(getpid()))
     }
 
@@ -53,7 +42,6 @@ final class KernelPrograms {
         for link in links { bpf_link__destroy(link) }
         munmap(control, MemoryLayout<riposte_control>.size)
         munmap(budgets, MemoryLayout<riposte_budget>.stride * Int(RIPOSTE_BUDGETS))
-        for part in parts { bpf_object__close(part) }
         bpf_object__close(object)
     }
 
@@ -92,69 +80,8 @@ final class KernelPrograms {
     private static func load(_ object: OpaquePointer, _ rings: [(Map, UInt32)]) throws(SensorError) {
         for (name, size) in rings { bpf_map__set_max_entries(try map(name, in: object), size) }
         for name in [Map.control, .budgets] { bpf_map__set_map_flags(try map(name, in: object), UInt32(BPF_F_MMAPABLE)) }
-        take([], in: object)
         let code = bpf_object__load(object)
-        guard code == 0 else { throw failed("make the BPF maps", -code) }
-    }
-
-    /// Of the programs only these are loaded.
-    private static func take(_ names: [String], in object: OpaquePointer) {
-        var program: OpaquePointer? = nil
-        while let next = bpf_object__next_program(object, program) {
-            bpf_program__set_autoload(next, names.contains(String(cString: bpf_program__name(next))))
-            program = next
-        }
-    }
-
-    /// One thread's work, and what came of it. Each is touched by one thread at a time: by its own until that has ended, then by the one that waited.
-    private final class Part: @unchecked Sendable {
-        let object: OpaquePointer
-        var code: CInt = 0
-
-        init(_ object: OpaquePointer) { self.object = object }
-
-        func load() { code = bpf_object__load(object) }
-    }
-
-    private static func loadParts(sharing shared: OpaquePointer) throws(SensorError) -> [OpaquePointer] {
-        var made: [Part] = []
-        do throws(SensorError) {
-            for names in parts {
-                let part = Part(try open())
-                made.append(part)
-                take(names, in: part.object)
-                try share(shared, with: part.object)
-            }
-            let loading = DispatchGroup()
-            for part in made {
-                loading.enter()
-                let thread = Thread {
-                    part.load()
-                    loading.leave()
-                }
-                thread.stackSize = 4 << 20
-                thread.start()
-            }
-            loading.wait()
-            for part in made where part.code != 0 { throw failed("load the BPF programs", -part.code) }
-        } catch {
-            for part in made { bpf_object__close(part.object) }
-            throw error
-        }
-        return made.map(\.object)
-    }
-
-    /// All maps of the one stand for those of the other.
-    private static func share(_ shared: OpaquePointer, with object: OpaquePointer) throws(SensorError) {
-        var map: OpaquePointer? = nil
-        while let next = bpf_object__next_map(object, map) {
-            guard let own = bpf_object__find_map_by_name(shared, bpf_map__name(next)) else {
-                throw SensorError("the BPF object has no map \(String(cString: bpf_map__name(next)))")
-            }
-            let code = bpf_map__reuse_fd(next, bpf_map__fd(own))
-            guard code == 0 else { throw failed("share the BPF maps", -code) }
-            map = next
-        }
+        guard code == 0 else { throw failed("load the BPF programs", -code) }
     }
 
     private static func map(_ map: Map, in object: OpaquePointer) throws(SensorError) -> OpaquePointer {
@@ -219,35 +146,31 @@ final class KernelPrograms {
     var identifiers: BPFObjects {
         var objects = BPFObjects()
         for link in links { objects.insert(riposte_bpf_id(bpf_link__fd(link)), .link) }
-        var map: OpaquePointer? = nil
+        var (map, program): (OpaquePointer?, OpaquePointer?) = (nil, nil)
         while let next = bpf_object__next_map(object, map) {
             objects.insert(riposte_bpf_id(bpf_map__fd(next)), .map)
             map = next
         }
-        for (program, _) in programs { objects.insert(riposte_bpf_id(bpf_program__fd(program)), .program) }
+        while let next = bpf_object__next_program(object, program) {
+            objects.insert(riposte_bpf_id(bpf_program__fd(next)), .program)
+            program = next
+        }
         return objects
     }
 
     // MARK: - Programs
 
-    /// Those that are loaded.
-    private var programs: [(program: OpaquePointer, name: String)] {
-        parts.flatMap { part in
-            var found: [(OpaquePointer, String)] = []
-            var program: OpaquePointer? = nil
-            while let next = bpf_object__next_program(part, program) {
-                if bpf_program__autoload(next) { found.append((next, String(cString: bpf_program__name(next)))) }
-                program = next
-            }
-            return found
-        }
-    }
-
     /// From here on events come: first of processes, then of calls, so that no call is seen of a process that is not known.
     func attach() throws(SensorError) {
+        var program: OpaquePointer? = nil
+        var pending: [(OpaquePointer, String)] = []
+        while let next = bpf_object__next_program(object, program) {
+            pending.append((next, String(cString: bpf_program__name(next))))
+            program = next
+        }
         let isState = { (name: String) in Self.statePrograms.contains(name) }
-        for (program, name) in programs.filter({ isState($0.name) }) + programs.filter({ !isState($0.name) }) {
-            guard bpf_program__autoattach(program) else { continue }
+        for (program, name) in pending.filter({ isState($0.1) }) + pending.filter({ !isState($0.1) }) {
+            guard bpf_program__autoload(program), bpf_program__autoattach(program) else { continue }
             guard let link = bpf_program__attach(program) else { throw Self.failed("attach the BPF program \(name)", errno) }
             links.append(link)
         }
