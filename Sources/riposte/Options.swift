@@ -117,7 +117,7 @@ extension CommonOptions {
         try await finish(desk, isAgent: false, body)
     }
 
-    private static func finish(_ desk: any Desk, isAgent: Bool, _ body: (any Desk, Bool) async throws -> Int32) async throws {
+    private func finish(_ desk: any Desk, isAgent: Bool, _ body: (any Desk, Bool) async throws -> Int32) async throws {
         let status: Int32
         do { status = try await body(desk, isAgent) } catch {
             await desk.close()

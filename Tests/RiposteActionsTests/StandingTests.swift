@@ -76,7 +76,13 @@ struct NetworkStandingTests {
     @Test(
         "a block that somebody else made anew, or gave another time, is not taken for ours",
         arguments: [
-            (nil, ["delete table inet riposte", "add table inet riposte", "add set inet riposte host4 { type ipv4_addr; flags timeout; }", "add element inet riposte host4 { 192.0.2.7 }"]),
+            (
+                nil,
+                [
+                    "delete table inet riposte", "add table inet riposte", "add chain inet riposte in", "add set inet riposte host4 { type ipv4_addr; flags timeout; }",
+                    "add element inet riposte host4 { 192.0.2.7 }",
+                ]
+            ),
             (nil, ["delete element inet riposte host4 { 192.0.2.7 }", "add element inet riposte host4 { 192.0.2.7 timeout 1h }"]),
             ("1h", ["delete element inet riposte host4 { 192.0.2.7 }", "add element inet riposte host4 { 192.0.2.7 }"]),
             ("1h", ["delete element inet riposte host4 { 192.0.2.7 }", "add element inet riposte host4 { 192.0.2.7 timeout 9h }"]),
@@ -117,7 +123,8 @@ struct NetworkStandingTests {
         let with: JSONObject = ["allow": ["10.0.0.0/8"]]
         let token = try await isolate.carryOut(.host, with).undoToken
         let target = Target.host(machineID: Host.machineID)
-        #expect(try await isolate.look(target, with, token) == .stands && isolate.marks() == [target])
+        #expect(try await isolate.look(target, with, token) == .stands)
+        #expect(try await isolate.marks() == [target])
         if change.contains("delete chain") { try nft("flush chain inet riposte isolate_fwd") }
         try nft(change)
         #expect(try await isolate.look(target, with, token).kind == expected)

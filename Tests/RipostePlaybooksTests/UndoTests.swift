@@ -105,10 +105,13 @@ struct UndoByHandTests {
 
 @Suite("Due times")
 struct DueTimeTests {
-    @Test("set the wall clock as you like: an undo is done when its time has passed, or the clock says so", arguments: [
-        // How far the clock is set, how much time then passes, whether it must be taken back by then.
-        (Duration.seconds(-7200), Duration.seconds(299), false), (.seconds(-7200), .milliseconds(300_500), true), (.seconds(7200), .seconds(1), true), (.zero, .seconds(299), false),
-    ])
+    @Test(
+        "set the wall clock as you like: an undo is done when its time has passed, or the clock says so",
+        arguments: [
+            // How far the clock is set, how much time then passes, whether it must be taken back by then.
+            (Duration.seconds(-7200), Duration.seconds(299), false), (.seconds(-7200), .milliseconds(300_500), true), (.seconds(7200), .seconds(1), true),
+            (.zero, .seconds(299), false),
+        ])
     func clocks(_ change: Duration, _ wait: Duration, _ isOver: Bool) async throws {
         let bench = try Bench(pause("after: 5m"))
         _ = try await bench.respond(one)

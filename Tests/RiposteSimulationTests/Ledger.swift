@@ -111,7 +111,9 @@ final class Ledger: Sendable {
             state.acts[playbook, default: []].append(record.time)
             let sorted = (state.acts[playbook] ?? []).sorted()
             for (index, time) in sorted.enumerated() where index + budget.actions < sorted.count {
-                if sorted[index + budget.actions] - time < .seconds(budget.seconds) { return "playbook \(playbook) acted more than \(budget.actions) times within \(budget.seconds) s" }
+                if sorted[index + budget.actions] - time < .seconds(budget.seconds) {
+                    return "playbook \(playbook) acted more than \(budget.actions) times within \(budget.seconds) s"
+                }
             }
         }
         return nil

@@ -172,12 +172,14 @@ extension SimulatedWorld {
             _ parameters: [Parameter] = [], needs: [String] = []
         ) -> SimulatedAction {
             SimulatedAction(
-                description: ActionDescription(name: name, summary: "A deed.", target: target, impact: impact, parameters: parameters, inverse: inverse, needs: needs), effect: effect,
+                description: ActionDescription(name: name, summary: "A deed.", target: target, impact: impact, parameters: parameters, inverse: inverse, needs: needs),
+                effect: effect,
                 world: self, life: life, isAlive: isAlive, watch: watch)
         }
         let address = Parameter("address", .network, isRequired: true, summary: "The address.")
         return ActionCatalogue([
-            action("container.pause", .container, .reversible, .mark("paused"), inverse: "container.unpause"), action("container.unpause", .container, .reversible, .unmark("paused")),
+            action("container.pause", .container, .reversible, .mark("paused"), inverse: "container.unpause"),
+            action("container.unpause", .container, .reversible, .unmark("paused")),
             action("container.isolate", .container, .reversible, .mark("isolated"), inverse: "container.release", needs: ["CAP_NET_ADMIN"]),
             action("container.release", .container, .reversible, .unmark("isolated")), action("container.kill", .container, .destroys, .end),
             action("process.suspend", .process, .reversible, .mark("stopped"), inverse: "process.resume"), action("process.resume", .process, .reversible, .unmark("stopped")),

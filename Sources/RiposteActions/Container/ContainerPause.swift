@@ -15,7 +15,8 @@ package struct ContainerPause: Action {
         guard state.isRunning else { throw .gone("pause container \(state.name)", "it does not run (\(state.status))") }
         return Plan(
             action: description.name, target: .container(state.identity), parameters: request.parameters, facts: state.facts,
-            alreadySo: state.isPaused && Self.change(of: state, since: request.token) == nil ? "it is paused already" : nil, summary: "pause container \(state.label)", inverse: description.inverse)
+            alreadySo: state.isPaused && Self.change(of: state, since: request.token) == nil ? "it is paused already" : nil, summary: "pause container \(state.label)",
+            inverse: description.inverse)
     }
 
     package func perform(_ plan: Plan) async throws(ActionError) -> Performance {
@@ -73,7 +74,8 @@ package struct ContainerUnpause: Action {
         }
         return Plan(
             action: description.name, target: .container(state.identity), parameters: request.parameters, facts: state.facts,
-            alreadySo: state.isPaused ? nil : request.token == nil ? "it is not paused" : "it is not paused any more: somebody else let it go on", summary: "unpause container \(state.label)")
+            alreadySo: state.isPaused ? nil : request.token == nil ? "it is not paused" : "it is not paused any more: somebody else let it go on",
+            summary: "unpause container \(state.label)")
     }
 
     /// Why the pause that stands is not the one that we left.

@@ -6,7 +6,6 @@ package import RipostePlaybooks
 /// Hears of changes to our tables: the kernel tells every transaction of nf_tables to the multicast group NFNLGRP_NFTABLES, objects first, then who made it.
 package struct NetfilterWatch: Sendable {
     private let context: NetworkContext
-    private let ownPID = getpid()
 
     package init(context: NetworkContext = .own) { self.context = context }
 
@@ -22,7 +21,7 @@ package struct NetfilterWatch: Sendable {
                 while try socket.receive(
                     waiting: false, doing: "hear of changes to nf_tables",
                     { message in
-                        if transaction.take(message, ownPID: ownPID) { changed() }
+                        if transaction.take(message) { changed() }
                         return .more
                     })
                 {}
@@ -39,7 +38,7 @@ package struct NetfilterWatch: Sendable {
         var touchesOurs = false
 
         /// True at the end of one that somebody else made and that touched a table of ours.
-        mutating func take(_ message: UnsafePointer<nlmsghdr>, ownPID: Int32) -> Bool {
+        mutating func take(_ message: UnsafePointer<nlmsghdr>) -> Bool {
             let type = Int32(message.pointee.nlmsg_type)
             guard type >> 8 == Int32(NFNL_SUBSYS_NFTABLES) else { return false }
             guard type & 0xFF == Int32(NFT_MSG_NEWGEN.rawValue) else {
@@ -49,7 +48,8 @@ package struct NetfilterWatch: Sendable {
             defer { touchesOurs = false }
             guard touchesOurs else { return false }
             let author = Self.author(of: message)
-            guard author?.pid != ownPID else { return false }
+            // The kernel names the thread.
+            if let author, access("/proc/self/task/\(author.pid)", F_OK) == 0 { return false }
             if let author { ForeignChanges.shared.note(author) }
             return true
         }

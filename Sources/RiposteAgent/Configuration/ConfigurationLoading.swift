@@ -107,7 +107,8 @@ extension AgentConfiguration {
 
     private mutating func read(_ node: YAMLNode) {
         let known = [
-            "mode", "mode_ceiling", "incidents", "state_dir", "run_dir", "log_level", "playbooks", "rules", "sensor", "intake", "control", "audit", "engine", "approvals", "docker", "kubernetes",
+            "mode", "mode_ceiling", "incidents", "state_dir", "run_dir", "log_level", "playbooks", "rules", "sensor", "intake", "control", "audit", "engine", "approvals", "docker",
+            "kubernetes",
             "network", "guards", "budgets", "outputs", "undo", "reconcile",
         ]
         guard let keys = node.mapping(known: known, what: "the configuration", code: "C002") else { return }

@@ -98,10 +98,11 @@ extension UndoSelection {
             return value
         }
         func identifier(_ json: JSON) -> Identifier? { json.string?.valid.flatMap { Identifier($0) } }
-        actions = try read("ids", "a list of actions' ids") { member in
-            let ids = member.array?.map(identifier)
-            return ids.flatMap { $0.contains(nil) ? nil : $0.compactMap(\.self) }
-        } ?? []
+        actions =
+            try read("ids", "a list of actions' ids") { member in
+                let ids = member.array?.map(identifier)
+                return ids.flatMap { $0.contains(nil) ? nil : $0.compactMap(\.self) }
+            } ?? []
         incident = try read("incident", "an incident's id", identifier)
         playbook = try read("playbook", "a playbook's name") { $0.string?.valid }
         alert = try read("alert", "an alert's id", identifier)

@@ -65,7 +65,9 @@ extension Engine {
             record.message = message
             var settles = false
             if case .settled = standing { settles = true }
-            do { try self.record(record, claiming: settles ? request.id : nil) } catch { return (request, .open(.failed, "the answer is not on record, and does not count: \(error)")) }
+            do { try self.record(record, claiming: settles ? request.id : nil) } catch {
+                return (request, .open(.failed, "the answer is not on record, and does not count: \(error)"))
+            }
             return (request, standing)
         }
         switch request.ruling(on: answer, by: person, seen: seen, at: now) {

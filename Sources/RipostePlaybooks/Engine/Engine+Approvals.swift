@@ -59,9 +59,10 @@ extension Engine {
             answer = .opened(facts.deadline)
         case .join(let id):
             guard let request = book.requests[id] else { return .failed("the question is closed") }
-            record.detail.members = [
-                .init(key: "state", value: .text(ApprovalState.joined.rawValue)), .init(key: "request", value: .text("\(id)")),
-            ] + record.detail.members
+            record.detail.members =
+                [
+                    .init(key: "state", value: .text(ApprovalState.joined.rawValue)), .init(key: "request", value: .text("\(id)")),
+                ] + record.detail.members
             // What is asked about already is held already.
             if request.members.contains(where: { $0.digest == plan.digest(undoAfter: order.undoAfter) }) { record.detail["hold"] = nil }
             answer = .joined(id, request.deadline)
