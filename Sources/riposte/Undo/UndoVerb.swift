@@ -43,9 +43,6 @@ struct Undo: AsyncParsableCommand {
     @Flag(name: .long, help: "Show what is in force and until when, and touch nothing.")
     var list = false
 
-    @Flag(name: .long, help: "Also where the world is no longer as the action left it.")
-    var force = false
-
     @Flag(name: [.short, .long], help: "Ask nothing.")
     var yes = false
 
@@ -95,7 +92,7 @@ struct Undo: AsyncParsableCommand {
                 return 3
             }
         }
-        let results = try await desk.undo(UndoCommand(selection, isDryRun: action.dryRun, reason: action.reason, isForced: force))
+        let results = try await desk.undo(UndoCommand(selection, isDryRun: action.dryRun, reason: action.reason, isForced: action.force))
         results.forEach(action.report)
         await remarkOnPardons(desk, results)
         return results.map(\.outcome).exitStatus
