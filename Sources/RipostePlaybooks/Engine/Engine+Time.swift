@@ -29,7 +29,10 @@ extension Engine {
     }
 
     /// What the wall clock will show at this ``Surroundings/uptime``, if nobody sets it: for what must not wait longer because somebody does.
-    func wallTime(_ uptime: Duration) -> Timestamp { surroundings.now() + (uptime - surroundings.uptime()) }
+    func wallTime(_ uptime: Duration) -> Timestamp { Self.time(surroundings.now(), in: uptime - surroundings.uptime()) }
+
+    /// So much after a moment, and never before it: durations are finer than timestamps.
+    static func time(_ now: Timestamp, in length: Duration) -> Timestamp { length > .zero ? now + length + .nanoseconds(1) : now + length }
 
     /// Until then, or until ``timeChanged`` rings; at most half a minute, so that a clock that was set is noticed.
     private func pause(until next: Timestamp?) async {

@@ -140,8 +140,8 @@ extension Engine {
         let uptime = surroundings.uptime()
         return state.withLock { interior in
             var times: [Identifier: Timestamp] = [:]
-            for (id, clock) in interior.undoClocks where interior.state.openUndos[id]?.due == clock.due { times[id] = min(clock.due, now + (clock.uptime - uptime)) }
-            for (id, retry) in interior.undoRetries where times[id] != nil { times[id] = now + (retry.at - uptime) }
+            for (id, clock) in interior.undoClocks where interior.state.openUndos[id]?.due == clock.due { times[id] = min(clock.due, Self.time(now, in: clock.uptime - uptime)) }
+            for (id, retry) in interior.undoRetries where times[id] != nil { times[id] = Self.time(now, in: retry.at - uptime) }
             for id in interior.undosUnderWay { times[id] = nil }
             return times
         }
