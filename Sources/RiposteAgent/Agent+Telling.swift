@@ -76,6 +76,8 @@ func status(_ house: EngineHouse, _ keepers: Keepers, _ intakes: [any Intake], _
             "outcomes": .object(
                 JSONObject(counters.outcomes.sorted { $0.key.rawValue < $1.key.rawValue }.map { .init(key: ByteText($0.key.rawValue), value: .integer(Int64($0.value))) })),
         ],
+        "drifts": .array(state.drifts.open.map(\.json)),
+        "pardons": .array(house.engine.pardons.map(\.json)),
         "orders": .array(house.engine.ordersUnderWay().prefix(100).map(\.json)),
         "breakers": .array(state.breakers.all.map(\.json)), "budgets": .array(house.engine.strainedBudgets.map(\.json)),
         "shed": .array(

@@ -51,17 +51,28 @@ package struct Agent: Sendable {
         rules = try LoadedRules.load(configuration.rules)
         signingKey = try configuration.audit.loadSigningKey()
         outputs = try configuration.readOutputs(configuration.outputSurroundings(outputHTTP, logger))
+        try Self.checkLimits(configuration.undo, facilities.catalogue)
+    }
+
+    private static func checkLimits(_ undo: UndoSettings, _ catalogue: ActionCatalogue) throws(Diagnostics) {
+        let names = catalogue.descriptions.filter { $0.inverse != nil }.map(\.name.rawValue)
+        for name in undo.limits.keys.map(\.rawValue).sorted() where !names.contains(name) {
+            let suggestion = nearMiss(to: name, among: names)
+            throw Diagnostics([Diagnostic(code: "C003", file: "undo.max", message: "no action \"\(name.escapedForDisplay)\" can be taken back", suggestion: suggestion)])
+        }
     }
 
     /// Runs until SIGTERM or SIGINT, then finishes what is under way and closes the journal. `observe` must not wait.
     package func run(onReady: @escaping @Sendable (Banner) -> Void, observe: @escaping @Sendable (Engine.Event) -> Void) async throws {
         Self.raiseDescriptorLimit()
         let (breakers, rearm) = (BreakerAlerts(), Rearming())
+        let drifts = DriftAlerts(hostname: configuration.rules.hostnameInAlerts)
         let house = try await EngineHouse.open(
             configuration, playbooks: playbooks, rules: configuration.rules.files.isEmpty ? nil : rules.digest, facilities: facilities, purpose: "agent", resumesRuns: true,
             signingKey: signingKey, logger: logger,
             observe: { event in
                 observe(event)
+                if case .drift(let drift) = event { drifts.take(drift) }
                 guard case .breaker(let change) = event else { return }
                 rearm.call()
                 breakers.tell(change)
@@ -76,7 +87,7 @@ package struct Agent: Sendable {
         }
         house.journal.onAppend { outputs.ring() }
         try await Self.carrying(outputs) {
-            do { try await serve(house, outputs, breakers, rearm, onReady) } catch {
+            do { try await serve(house, outputs, breakers, drifts, rearm, onReady) } catch {
                 await house.close()
                 throw error
             }
@@ -102,8 +113,9 @@ package struct Agent: Sendable {
         }
     }
 
-    private func serve(_ house: EngineHouse, _ outputs: Outputs, _ breakers: BreakerAlerts, _ rearming: Rearming, _ onReady: @escaping @Sendable (Banner) -> Void) async throws {
+    private func serve(_ house: EngineHouse, _ outputs: Outputs, _ breakers: BreakerAlerts, _ drifts: DriftAlerts, _ rearming: Rearming, _ onReady: @escaping @Sendable (Banner) -> Void) async throws {
         let door = AlertDoor(house, logger: logger)
+        drifts.open(door)
         let formatter = AlertFormatter(hostname: configuration.rules.hostnameInAlerts)
         let sensor = SensorKeeper(
             configuration.sensor, house, try SensorDoor(door, formatter: formatter, lossLimit: configuration.sensor.lossLimit, logger: logger),
@@ -134,6 +146,9 @@ package struct Agent: Sendable {
         // Those who take orders and alerts come last: they stop first, and the undo keeper is there as long as they are.
         var services = [
             service("time") { await house.engine.keepTime() },
+            service("drift") {
+                if configuration.reconciliation.every != nil { try await DriftWatch(engine: house.engine, docker: facilities.docker, logger: logger).run() }
+            },
             service("snapshot") { try await every(.seconds(30)) { house.keepSnapshot() } },
             service("checkpoints") { try await every(.seconds(1)) { house.checkpoints?.writeIfDue() } },
             service("playbooks") { try await keepers.playbooks.keepUp() },

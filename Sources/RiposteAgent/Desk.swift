@@ -6,8 +6,14 @@ package import RipostePlaybooks
 package protocol Desk: Sendable {
     /// One action by hand.
     func act(_ command: ManualCommand) async throws(DeskError) -> ActionResult
-    /// Takes one action back.
-    func undo(_ command: UndoCommand) async throws(DeskError) -> ActionResult
+    /// Takes back what is meant, the newest first.
+    func undo(_ command: UndoCommand) async throws(DeskError) -> [ActionResult]
+    /// What is in force and meant, the newest first; nothing is touched.
+    func inForce(_ selection: UndoSelection) async throws(DeskError) -> [EngineState.OpenUndo]
+    /// Whom persons let go, and until when nothing automatic may touch them.
+    func pardons() async throws(DeskError) -> [Pardons.Pardon]
+    /// Lets playbooks act on these targets again; gives those that it lifted.
+    func liftPardons(_ command: PardonLiftCommand) async throws(DeskError) -> [Pardons.Pardon]
     /// The questions that wait for a person, as ``ApprovalView/json``.
     func questions() async throws(DeskError) -> [JSON]
     /// A person's answer to one of them.
@@ -82,13 +88,26 @@ package struct DecisionCommand: Sendable, Equatable {
 }
 
 package struct UndoCommand: Sendable, Equatable {
-    package var action: Identifier
+    package var selection: UndoSelection
     package var isDryRun: Bool
     package var reason: String?
+    /// Also where the world is no longer as the action left it.
+    package var isForced: Bool
 
-    package init(action: Identifier, isDryRun: Bool, reason: String? = nil) {
-        self.action = action
+    package init(_ selection: UndoSelection, isDryRun: Bool, reason: String? = nil, isForced: Bool = false) {
+        self.selection = selection
         self.isDryRun = isDryRun
+        self.reason = reason
+        self.isForced = isForced
+    }
+}
+
+package struct PardonLiftCommand: Sendable, Equatable {
+    package var target: String
+    package var reason: String?
+
+    package init(target: String, reason: String? = nil) {
+        self.target = target
         self.reason = reason
     }
 }

@@ -28,8 +28,19 @@ package final class LocalDesk: Desk {
         return await house.engine.carryOut(order)
     }
 
-    package func undo(_ command: UndoCommand) async throws(DeskError) -> ActionResult {
-        await house.engine.undo(command.action, actor: actor, mode: command.isDryRun ? .observe : .enforce, reason: command.reason)
+    package func undo(_ command: UndoCommand) async throws(DeskError) -> [ActionResult] {
+        await house.engine.undo(
+            command.selection, actor: actor, mode: command.isDryRun ? .observe : .enforce, reason: command.reason, isForced: command.isForced)
+    }
+
+    package func inForce(_ selection: UndoSelection) async throws(DeskError) -> [EngineState.OpenUndo] { house.engine.inForce(selection) }
+
+    package func pardons() async throws(DeskError) -> [Pardons.Pardon] { house.engine.pardons }
+
+    package func liftPardons(_ command: PardonLiftCommand) async throws(DeskError) -> [Pardons.Pardon] {
+        do { return try house.engine.liftPardons(of: command.target, by: actor, reason: command.reason) } catch {
+            throw DeskError(.journal, "the journal did not take it: \(error)")
+        }
     }
 
     /// The outcome of what was called off; nil where nothing of this id is under way.

@@ -72,6 +72,8 @@ package enum FailureClass: String, CaseIterable, Sendable {
     /// The playbook has acted as often as it may within its window.
     case budget
     case mode
+    /// A person let the target go a short while ago.
+    case pardoned
     /// EPERM, 401, 403: we lack the right.
     case denied
     /// The kernel, the engine or the cluster cannot do this.
@@ -104,9 +106,17 @@ package enum FailureClass: String, CaseIterable, Sendable {
         }
     }
 
+    /// The request may have been carried out all the same: what failed is the answer.
+    package var leavesDoubt: Bool {
+        switch self {
+        case .timeout, .unavailable, .unknown, .cancelled: true
+        default: false
+        }
+    }
+
     package var outcome: Outcome {
         switch self {
-        case .unresolved, .identity, .guarded, .cooldown, .budget, .mode, .policy, .cancelled, .drifted, .declined, .withdrawn: .refused
+        case .unresolved, .identity, .guarded, .cooldown, .budget, .mode, .pardoned, .policy, .cancelled, .drifted, .declined, .withdrawn: .refused
         case .invalid, .denied, .unsupported, .conflict, .busy, .unavailable, .timeout, .partial, .unknown: .failed
         }
     }

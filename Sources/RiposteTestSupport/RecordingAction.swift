@@ -1,4 +1,4 @@
-internal import RiposteCore
+package import RiposteCore
 package import RipostePlaybooks
 internal import Synchronization
 
@@ -10,14 +10,14 @@ package final class RecordingAction: Action {
 
     package init(
         _ name: ActionName, world: RecordingWorld, inverse: ActionName? = nil, target: ActionDescription.TargetKind = .container, takesAway: Bool = false,
-        impact: ActionDescription.Impact = .reversible
+        impact: ActionDescription.Impact = .reversible, needs: [String] = []
     ) {
         description = ActionDescription(
             name: name, summary: "Marks a target.", target: target, impact: impact,
             parameters: [
                 Parameter("for", .duration(max: .seconds(3600)), summary: "How long."), Parameter("note", .text(maxBytes: 256), summary: "Kept in the evidence."),
                 Parameter("grace", .duration(max: .seconds(3600)), summary: "How long it may take."),
-            ], inverse: inverse, waits: "grace")
+            ], inverse: inverse, needs: needs, waits: "grace")
         self.world = world
         self.takesAway = takesAway
     }
@@ -28,6 +28,11 @@ package final class RecordingAction: Action {
         return Plan(
             action: description.name, target: target, parameters: request.parameters, alreadySo: isMarked != takesAway ? "it is so" : nil,
             summary: "mark \(target.key)", inverse: description.inverse)
+    }
+
+    package func marks() async throws(ActionError) -> [Target]? {
+        guard !takesAway, description.needs.contains("CAP_NET_ADMIN") else { return nil }
+        return world.marks.sorted().map { .container(ContainerIdentity(id: String($0.dropFirst(10)), name: "", image: "")) }
     }
 
     package func perform(_ plan: Plan) async throws(ActionError) -> Performance {
@@ -45,6 +50,9 @@ package final class RecordingWorld: Sendable {
         var performed: [String] = []
         /// By action; nil stands for all of them. `left` is how many deeds more it fails.
         var failures: [ActionName?: (error: ActionError, left: Int)] = [:]
+        var lostAnswer: ActionError?
+        var isBlind = false
+        var hasActed = false
         var gone: Set<String> = []
         var gate: (@Sendable () async -> Void)?
     }
@@ -60,6 +68,15 @@ package final class RecordingWorld: Sendable {
     package func fail(with error: ActionError?, times: Int = .max, action: ActionName? = nil) {
         state.withLock { $0.failures[action] = error.map { ($0, times) } }
     }
+    /// Deeds take place, and the answer is this error; while it is so, looking at the world gives it too where `isBlind`.
+    package func loseAnswers(with error: ActionError?, isBlind: Bool = false) {
+        state.withLock { state in
+            state.lostAnswer = error
+            state.isBlind = isBlind && error != nil
+        }
+    }
+    /// Somebody else takes a mark away.
+    package func unmark(_ id: String) { state.withLock { _ = $0.marks.remove("container:\(id)") } }
     package func end(_ id: String) { state.withLock { _ = $0.gone.insert(id) } }
     /// Every deed waits for this.
     package func hold(_ gate: (@Sendable () async -> Void)?) { state.withLock { $0.gate = gate } }
@@ -74,6 +91,7 @@ package final class RecordingWorld: Sendable {
                 ProcessIdentity(pid: claim.pid, startTicks: 1, bootID: "b", startedAt: claim.startedAt ?? Timestamp(nanoseconds: 0), name: claim.name ?? ""))
         default: throw ActionError(.unresolved, "find it", "no container")
         }
+        if let blind = state.withLock({ $0.isBlind && $0.hasActed ? $0.lostAnswer : nil }) { throw blind }
         guard !state.withLock({ $0.gone.contains(id) }) else { throw .gone("find \(id)", "it has ended") }
         return .container(ContainerIdentity(id: id, name: "c-\(id)", image: "i"))
     }
@@ -88,7 +106,8 @@ package final class RecordingWorld: Sendable {
             }
             state.performed.append("\(action) \(key)")
             if takesAway { state.marks.remove(key) } else { state.marks.insert(key) }
-            return nil
+            state.hasActed = true
+            return state.lostAnswer
         }
         if let failure { throw failure }
     }

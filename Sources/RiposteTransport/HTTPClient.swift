@@ -247,6 +247,10 @@ private final class Transfer: @unchecked Sendable {
     // MARK: - Answer
 
     private func takeBody(_ bytes: UnsafeRawBufferPointer) -> Int {
+        if let sink = request.bodySink {
+            sink(Array(bytes))
+            return bytes.count
+        }
         guard body.count + bytes.count <= request.maxResponseBytes else {
             isTooLarge = true
             return 0

@@ -14,6 +14,8 @@ package struct HTTPRequest: Sendable {
     /// A longer answer is an error; what was read of it is dropped.
     package var maxResponseBytes: Int
     package var tls: TLSOptions
+    /// Takes the body as it comes, on the client's thread; the answer then has none, and may be without end. Must not wait.
+    package var bodySink: (@Sendable ([UInt8]) -> Void)?
     /// `http://proxy:3128`, also with user and password. Nil: none, whatever the environment says.
     package var proxy: String?
 

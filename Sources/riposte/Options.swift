@@ -58,7 +58,7 @@ struct ActionOptions: ParsableArguments {
     @Option(name: .long, help: "Why; stands in the journal.")
     var reason: String?
 
-    @Flag(name: .long, help: "Past guards of the configuration, on record with your name. What is built in stands.")
+    @Flag(name: .long, help: "Past guards of the configuration, and, for an undo, where the world has changed since; on record with your name. What is built in stands.")
     var force = false
 
     @Flag(name: .long, help: "Wait for somebody else's approval first.")

@@ -70,11 +70,13 @@ struct Run: AsyncParsableCommand {
             case .repeated(let alert, let first): asJSON ? JSON.object(alert.document).line : ResultText.repetition(of: first, by: alert)
             case .result(let result): asJSON ? result.json.line : ResultText.line(result)
             case .breaker(let change): asJSON ? change.json.line : ResultText.line(change)
+            // Told as an alert of our own too.
+            case .drift(let drift): drift.json.line
             }
         }
         do {
             let agent = try Agent(configuration, logger: CommonOptions.logger(configuration.logLevel))
-            try await agent.run(onReady: { Self.greet($0) }, observe: { printer.take($0) })
+            try await agent.run(onReady: { Self.greet($0) }, observe: { event in if case .drift = event {} else { printer.take(event) } })
         } catch let error as JournalError {
             throw Complaint(error.message + (error.code == .inUse ? "; another agent runs on this state directory" : ""), status: 1)
         } catch let error as HTTPIntake.Misconfigured {

@@ -66,6 +66,13 @@ struct Status: AsyncParsableCommand {
             "journal    \(number(status["journal"], "seq")) records\(number(status["journal"], "failures") > 0 ? ", \(number(status["journal"], "failures")) NOT WRITTEN" : "")")
         lines += checkpoints(status["journal"]?["checkpoints"])
         lines += brakes(status)
+        for drift in status["drifts"]?.array ?? [] {
+            let isContested = word(drift["detail"], "state") == "contested"
+            let target = drift["target"].flatMap(Target.init(json:))?.summary ?? ""
+            lines.append(Terminal.paint("drift      \(word(drift, "action")) of \(target): \(word(drift, "message"))", isContested ? .red : .yellow))
+        }
+        let pardons = status["pardons"]?.array?.count ?? 0
+        if pardons > 0 { lines.append("pardons    \(pardons) in force; see riposte pardon list") }
         let intakes = status["intakes"]?.array ?? []
         lines.append("")
         lines.append(

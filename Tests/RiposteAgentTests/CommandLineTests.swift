@@ -199,6 +199,7 @@ struct CommandLineTests {
             ["process", "show"], ["process", "kill"], ["process", "suspend"], ["process", "resume"], ["container", "list"], ["container", "show"], ["container", "pause"],
             ["container", "unpause"], ["container", "stop"], ["container", "kill"], ["container", "restart"], ["container", "isolate"], ["container", "release"],
             ["pod", "delete"], ["pod", "evict"], ["network", "block"], ["network", "unblock"], ["network", "isolate"], ["network", "release"], ["network", "status"], ["undo"],
+            ["pardon", "list"], ["pardon", "lift"],
             ["audit", "list"], ["audit", "show"], ["audit", "follow"], ["audit", "verify"], ["audit", "export"], ["audit", "key", "generate"], ["audit", "key", "show"],
             ["audit", "checkpoint", "list"], ["audit", "checkpoint", "show"], ["status"], ["doctor"],
         ] {

@@ -59,9 +59,9 @@ final class BrakeScene: Sendable {
             observe: { event in
                 seen.events.withLock { events in
                     switch event {
-                    case .alert, .repeated: break
                     case .result(let result): events.results.append(result)
                     case .breaker(let change): events.breakers.append(change)
+                    default: break
                     }
                 }
             })

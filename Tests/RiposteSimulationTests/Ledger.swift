@@ -27,6 +27,8 @@ final class Ledger: Sendable {
         var undone: [Identifier: Int] = [:]
         var openRuns: Set<Identifier> = []
         var acts: [String: [Timestamp]] = [:]
+        /// Until when a person's word protects a target.
+        var pardons: [String: Timestamp] = [:]
         var shed = 0
         var problem: String?
     }
@@ -69,8 +71,14 @@ final class Ledger: Sendable {
         case .alert:
             for run in record.detail["runs"]?.array ?? [] { if let id = run["run"]?.string?.valid.flatMap({ Identifier($0) }) { state.openRuns.insert(id) } }
         case .run: if let id = record.id { state.openRuns.remove(id) }
+        case .brake:
+            guard let pardon = record.detail["pardon"], let key = record.target?.key else { break }
+            state.pardons[key] = pardon["state"] == "granted" ? pardon["until"]?.string.flatMap { Timestamp($0.bytes) } : nil
         case .intent:
             guard let id = record.id else { return "an intent without a name" }
+            if record.actor?.kind == .playbook, record.undoes == nil, let until = record.target.flatMap({ state.pardons[$0.key] }), record.time < until {
+                return "\(record.action ?? "?") of \(record.target?.key ?? "?"), which a person let go"
+            }
             if !state.intents.insert(id).inserted { return "a second intent of \(id)" }
             if record.mode != .enforce { return "an intent in mode \(record.mode?.rawValue ?? "none")" }
             // What an earlier life left unclear holds up nobody.
@@ -103,7 +111,9 @@ final class Ledger: Sendable {
             state.acts[playbook, default: []].append(record.time)
             let sorted = (state.acts[playbook] ?? []).sorted()
             for (index, time) in sorted.enumerated() where index + budget.actions < sorted.count {
-                if sorted[index + budget.actions] - time < .seconds(budget.seconds) { return "playbook \(playbook) acted more than \(budget.actions) times within \(budget.seconds) s" }
+                if sorted[index + budget.actions] - time < .seconds(budget.seconds) {
+                    return "playbook \(playbook) acted more than \(budget.actions) times within \(budget.seconds) s"
+                }
             }
         }
         return nil

@@ -137,6 +137,17 @@ struct SimulatedAction: Action {
         return Performance(wasSo ? .already : .done, message: "done", undoToken: description.inverse.map { ["inverse": .text($0.rawValue)] })
     }
 
+    /// Blocks and isolations bear our mark; a pause is like anybody's.
+    func marks() async throws(ActionError) -> [Target]? {
+        guard case .mark(let mark) = effect, description.needs.contains("CAP_NET_ADMIN") else { return nil }
+        try live("look at all")
+        if case .fails(let failure) = await world.answer() { throw ActionError(failure, "look at all", "the simulation says no") }
+        return world.snapshot.marks.filter { $0.value.contains(mark) }.keys.sorted().compactMap { key in
+            SimulatedWorld.containers.first { key == "container:\($0)" }.map { .container(ContainerIdentity(id: $0, name: "c", image: "i")) }
+                ?? SimulatedWorld.addresses.first { key == "address:\($0)" }.flatMap { IPNetwork($0) }.map { .address($0) }
+        }
+    }
+
     private func live(_ doing: String) throws(ActionError) { if !isAlive() { throw ActionError(.unavailable, doing, "the process has died") } }
 
     private func target(of claim: TargetClaim) throws(ActionError) -> Target {
@@ -158,20 +169,22 @@ extension SimulatedWorld {
     func catalogue(life: Int, isAlive: @escaping @Sendable () -> Bool, watch: @escaping @Sendable (Plan) -> Void) -> ActionCatalogue {
         func action(
             _ name: ActionName, _ target: ActionDescription.TargetKind, _ impact: ActionDescription.Impact, _ effect: SimulatedAction.Effect, inverse: ActionName? = nil,
-            _ parameters: [Parameter] = []
+            _ parameters: [Parameter] = [], needs: [String] = []
         ) -> SimulatedAction {
             SimulatedAction(
-                description: ActionDescription(name: name, summary: "A deed.", target: target, impact: impact, parameters: parameters, inverse: inverse), effect: effect,
+                description: ActionDescription(name: name, summary: "A deed.", target: target, impact: impact, parameters: parameters, inverse: inverse, needs: needs),
+                effect: effect,
                 world: self, life: life, isAlive: isAlive, watch: watch)
         }
         let address = Parameter("address", .network, isRequired: true, summary: "The address.")
         return ActionCatalogue([
-            action("container.pause", .container, .reversible, .mark("paused"), inverse: "container.unpause"), action("container.unpause", .container, .reversible, .unmark("paused")),
-            action("container.isolate", .container, .reversible, .mark("isolated"), inverse: "container.release"),
+            action("container.pause", .container, .reversible, .mark("paused"), inverse: "container.unpause"),
+            action("container.unpause", .container, .reversible, .unmark("paused")),
+            action("container.isolate", .container, .reversible, .mark("isolated"), inverse: "container.release", needs: ["CAP_NET_ADMIN"]),
             action("container.release", .container, .reversible, .unmark("isolated")), action("container.kill", .container, .destroys, .end),
             action("process.suspend", .process, .reversible, .mark("stopped"), inverse: "process.resume"), action("process.resume", .process, .reversible, .unmark("stopped")),
             action("process.kill", .process, .destroys, .end),
-            action("network.block", .address, .reversible, .mark("blocked"), inverse: "network.unblock", [address]),
+            action("network.block", .address, .reversible, .mark("blocked"), inverse: "network.unblock", [address], needs: ["CAP_NET_ADMIN"]),
             action("network.unblock", .address, .reversible, .unmark("blocked"), [address]),
         ])
     }

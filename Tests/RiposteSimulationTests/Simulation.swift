@@ -80,8 +80,11 @@ final class Simulation {
         }
         let log = TellingLog(journal, machine, ledger, life: number)
         let catalogue = world.catalogue(life: number, isAlive: { !disk.isDead }, watch: { [ledger] in ledger.watch(deed: $0, life: number) })
+        var configuration = Engine.Configuration(mode: .enforce, runLimit: 64, maximumAlertAge: .seconds(3600))
+        configuration.reconciliation.every = .seconds(60)
+        configuration.undo.pardon = .seconds(120)
         let engine = Engine(
-            configuration: .init(mode: .enforce, runLimit: 64, maximumAlertAge: .seconds(3600)), catalogue: catalogue, guards: [SimulatedWorld.ProtectionGuard()], log: log,
+            configuration: configuration, catalogue: catalogue, guards: [SimulatedWorld.ProtectionGuard()], log: log,
             playbooks: try PlaybookSet.load([.init(name: "s.yaml", text: SimulatedPlaybooks.text(playbooks))], catalogue).set, state: state,
             surroundings: machine.surroundings, logger: Self.quiet)
         life = Life(number: number, journal: journal, disk: disk, engine: engine)

@@ -1,4 +1,4 @@
-internal import RiposteCore
+package import RiposteCore
 package import RipostePlaybooks
 
 /// `container.pause`: freezes every process of a container.
@@ -15,7 +15,8 @@ package struct ContainerPause: Action {
         guard state.isRunning else { throw .gone("pause container \(state.name)", "it does not run (\(state.status))") }
         return Plan(
             action: description.name, target: .container(state.identity), parameters: request.parameters, facts: state.facts,
-            alreadySo: state.isPaused ? "it is paused already" : nil, summary: "pause container \(state.label)", inverse: description.inverse)
+            alreadySo: state.isPaused && Self.change(of: state, since: request.token) == nil ? "it is paused already" : nil, summary: "pause container \(state.label)",
+            inverse: description.inverse)
     }
 
     package func perform(_ plan: Plan) async throws(ActionError) -> Performance {
@@ -31,7 +32,28 @@ package struct ContainerPause: Action {
         let state = try await docker.inspect(id)
         return Performance(
             .done, message: "it is paused", isConfirmed: state.isPaused,
-            undoToken: ["started_at": state.startedAt.map { .text("\($0)") } ?? .null])
+            undoToken: ["started_at": state.startedAt.map { .text("\($0)") } ?? .null, "paused_at": .text("\(Timestamp.now())")])
+    }
+
+    package func presumedToken(of plan: Plan) -> JSONObject? { plan.facts["started_at"].map { ["started_at": $0] } }
+
+    package func standing(of deed: StandingDeed) async throws(ActionError) -> Standing {
+        let state: ContainerState
+        do throws(ActionError) { state = try await ContainerResolver(docker: docker).find(.proved(deed.target)) } catch {
+            guard error.failure == nil else { throw error }
+            return .gone(error.message)
+        }
+        guard state.isRunning else { return .gone("it does not run any more (\(state.status.escapedForDisplay))") }
+        if let change = Self.change(of: state, since: deed.token) { return state.isPaused ? .changed(change) : .missing("it is not paused any more: \(change)") }
+        guard !state.isPaused else { return .stands }
+        let release = await docker.history(of: state.id, since: deed.since).last { $0.name == "unpause" }
+        return .missing("it is not paused any more\(release.map { ": the engine was told to let it go on at \($0.time)" } ?? "")")
+    }
+
+    /// Whether it is another run than the one that was paused.
+    static func change(of state: ContainerState, since token: JSONObject?) -> String? {
+        guard let left = token?["started_at"]?.string?.valid, let startedAt = state.startedAt, left != "\(startedAt)" else { return nil }
+        return "it was started anew at \(startedAt)"
     }
 }
 
@@ -47,12 +69,22 @@ package struct ContainerUnpause: Action {
     package func plan(_ request: ActionRequest) async throws(ActionError) -> Plan {
         let state = try await ContainerResolver(docker: docker).find(request.claim)
         guard state.isRunning else { throw .gone("unpause container \(state.name)", "it does not run (\(state.status))") }
-        if let left = request.token?["started_at"]?.string?.valid, let startedAt = state.startedAt, state.isPaused, left != "\(startedAt)" {
-            throw ActionError(.drifted, "unpause container \(state.name)", "it was started anew since and paused by somebody else")
+        if state.isPaused, !request.isForced, let change = await change(of: state, since: request.token) {
+            throw ActionError(.drifted, "unpause container \(state.name)", change, remedy: "look who paused it, and use --force if it is to go on")
         }
         return Plan(
             action: description.name, target: .container(state.identity), parameters: request.parameters, facts: state.facts,
-            alreadySo: state.isPaused ? nil : "it is not paused", summary: "unpause container \(state.label)")
+            alreadySo: state.isPaused ? nil : request.token == nil ? "it is not paused" : "it is not paused any more: somebody else let it go on",
+            summary: "unpause container \(state.label)")
+    }
+
+    /// Why the pause that stands is not the one that we left.
+    private func change(of state: ContainerState, since token: JSONObject?) async -> String? {
+        if let change = ContainerPause.change(of: state, since: token) { return "\(change) and paused by somebody else" }
+        guard let pausedAt = token?["paused_at"]?.string.flatMap({ Timestamp($0.bytes) }) else { return nil }
+        let history = await docker.history(of: state.id, since: pausedAt)
+        guard let release = history.first(where: { $0.name == "unpause" }), let pause = history.last(where: { $0.name == "pause" }) else { return nil }
+        return "somebody else let it go on at \(release.time) and paused it again at \(pause.time)"
     }
 
     package func perform(_ plan: Plan) async throws(ActionError) -> Performance {

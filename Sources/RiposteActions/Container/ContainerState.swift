@@ -11,6 +11,8 @@ struct ContainerState: Sendable, Equatable {
     /// Of its first process, on the host; 0 when it does not run.
     var pid: Int32
     var startedAt: Timestamp?
+    /// Of its last run; nil: it has not ended yet.
+    var finishedAt: Timestamp?
     var restartPolicy: String
     var networkMode: String
     var isAutoRemoved: Bool
@@ -34,6 +36,8 @@ struct ContainerState: Sendable, Equatable {
         isPaused = state["Paused"]?.bool ?? false
         pid = state["Pid"]?.integer.flatMap(Int32.init(exactly:)) ?? 0
         startedAt = text(state, "StartedAt").flatMap { Timestamp($0) }
+        // The engine writes year 1 for never.
+        finishedAt = text(state, "FinishedAt").flatMap { $0.hasPrefix("0001") ? nil : Timestamp($0) }
         restartPolicy = text(host?["RestartPolicy"], "Name") ?? ""
         networkMode = text(host, "NetworkMode") ?? ""
         isAutoRemoved = host?["AutoRemove"]?.bool ?? false

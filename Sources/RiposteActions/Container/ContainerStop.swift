@@ -36,7 +36,20 @@ package struct ContainerStop: Action {
             guard hasEnded, error.failure == nil else { throw error }
             return Performance(.done, message: "it has ended and was removed", undoToken: JSONObject())
         }
-        return try await stopped(id, docker, undoToken: JSONObject())
+        var performance = try await stopped(id, docker, undoToken: JSONObject())
+        if performance.undoToken != nil, let finishedAt = try? await docker.inspect(id).finishedAt { performance.undoToken = ["finished_at": .text("\(finishedAt)")] }
+        return performance
+    }
+
+    package func standing(of deed: StandingDeed) async throws(ActionError) -> Standing {
+        do throws(ActionError) {
+            let state = try await ContainerResolver(docker: docker).find(.proved(deed.target))
+            guard state.isRunning else { return .stands }
+            return .missing("it runs again\(state.startedAt.map { ", since \($0)" } ?? "")")
+        } catch {
+            guard error.failure == nil else { throw error }
+            return .gone(error.message)
+        }
     }
 
     /// The engine's own stop cannot be called off: it goes on when the request is withdrawn. So the signal is sent, and waited for, from here; what has not
@@ -131,6 +144,11 @@ package struct ContainerStart: Action {
 
     package func plan(_ request: ActionRequest) async throws(ActionError) -> Plan {
         let state = try await ContainerResolver(docker: docker).find(request.claim)
+        if !state.isRunning, !request.isForced, let left = request.token?["finished_at"]?.string?.valid, let finishedAt = state.finishedAt, left != "\(finishedAt)" {
+            throw ActionError(
+                .drifted, "start container \(state.name)", "it was started since and has ended again at \(finishedAt): not by our stop",
+                remedy: "look why it ended, and use --force if it is to run")
+        }
         return Plan(
             action: description.name, target: .container(state.identity), parameters: request.parameters, facts: state.facts,
             alreadySo: state.isRunning ? "it runs" : nil, summary: "start container \(state.label)")

@@ -90,6 +90,42 @@ package final class DockerClient: Sendable {
         _ = try await post(id, "restart?t=\(timeout.components.seconds)", within: timeout + .seconds(15))
     }
 
+    /// What the engine remembers of a container's life since a moment, oldest first. It keeps its last 256 events only, and none where it was started
+    /// anew: nothing is proved by what is missing here.
+    func history(of id: String, since time: Timestamp) async -> [ContainerEvent] {
+        let filters: JSON = ["type": ["container"], "container": [.text(id)], "event": .array(ContainerEvent.names.map(JSON.text))]
+        let period = "since=\(time.engineText)&until=\(Timestamp.now().engineText)"
+        guard let version = try? await negotiated(), let body = try? await bytes("/v\(version)/events?\(period)&filters=\(filters.line.escapedForPath)") else { return [] }
+        return body.split(separator: 0x0A).compactMap { (try? JSON(parsing: Array($0))).flatMap(ContainerEvent.init(json:)) }
+    }
+
+    private func bytes(_ path: String) async throws(ActionError) -> [UInt8] {
+        let doing = "ask the container engine what happened"
+        do throws(TransportError) {
+            let response = try await client.send(HTTPRequest(.get, "http://docker\(path)", unixSocket: socket, timeout: .seconds(5)))
+            guard response.status == 200 else { throw TransportError(.broken, "status \(response.status)") }
+            return response.body
+        } catch { throw self.error(error, doing) }
+    }
+
+    /// Tells of each change of a container as it happens, until the engine ends, or the task is cancelled.
+    package func watch(_ change: @escaping @Sendable (ContainerEvent) -> Void) async throws(ActionError) {
+        let filters: JSON = ["type": ["container"], "event": .array(ContainerEvent.names.map(JSON.text))]
+        let doing = "watch the container engine"
+        let lines = EventLines(change)
+        do throws(TransportError) {
+            var request = HTTPRequest(
+                .get, "http://docker/v\(try await negotiatedForTransport())/events?filters=\(filters.line.escapedForPath)", unixSocket: socket, timeout: .seconds(86400))
+            request.bodySink = { lines.take($0) }
+            let response = try await client.send(request)
+            guard response.status == 200 else { throw TransportError(.broken, "status \(response.status)") }
+        } catch { throw self.error(error, doing) }
+    }
+
+    private func negotiatedForTransport() async throws(TransportError) -> APIVersion {
+        do throws(ActionError) { return try await negotiated() } catch { throw TransportError(.unreachable, error.message) }
+    }
+
     private func post(_ id: String, _ verb: String, within time: Duration = .seconds(5)) async throws(ActionError) -> JSON {
         let word = verb.prefix { $0 != "?" }
         return try await call(.post, "/containers/\(id.escapedForPath)/\(verb)", doing: "\(word) container \(id.prefix(12))", within: time)

@@ -25,6 +25,13 @@ package enum Host {
         return Timestamp(nanoseconds: now.nanoseconds - Int64(sinceBoot.tv_sec) * 1_000_000_000 - Int64(sinceBoot.tv_nsec))
     }
 
+    /// CLOCK_MONOTONIC: what the kernel's timers go by.
+    static var uptime: Duration {
+        var time = timespec()
+        clock_gettime(CLOCK_MONOTONIC, &time)
+        return .seconds(time.tv_sec) + .nanoseconds(time.tv_nsec)
+    }
+
     /// Start ticks as wall-clock time; true to the tick (10 ms), plus whatever the clock was set since. In whole milliseconds, so that two looks at
     /// one process say the same.
     static func time(ofTicks ticks: UInt64, bootTime: Timestamp = bootTime) -> Timestamp {

@@ -45,6 +45,9 @@ enum ProcFS {
     /// The process that a thread belongs to; the pid itself for a process.
     static func threadGroup(of tid: Int32) -> Int32? { status(tid, "Tgid:").flatMap { Int32($0) } }
 
+    /// The process that traces this one; nil: none does.
+    static func tracer(of pid: Int32) -> Int32? { status(pid, "TracerPid:").flatMap { Int32($0) }.flatMap { $0 > 0 ? $0 : nil } }
+
     static func userID(_ pid: Int32) -> UInt32? { status(pid, "Uid:").flatMap { UInt32($0) } }
 
     /// The first word behind a key of `/proc/PID/status`.
@@ -95,6 +98,8 @@ struct ProcessStat: Equatable {
     var isKernelThread: Bool { flags & Self.kernelThreadFlag != 0 }
     var isZombie: Bool { state == UInt8(ascii: "Z") || state == UInt8(ascii: "X") }
     var isStopped: Bool { state == UInt8(ascii: "T") }
+    /// Held by whoever traces it.
+    var isTraced: Bool { state == UInt8(ascii: "t") }
 
     /// The name stands in parentheses and may hold any byte, parentheses and newlines too: what counts is the last `)`.
     init?(parsing bytes: [UInt8]) {

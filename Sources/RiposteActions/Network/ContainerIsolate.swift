@@ -1,6 +1,6 @@
 internal import CNetfilter
 internal import Glibc
-internal import RiposteCore
+package import RiposteCore
 package import RipostePlaybooks
 
 /// `container.isolate`: cuts a container's traffic from the host's side of its interfaces.
@@ -32,7 +32,7 @@ package struct ContainerIsolate: Action {
         var facts = state.facts
         facts.append("interfaces", .array(ends.map { .text($0.name) }))
         facts.append("batch_bytes", .integer(Int64(batch.byteCount)))
-        let isCut = ends.allSatisfy { end in standing.count { $0.device == end.name } == 2 }
+        let isCut = ends.allSatisfy { end in standing.count { $0.device == end.name } == 2 } && ChainPrint.change(ChainPrint.prints(in: request.token), now: standing) == nil
         let alreadySo = ends.isEmpty ? "it has no network" : isCut ? "it is isolated already" : nil
         return Plan(
             action: description.name, target: .container(state.identity), parameters: request.parameters, facts: facts, alreadySo: alreadySo,
@@ -52,8 +52,29 @@ package struct ContainerIsolate: Action {
             let chains = try table.chains(of: id)
             return Performance(
                 .done, message: "its traffic is cut at \(ends.map(\.name).joined(separator: ", "))", isConfirmed: chains.count >= ends.count * 2,
-                evidence: ["interfaces": .array(ends.map { .text($0.name) })], undoToken: ["chains": .array(chains.map { .text($0.name) })])
+                evidence: ["interfaces": .array(ends.map { .text($0.name) })], undoToken: ["chains": chains.prints])
         }
+    }
+
+    package func standing(of deed: StandingDeed) async throws(ActionError) -> Standing {
+        let state: ContainerState
+        do throws(ActionError) { state = try await ContainerResolver(docker: docker).find(.proved(deed.target)) } catch {
+            guard error.failure == nil else { throw error }
+            return .gone(error.message)
+        }
+        guard state.isRunning, state.pid > 0 else { return .gone("it does not run any more (\(state.status.escapedForDisplay))") }
+        let chains = try table.chains(of: state.id)
+        let ends = try ContainerInterfaces(of: state, context: table.context).hostEnds()
+        if chains.isEmpty { return ends.isEmpty ? .stands : .missing("its traffic passes again\(ForeignChanges.shared.words)") }
+        if let open = ends.first(where: { end in chains.count { $0.device == end.name } != 2 }) {
+            return .changed("its traffic passes at \(open.name.escapedForDisplay)\(ForeignChanges.shared.words)")
+        }
+        return ChainPrint.change(ChainPrint.prints(in: deed.token), now: chains).map { .changed($0 + ForeignChanges.shared.words) } ?? .stands
+    }
+
+    package func marks() async throws(ActionError) -> [Target]? {
+        let ids = Set(try NetfilterReader(in: table.context).chains(of: .devices).compactMap { DeviceTable.containerID(inChain: $0.name) })
+        return ids.sorted().map { .container(ContainerIdentity(id: $0, name: String($0.prefix(12)), image: "")) }
     }
 }
 
@@ -79,6 +100,11 @@ package struct ContainerRelease: Action {
             identity = try await ContainerResolver(docker: docker).find(request.claim).identity
         }
         let chains = try table.chains(of: identity.id)
+        if !chains.isEmpty, !request.isForced, let change = ChainPrint.change(ChainPrint.prints(in: request.token), now: chains, mindsMissing: false) {
+            throw ActionError(
+                .drifted, "release container \(identity.name.escapedForDisplay)", change + ForeignChanges.shared.words,
+                remedy: "look who changed it, and use --force if the isolation is to end")
+        }
         return Plan(
             action: description.name, target: .container(identity), parameters: request.parameters,
             facts: ["chains": .array(chains.map { .text($0.name) })], alreadySo: chains.isEmpty ? "it is not isolated" : nil,

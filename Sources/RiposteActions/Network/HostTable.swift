@@ -19,6 +19,7 @@ struct HostTable {
         var blocked: [NetfilterReader.Element] = []
 
         var isIsolated: Bool { chains.contains { $0.name == isolationChains[0] } }
+        var isolation: [NetfilterReader.Chain] { chains.filter { isolationChains.contains($0.name) } }
         var hasBlocking: Bool { blockChains.allSatisfy { name in chains.contains { $0.name == name && $0.rules == HostTable.blockRules(name).count } } }
     }
 
@@ -46,12 +47,20 @@ struct HostTable {
         }
     }
 
-    /// The batch that blocks; `replaced` are elements that it takes the place of.
-    func blocking(_ network: IPNetwork, for time: Duration?, replacing replaced: [IPNetwork], given state: State) -> NetfilterBatch {
+    /// The numbers that tell the set which holds the block from every other one: its table's, and its own.
+    func handles(ofSetHolding network: IPNetwork) throws(ActionError) -> JSON? {
+        let reader = try NetfilterReader(in: context)
+        guard let table = try reader.handle(of: .host), let set = try reader.handle(of: .holding(network), in: .host) else { return nil }
+        return [.integer(Int64(clamping: table)), .integer(Int64(clamping: set))]
+    }
+
+    /// The batch that blocks; `replaced` are elements that it takes the place of. Where `isThere`, only what drops its packets is made anew.
+    func blocking(_ network: IPNetwork, for time: Duration?, replacing replaced: [IPNetwork], given state: State, isThere: Bool = false) -> NetfilterBatch {
         var batch = NetfilterBatch()
         batch.addTable(.host)
         for set in AddressSet.all { batch.addSet(set, in: .host) }
         if !state.hasBlocking { addBlocking(to: &batch) }
+        if isThere { return batch }
         for old in replaced { batch.deleteElement(old, from: .holding(old), in: .host) }
         batch.addElement(network, timeout: time, to: .holding(network), in: .host)
         return batch

@@ -11,6 +11,10 @@ struct NetfilterReader: ~Copyable {
 
     struct Chain: Equatable {
         var name: String
+        /// The kernel's number for its table, never given twice.
+        var table: UInt64
+        /// The kernel's number for it, never given twice as long as the table lives.
+        var handle: UInt64
         var device: String?
         var rules: Int
         var counters: Counters
@@ -36,6 +40,7 @@ struct NetfilterReader: ~Copyable {
     /// The table's chains with their rules counted; nil where there is no such table.
     borrowing func chains(of table: NetfilterTable) throws(ActionError) -> [Chain] {
         var chains: [Chain] = []
+        guard let tableHandle = try handle(of: table) else { return [] }
         try dump(NFT_MSG_GETCHAIN, table, "list chains") { message in
             let chain = nftnl_chain_alloc()
             defer { nftnl_chain_free(chain) }
@@ -43,7 +48,8 @@ struct NetfilterReader: ~Copyable {
                 let owner = nftnl_chain_get_str(chain, UInt16(NFTNL_CHAIN_TABLE.rawValue)), String(cString: owner) == table.name
             else { return }
             let device = nftnl_chain_get_str(chain, UInt16(NFTNL_CHAIN_DEV.rawValue)).map { String(cString: $0) }
-            chains.append(Chain(name: String(cString: name), device: device, rules: 0, counters: Counters()))
+            let handle = nftnl_chain_get_u64(chain, UInt16(NFTNL_CHAIN_HANDLE.rawValue))
+            chains.append(Chain(name: String(cString: name), table: tableHandle, handle: handle, device: device, rules: 0, counters: Counters()))
         }
         let rules = try rules(of: table)
         for index in chains.indices {
@@ -83,6 +89,34 @@ struct NetfilterReader: ~Copyable {
                 packets: nftnl_expr_get_u64(expression, UInt16(NFTNL_EXPR_CTR_PACKETS)), bytes: nftnl_expr_get_u64(expression, UInt16(NFTNL_EXPR_CTR_BYTES)))
         }
         return Counters()
+    }
+
+    /// The kernel's number for a table; nil where there is no such table.
+    borrowing func handle(of table: NetfilterTable) throws(ActionError) -> UInt64? {
+        var handle: UInt64?
+        try dump(NFT_MSG_GETTABLE, table, "list tables") { message in
+            let object = nftnl_table_alloc()
+            defer { nftnl_table_free(object) }
+            guard nftnl_table_nlmsg_parse(message, object) == 0, let name = nftnl_table_get_str(object, UInt16(NFTNL_TABLE_NAME.rawValue)),
+                String(cString: name) == table.name, nftnl_table_get_u32(object, UInt16(NFTNL_TABLE_FAMILY.rawValue)) == UInt32(table.family)
+            else { return }
+            handle = nftnl_table_get_u64(object, UInt16(NFTNL_TABLE_HANDLE.rawValue))
+        }
+        return handle
+    }
+
+    /// The kernel's number for a set; nil where there is no such set.
+    borrowing func handle(of set: AddressSet, in table: NetfilterTable) throws(ActionError) -> UInt64? {
+        var handle: UInt64?
+        try dump(NFT_MSG_GETSET, table, "list sets") { message in
+            let object = nftnl_set_alloc()
+            defer { nftnl_set_free(object) }
+            guard nftnl_set_nlmsg_parse(message, object) == 0, let name = nftnl_set_get_str(object, UInt16(NFTNL_SET_NAME.rawValue)),
+                let owner = nftnl_set_get_str(object, UInt16(NFTNL_SET_TABLE.rawValue)), String(cString: owner) == table.name, String(cString: name) == set.name
+            else { return }
+            handle = nftnl_set_get_u64(object, UInt16(NFTNL_SET_HANDLE.rawValue))
+        }
+        return handle
     }
 
     /// The blocked addresses of a set; none where there is no such set.

@@ -25,6 +25,16 @@ struct NetlinkSocket: ~Copyable {
         setsockopt(descriptor, SOL_SOCKET, Int32(SO_SNDBUFFORCE), &size, socklen_t(MemoryLayout<Int32>.size))
     }
 
+    /// Hears from here on what the kernel tells to one of the bus's multicast groups.
+    borrowing func join(_ group: Int32) throws(ActionError) {
+        var group = group
+        guard mnl_socket_setsockopt(socket, Int32(NETLINK_ADD_MEMBERSHIP), &group, socklen_t(MemoryLayout<Int32>.size)) == 0 else {
+            throw Self.error(errno, "join a netlink group")
+        }
+    }
+
+    borrowing func isReadable(within time: Duration) async -> Bool { await DescriptorWaiter.shared.readable(descriptor, within: time) }
+
     deinit { mnl_socket_close(socket) }
 
     private var descriptor: Int32 { mnl_socket_get_fd(socket) }

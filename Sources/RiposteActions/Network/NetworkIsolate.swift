@@ -32,8 +32,10 @@ package struct NetworkIsolate: Action {
         let batch = table.isolating(allow: allow)
         return Plan(
             action: description.name, target: .host(machineID: Host.machineID), parameters: request.parameters,
-            facts: ["allow": .array(allow.map { .text("\($0)") }), "batch_bytes": .integer(Int64(batch.byteCount))],
-            alreadySo: state.isIsolated ? "this host is isolated already" : nil,
+            facts: [
+                "allow": .array(allow.map { .text("\($0)") }), "batch_bytes": .integer(Int64(batch.byteCount)), "puts_right": .bool(request.token != nil),
+            ],
+            alreadySo: Self.standing(state, request.token) == .stands ? "this host is isolated already" : nil,
             summary: "isolate this host but for \(allow.isEmpty ? "nobody" : allow.map(\.description).joined(separator: ", "))",
             inverse: description.inverse)
     }
@@ -41,12 +43,23 @@ package struct NetworkIsolate: Action {
     package func perform(_ plan: Plan) async throws(ActionError) -> Performance {
         let allow = allowList(plan.parameters)
         return try TableTurn.take { () throws(ActionError) in
-            if try table.state().isIsolated { return Performance(.already, message: "this host is isolated already") }
+            if try table.state().isIsolated, plan.facts["puts_right"] != true { return Performance(.already, message: "this host is isolated already") }
             try table.isolating(allow: allow).commit(in: table.context)
-            let isIsolated = try table.state().isIsolated
-            return Performance(.done, message: "this host is isolated", isConfirmed: isIsolated, undoToken: JSONObject())
+            let state = try table.state()
+            return Performance(.done, message: "this host is isolated", isConfirmed: state.isIsolated, undoToken: ["chains": state.isolation.prints])
         }
     }
+
+    package func standing(of deed: StandingDeed) async throws(ActionError) -> Standing { Self.standing(try table.state(), deed.token) }
+
+    /// `token` is what an earlier isolation left; without one any isolation will do.
+    private static func standing(_ state: HostTable.State, _ token: JSONObject?) -> Standing {
+        guard !state.isolation.isEmpty else { return .missing("this host is not isolated any more\(ForeignChanges.shared.words)") }
+        guard state.isIsolated || token == nil else { return .changed("a part of the isolation is gone\(ForeignChanges.shared.words)") }
+        return ChainPrint.change(ChainPrint.prints(in: token), now: state.isolation).map { .changed($0 + ForeignChanges.shared.words) } ?? .stands
+    }
+
+    package func marks() async throws(ActionError) -> [Target]? { try table.state().isolation.isEmpty ? [] : [.host(machineID: Host.machineID)] }
 
     private func allowList(_ parameters: Parameters) -> [NetworkEndpoint] {
         var seen: Set<NetworkEndpoint> = []
@@ -63,15 +76,20 @@ package struct NetworkRelease: Action {
     package init(context: NetworkContext = .own) { table = HostTable(context: context) }
 
     package func plan(_ request: ActionRequest) async throws(ActionError) -> Plan {
-        Plan(
+        let standing = try table.state().isolation
+        if !standing.isEmpty, !request.isForced, let change = ChainPrint.change(ChainPrint.prints(in: request.token), now: standing, mindsMissing: false) {
+            throw ActionError(
+                .drifted, "release this host", change + ForeignChanges.shared.words, remedy: "look who changed it, and use --force if the isolation is to end")
+        }
+        return Plan(
             action: description.name, target: .host(machineID: Host.machineID), parameters: request.parameters,
-            alreadySo: try table.state().isIsolated ? nil : "this host is not isolated", summary: "release this host")
+            alreadySo: standing.isEmpty ? "this host is not isolated" : nil, summary: "release this host")
     }
 
     package func perform(_ plan: Plan) async throws(ActionError) -> Performance {
         try TableTurn.take { () throws(ActionError) in
             let state = try table.state()
-            guard state.isIsolated else { return Performance(.already, message: "this host is not isolated") }
+            guard !state.isolation.isEmpty else { return Performance(.already, message: "this host is not isolated") }
             try table.releasing(given: state).commit(in: table.context)
             return Performance(.done, message: "this host is released")
         }

@@ -1,4 +1,4 @@
-internal import RiposteCore
+package import RiposteCore
 package import RipostePlaybooks
 
 /// `process.suspend`: stops a process where it stands, to be looked at or taken back.
@@ -44,6 +44,36 @@ package struct ProcessSuspend: Action {
             undoToken: ["members": .array(ours.map(\.json))])
     }
 
+    /// Those whom the plan found running.
+    package func presumedToken(of plan: Plan) -> JSONObject? {
+        guard case .process(let identity) = plan.target else { return nil }
+        guard let members = plan.facts["members"]?.array?.compactMap(ProcessTree.Member.init(json:)) else {
+            return ["members": [["pid": .integer(Int64(identity.pid)), "start_ticks": .integer(Int64(clamping: identity.startTicks))]]]
+        }
+        return ["members": .array(members.filter { !$0.wasStopped }.map(\.json))]
+    }
+
+    package func standing(of deed: StandingDeed) async throws(ActionError) -> Standing {
+        guard let members = deed.token?["members"]?.array?.compactMap(ProcessTree.Member.init(json:)) else { return try await standingByPlan(of: deed) }
+        guard case .process(let identity) = deed.target, identity.bootID == Host.bootID else { return .gone("the machine was started anew since") }
+        let left = members.compactMap { member in
+            ProcFS.stat(member.pid).flatMap { $0.startTicks == member.startTicks && !$0.isZombie ? $0 : nil }
+        }
+        if left.isEmpty { return .gone("\(members.count > 1 ? "all \(members.count) processes have" : "process \(identity.pid) has") ended") }
+        let running = left.filter { !$0.isStopped && !$0.isTraced }
+        if let first = running.first {
+            return .missing("\(running.count) of \(left.count) processes run again, process \(first.pid) (\(first.name.shown)) for one: somebody sent them SIGCONT")
+        }
+        if let traced = left.first(where: \.isTraced) { return .changed("process \(traced.pid) is held by \(Self.tracer(of: traced.pid))") }
+        return .stands
+    }
+
+    /// In words.
+    static func tracer(of pid: Int32) -> String {
+        guard let tracer = ProcFS.tracer(of: pid) else { return "a debugger" }
+        return "process \(tracer) (\(ProcFS.stat(tracer)?.name.shown ?? "?")), which traces it"
+    }
+
     /// The state follows the signal as soon as the process leaves the kernel.
     private func areStopped(_ members: [ProcessTree.Member]) async -> Bool {
         for _ in 0..<50 {
@@ -67,10 +97,18 @@ package struct ProcessResume: Action {
     package func plan(_ request: ActionRequest) async throws(ActionError) -> Plan {
         let found = try ProcessResolver().find(request.claim, at: request.time)
         let members = Self.members(request, found.stat)
-        let stopped = members.filter { ProcFS.stat($0.pid).map { $0.isStopped && !$0.isZombie } ?? false }
+        let present = members.compactMap { member in ProcFS.stat(member.pid).flatMap { $0.startTicks == member.startTicks && !$0.isZombie ? $0 : nil } }
+        // A process that a debugger holds would be let go under the hands of whoever looks at it.
+        if request.token != nil, !request.isForced, let traced = present.first(where: \.isTraced) {
+            throw ActionError(
+                .drifted, "let process \(traced.pid) go on", "it is not stopped by us any more, but held by \(ProcessSuspend.tracer(of: traced.pid))",
+                remedy: "end the trace, or use --force")
+        }
+        let stopped = present.filter { $0.isStopped || $0.isTraced }
         return Plan(
             action: description.name, target: .process(found.identity), parameters: request.parameters,
-            facts: ["members": .array(members.map(\.json))], alreadySo: stopped.isEmpty ? "it is not stopped" : nil,
+            facts: ["members": .array(members.map(\.json))],
+            alreadySo: stopped.isEmpty ? request.token == nil ? "it is not stopped" : "it is not stopped any more: somebody else let it go on" : nil,
             summary: "let \(stopped.count > 1 ? "\(stopped.count) processes" : "process \(found.identity.pid) (\(found.identity.name.shown))") go on")
     }
 

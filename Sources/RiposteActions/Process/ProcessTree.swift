@@ -12,7 +12,11 @@ struct ProcessTree {
         var startTicks: UInt64
         var wasStopped: Bool
 
-        var json: JSON { ["pid": .integer(Int64(pid)), "start_ticks": .integer(Int64(clamping: startTicks))] }
+        var json: JSON {
+            var object: JSONObject = ["pid": .integer(Int64(pid)), "start_ticks": .integer(Int64(clamping: startTicks))]
+            if wasStopped { object.append("was_stopped", true) }
+            return .object(object)
+        }
 
         init(_ stat: ProcessStat) {
             pid = stat.pid
@@ -25,7 +29,7 @@ struct ProcessTree {
             else { return nil }
             self.pid = pid
             startTicks = ticks
-            wasStopped = false
+            wasStopped = json["was_stopped"]?.bool ?? false
         }
 
         /// The member pinned; nil where it has ended.
@@ -71,6 +75,10 @@ struct ProcessTree {
         }
         throw ActionError(
             .partial, "stop the tree of process \(root.pid)", "it grows faster than it can be stopped; \(stopped.count) processes are stopped",
-            evidence: ["stopped": .array(stopped.prefix(256).map(\.json))])
+            evidence: [
+                "stopped": .array(stopped.prefix(256).map(\.json)),
+                // What was stopped must not stay so for ever.
+                "undo_token": ["members": .array(stopped.filter { !$0.wasStopped }.map(\.json))],
+            ])
     }
 }

@@ -39,6 +39,8 @@ package struct AgentConfiguration: Sendable {
     /// Nil: alerts are not grouped.
     package var incidents: IncidentSettings? = IncidentSettings()
     package var outputs = OutputsSection()
+    package var undo = UndoSettings()
+    package var reconciliation = ReconciliationSettings(every: .seconds(60))
 
     package init() {}
 

@@ -9,6 +9,8 @@ extension AgentConfiguration {
         result.modeCeiling = modeCeiling
         result.dedup = engine.dedup
         result.incidents = incidents
+        result.undo = undo
+        result.reconciliation = reconciliation
         return result
     }
 

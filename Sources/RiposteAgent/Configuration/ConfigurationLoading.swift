@@ -109,7 +109,7 @@ extension AgentConfiguration {
         let known = [
             "mode", "mode_ceiling", "incidents", "state_dir", "run_dir", "log_level", "playbooks", "rules", "sensor", "intake", "control", "audit", "engine", "approvals", "docker",
             "kubernetes",
-            "network", "guards", "budgets", "outputs",
+            "network", "guards", "budgets", "outputs", "undo", "reconcile",
         ]
         guard let keys = node.mapping(known: known, what: "the configuration", code: "C002") else { return }
         if let value = keys["mode"]?.choice(Mode.self, code: "C003") { mode = value }
@@ -152,6 +152,8 @@ extension AgentConfiguration {
         if let keys = keys["network"]?.mapping(known: ["management_allow"], what: "network", code: "C002") {
             network.managementAllow = keys["management_allow"]?.list(code: "C003")?.compactMap(Self.endpoint) ?? []
         }
+        if let node = keys["undo"] { undo.read(node) }
+        if let node = keys["reconcile"] { reconciliation.read(node) }
     }
 
     private static func endpoint(_ node: YAMLNode) -> NetworkEndpoint? {

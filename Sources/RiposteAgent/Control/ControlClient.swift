@@ -13,8 +13,24 @@ package final class ControlClient: Desk {
         try result(in: await post(ControlPath.actions, command.json))
     }
 
-    package func undo(_ command: UndoCommand) async throws(DeskError) -> ActionResult {
-        try result(in: await post(ControlPath.undo, command.json))
+    package func undo(_ command: UndoCommand) async throws(DeskError) -> [ActionResult] {
+        try await list(ControlPath.undo, command.json, "results", ActionResult.init(json:))
+    }
+
+    package func inForce(_ selection: UndoSelection) async throws(DeskError) -> [EngineState.OpenUndo] {
+        try await list(ControlPath.inForce, .object(selection.json), "in_force", EngineState.OpenUndo.init(json:))
+    }
+
+    package func pardons() async throws(DeskError) -> [Pardons.Pardon] { try await list(ControlPath.pardons, [:], "pardons", Pardons.Pardon.init(json:)) }
+
+    package func liftPardons(_ command: PardonLiftCommand) async throws(DeskError) -> [Pardons.Pardon] {
+        try await list(ControlPath.liftPardons, command.json, "pardons", Pardons.Pardon.init(json:))
+    }
+
+    private func list<Element>(_ path: String, _ body: JSON, _ key: ByteText, _ read: (JSON) -> Element?) async throws(DeskError) -> [Element] {
+        let elements = try await post(path, body)[key]?.array?.map(read) ?? [nil]
+        guard !elements.contains(where: { $0 == nil }) else { throw DeskError(.noAgent, "the agent's answer makes no sense: other version?") }
+        return elements.compactMap(\.self)
     }
 
     /// Calls off an action that is under way in the agent; nil where there is none of this id.

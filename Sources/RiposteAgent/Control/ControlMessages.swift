@@ -5,6 +5,9 @@ internal import RipostePlaybooks
 enum ControlPath {
     static let actions = "/v1/actions"
     static let undo = "/v1/undo"
+    static let inForce = "/v1/in-force"
+    static let pardons = "/v1/pardons"
+    static let liftPardons = "/v1/pardons/lift"
     static let cancel = "/v1/cancel"
     static let approvals = "/v1/approvals"
     static let respond = "/v1/respond"
@@ -73,16 +76,69 @@ extension DecisionCommand {
     }
 }
 
+extension UndoSelection {
+    var json: JSONObject {
+        var object = JSONObject()
+        if !actions.isEmpty { object.append("ids", .array(actions.map { .text("\($0)") })) }
+        object.append("incident", incident.map { .text("\($0)") })
+        object.append("playbook", playbook.map(JSON.text))
+        object.append("alert", alert.map { .text("\($0)") })
+        object.append("target", target.map(JSON.text))
+        object.append("within", within.map { .text($0.text) })
+        if isAll { object.append("all", true) }
+        return object
+    }
+
+    /// A member that is there and makes no sense is an error: left out it would widen what is meant.
+    init(json: JSON) throws(DeskError) {
+        self.init()
+        func read<Value>(_ key: ByteText, _ expected: String, _ value: (JSON) -> Value?) throws(DeskError) -> Value? {
+            guard let member = json[key], member != .null else { return nil }
+            guard let value = value(member) else { throw DeskError(.invalid, "\(key.shown) must be \(expected)") }
+            return value
+        }
+        func identifier(_ json: JSON) -> Identifier? { json.string?.valid.flatMap { Identifier($0) } }
+        actions =
+            try read("ids", "a list of actions' ids") { member in
+                let ids = member.array?.map(identifier)
+                return ids.flatMap { $0.contains(nil) ? nil : $0.compactMap(\.self) }
+            } ?? []
+        incident = try read("incident", "an incident's id", identifier)
+        playbook = try read("playbook", "a playbook's name") { $0.string?.valid }
+        alert = try read("alert", "an alert's id", identifier)
+        target = try read("target", "a text") { $0.string?.valid }
+        within = try read("within", "a duration such as 1h") { $0.string?.valid.flatMap { Duration(text: $0) } }
+        isAll = try read("all", "true or false", \.bool) ?? false
+    }
+}
+
 extension UndoCommand {
     var json: JSON {
-        var object: JSONObject = ["id": .text("\(action)"), "dry_run": .bool(isDryRun)]
+        var object = selection.json
+        object.append("dry_run", .bool(isDryRun))
+        object.append("reason", reason.map(JSON.text))
+        if isForced { object.append("force", true) }
+        return .object(object)
+    }
+
+    init(json: JSON) throws(DeskError) {
+        let selection = try UndoSelection(json: json)
+        guard !selection.isEmpty else { throw DeskError(.invalid, "what is to be taken back? give ids, incident, playbook, alert, target, within, or all") }
+        self.init(
+            selection, isDryRun: json["dry_run"]?.bool ?? false, reason: json["reason"]?.string?.repaired, isForced: json["force"]?.bool ?? false)
+    }
+}
+
+extension PardonLiftCommand {
+    var json: JSON {
+        var object: JSONObject = ["target": .text(target)]
         object.append("reason", reason.map(JSON.text))
         return .object(object)
     }
 
     init(json: JSON) throws(DeskError) {
-        guard let id = json["id"]?.string?.valid.flatMap({ Identifier($0) }) else { throw DeskError(.invalid, "id must be an action's id") }
-        self.init(action: id, isDryRun: json["dry_run"]?.bool ?? false, reason: json["reason"]?.string?.repaired)
+        guard let target = json["target"]?.string?.valid else { throw DeskError(.invalid, "target must be a text") }
+        self.init(target: target, reason: json["reason"]?.string?.repaired)
     }
 }
 

@@ -30,7 +30,18 @@ struct ControlServer: Sendable {
             await order(request, context) { desk, json throws(DeskError) in try await desk.act(ManualCommand(json: json)).json }
         }
         router.post(RouterPath(ControlPath.undo)) { request, context in
-            await order(request, context) { desk, json throws(DeskError) in try await desk.undo(UndoCommand(json: json)).json }
+            await order(request, context) { desk, json throws(DeskError) in ["results": .array(try await desk.undo(UndoCommand(json: json)).map(\.json))] }
+        }
+        router.post(RouterPath(ControlPath.inForce)) { request, context in
+            await order(request, context) { desk, json throws(DeskError) in ["in_force": .array(try await desk.inForce(UndoSelection(json: json)).map(\.json))] }
+        }
+        router.post(RouterPath(ControlPath.pardons)) { request, context in
+            await order(request, context) { desk, _ throws(DeskError) in ["pardons": .array(try await desk.pardons().map(\.json))] }
+        }
+        router.post(RouterPath(ControlPath.liftPardons)) { request, context in
+            await order(request, context) { desk, json throws(DeskError) in
+                ["pardons": .array(try await desk.liftPardons(PardonLiftCommand(json: json)).map(\.json))]
+            }
         }
         router.post(RouterPath(ControlPath.cancel)) { request, context in
             await order(request, context) { desk, json throws(DeskError) in ["result": await desk.cancel(try CancelCommand(json: json))?.json ?? .null] }

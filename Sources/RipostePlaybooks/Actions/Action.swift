@@ -15,6 +15,24 @@ package protocol Action: Sendable {
     /// Does what the plan says and looks whether it took effect. Checks the target's identity once more through a handle that cannot be
     /// reused; doing the same plan twice gives `already` or `gone`.
     func perform(_ plan: Plan) async throws(ActionError) -> Performance
+
+    /// What a performance of this plan would have left for taking it back, where nobody knows what it left: its answer was lost, or the agent ended.
+    func presumedToken(of plan: Plan) -> JSONObject?
+
+    /// The third look, beside plan and performance: is what this action did still so?
+    func standing(of deed: StandingDeed) async throws(ActionError) -> Standing
+
+    /// What bears this action's mark in the world, whoever made it; nil where it leaves no mark that can be told from others'.
+    func marks() async throws(ActionError) -> [Target]?
+}
+
+extension Action {
+    package func presumedToken(of plan: Plan) -> JSONObject? { nil }
+
+    /// A plan for the same says whether the world is as the action leaves it.
+    package func standing(of deed: StandingDeed) async throws(ActionError) -> Standing { try await standingByPlan(of: deed) }
+
+    package func marks() async throws(ActionError) -> [Target]? { nil }
 }
 
 /// What is asked of an action.
@@ -26,12 +44,15 @@ package struct ActionRequest: Sendable {
     /// What an earlier performance left for taking it back (``Performance/undoToken``), where this request does so. It may be
     /// missing after a crash: then the world is all there is to go by.
     package var token: JSONObject?
+    /// A person says: also where the world is no longer as the token says.
+    package var isForced: Bool
     package var time: Timestamp
 
-    package init(claim: TargetClaim, parameters: Parameters, token: JSONObject? = nil, time: Timestamp = .now()) {
+    package init(claim: TargetClaim, parameters: Parameters, token: JSONObject? = nil, isForced: Bool = false, time: Timestamp = .now()) {
         self.claim = claim
         self.parameters = parameters
         self.token = token
+        self.isForced = isForced
         self.time = time
     }
 }

@@ -56,6 +56,7 @@ package struct ActionDescription: Sendable {
 /// The actions that this agent has, by name.
 package struct ActionCatalogue: Sendable {
     private let actions: [ActionName: any Action]
+    /// Those that take another one back.
     let releases: Set<ActionName>
 
     package init(_ actions: [any Action]) {

@@ -43,15 +43,21 @@ extension Engine {
             throw ActionError(
                 .invalid, "check the parameters of \(order.action)", error.expectation, remedy: error.suggestion.map { "did you mean \"\($0)\"?" })
         }
-        return ActionRequest(claim: order.claim, parameters: parameters, token: order.token, time: surroundings.now())
+        return ActionRequest(claim: order.claim, parameters: parameters, token: order.token, isForced: order.isForced, time: surroundings.now())
     }
 
     /// From the plan to the deed. The first no is the answer.
     private func carryOut(_ plan: Plan, by action: any Action, _ draft: inout OutcomeDraft) async throws(ActionError) {
         let ruling = try await askGuards(about: plan, for: draft.order)
         draft.note(ruling)
+        try mindPardon(of: plan, draft.order)
+        draft.term = term(of: draft.order, plan)
         if let alreadySo = plan.alreadySo {
             draft.end(.already, alreadySo)
+            prolong(plan, &draft)
+            // In the target's turn: whoever comes next finds what a person's word has ended.
+            pardonIfReleased(plan, draft)
+            write(&draft)
             return
         }
         draft.keepToShare(of: plan.target)
@@ -74,6 +80,7 @@ extension Engine {
 
     /// The deed, within its budget, between the record of the intent and that of the outcome.
     func act(_ plan: Plan, by action: any Action, _ draft: inout OutcomeDraft) async throws(ActionError) {
+        try mindRestoration(draft.order)
         try mindCancellation(draft)
         try await reserveBudget(for: draft.order, plan, &draft)
         defer { if !draft.isHanging { releaseBudget(for: draft) } }
@@ -82,10 +89,19 @@ extension Engine {
         do throws(ActionError) {
             draft.note(try await performance(of: plan, by: action, &draft), of: plan)
         } catch {
-            draft.fail(error)
+            await settle(error, of: plan, by: action, &draft)
         }
+        pardonIfReleased(plan, draft)
         // Written while the budget is still held, so that two acts never pass through one place in it.
         write(&draft)
+    }
+
+    /// What a person let go is not taken again at once.
+    private func pardonIfReleased(_ plan: Plan, _ draft: OutcomeDraft) {
+        let order = draft.order
+        let isOver = draft.outcome == .undone || draft.outcome == .done || draft.outcome == .already && !order.isDryRun
+        guard order.actor.kind == .person, isOver, catalogue.releases.contains(plan.action) else { return }
+        pardon(plan.target, by: order.actor, reason: order.reason, undoing: order.undoes)
     }
 
     /// The intent, in the journal before the deed. Without it there is no deed.

@@ -111,7 +111,8 @@ extension Engine {
         guard let alreadySo = again.alreadySo else { return .perform(again) }
         // An attempt whose answer was lost may have been carried out; one that was turned away was not.
         let isOurs = failure.failure == .timeout || failure.failure == .unavailable
-        return .over(Performance(isOurs ? .done : .already, message: "\(alreadySo), after: \(failure.message)"))
+        return .over(
+            Performance(isOurs ? .done : .already, message: "\(alreadySo), after: \(failure.message)", undoToken: isOurs ? action.presumedToken(of: plan) : nil))
     }
 
     private func look(_ plan: Plan, by action: any Action, _ watch: OrderWatch, until deadline: Duration) async throws(ActionError) -> Plan {
@@ -131,7 +132,7 @@ extension Engine {
             guard error.failure == nil else { return nil }
             throw .gone("look at \(plan.target.summary)", "it has ended since, by this action or otherwise")
         }
-        return seen.alreadySo.map { Performance(.done, message: $0) }
+        return seen.alreadySo.map { Performance(.done, message: $0, undoToken: action.presumedToken(of: plan)) }
     }
 
     /// The order's time was up, or it was called off, while the deed was under way: the world says what came of it.

@@ -39,9 +39,10 @@ extension Engine {
 
     /// Asks the world again about what it did not tell.
     static let recoveryChore = Chore(
-        next: { engine in engine.state.withLock { $0.unclear.values.map(\.at).min() } },
-        perform: { engine, now in
-            let due = engine.state.withLock { interior in interior.unclear.filter { $0.value.at <= now }.keys.sorted() }
+        next: { engine in engine.state.withLock { $0.unclear.values.map(\.at).min() }.map(engine.wallTime) },
+        perform: { engine, _ in
+            let uptime = engine.surroundings.uptime()
+            let due = engine.state.withLock { interior in interior.unclear.filter { $0.value.at <= uptime }.keys.sorted() }
             for id in due {
                 guard let intent = engine.snapshot.openIntents[id] else {
                     _ = engine.state.withLock { $0.unclear.removeValue(forKey: id) }
@@ -63,8 +64,8 @@ extension Engine {
 
     private func askLater(about id: Identifier, after pause: Duration) {
         let pause = min(pause, .seconds(300))
-        let now = surroundings.now()
-        state.withLock { $0.unclear[id] = (now + pause, pause) }
+        let uptime = surroundings.uptime()
+        state.withLock { $0.unclear[id] = (uptime + pause, pause) }
         timeChanged.ring()
     }
 
@@ -77,7 +78,7 @@ extension Engine {
             return nil
         }
         defer { lanes.leave(target.key) }
-        guard let aftermath = await aftermath(of: intent, target) else {
+        guard let finding = await finding(on: intent, target) else {
             askLater(about: id, after: last * 2)
             return nil
         }
@@ -85,57 +86,66 @@ extension Engine {
         record.kind = .outcome
         record.time = surroundings.now()
         record.actor = AuditRecord.Actor(.recovery, name: "restart")
-        record.outcome = aftermath.outcome
-        record.failure = aftermath.failure
-        record.message = aftermath.message
+        record.outcome = finding.outcome
+        record.failure = finding.failure
+        record.message = finding.message
         record.detail = JSONObject()
         record.detail.append("plan_digest", intent.detail["plan_digest"])
+        if let restored = intent.detail["restores"]?["action"] { record.detail.append("restores", ["action": restored, "token": .object(finding.token ?? JSONObject())]) }
         let due = intent.detail["undo_after"]?.string?.valid.flatMap { Duration(text: $0) }.map { intent.time + $0 }
-        if aftermath.isInEffect, intent.undoes == nil, let inverse = intent.detail["plan"]?["inverse"] {
+        if finding.isInEffect, intent.undoes == nil, intent.detail["restores"] == nil, let inverse = intent.detail["plan"]?["inverse"] {
             var undo: JSONObject = ["inverse": inverse]
             undo.append("due", due.map { .text("\($0)") })
+            undo.append("token", finding.token.map(JSON.object))
             record.detail.append("undo", .object(undo))
         }
+        if record.outcome == .undone, let actor = intent.actor, actor.kind == .person { pardon(target, by: actor, reason: intent.reason, undoing: intent.undoes) }
         do { try self.record(record) } catch {
             logger.error("what was found after a restart is not on record", metadata: ["action.id": "\(id)", "error": "\(error)"])
         }
         if let undone = intent.undoes { state.withLock { _ = $0.undosUnderWay.remove(undone) } }
         let result = ActionResult(
-            id: id, playbook: intent.playbook, step: intent.step, action: name, target: target, outcome: aftermath.outcome, dryRun: false, reason: aftermath.message,
+            id: id, playbook: intent.playbook, step: intent.step, action: name, target: target, outcome: finding.outcome, dryRun: false, reason: finding.message,
             undo: record.detail["undo"] != nil ? ActionResult.Undo(available: true, due: due) : nil)
         report(.result(result))
         return result
     }
 
-    private struct Aftermath {
+    /// What there is to say of an intent whose outcome nobody saw.
+    private struct Finding {
         var outcome: Outcome
         var failure: FailureClass?
         var message: String
-        /// Or may be: what takes it back, or finds nothing to take back, is armed.
+        /// The act is in force, or may be: what takes it back, or finds nothing to take back, is armed with this.
         var isInEffect = false
+        var token: JSONObject?
     }
 
-    /// What the world says of a deed that may or may not have taken place; nil where it cannot be asked at this moment.
-    private func aftermath(of intent: AuditRecord, _ target: Target) async -> Aftermath? {
+    /// What the world says of it; nil where it cannot be asked at this moment.
+    private func finding(on intent: AuditRecord, _ target: Target) async -> Finding? {
         let prefix = "the agent ended before the outcome was known; "
         guard let name = intent.action, let action = catalogue[ActionName(rawValue: name)] else {
-            return Aftermath(outcome: .failed, failure: .unknown, message: prefix + "this agent has no such action", isInEffect: true)
+            return Finding(outcome: .failed, failure: .unknown, message: prefix + "this agent has no such action", isInEffect: true)
         }
-        do throws(ActionError) {
-            let given = intent.detail["plan"]?["parameters"]?.object ?? JSONObject()
-            guard let parameters = try? Parameters(checking: given, for: action.description) else {
-                throw ActionError(.invalid, "read the parameters on record", "they do not fit \(name)")
-            }
-            let plan = try await action.plan(ActionRequest(claim: .proved(target), parameters: parameters, time: surroundings.now()))
-            guard let alreadySo = plan.alreadySo else { return Aftermath(outcome: .failed, failure: .unknown, message: prefix + "it is not in effect") }
-            return Aftermath(outcome: intent.undoes == nil ? .done : .undone, message: prefix + "it is in effect: \(alreadySo)", isInEffect: true)
-        } catch {
-            guard let failure = error.failure else {
-                return Aftermath(outcome: .gone, message: prefix + "the target has ended since, by this action or otherwise")
-            }
-            guard !failure.mayPass else { return nil }
-            return Aftermath(outcome: .failed, failure: .unknown, message: prefix + "the world does not tell (\(failure.rawValue)): \(error.message)", isInEffect: true)
+        let given = intent.detail["plan"]?["parameters"]?.object ?? JSONObject()
+        let token = Self.plan(in: intent, target, action.description).flatMap(action.presumedToken)
+        switch await aftermath(of: action, on: target, parameters: given, token: nil) {
+        case .inEffect(let words):
+            return Finding(outcome: intent.undoes == nil ? .done : .undone, message: prefix + "it is in effect: \(words)", isInEffect: true, token: token)
+        case .notInEffect: return Finding(outcome: .failed, failure: .unknown, message: prefix + "it is not in effect")
+        case .gone: return Finding(outcome: .gone, message: prefix + "the target has ended since, by this action or otherwise")
+        case .unclear: return nil
+        case .untold(let error):
+            let words = "the world does not tell (\(error.failure?.rawValue ?? "")): \(error.message)"
+            return Finding(outcome: .failed, failure: .unknown, message: prefix + words, isInEffect: true, token: token)
         }
+    }
+
+    /// The plan as the intent has it.
+    private static func plan(in intent: AuditRecord, _ target: Target, _ description: ActionDescription) -> Plan? {
+        let plan = intent.detail["plan"]
+        guard let parameters = try? Parameters(checking: plan?["parameters"]?.object ?? JSONObject(), for: description) else { return nil }
+        return Plan(action: description.name, target: target, parameters: parameters, facts: plan?["facts"]?.object ?? JSONObject(), summary: "")
     }
 
     func resume(_ run: EngineState.OpenRun) -> Bool {

@@ -73,6 +73,8 @@ extension Engine {
         order.share = share(of: run.playbook)
         order.cause = Order.Cause(run: run.id, alert: run.alert.id, playbook: run.playbook.name, step: step.name)
         order.undoAfter = step.undoAfter
+        order.prolongs = step.prolongsUndo
+        order.undoLimit = step.undoMax
         (order.budget, order.stepBudget) = (run.playbook.budget, step.budget)
         order.cooldownValues = run.cooldownValues
         order.timeLimit = step.timeLimit

@@ -10,7 +10,7 @@ extension Engine {
     }
 
     /// All that falls due by itself.
-    static let chores: [Chore] = [owedChore, recoveryChore, undoChore, breakerChore, approvalChore, modeChore, rolloutChore, incidentChore]
+    static let chores: [Chore] = [owedChore, recoveryChore, undoChore, breakerChore, approvalChore, modeChore, rolloutChore, incidentChore, reconciliationChore]
 
     /// Does what is due, when it is due, until the task is cancelled.
     package func keepTime() async {
@@ -27,6 +27,12 @@ extension Engine {
             for chore in Self.chores where chore.next(self).map({ $0 <= now }) ?? false { group.addTask { await chore.perform(self, now) } }
         }
     }
+
+    /// What the wall clock will show at this ``Surroundings/uptime``, if nobody sets it: for what must not wait longer because somebody does.
+    func wallTime(_ uptime: Duration) -> Timestamp { Self.time(surroundings.now(), in: uptime - surroundings.uptime()) }
+
+    /// So much after a moment, and never before it: durations are finer than timestamps.
+    static func time(_ now: Timestamp, in length: Duration) -> Timestamp { length > .zero ? now + length + .nanoseconds(1) : now + length }
 
     /// Until then, or until ``timeChanged`` rings; at most half a minute, so that a clock that was set is noticed.
     private func pause(until next: Timestamp?) async {

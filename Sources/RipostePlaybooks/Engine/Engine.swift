@@ -25,6 +25,8 @@ package final class Engine: Sendable {
         package var incidents: IncidentSettings? = IncidentSettings()
         /// Alerts are fed in by a person, who has said what is to be done: the agent's live mode does not count, and each alert is answered.
         package var isByHand = false
+        package var undo = UndoSettings()
+        package var reconciliation = ReconciliationSettings()
 
         var effectiveCeiling: Mode { max(mode, modeCeiling ?? mode) }
 
@@ -46,6 +48,8 @@ package final class Engine: Sendable {
         case repeated(Alert, of: Identifier)
         case result(ActionResult)
         case breaker(BreakerChange)
+        /// The world is no longer as an action left it.
+        case drift(Drift)
     }
 
     package let configuration: Configuration
@@ -98,17 +102,20 @@ package final class Engine: Sendable {
         var breakerPause: Timestamp?
         var whenIdle: [CheckedContinuation<Void, Never>] = []
         var undosUnderWay: Set<Identifier> = []
-        /// Undos that failed, and when they are tried again.
-        var undoRetries: [Identifier: (at: Timestamp, pause: Duration)] = [:]
+        /// When each undo that has a time is due by ``Surroundings/uptime``.
+        var undoClocks: [Identifier: UndoClock] = [:]
+        /// Undos that failed, and at which ``Surroundings/uptime`` they are tried again.
+        var undoRetries: [Identifier: (at: Duration, pause: Duration)] = [:]
+        var reconciliation = ReconciliationTurn()
         /// Orders that have no outcome yet, and those whose deed hangs.
         var watches: [Identifier: OrderWatch] = [:]
         var counters = Counters()
         /// Outcomes that the journal did not take, oldest first: it gets them before anything else, as soon as it takes records again.
         var owed: [AuditRecord] = []
-        /// When it is tried again.
-        var owedAt: Timestamp?
-        /// Intents of an earlier life of which the world could not be asked yet, and when it is asked again.
-        var unclear: [Identifier: (at: Timestamp, pause: Duration)] = [:]
+        /// At which uptime it is tried again.
+        var owedAt: Duration?
+        /// Intents of an earlier life of which the world could not be asked yet, and at which uptime it is asked again.
+        var unclear: [Identifier: (at: Duration, pause: Duration)] = [:]
         /// Those that it is being asked about.
         var beingCleared: Set<Identifier> = []
         var approvals = ApprovalWork()
@@ -118,7 +125,8 @@ package final class Engine: Sendable {
         init(state: EngineState, now: Timestamp, uptime: Duration) {
             self.state = state
             book = BudgetBook(state.ledger, wall: now, at: uptime)
-            unclear = state.openIntents.mapValues { _ in (now, .seconds(1)) }
+            unclear = state.openIntents.mapValues { _ in (uptime, .seconds(1)) }
+            for id in state.openUndos.keys { arm(id, now: now, uptime: uptime) }
             // Nobody takes back what may be taken back at this moment.
             undosUnderWay = Set(state.openIntents.values.compactMap(\.record.undoes))
         }
@@ -222,11 +230,11 @@ package final class Engine: Sendable {
     /// Writes what is owed to the journal; throws where it still takes nothing.
     package func payOwed() throws { try state.recording.withLock { _ throws in try writeOwed() }.forEach(follow) }
 
-    static let owedChore = Chore(next: { engine in engine.state.withLock(\.owedAt) }, perform: { engine, _ in try? engine.payOwed() })
+    static let owedChore = Chore(next: { engine in engine.state.withLock(\.owedAt).map(engine.wallTime) }, perform: { engine, _ in try? engine.payOwed() })
 
     /// As many as there are deeds under way at most: of other outcomes nothing depends.
     private func owe(_ record: AuditRecord) {
-        let retry = surroundings.now() + .seconds(1)
+        let retry = surroundings.uptime() + .seconds(1)
         state.withLock { interior in
             interior.counters.journalFailures += 1
             if record.kind == .outcome, let id = record.id, interior.state.openIntents[id] != nil { interior.owed.append(record) }
@@ -239,7 +247,7 @@ package final class Engine: Sendable {
         var paid: [AuditRecord] = []
         while let next = state.withLock({ $0.owed.first }) {
             do { try appendAndApply(next) } catch {
-                let retry = surroundings.now() + .seconds(1)
+                let retry = surroundings.uptime() + .seconds(1)
                 state.withLock { $0.owedAt = retry }
                 throw error
             }
@@ -252,9 +260,10 @@ package final class Engine: Sendable {
 
     private func appendAndApply(_ record: AuditRecord) throws {
         try log.append(record)
-        let uptime = surroundings.uptime()
+        let (now, uptime) = (surroundings.now(), surroundings.uptime())
         state.withLock { interior in
             interior.state.apply(record)
+            for id in record.armedActions { interior.arm(id, now: now, uptime: uptime) }
             interior.book.follow(interior.state.ledger, at: uptime)
             if record.kind == .outcome, record.actor?.kind == .recovery, let id = record.id { interior.book.release(id) }
             if record.kind == .outcome, let outcome = record.outcome { interior.counters.outcomes[outcome, default: 0] += 1 }
@@ -322,7 +331,7 @@ extension AuditRecord {
     /// Something may be due earlier than before because of this record.
     fileprivate var mayFallDue: Bool {
         switch kind {
-        case .outcome: detail["undo"] != nil || undoes != nil
+        case .outcome: detail["undo"] != nil || undoes != nil || detail["prolongs"] != nil
         case .brake, .approval: true
         case .mode: detail["until"] != nil
         default: false

@@ -6,19 +6,6 @@ package import RiposteCore
 /// A plain value that takes records and nothing else: no clock, no I/O. The engine feeds it each record that it writes, a
 /// restart feeds it the journal; both come to the same state.
 package struct EngineState: Sendable, Equatable {
-    /// An action that is in force and can be taken back.
-    package struct OpenUndo: Sendable, Equatable {
-        package var action: Identifier
-        package var actionName: ActionName
-        package var inverse: ActionName
-        package var target: Target
-        package var token: JSONObject?
-        /// Nil: only by hand.
-        package var due: Timestamp?
-        package var playbook: String?
-        package var since: Timestamp
-    }
-
     /// An intent whose outcome is not known: the agent ended in between, or is at it now.
     package struct OpenIntent: Sendable, Equatable {
         package var record: AuditRecord
@@ -35,7 +22,7 @@ package struct EngineState: Sendable, Equatable {
         package var restarts = 0
     }
 
-    package private(set) var openUndos: [Identifier: OpenUndo] = [:]
+    package internal(set) var openUndos: [Identifier: OpenUndo] = [:]
     package private(set) var openIntents: [Identifier: OpenIntent] = [:]
     package private(set) var openRuns: [Identifier: OpenRun] = [:]
     /// The records of alerts that open runs are about, with the number of those runs.
@@ -46,7 +33,9 @@ package struct EngineState: Sendable, Equatable {
     package internal(set) var ledger = BudgetLedger()
     package internal(set) var breakers = Breakers()
     /// Actions that were taken back, newest last, so that asking again gets an answer that helps.
-    package private(set) var takenBack: [Identifier] = []
+    package internal(set) var takenBack: [Identifier] = []
+    package internal(set) var pardons = Pardons()
+    package internal(set) var drifts = DriftBook()
     /// What people are asked.
     package internal(set) var approvals = ApprovalBook()
     package internal(set) var modes = ModeTable()
@@ -60,7 +49,7 @@ package struct EngineState: Sendable, Equatable {
         package var values: [ByteText]
     }
 
-    private static let takenBackLimit = 4096
+    static let takenBackLimit = 4096
     private static let cooldownLimit = 65536
 
     package init() {}
@@ -100,42 +89,13 @@ package struct EngineState: Sendable, Equatable {
         }
         guard !record.dryRun else { return }
         if outcome == .done { beginCooldown(record) }
-        if outcome == .done || record.detail["undo"] != nil { openUndo(record, intent: intent) }
-        if let undoes = record.undoes { closeUndo(undoes, outcome: outcome) }
-        if outcome == .done { closeUndos(takenBackBy: record) }
+        settleUndos(record, outcome, intent: intent?.record)
     }
 
     /// From the question on the step waits, whatever happens before its outcome `pending` is on record: it is not asked a second time.
     private mutating func wait(for record: AuditRecord) {
         guard record.approvalState == .requested || record.approvalState == .joined, let run = record.run, let step = record.step else { return }
         openRuns[run]?.settled[step] = StepFacts(.pending)
-    }
-
-    /// Somebody did by hand what an undo would have done: a release, an unpause.
-    private mutating func closeUndos(takenBackBy record: AuditRecord) {
-        guard let name = record.action, let key = record.target?.key else { return }
-        for open in openUndos.values where open.inverse.rawValue == name && open.target.key == key { closeUndo(open.action, outcome: .done) }
-    }
-
-    private mutating func openUndo(_ record: AuditRecord, intent: OpenIntent?) {
-        guard let id = record.id, let name = record.action, let target = record.target, let undo = record.detail["undo"],
-            let inverse = undo["inverse"]?.string?.valid
-        else { return }
-        openUndos[id] = OpenUndo(
-            action: id, actionName: ActionName(rawValue: name), inverse: ActionName(rawValue: inverse), target: target,
-            token: undo["token"]?.object, due: undo["due"]?.string.flatMap { Timestamp($0.bytes) }, playbook: record.playbook, since: record.time)
-    }
-
-    /// `undone`, `already` and `gone` leave nothing to take back; after a refusal only a person may try again; after a failure the due time stands.
-    private mutating func closeUndo(_ id: Identifier, outcome: Outcome) {
-        switch outcome {
-        case .undone, .done, .already, .gone:
-            guard openUndos.removeValue(forKey: id) != nil else { return }
-            takenBack.append(id)
-            if takenBack.count > Self.takenBackLimit { takenBack.removeFirst(takenBack.count - Self.takenBackLimit) }
-        case .refused: openUndos[id]?.due = nil
-        default: break
-        }
     }
 
     private mutating func close(_ run: Identifier) {
@@ -195,6 +155,7 @@ extension EngineState {
     static let parts: [PartAccess] = [
         PartAccess("ledger", \.ledger), PartAccess("breakers", \.breakers), PartAccess("approvals", \.approvals), PartAccess("modes", \.modes),
         PartAccess("rollouts", \.rollouts), PartAccess("facts", \.facts), PartAccess("tallies", \.tallies), PartAccess("incidents", \.incidents),
+        PartAccess("pardons", \.pardons), PartAccess("drifts", \.drifts),
     ]
 }
 
@@ -245,30 +206,6 @@ extension EngineState {
         }
         self.takenBack = takenBack.compactMap { $0.string?.valid.flatMap { Identifier($0) } }
         guard openUndos.count == undos.count, openIntents.count == intents.count, openRuns.count == runs.count else { return nil }
-    }
-}
-
-extension EngineState.OpenUndo {
-    package var json: JSON {
-        var object: JSONObject = [
-            "action_id": .text("\(action)"), "action": .text(actionName.rawValue), "inverse": .text(inverse.rawValue), "target": target.json,
-            "since": .text("\(since)"),
-        ]
-        object.append("token", token.map(JSON.object))
-        object.append("due", due.map { .text("\($0)") })
-        object.append("playbook", playbook.map(JSON.text))
-        return .object(object)
-    }
-
-    package init?(json: JSON) {
-        guard let action = json["action_id"]?.string?.valid.flatMap({ Identifier($0) }), let name = json["action"]?.string?.valid,
-            let inverse = json["inverse"]?.string?.valid, let target = json["target"].flatMap(Target.init(json:)),
-            let since = json["since"]?.string.flatMap({ Timestamp($0.bytes) })
-        else { return nil }
-        self.init(
-            action: action, actionName: ActionName(rawValue: name), inverse: ActionName(rawValue: inverse), target: target,
-            token: json["token"]?.object, due: json["due"]?.string.flatMap { Timestamp($0.bytes) }, playbook: json["playbook"]?.string?.valid,
-            since: since)
     }
 }
 

@@ -27,8 +27,15 @@ package struct Order: Sendable {
     package var cause: Cause?
     /// Take it back after this time.
     package var undoAfter: Duration?
+    /// Of a playbook's step: where what is asked for is in force already, its time is made longer, but not beyond ``undoLimit`` from its beginning.
+    package var prolongs = false
+    package var undoLimit: Duration?
     /// The action that this one takes back.
     package var undoes: Identifier?
+    /// The action whose effect this one puts right, after somebody else's change. It makes no undo of its own.
+    package var restores: Identifier?
+    /// How long after its due time an undo is done, where that is worth telling.
+    package var lateBy: Duration?
     /// The playbook's.
     package var budget: Budget?
     package var stepBudget: Budget?

@@ -18,6 +18,12 @@ struct OutcomeDraft {
     private var took: Duration = .zero
     private var time: Timestamp
     private var due: Timestamp?
+    /// The time of an act that stands already is made longer by this order.
+    private var prolonged: (action: Identifier, due: Timestamp?)?
+    /// Nobody knows whether the deed took place: what takes it back is armed with this.
+    private var doubt: (inverse: ActionName?, token: JSONObject?)?
+    /// How long the act is to stand.
+    var term: Duration?
     private var failures: [ActionError] = []
     private(set) var spend: Spend?
     private var ruling: GuardRuling?
@@ -82,10 +88,35 @@ struct OutcomeDraft {
         // A deed that takes another one back has a name of its own.
         let outcome = order.undoes != nil && performance.outcome == .done ? .undone : performance.outcome
         end(outcome, performance.message)
-        if performance.outcome == .done, order.undoes == nil, plan.inverse != nil {
-            due = (order.undoAfter ?? plan.parameters.duration("for")).map { time + $0 }
-        }
+        if performance.outcome == .done, order.undoes == nil, plan.inverse != nil { due = term.map { time + $0 } }
     }
+
+    /// Failed in a way that proves nothing, and the world does not tell.
+    mutating func doubt(_ failure: ActionError, _ answer: ActionError, of plan: Plan, token: JSONObject?) {
+        fail(failure)
+        guard let inverse = plan.inverse, order.undoes == nil, order.restores == nil else { return }
+        self.failure = .unknown
+        message = "\(failure.message); whether it took place could not be found out: \(answer.message)"
+        doubt = (inverse, token)
+        due = term.map { time + $0 }
+    }
+
+    /// Some members of the target were hit: they are taken back like all of them would be.
+    mutating func standsInPart(_ failure: ActionError, of plan: Plan) {
+        fail(failure)
+        guard let inverse = plan.inverse, let token = failure.evidence["undo_token"]?.object, order.undoes == nil, order.restores == nil else { return }
+        doubt = (inverse, token)
+        due = term.map { time + $0 }
+    }
+
+    /// What is asked for stands already, and from now on for longer; `due` nil: until somebody takes it back.
+    mutating func prolong(_ action: Identifier, _ due: Timestamp?, _ words: String) {
+        if order.mode == .enforce { prolonged = (action, due) }
+        message = [message, order.mode == .enforce ? words : "would be prolonged: \(words)"].compactMap(\.self).joined(separator: "; ")
+    }
+
+    /// The deed may stand in the world.
+    var mayStand: Bool { outcome == .done || outcome == .undone || doubt != nil }
 
     mutating func fail(_ error: ActionError) {
         failure = error.failure
@@ -111,7 +142,7 @@ struct OutcomeDraft {
         record.target = plan.target
         record.detail.append("plan", .object(plan.json))
         record.detail.append("plan_digest", .text(plan.digest(undoAfter: order.undoAfter)))
-        record.detail.append("undo_after", order.undoAfter.map { .text($0.text) })
+        record.detail.append("undo_after", term.map { .text($0.text) })
         record.detail.append("spends", spend?.detail)
         record.detail.append("trial", braking?.trial.map(JSON.text))
         record.detail.append("guards", ruling?.json)
@@ -137,6 +168,11 @@ struct OutcomeDraft {
         if let performance { record.detail.append("confirmed", .bool(performance.isConfirmed)) }
         if !evidence.isEmpty { record.detail.append("evidence", .object(evidence)) }
         if let undo { record.detail.append("undo", undo) }
+        if let prolonged {
+            var object: JSONObject = ["action": .text("\(prolonged.action)")]
+            object.append("due", prolonged.due.map { .text("\($0)") })
+            record.detail.append("prolongs", .object(object))
+        }
         if outcome == .done, let values = order.cooldownValues { record.detail.append("cooldown", .array(values.map(JSON.string))) }
         // One record with all attempts: the last failure, if it was the end, stands in the record itself.
         let earlier = failures.dropLast(failure == nil ? 0 : 1)
@@ -167,10 +203,12 @@ struct OutcomeDraft {
     }
 
     private var undo: JSON? {
-        guard performance?.outcome == .done, order.undoes == nil, let inverse = plan?.inverse else { return nil }
+        guard order.undoes == nil, order.restores == nil else { return nil }
+        let (inverse, token) = doubt ?? (performance?.outcome == .done ? plan?.inverse : nil, performance?.undoToken)
+        guard let inverse else { return nil }
         var object: JSONObject = ["inverse": .text(inverse.rawValue)]
         object.append("due", due.map { .text("\($0)") })
-        object.append("token", performance?.undoToken.map(JSON.object))
+        object.append("token", token.map(JSON.object))
         return .object(object)
     }
 
@@ -193,6 +231,12 @@ struct OutcomeDraft {
         record.action = order.action.rawValue
         record.mode = order.mode
         record.reason = order.reason
+        if let restored = order.restores {
+            var object: JSONObject = ["action": .text("\(restored)")]
+            object.append("token", performance?.undoToken.map(JSON.object))
+            record.detail.append("restores", .object(object))
+        }
+        record.detail.append("late_by", order.lateBy.map { .text($0.text) })
         record.detail.append("mode_because", order.modeBecause.map(JSON.text))
         return record
     }

@@ -88,7 +88,7 @@ extension PlaybookDecoder {
         if let node = keys["on_failure"] { step.onFailure = onFailure(node) ?? .stop }
         step.budget = keys["budget"].flatMap { budget($0, destroys: description?.impact == .destroys) }
         step.isReflex = keys["reflex"].flatMap { $0.bool() } ?? false
-        step.undoAfter = keys["undo"].flatMap { mapping($0, PlaybookKeys.undo, "undo") }.flatMap { $0["after"]?.duration() }
+        if let node = keys["undo"] { readUndo(node, of: &step) }
         step.block = block?.block
         step.needs = needs(keys["needs"], list)
         step.timeLimit = keys["timeout"].flatMap(timeLimit)

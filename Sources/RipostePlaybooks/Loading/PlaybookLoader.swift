@@ -45,6 +45,8 @@ package enum PlaybookProblem {
         ("P032", "a hold that is none: an action that users feel, that cannot be taken back, or a step that does not ask"),
         ("P033", "an escalation that is none: not from reversible to stronger, or never reached"),
         ("P034", "a bad approver or quorum"),
+        ("P045", "an undo whose max is shorter than its after"),
+        ("P046", "warning: an undo's max without extend"),
     ]
 }
 

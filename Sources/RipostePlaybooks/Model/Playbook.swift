@@ -118,6 +118,9 @@ package struct Step: Sendable {
     package var parameters: [(name: String, value: ParameterSource)]
     package var when: WhenClause?
     package var undoAfter: Duration?
+    /// Another alert for a target on which the action stands makes its time longer, but not beyond ``undoMax`` from its beginning.
+    package var prolongsUndo = false
+    package var undoMax: Duration?
     package var onFailure: OnFailure
     /// Only more careful than the playbook's.
     package var mode: Mode?

@@ -194,7 +194,13 @@ enum PlaybookKeys {
             summary: "After failures of these classes; default busy, unavailable, conflict."),
     ]
 
-    static let undo = [Key(name: "after", schema: duration, summary: "How long the action stays in force.", isRequired: true)]
+    static let undo = [
+        Key(name: "after", schema: duration, summary: "How long the action stays in force.", isRequired: true),
+        Key(
+            name: "extend", schema: ["type": "boolean", "default": false],
+            summary: "true: another alert for a target on which the action stands already makes its time longer; it is never made shorter."),
+        Key(name: "max", schema: duration, summary: "With extend: how long the action stands at most, from its beginning."),
+    ]
 
     static let approval = [
         Key(name: "expires", schema: duration, summary: "How long the question stands, at most 7d; default 15m."),

@@ -107,11 +107,14 @@ struct ContainerStopCommand: AsyncParsableCommand {
     @Option(name: .long, help: "Instead of the image's stop signal.")
     var signal: Signal?
 
+    @Option(name: .customLong("for"), help: "Start it again by itself after this time.")
+    var time: Duration?
+
     func run() async throws {
         var parameters = JSONObject()
         parameters.append("timeout", timeout.map { .text($0.text) })
         parameters.append("signal", signal.map { .text($0.name) })
-        try await action.carryOut("container.stop", on: which.claim, with: parameters)
+        try await action.carryOut("container.stop", on: which.claim, with: parameters, for: time)
     }
 }
 

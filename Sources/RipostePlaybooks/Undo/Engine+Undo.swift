@@ -1,0 +1,175 @@
+package import RiposteCore
+internal import Synchronization
+
+/// What the agent's owner says about undos.
+package struct UndoSettings: Sendable, Equatable {
+    /// For so long nothing automatic touches what a person let go; zero: no pardon.
+    package var pardon = Duration.seconds(3600)
+    /// How long an act of this kind stays in force at most when its time is made longer or given.
+    package var limits: [ActionName: Duration] = [:]
+
+    package init() {}
+}
+
+/// When an undo is due by the clock that nobody sets, beside the wall clock's due time.
+///
+/// While the agent runs, what comes first counts: the wall clock reaches the due time, or as much time has passed as there was left. So a clock set back by
+/// hours keeps nobody isolated for hours, and one set forward does what the record promises. After a restart only the wall clock is left to go by.
+struct UndoClock: Sendable, Equatable {
+    var due: Timestamp
+    var uptime: Duration
+}
+
+extension Engine.Interior {
+    /// After every record that sets or changes a due time.
+    mutating func arm(_ id: Identifier, now: Timestamp, uptime: Duration) {
+        if undoClocks.count > 2 * state.openUndos.count + 64 { undoClocks = undoClocks.filter { state.openUndos[$0.key] != nil } }
+        guard let due = state.openUndos[id]?.due else {
+            undoClocks[id] = nil
+            return
+        }
+        if undoClocks[id]?.due != due { undoClocks[id] = UndoClock(due: due, uptime: uptime + (due - now)) }
+    }
+}
+
+extension AuditRecord {
+    /// The acts whose due time may be another one after this record.
+    var armedActions: [Identifier] {
+        guard kind == .outcome else { return [] }
+        return [detail["undo"] == nil ? nil : id, detail["prolongs"]?["action"]?.string?.valid.flatMap { Identifier($0) }, undoes].compactMap(\.self)
+    }
+}
+
+extension Engine {
+    /// What is in force and meant, the newest first.
+    package func inForce(_ selection: UndoSelection) -> [EngineState.OpenUndo] {
+        let now = surroundings.now()
+        return snapshot.openUndos.values.filter { selection.includes($0, at: now) }.sorted { ($0.since, $0.action) > ($1.since, $1.action) }
+    }
+
+    /// Takes back all that is meant, the newest first, each by an order of its own.
+    package func undo(
+        _ selection: UndoSelection, actor: AuditRecord.Actor, mode: Mode = .enforce, reason: String? = nil, isForced: Bool = false
+    ) async -> [ActionResult] {
+        var ids = inForce(selection).map(\.action)
+        // Asked for by name and not in force: says what became of it.
+        let names = Set(ids)
+        ids += selection.actions.filter { id in
+            guard let open = state.withLock({ $0.state.openUndo(of: id) }) else { return true }
+            return !names.contains(open.action) && selection == UndoSelection(id)
+        }
+        var results: [ActionResult] = []
+        for id in ids { results.append(await undo(id, actor: actor, mode: mode, reason: reason, isForced: isForced)) }
+        return results
+    }
+
+    /// Takes back what the action `id` did, through the same door: plan, guards, intent, deed, outcome.
+    package func undo(
+        _ id: Identifier, actor: AuditRecord.Actor, mode: Mode = .enforce, reason: String? = nil, isForced: Bool = false, lateBy: Duration? = nil
+    ) async -> ActionResult {
+        enum Found { case open(EngineState.OpenUndo), underWay, takenBack, unknown }
+        let found = state.withLock { interior -> Found in
+            guard let open = interior.state.openUndo(of: id) else { return interior.state.takenBack.contains(id) ? .takenBack : .unknown }
+            return interior.undosUnderWay.insert(open.action).inserted ? .open(open) : .underWay
+        }
+        func answer(_ outcome: Outcome, _ reason: String) -> ActionResult {
+            ActionResult(id: id, action: "undo", outcome: outcome, dryRun: mode == .observe, reason: reason)
+        }
+        switch found {
+        case .takenBack: return answer(.already, "the action was taken back before")
+        case .underWay: return answer(.already, "the action is being taken back at this moment")
+        case .unknown:
+            if let result = await withdraw(holding: id, by: actor, mode: mode, reason: reason) { return result }
+            return answer(.gone, "no action with this id can be taken back")
+        case .open(let open):
+            defer {
+                state.withLock { _ = $0.undosUnderWay.remove(open.action) }
+                // Where it failed it is due still.
+                timeChanged.ring()
+            }
+            var order = order(for: open, actor: actor, mode: mode, reason: reason)
+            order.isForced = isForced && actor.kind == .person
+            order.lateBy = lateBy
+            return await carryOut(order)
+        }
+    }
+
+    private func order(for open: EngineState.OpenUndo, actor: AuditRecord.Actor, mode: Mode, reason: String?) -> Order {
+        var order = Order(id: surroundings.newIdentifier(), actor: actor, action: open.inverse, claim: .proved(open.target), mode: mode, reason: reason)
+        order.token = open.token
+        order.undoes = open.action
+        // An address is both target and parameter of its actions.
+        if case .address(let network) = open.target { order.parameters = ["address": .text("\(network)")] }
+        return order
+    }
+
+    // MARK: - In time
+
+    /// Takes back what is due. What fails is tried again with growing pauses: an undo is never forgotten.
+    static let undoChore = Chore(
+        next: { engine in engine.undoTimes(at: engine.surroundings.now()).values.min() },
+        perform: { engine, now in
+            let due = engine.undoTimes(at: now).filter { $0.value <= now }.keys.sorted()
+            await withTaskGroup { group in
+                for id in due { group.addTask { await engine.takeBackInTime(id) } }
+            }
+        })
+
+    private func takeBackInTime(_ id: Identifier) async {
+        let result = await undo(id, actor: AuditRecord.Actor(.timer, name: "undo.after"), reason: "its time was up", lateBy: lateness(of: id))
+        let uptime = surroundings.uptime()
+        state.withLock { interior in
+            guard result.outcome == .failed else {
+                interior.undoRetries[id] = nil
+                return
+            }
+            let pause = min((interior.undoRetries[id]?.pause ?? .seconds(2)) * 2, .seconds(300))
+            interior.undoRetries[id] = (uptime + pause, pause)
+        }
+    }
+
+    /// By how much its time is over, as far as somebody may ask why: the agent was not running, or could not do it before.
+    private func lateness(of id: Identifier) -> Duration? {
+        let uptime = surroundings.uptime()
+        guard let clock = state.withLock({ $0.undoClocks[id] }), uptime - clock.uptime >= .seconds(1) else { return nil }
+        return uptime - clock.uptime
+    }
+
+    /// When each undo that has a time is to be tried next, on the wall clock as it stands.
+    private func undoTimes(at now: Timestamp) -> [Identifier: Timestamp] {
+        let uptime = surroundings.uptime()
+        return state.withLock { interior in
+            var times: [Identifier: Timestamp] = [:]
+            for (id, clock) in interior.undoClocks where interior.state.openUndos[id]?.due == clock.due { times[id] = min(clock.due, Self.time(now, in: clock.uptime - uptime)) }
+            for (id, retry) in interior.undoRetries where times[id] != nil { times[id] = Self.time(now, in: retry.at - uptime) }
+            for id in interior.undosUnderWay { times[id] = nil }
+            return times
+        }
+    }
+
+    // MARK: - Longer
+
+    /// How long the act of an order is to stand, no longer than its kind may.
+    func term(of order: Order, _ plan: Plan) -> Duration? {
+        guard let asked = order.undoAfter ?? plan.parameters.duration("for") else { return nil }
+        return min(asked, configuration.undo.limits[plan.action] ?? asked)
+    }
+
+    /// What is asked for stands already. Its time is made longer where that was asked for too: by a person always, by a step with `extend: true`, and then no
+    /// longer than `max` from its beginning. A time is never made shorter.
+    func prolong(_ plan: Plan, _ draft: inout OutcomeDraft) {
+        let order = draft.order
+        let isByHand = order.actor.kind == .person && order.cause == nil
+        guard order.undoes == nil, order.restores == nil, isByHand || order.prolongs, !(order.mode == .ask) else { return }
+        guard let open = state.withLock({ $0.state.openUndo(of: plan.action, on: plan.target.key) }), let due = open.due else { return }
+        guard let term = term(of: order, plan) else {
+            if isByHand { draft.prolong(open.action, nil, "it stays until it is taken back") }
+            return
+        }
+        let limits = [order.undoLimit, configuration.undo.limits[plan.action]].compactMap(\.self)
+        let latest = limits.min().map { open.since + $0 }
+        let wanted = min(surroundings.now() + term, latest ?? Timestamp(nanoseconds: .max))
+        guard wanted > due else { return }
+        draft.prolong(open.action, wanted, "it stays until \(wanted)")
+    }
+}

@@ -1,0 +1,70 @@
+package import RiposteCore
+
+extension EngineState {
+    /// An action that is in force and can be taken back.
+    package struct OpenUndo: Sendable, Equatable {
+        package var action: Identifier
+        package var actionName: ActionName
+        package var inverse: ActionName
+        package var target: Target
+        /// As the action was planned with them: what it takes to do it again where the world has lost it.
+        package var parameters = JSONObject()
+        /// What the deed left for its inverse: what to restore, and how the world looked then. Missing where the agent ended before it knew.
+        package var token: JSONObject?
+        /// Nil: only by hand.
+        package var due: Timestamp?
+        package var playbook: String?
+        package var alert: Identifier?
+        package var incident: Identifier?
+        package var actor: AuditRecord.Actor?
+        package var since: Timestamp
+        /// Why it was not taken back when it was to be; a person decides now.
+        package var refusal: String?
+        /// Earlier acts of the same kind on the same target, whose place this one took: they end with it.
+        package var absorbed: [Identifier] = []
+    }
+}
+
+extension EngineState.OpenUndo {
+    package var json: JSON {
+        var object: JSONObject = [
+            "action_id": .text("\(action)"), "action": .text(actionName.rawValue), "inverse": .text(inverse.rawValue), "target": target.json,
+            "since": .text("\(since)"),
+        ]
+        if !parameters.isEmpty { object.append("parameters", .object(parameters)) }
+        object.append("token", token.map(JSON.object))
+        object.append("due", due.map { .text("\($0)") })
+        object.append("playbook", playbook.map(JSON.text))
+        object.append("alert", alert.map { .text("\($0)") })
+        object.append("incident", incident.map { .text("\($0)") })
+        object.append("actor", actor?.json)
+        object.append("refusal", refusal.map(JSON.text))
+        if !absorbed.isEmpty { object.append("absorbed", .array(absorbed.map { .text("\($0)") })) }
+        return .object(object)
+    }
+
+    package init?(json: JSON) {
+        func identifier(_ key: ByteText) -> Identifier? { json[key]?.string?.valid.flatMap { Identifier($0) } }
+        guard let action = identifier("action_id"), let name = json["action"]?.string?.valid, let inverse = json["inverse"]?.string?.valid,
+            let target = json["target"].flatMap(Target.init(json:)), let since = json["since"]?.string.flatMap({ Timestamp($0.bytes) })
+        else { return nil }
+        self.init(
+            action: action, actionName: ActionName(rawValue: name), inverse: ActionName(rawValue: inverse), target: target,
+            parameters: json["parameters"]?.object ?? JSONObject(), token: json["token"]?.object, due: json["due"]?.string.flatMap { Timestamp($0.bytes) },
+            playbook: json["playbook"]?.string?.valid, alert: identifier("alert"), incident: identifier("incident"),
+            actor: json["actor"].flatMap(AuditRecord.Actor.init(json:)), since: since, refusal: json["refusal"]?.string?.repaired,
+            absorbed: json["absorbed"]?.array?.compactMap { $0.string?.valid.flatMap { Identifier($0) } } ?? [])
+    }
+
+    /// Takes the place of an earlier act of the same kind on the same target: the longer time of the two holds, and what either has to restore is restored.
+    mutating func absorb(_ older: Self) {
+        due = due.flatMap { own in older.due.map { max(own, $0) } }
+        absorbed = older.absorbed + [older.action] + absorbed
+        guard let restored = older.token?["members"]?.array else { return }
+        var members = token?["members"]?.array ?? []
+        members += restored.filter { !members.contains($0) }
+        var token = token ?? JSONObject()
+        token["members"] = .array(members)
+        self.token = token
+    }
+}

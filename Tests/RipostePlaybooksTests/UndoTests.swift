@@ -1,0 +1,247 @@
+import RiposteCore
+import RipostePlaybooks
+import RiposteTestSupport
+import Testing
+
+private let one = Bench.one
+private let two = Bench.two
+private let ann = AuditRecord.Actor(.person, name: "ann", uid: 1000)
+
+private func pause(_ undo: String) -> String {
+    "  - name: p\n    match: { rules: r }\n    steps: [{ action: container.pause, undo: { \(undo) } }]\n"
+}
+
+extension Bench {
+    fileprivate func byHand(_ action: ActionName, _ container: String, for time: Duration? = nil, mode: Mode = .enforce) async -> ActionResult {
+        var order = Order(actor: ann, action: action, claim: .container(.init(reference: container)), mode: mode)
+        order.undoAfter = time
+        return await engine.carryOut(order)
+    }
+
+    fileprivate var isMarked: Bool { world.marks.contains("container:\(Bench.one)") }
+}
+
+@Suite("Undo by hand")
+struct UndoByHandTests {
+    @Test("several selectors narrow; the newest is taken back first")
+    func selection() async throws {
+        let bench = try Bench(
+            "  - name: p\n    match: { rules: r }\n    steps: [{ action: container.pause }]\n  - name: q\n    match: { rules: s }\n    steps: [{ action: container.pause }]\n")
+        let first = try bench.alert(one)
+        _ = try await bench.respond(to: first)
+        bench.clock.advance(by: .seconds(3600))
+        _ = try await bench.respond(two, rule: "s")
+        func found(_ change: (inout UndoSelection) -> Void) -> [String] {
+            var selection = UndoSelection()
+            change(&selection)
+            return bench.engine.inForce(selection).map { $0.target.reference }
+        }
+        #expect(found { _ in } == [])
+        #expect(found { $0.isAll = true } == [two, one])
+        #expect(found { $0.playbook = "p" } == [one])
+        #expect(found { $0.alert = first.id } == [one])
+        #expect(found { $0.target = two } == [two])
+        #expect(found { $0.within = .seconds(60) } == [two])
+        #expect(found { ($0.within, $0.playbook) = (.seconds(60), "p") } == [])
+        var all = UndoSelection()
+        all.isAll = true
+        let results = await bench.engine.undo(all, actor: ann)
+        #expect(results.map(\.outcome) == [.undone, .undone] && results.map { $0.target?.reference } == [two, one])
+        #expect(bench.world.marks.isEmpty)
+    }
+
+    @Test("what a person released is not taken again for a while, until somebody lifts that")
+    func pardon() async throws {
+        let bench = try Bench(Bench.pause)
+        let id = try await bench.respond(one)[0].id
+        #expect(await bench.engine.undo(id, actor: ann, reason: "false alarm").outcome == .undone)
+        let brake = try #require(bench.log.records.last { $0.kind == .brake })
+        #expect(brake.detail["pardon"]?["state"] == "granted" && brake.undoes == id && brake.target?.reference == one)
+        _ = bench.takeResults()
+        let refused = try await bench.respond(one)
+        #expect(refused.map(\.outcome) == [.refused] && bench.log.records.last { $0.kind == .outcome }?.failure == .pardoned)
+        #expect(try await bench.respond(two).map(\.outcome) == [.done])
+        // A person may, whoever let it go.
+        #expect(await bench.byHand("container.pause", one).outcome == .done)
+        // After a restart too; and by hand it is let go like by an undo.
+        #expect(await bench.byHand("container.unpause", one).outcome == .done)
+        let next = try bench.restarted(Bench.pause)
+        #expect(try await next.respond(one).map(\.outcome) == [.refused])
+        #expect(try next.engine.liftPardons(of: one, by: ann, reason: nil).count == 1)
+        #expect(try await next.respond(one).map(\.outcome) == [.done])
+    }
+
+    @Test("a pardon ends by itself; an undo in its time grants none")
+    func pardonEnds() async throws {
+        let bench = try Bench(pause("after: 5m"))
+        _ = try await bench.respond(one)
+        await bench.pass(.seconds(301))
+        #expect(!bench.isMarked && bench.engine.pardons.isEmpty)
+        _ = bench.takeResults()
+        let id = try await bench.respond(one)[0].id
+        _ = await bench.engine.undo(id, actor: ann)
+        await bench.pass(.seconds(3601))
+        _ = bench.takeResults()
+        #expect(try await bench.respond(one).map(\.outcome) == [.done])
+    }
+
+    @Test("the agent ends at any record of a release by hand: no release without its pardon")
+    func pardonSurvivesEveryCrash() async throws {
+        let whole = try Bench(Bench.pause)
+        let id = try await whole.respond(one)[0].id
+        let before = whole.log.records.count
+        _ = await whole.engine.undo(id, actor: ann)
+        for cut in before...whole.log.records.count {
+            var state = EngineState()
+            for record in whole.log.records.prefix(cut) { state.apply(record) }
+            // Between intent and outcome the deed is done.
+            let next = try Bench(Bench.pause, state: state, clock: whole.clock, world: cut > before ? whole.world : RecordingWorld())
+            _ = await next.engine.recover()
+            let after = next.log.records.reduce(into: state) { $0.apply($1) }
+            #expect(after.openUndos.isEmpty == (cut > before) && after.pardons.granted.isEmpty == (cut == before), "cut \(cut)")
+        }
+    }
+}
+
+@Suite("Due times")
+struct DueTimeTests {
+    @Test(
+        "set the wall clock as you like: an undo is done when its time has passed, or the clock says so",
+        arguments: [
+            // How far the clock is set, how much time then passes, whether it must be taken back by then.
+            (Duration.seconds(-7200), Duration.seconds(299), false), (.seconds(-7200), .milliseconds(300_500), true), (.seconds(7200), .seconds(1), true),
+            (.zero, .seconds(299), false),
+        ])
+    func clocks(_ change: Duration, _ wait: Duration, _ isOver: Bool) async throws {
+        let bench = try Bench(pause("after: 5m"))
+        _ = try await bench.respond(one)
+        bench.clock.set(to: bench.clock.now + change)
+        await bench.pass(wait)
+        #expect(bench.isMarked != isOver)
+        #expect(!bench.log.records.contains { $0.detail["late_by"] != nil })
+    }
+
+    @Test("after a restart the wall clock counts; what is late is done at once and says how late")
+    func restart() async throws {
+        let bench = try Bench(pause("after: 5m"))
+        _ = try await bench.respond(one)
+        bench.clock.advance(by: .seconds(1000))
+        let next = try bench.restarted(Bench.pause)
+        await next.pass(.zero)
+        #expect(!next.isMarked)
+        let record = try #require(next.log.records.last { $0.outcome == .undone })
+        #expect(record.detail["late_by"] == "11m40s" && record.actor?.kind == .timer)
+    }
+
+    @Test("a failing undo is tried again by the time that passes, whoever sets the clock back")
+    func retries() async throws {
+        let bench = try Bench(pause("after: 5m"))
+        _ = try await bench.respond(one)
+        bench.world.fail(with: ActionError(.busy, "undo", "later"))
+        await bench.pass(.seconds(300))
+        #expect(bench.isMarked)
+        bench.world.fail(with: nil)
+        bench.clock.set(to: bench.clock.now + .seconds(-86400))
+        await bench.pass(.seconds(10))
+        #expect(!bench.isMarked && bench.engine.snapshot.openUndos.isEmpty)
+    }
+
+    @Test("another alert makes the time longer where the step says so, up to its limit, and never shorter")
+    func extend() async throws {
+        let bench = try Bench(pause("after: 10m, extend: true, max: 25m"))
+        let began = bench.clock.now
+        let id = try await bench.respond(one)[0].id
+        func due() -> Timestamp? { bench.engine.snapshot.openUndos[id]?.due }
+        #expect(due() == began + .seconds(600))
+        await bench.pass(.seconds(300))
+        #expect(try await bench.respond(one).map(\.outcome) == [.already])
+        #expect(due() == began + .seconds(900))
+        await bench.pass(.seconds(590))
+        #expect(bench.isMarked)
+        _ = try await bench.respond(one)
+        #expect(due() == began + .seconds(1490))
+        await bench.pass(.seconds(500))
+        _ = try await bench.respond(one)
+        #expect(due() == began + .seconds(1500))
+        #expect(bench.state == bench.engine.snapshot)
+        await bench.pass(.seconds(111))
+        #expect(!bench.isMarked)
+    }
+
+    @Test("without extend a second alert changes nothing; a person makes it longer, or for good")
+    func byHand() async throws {
+        let bench = try Bench(pause("after: 10m"))
+        let id = try await bench.respond(one)[0].id
+        let due = bench.engine.snapshot.openUndos[id]?.due
+        bench.clock.advance(by: .seconds(60))
+        _ = try await bench.respond(one)
+        _ = await bench.byHand("container.pause", one, for: .seconds(30))
+        _ = await bench.byHand("container.pause", one, for: .seconds(7200), mode: .observe)
+        #expect(bench.engine.snapshot.openUndos[id]?.due == due)
+        let longer = await bench.byHand("container.pause", one, for: .seconds(3600))
+        #expect(longer.outcome == .already && bench.engine.snapshot.openUndos[id]?.due == bench.clock.now + .seconds(3600))
+        _ = await bench.byHand("container.pause", one)
+        #expect(bench.engine.snapshot.openUndos[id].map { $0.due == nil } == true)
+        await bench.pass(.seconds(86400))
+        #expect(bench.isMarked)
+    }
+
+    @Test("done again after somebody else lifted it: taken back once, when the longer time is up")
+    func absorbs() async throws {
+        let bench = try Bench(pause("after: 10m"))
+        let first = try await bench.respond(one)[0].id
+        bench.world.unmark(one)
+        bench.clock.advance(by: .seconds(60))
+        _ = await bench.byHand("container.pause", one, for: .seconds(60))
+        let open = bench.engine.snapshot.openUndos
+        #expect(open.count == 1 && open.values.first?.absorbed == [first] && open.values.first?.due == bench.clock.now + .seconds(540))
+        await bench.pass(.seconds(100))
+        #expect(bench.isMarked)
+        await bench.pass(.seconds(441))
+        #expect(!bench.isMarked && bench.log.records.count { $0.outcome == .undone } == 1)
+        #expect(await bench.engine.undo(first, actor: ann).outcome == .already)
+    }
+
+    @Test("an act stands no longer than its kind may")
+    func limits() async throws {
+        let bench = try Bench(pause("after: 2h")) { $0.undo.limits = ["container.pause": .seconds(600)] }
+        let result = try await bench.respond(one)[0]
+        #expect(result.undo?.due == bench.clock.now + .seconds(600))
+    }
+}
+
+@Suite("Ambiguous endings")
+struct AftermathTests {
+    private static let lost = ActionError(.timeout, "pause it", "no answer in time")
+
+    @Test("the answer was lost and the deed is in effect: done, and it can be taken back")
+    func inEffect() async throws {
+        let bench = try Bench(pause("after: 5m"))
+        bench.world.loseAnswers(with: Self.lost)
+        let result = try await bench.respond(one)[0]
+        #expect(result.outcome == .done && result.undo?.due != nil)
+        bench.world.loseAnswers(with: nil)
+        await bench.pass(.seconds(300))
+        #expect(!bench.isMarked)
+    }
+
+    @Test("the world does not tell either: failed, unknown, and taken back in its time all the same")
+    func blind() async throws {
+        let bench = try Bench(pause("after: 5m"))
+        bench.world.loseAnswers(with: Self.lost, isBlind: true)
+        let result = try await bench.respond(one)[0]
+        #expect(result.outcome == .failed && bench.log.records.last { $0.kind == .outcome }?.failure == .unknown)
+        #expect(bench.engine.snapshot.openUndos.count == 1 && bench.state == bench.engine.snapshot)
+        bench.world.loseAnswers(with: nil)
+        await bench.pass(.seconds(300))
+        #expect(!bench.isMarked)
+    }
+
+    @Test("a refusal, or a deed that did not take place, arms nothing", arguments: [FailureClass.busy, .denied, .timeout, .unavailable])
+    func nothingHappened(_ failure: FailureClass) async throws {
+        let bench = try Bench(pause("after: 5m"))
+        bench.world.fail(with: ActionError(failure, "pause it", "no"))
+        #expect(try await bench.respond(one)[0].outcome == .failed)
+        #expect(bench.engine.snapshot.openUndos.isEmpty)
+    }
+}
