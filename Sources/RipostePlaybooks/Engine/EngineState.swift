@@ -78,6 +78,8 @@ package struct EngineState: Sendable, Equatable {
         default: break
         }
         Self.parts.forEach { $0.apply(record, &self) }
+        // A hold may have been taken back by other ways than its own undo.
+        if record.kind == .outcome { approvals.forgetHolds(exceptThose: { openUndos[$0] != nil }) }
     }
 
     // MARK: - Transitions
@@ -114,7 +116,8 @@ package struct EngineState: Sendable, Equatable {
     /// Somebody did by hand what an undo would have done: a release, an unpause.
     private mutating func closeUndos(takenBackBy record: AuditRecord) {
         guard let name = record.action, let key = record.target?.key else { return }
-        for open in openUndos.values where open.inverse.rawValue == name && open.target.key == key { closeUndo(open.action, outcome: .done) }
+        let ended = openUndos.values.filter { $0.inverse.rawValue == name && $0.target.key == key }.map(\.action)
+        for id in ended.sorted() { closeUndo(id, outcome: .done) }
     }
 
     private mutating func openUndo(_ record: AuditRecord, intent: OpenIntent?) {
