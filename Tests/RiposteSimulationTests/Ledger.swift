@@ -28,6 +28,8 @@ final class Ledger: Sendable {
         var ownIntents: [Identifier: Int] = [:]
         var intents: [Identifier: AuditRecord] = [:]
         var settled: [Identifier: Outcome] = [:]
+        /// Targets of deeds that hung when they had their outcome, and did not live to come back.
+        var hanging: [Identifier: String] = [:]
         var undone: Set<Identifier> = []
         /// What can be taken back in time: when it is due, when that was said.
         var dues: [Identifier: (due: Timestamp, said: Timestamp, uptime: Duration)] = [:]
@@ -116,8 +118,9 @@ final class Ledger: Sendable {
             if let request = engine.approvals.requests.keys.sorted().first { problems.append("question \(request) is still open") }
             if let hold = engine.approvals.looseHolds.sorted().first { problems.append("\(hold) is still held, and nobody is asked any more") }
             if let owed = engine.approvals.owed.keys.sorted().first { problems.append("nobody was asked about what was to follow on \(owed)") }
-            let held = Set(engine.openUndos.values.map(\.target.key))
-            for (key, marks) in world.marks.sorted(by: { $0.key < $1.key }) where !marks.isEmpty && !held.contains(key) && !world.lost.contains(key) {
+            // Of a deed whose answer never came, the journal says that it is not known.
+            let known = Set(engine.openUndos.values.map(\.target.key)).union(world.lost).union(state.hanging.values)
+            for (key, marks) in world.marks.sorted(by: { $0.key < $1.key }) where !marks.isEmpty && !known.contains(key) {
                 problems.append("\(key) is still \(marks.sorted().joined(separator: ", ")), and nothing will take it back")
             }
             state.problem = state.problem ?? problems.first
@@ -165,8 +168,10 @@ extension Ledger.State {
 
     private mutating func problem(withOutcome record: AuditRecord, _ uptime: Duration) -> String? {
         guard let id = record.id else { return "an outcome without a name" }
+        if let undone = record.undoes, record.outcome != .undone, let problem = prematureUndo(record, of: undone, uptime) { return problem }
         let isLate = record.detail["late"]?.bool ?? false
         let intent = openIntents.removeValue(forKey: id) ?? (isLate ? intents[id] : nil)
+        hanging[id] = record.detail["hanging"]?.bool == true ? record.target?.key : nil
         defer { spending.settle(record, intent, uptime) }
         if record.outcome != .pending {
             // A deed that hung and came back has a second one, if what was said first was not so.
@@ -184,9 +189,11 @@ extension Ledger.State {
     }
 
     /// What is due is not done before: by the wall clock, or by the time that has really passed.
-    private func prematureUndo(_ record: AuditRecord, of undone: Identifier, _ uptime: Duration) -> String? {
+    private mutating func prematureUndo(_ record: AuditRecord, of undone: Identifier, _ uptime: Duration) -> String? {
         guard record.actor?.kind == .timer, let done = dues[undone] else { return nil }
         let isEarly = record.time < done.due && uptime - done.uptime < done.due - done.said
+        // Once its time has come, it is tried until it is done, wherever the clock is set.
+        if !isEarly { dues[undone] = nil }
         return isEarly ? "\(undone) is taken back before its time" : nil
     }
 }

@@ -2,13 +2,16 @@ import Foundation
 import RiposteTestSupport
 import Testing
 
-/// A hundred thousand steps each time. `RIPOSTE_SIMULATION_STEPS` asks for more, `RIPOSTE_SIMULATION_SEED` for one again that failed.
+/// A hundred thousand steps each time, a thousand for each seed. `RIPOSTE_SIMULATION_STEPS` asks for more, `RIPOSTE_SIMULATION_FIRST` for other seeds than those from 0
+/// on, `RIPOSTE_SIMULATION_SEED` for one again that failed; `RIPOSTE_SIMULATION_REPORT` names a file for how often what happened.
 @Suite("The engine in a simulated world")
 struct SimulationTests {
     private static let environment = ProcessInfo.processInfo.environment
     private static let stepsPerSeed = 1000
     private static let steps = environment["RIPOSTE_SIMULATION_STEPS"].flatMap { Int($0) } ?? 100_000
-    private static let seeds: [UInt64] = environment["RIPOSTE_SIMULATION_SEED"].flatMap { UInt64($0) }.map { [$0] } ?? (0..<UInt64(max(1, steps / stepsPerSeed))).map { $0 }
+    private static let first = environment["RIPOSTE_SIMULATION_FIRST"].flatMap { UInt64($0) } ?? 0
+    private static let seeds: [UInt64] =
+        environment["RIPOSTE_SIMULATION_SEED"].flatMap { UInt64($0) }.map { [$0] } ?? (0..<UInt64(max(1, steps / stepsPerSeed))).map { first + $0 }
 
     @Test("whatever happens, in whatever order: what must always hold, holds")
     func holds() async {

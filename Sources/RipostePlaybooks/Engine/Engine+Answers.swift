@@ -169,7 +169,9 @@ extension Engine {
         }
         // What follows on a step is named after it: `suspend.escalation`.
         let step = playbook.steps.first { $0.name == request.opening.step?.prefix { $0 != "." }.description }
-        let mode = [configuration.mode, playbook.mode, step?.mode].compactMap(\.self).min() ?? .observe
+        // As it was set while the agent runs, and as far as a roll-out has come.
+        let verdict = mode(of: playbook)
+        let mode = min(verdict.mode, step?.mode ?? .enforce)
         return mode < least ? "the mode is \(mode.rawValue) now" : nil
     }
 

@@ -44,10 +44,11 @@ extension Engine {
         })
 
     private func takeBackInTime(_ id: Identifier) async {
-        let result = await undo(id, actor: AuditRecord.Actor(.timer, name: "undo.after"), reason: "its time was up")
+        _ = await undo(id, actor: AuditRecord.Actor(.timer, name: "undo.after"), reason: "its time was up")
         let now = surroundings.now()
         state.withLock { interior in
-            guard result.outcome == .failed else {
+            // Also what was refused, and could not be put on record, stays due.
+            guard interior.state.openUndos[id]?.due != nil else {
                 interior.undoRetries[id] = nil
                 return
             }
