@@ -19,7 +19,7 @@ define install
 		$(SUDO) apt-get update -qq && $(SUDO) env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $$missing >/dev/null; fi
 endef
 
-.PHONY: run build bpf test test-long bench demo check fmt clean help dependencies bpf-dependencies test-dependencies bench-dependencies demo-dependencies
+.PHONY: run build bpf test test-long simulate bench demo check fmt clean help dependencies bpf-dependencies test-dependencies bench-dependencies demo-dependencies
 
 run: build ## install what is missing, build, and run the agent (mode observe)
 	$(SUDO) .build/release/riposte run --config config/riposte.yaml $(RUN_ARGUMENTS)
@@ -34,8 +34,15 @@ bpf: bpf-dependencies ## build the BPF programs for all processors, which the bi
 test: test-dependencies bpf ## install what tests need and run all of them (as root, so that nothing is skipped)
 	$(SUDO) env PATH="$$PATH" RIPOSTE_STRICT="$$RIPOSTE_STRICT" CI="$$CI" $(SWIFT) test --no-parallel $(TEST_ARGUMENTS)
 
-test-long: test-dependencies bpf ## the same, with 100 agents killed one after the other where test has 30, and a million events by chance
-	$(SUDO) env PATH="$$PATH" RIPOSTE_KILL_ROUNDS=100 RIPOSTE_FUZZ_INPUTS=2500000 $(SWIFT) test --no-parallel --filter "SensorRobustness|Pushdown"
+test-long: test-dependencies bpf ## the same, with 100 sensors and 200 agents killed one after the other where test has 30 and 12, and a million events by chance
+	$(SUDO) env PATH="$$PATH" RIPOSTE_KILL_ROUNDS=100 RIPOSTE_KILLS=200 RIPOSTE_FUZZ_INPUTS=2500000 $(SWIFT) test --no-parallel --filter "SensorRobustness|Pushdown|KillTrial"
+
+SEED ?=
+FIRST ?= 0
+STEPS ?= 1000000
+
+simulate: dependencies bpf ## the engine through STEPS=1000000 chances, from seed FIRST=0 on; SEED=n plays one again
+	env RIPOSTE_SIMULATION_STEPS=$(STEPS) RIPOSTE_SIMULATION_FIRST=$(FIRST) $(if $(SEED),RIPOSTE_SIMULATION_SEED=$(SEED)) $(SWIFT) test --filter RiposteSimulationTests
 
 bench: bench-dependencies build ## measure the release build against a floor in the same run
 	$(SWIFT) build -c release --product riposte-bench

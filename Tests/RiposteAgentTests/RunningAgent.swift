@@ -45,6 +45,16 @@ final class Workplace {
     /// Starts the agent and waits until it is ready.
     @discardableResult
     func start(mode: String = "enforce", configuration: String = "", arguments: [String] = [], input: Int32? = nil) async throws -> ChildProcess {
+        let child = try launch(mode: mode, configuration: configuration, arguments: arguments, input: input)
+        for _ in 0..<2000 where !errors.contains("is ready") && child.isRunning { try await Task.sleep(for: .milliseconds(10)) }
+        try #require(errors.contains("is ready"), "the agent did not start: \(errors)")
+        httpPort = errors.firstMatch(of: /http:\/\/127\.0\.0\.1:(\d+)/).flatMap { Int($0.1) } ?? 0
+        return child
+    }
+
+    /// Starts the agent and does not wait for anything.
+    @discardableResult
+    func launch(mode: String = "enforce", configuration: String = "", arguments: [String] = [], input: Int32? = nil) throws -> ChildProcess {
         let file = try folder.file("riposte.yaml", configuration + "\n")
         let (out, err) = (try appending("stdout"), open(folder.path + "/stderr", O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0o600))
         defer { for descriptor in [out, err] { close(descriptor) } }
@@ -52,9 +62,6 @@ final class Workplace {
             prefix + [Riposte.path, "run", "--config", file, "--mode", mode, "--http", "127.0.0.1:0", "--playbooks", folder.path + "/playbooks"] + folders
                 + arguments, input: input, output: out, error: err)
         agent = child
-        for _ in 0..<2000 where !errors.contains("is ready") && child.isRunning { try await Task.sleep(for: .milliseconds(10)) }
-        try #require(errors.contains("is ready"), "the agent did not start: \(errors)")
-        httpPort = errors.firstMatch(of: /http:\/\/127\.0\.0\.1:(\d+)/).flatMap { Int($0.1) } ?? 0
         return child
     }
 

@@ -3,6 +3,8 @@ import RipostePlaybooks
 import Synchronization
 
 /// What the journal says and what was done to the world, held against what must always hold. The first thing that does not is ``problem``.
+///
+/// It knows nothing of how the engine works: it sees records as they are written, deeds as they begin, and the clocks.
 final class Ledger: Sendable {
     struct Told: Sendable {
         let record: AuditRecord
@@ -11,122 +13,98 @@ final class Ledger: Sendable {
 
         /// For people who look for a failure.
         var line: String {
-            let names = [record.id.map { "\($0)" }, record.undoes.map { "undoes \($0)" }, record.playbook, record.action, record.target?.key, record.actor?.kind.rawValue]
-            let end = [record.outcome?.rawValue, record.failure?.rawValue, record.message]
+            let names = [record.id.map { "\($0)" }, record.undoes.map { "undoes \($0)" }, record.playbook, record.step, record.action, record.target.map { "\($0.key.prefix(16))" }]
+            let end = [record.actor?.kind.rawValue, record.outcome?.rawValue, record.failure?.rawValue, record.detail["state"]?.string?.shown, record.message.map { "\($0.prefix(100))" }]
             return "life \(life) \(record.time) \(record.kind.rawValue) " + (names + end).compactMap(\.self).joined(separator: " ")
         }
     }
 
-    private struct State {
+    struct State {
         var records: [Told] = []
+        /// What a restart would make of the journal.
+        var replayed = EngineState()
         var openIntents: [Identifier: AuditRecord] = [:]
         /// Those that this life of the agent wrote.
         var ownIntents: [Identifier: Int] = [:]
-        var intents: Set<Identifier> = []
-        var settled: Set<Identifier> = []
-        var undone: [Identifier: Int] = [:]
+        var intents: [Identifier: AuditRecord] = [:]
+        var settled: [Identifier: Outcome] = [:]
+        /// Targets of deeds that hung when they had their outcome, and did not live to come back.
+        var hanging: [Identifier: String] = [:]
+        var undone: Set<Identifier> = []
+        /// What can be taken back in time: when it is due, when that was said.
+        var dues: [Identifier: (due: Timestamp, said: Timestamp, uptime: Duration)] = [:]
         var openRuns: Set<Identifier> = []
-        var acts: [String: [Timestamp]] = [:]
+        var alerts: Set<Identifier> = []
         /// Until when a person's word protects a target.
         var pardons: [String: Timestamp] = [:]
-        var shed = 0
+        /// Runs with at least one step that has an outcome.
+        var answered: Set<Identifier> = []
+        var lastAnswered: [String: Identifier] = [:]
+        /// Orders that lift the guards of the configuration.
+        var forced: Set<Identifier> = []
+        var spending = Spending()
+        var consents = Consents()
+        var observing = Observing()
+        /// What has happened at all, in a word each.
+        var seen: [String: Int] = [:]
         var problem: String?
     }
 
     private let state = Mutex(State())
 
     var records: [Told] { state.withLock(\.records) }
+    var count: Int { state.withLock(\.records.count) }
     var problem: String? { state.withLock(\.problem) }
-    var shed: Int {
-        get { state.withLock(\.shed) }
-        set { state.withLock { $0.shed = newValue } }
-    }
+    var seen: [String: Int] { state.withLock(\.seen) }
+    var replayed: EngineState { state.withLock(\.replayed) }
 
     func report(_ problem: String) { state.withLock { $0.problem = $0.problem ?? problem } }
+    func force(_ order: Identifier) { state.withLock { _ = $0.forced.insert(order) } }
+    func knows(alert: Identifier) -> Bool { state.withLock { $0.alerts.contains(alert) } }
+    func hasAnswered(alert: Identifier) -> Bool { state.withLock { $0.answered.contains(alert) } }
+
+    func lastAlert(answeredBy playbook: String) -> Identifier? { state.withLock { $0.lastAnswered[playbook] } }
+
+    /// The agent begins anew, and takes what time it is from the wall clock.
+    func begin(now: Timestamp, uptime: Duration) { state.withLock { $0.spending.begin(now: now, uptime: uptime) } }
 
     // MARK: - While it goes on
 
     /// A deed is about to take place: the journal must know of it, as this plan and no other, and not as one that only looks.
-    func watch(deed plan: Plan, life: Int) {
+    func watch(deed plan: Plan) {
         state.withLock { state in
-            let isAnnounced = state.openIntents.values.contains { intent in
-                intent.action == plan.action.rawValue && intent.target?.key == plan.target.key && !intent.dryRun
-                    && intent.detail["plan"]?["parameters"] == .object(plan.parameters.json)
+            let announced = state.openIntents.values.filter { intent in
+                intent.action == plan.action.rawValue && intent.target?.key == plan.target.key && intent.detail["plan"]?["parameters"] == .object(plan.parameters.json)
             }
-            if !isAnnounced { state.problem = state.problem ?? "\(plan.action) of \(plan.target.key) without an intent on record" }
-            if SimulatedWorld.protected.contains(plan.target.key) { state.problem = state.problem ?? "\(plan.action) of \(plan.target.key), which is protected" }
+            let name = "\(plan.action) of \(plan.target.key)"
+            func report(_ problem: String) { state.problem = state.problem ?? problem }
+            if announced.isEmpty { report("\(name) without an intent on record") }
+            if SimulatedWorld.protected.contains(plan.target.key) { report("\(name), which is protected") }
+            let isForced = announced.contains { $0.id.map(state.forced.contains) ?? false }
+            if plan.target.key == SimulatedWorld.kept, !isForced, !SimulatedWorld.releases.contains(plan.action.rawValue) { report("\(name), which a guard keeps") }
         }
     }
 
     func tell(_ record: AuditRecord, at uptime: Duration, life: Int) {
         state.withLock { state in
             state.records.append(Told(record: record, uptime: uptime, life: life))
-            let problem = Self.problem(with: record, uptime, life, &state)
+            for word in Self.words(of: record) { state.seen[word, default: 0] += 1 }
+            let problem = state.problem(with: record, uptime, life)
+            state.replayed.apply(record)
             state.problem = state.problem ?? problem
         }
     }
 
-    private static func problem(with record: AuditRecord, _ uptime: Duration, _ life: Int, _ state: inout State) -> String? {
-        switch record.kind {
-        case .alert:
-            for run in record.detail["runs"]?.array ?? [] { if let id = run["run"]?.string?.valid.flatMap({ Identifier($0) }) { state.openRuns.insert(id) } }
-        case .run: if let id = record.id { state.openRuns.remove(id) }
-        case .brake:
-            guard let pardon = record.detail["pardon"], let key = record.target?.key else { break }
-            state.pardons[key] = pardon["state"] == "granted" ? pardon["until"]?.string.flatMap { Timestamp($0.bytes) } : nil
-        case .intent:
-            guard let id = record.id else { return "an intent without a name" }
-            if record.actor?.kind == .playbook, record.undoes == nil, let until = record.target.flatMap({ state.pardons[$0.key] }), record.time < until {
-                return "\(record.action ?? "?") of \(record.target?.key ?? "?"), which a person let go"
-            }
-            if !state.intents.insert(id).inserted { return "a second intent of \(id)" }
-            if record.mode != .enforce { return "an intent in mode \(record.mode?.rawValue ?? "none")" }
-            // What an earlier life left unclear holds up nobody.
-            let others = state.openIntents.filter { state.ownIntents[$0.key] == life }.values
-            if others.contains(where: { $0.target?.key == record.target?.key }) { return "two intents at once on \(record.target?.key ?? "nobody")" }
-            state.openIntents[id] = record
-            state.ownIntents[id] = life
-        case .outcome:
-            guard let id = record.id else { return "an outcome without a name" }
-            if let problem = problem(withOutcome: record, id, uptime, &state) { return problem }
-        default: break
-        }
-        return nil
-    }
-
-    private static func problem(withOutcome record: AuditRecord, _ id: Identifier, _ uptime: Duration, _ state: inout State) -> String? {
-        let intent = state.openIntents.removeValue(forKey: id)
-        if record.outcome != .pending, !state.settled.insert(id).inserted { return "a second outcome of \(id)" }
-        if record.outcome == .done || record.outcome == .undone {
-            guard let intent else { return "\(record.action ?? "?") is \(record.outcome?.rawValue ?? "?") without an intent" }
-            if intent.detail["plan_digest"] != record.detail["plan_digest"], record.actor?.kind != .recovery { return "another plan was performed than was announced" }
-            if record.dryRun { return "a dry run was \(record.outcome?.rawValue ?? "?")" }
-        }
-        if record.outcome == .undone, let undone = record.undoes {
-            state.undone[undone, default: 0] += 1
-            if state.undone[undone] ?? 0 > 1 { return "\(undone) was undone twice" }
-            if let problem = prematureUndo(record, of: undone, uptime, state) { return problem }
-        }
-        if record.outcome == .done, record.undoes == nil, let playbook = record.playbook, let budget = SimulatedPlaybooks.budgets[playbook] {
-            state.acts[playbook, default: []].append(record.time)
-            let sorted = (state.acts[playbook] ?? []).sorted()
-            for (index, time) in sorted.enumerated() where index + budget.actions < sorted.count {
-                if sorted[index + budget.actions] - time < .seconds(budget.seconds) {
-                    return "playbook \(playbook) acted more than \(budget.actions) times within \(budget.seconds) s"
-                }
-            }
-        }
-        return nil
-    }
-
-    /// What is due is not done before: by the wall clock, or by the time that has really passed.
-    private static func prematureUndo(_ record: AuditRecord, of undone: Identifier, _ uptime: Duration, _ state: State) -> String? {
-        guard record.actor?.kind == .timer, let done = state.records.last(where: { $0.record.id == undone && $0.record.detail["undo"] != nil }),
-            let due = done.record.detail["undo"]?["due"]?.string.flatMap({ Timestamp($0.bytes) })
-        else { return nil }
-        let isEarlyByClock = record.time < due
-        let isEarlyByTime = uptime - done.uptime < due - done.record.time
-        return isEarlyByClock && isEarlyByTime ? "\(undone) was taken back before its time" : nil
+    private static func words(of record: AuditRecord) -> [String] {
+        var words = ["\(record.kind.rawValue)"]
+        if let state = record.detail["state"]?.string?.valid { words.append("\(record.kind.rawValue) \(state)") }
+        guard let outcome = record.outcome else { return words }
+        words.append(outcome.rawValue)
+        if let failure = record.failure { words.append("\(outcome.rawValue) \(failure.rawValue)") }
+        if record.detail["late"] != nil { words.append("late") }
+        if record.actor?.kind == .recovery { words.append("recovered \(outcome.rawValue)") }
+        if outcome == .done, let playbook = record.playbook, let step = record.step { words.append("\(playbook)/\(step)") }
+        return words
     }
 
     // MARK: - At the end
@@ -135,16 +113,113 @@ final class Ledger: Sendable {
         state.withLock { state in
             var problems: [String] = []
             if let open = state.openIntents.values.sorted(by: { $0.time < $1.time }).first { problems.append("\(open.action ?? "?") was begun and has no outcome") }
-            let waiting = Set(engine.openRuns.keys)
-            if let run = state.openRuns.subtracting(waiting).sorted().first { problems.append("run \(run) never ended") }
-            if let late = engine.openUndos.values.sorted(by: { $0.since < $1.since }).first(where: { $0.due.map { $0 < now } ?? false }) {
+            if let run = state.openRuns.sorted().first { problems.append("run \(run) never ended") }
+            if let late = engine.openUndos.values.sorted(by: { $0.action < $1.action }).first(where: { $0.due.map { $0 < now } ?? false }) {
                 problems.append("\(late.actionName) of \(late.target.key) was to be taken back at \(late.due.map { "\($0)" } ?? "?"), and it is \(now)")
             }
-            let held = Dictionary(grouping: engine.openUndos.values) { $0.target.key }
-            for (key, marks) in world.marks.sorted(by: { $0.key < $1.key }) where !marks.isEmpty && held[key] == nil {
+            if let request = engine.approvals.requests.keys.sorted().first { problems.append("question \(request) is still open") }
+            if let hold = engine.approvals.looseHolds.sorted().first { problems.append("\(hold) is still held, and nobody is asked any more") }
+            if let owed = engine.approvals.owed.keys.sorted().first { problems.append("nobody was asked about what was to follow on \(owed)") }
+            // Of a deed whose answer never came, the journal says that it is not known.
+            let known = Set(engine.openUndos.values.map(\.target.key)).union(world.lost).union(state.hanging.values)
+            for (key, marks) in world.marks.sorted(by: { $0.key < $1.key }) where !marks.isEmpty && !known.contains(key) {
                 problems.append("\(key) is still \(marks.sorted().joined(separator: ", ")), and nothing will take it back")
             }
             state.problem = state.problem ?? problems.first
         }
+    }
+}
+
+extension Ledger.State {
+    fileprivate mutating func problem(with record: AuditRecord, _ uptime: Duration, _ life: Int) -> String? {
+        if let problem = consents.problem(with: record) { return problem }
+        observing.follow(record, replayed, uptime)
+        switch record.kind {
+        case .alert, .repeat:
+            if let id = record.id { alerts.insert(id) }
+            for run in record.detail["runs"]?.array ?? [] { if let id = run["run"]?.string?.valid.flatMap({ Identifier($0) }) { openRuns.insert(id) } }
+        case .run: if let id = record.id { openRuns.remove(id) }
+        case .brake:
+            guard let pardon = record.detail["pardon"], let key = record.target?.key else { break }
+            pardons[key] = pardon["state"] == "granted" ? pardon["until"]?.string.flatMap { Timestamp($0.bytes) } : nil
+        case .intent: return problem(withIntent: record, uptime, life)
+        case .outcome:
+            if let alert = record.alert {
+                answered.insert(alert)
+                if let playbook = record.playbook { lastAnswered[playbook] = alert }
+            }
+            return problem(withOutcome: record, uptime)
+        default: break
+        }
+        return nil
+    }
+
+    private mutating func problem(withIntent record: AuditRecord, _ uptime: Duration, _ life: Int) -> String? {
+        guard let id = record.id else { return "an intent without a name" }
+        if record.actor?.kind == .playbook, record.undoes == nil, let until = record.target.flatMap({ pardons[$0.key] }), record.time < until {
+            return "\(record.action ?? "?") of \(record.target?.key ?? "?"), which a person let go"
+        }
+        if intents.updateValue(record, forKey: id) != nil { return "a second intent of \(id)" }
+        if record.mode != .enforce || record.dryRun { return "an intent in mode \(record.mode?.rawValue ?? "none")" }
+        // What an earlier life left unclear holds up nobody.
+        let others = openIntents.filter { ownIntents[$0.key] == life }.values
+        if others.contains(where: { $0.target?.key == record.target?.key }) { return "two intents at once on \(record.target?.key ?? "nobody")" }
+        if let problem = observing.problem(withIntent: record, uptime) ?? spending.problem(withIntent: record, uptime) { return problem }
+        if let undone = record.undoes, let problem = prematureUndo(record, of: undone, uptime) { return problem }
+        if let origin = consents.escalated(by: id), let deed = intents[origin], let problem = consents.prematureEscalation(record, after: deed, spending.uptime(of: origin), uptime) {
+            return problem
+        }
+        openIntents[id] = record
+        ownIntents[id] = life
+        return nil
+    }
+
+    private mutating func problem(withOutcome record: AuditRecord, _ uptime: Duration) -> String? {
+        guard let id = record.id else { return "an outcome without a name" }
+        if let undone = record.undoes, record.outcome != .undone, let problem = prematureUndo(record, of: undone, uptime) { return problem }
+        let isLate = record.detail["late"]?.bool ?? false
+        let intent = openIntents.removeValue(forKey: id) ?? (isLate ? intents[id] : nil)
+        hanging[id] = record.detail["hanging"]?.bool == true ? record.target?.key : nil
+        defer { spending.settle(record, intent, uptime) }
+        if record.outcome != .pending {
+            // A deed that hung and came back has a second one, if what was said first was not so.
+            let earlier = settled.updateValue(record.outcome ?? .failed, forKey: id)
+            if let earlier, !isLate || earlier == .done || earlier == .undone { return "a second outcome of \(id): \(earlier.rawValue), then \(record.outcome?.rawValue ?? "?")" }
+        }
+        if record.outcome == .done || record.outcome == .undone {
+            guard let intent else { return "\(record.action ?? "?") is \(record.outcome?.rawValue ?? "?") without an intent" }
+            if intent.detail["plan_digest"] != record.detail["plan_digest"] { return "another plan was performed than was announced" }
+            if record.dryRun { return "a dry run was \(record.outcome?.rawValue ?? "?")" }
+        }
+        if record.outcome == .undone, let undone = record.undoes, !self.undone.insert(undone).inserted { return "\(undone) was undone twice" }
+        if let due = record.detail["undo"]?["due"]?.string.flatMap({ Timestamp($0.bytes) }) { dues[id] = (due, record.time, uptime) }
+        return nil
+    }
+
+    /// What is due is not done before: by the wall clock, or by the time that has really passed.
+    private mutating func prematureUndo(_ record: AuditRecord, of undone: Identifier, _ uptime: Duration) -> String? {
+        guard record.actor?.kind == .timer, let done = dues[undone] else { return nil }
+        let isEarly = record.time < done.due && uptime - done.uptime < done.due - done.said
+        // Once its time has come, it is tried until it is done, wherever the clock is set.
+        if !isEarly { dues[undone] = nil }
+        return isEarly ? "\(undone) is taken back before its time" : nil
+    }
+}
+
+/// Whether the agent may act at all, as persons set it while it runs.
+struct Observing: Sendable {
+    /// Since when, by the clock that nobody sets.
+    private var since: Duration?
+    /// What was decided before may still come to its intent for as long as an order may take.
+    private static let grace = Duration.seconds(60)
+
+    mutating func follow(_ record: AuditRecord, _ before: EngineState, _ uptime: Duration) {
+        let isObserving = before.modes.setting(for: .agent, at: record.time)?.mode == .observe
+        since = isObserving ? since ?? uptime : nil
+    }
+
+    func problem(withIntent record: AuditRecord, _ uptime: Duration) -> String? {
+        guard record.undoes == nil, record.playbook != nil, let since, uptime - since > Self.grace else { return nil }
+        return "\(record.action ?? "?") is begun, and the agent only observes since \(uptime - since)"
     }
 }

@@ -47,7 +47,7 @@ final class SimulatedExecutor: TaskExecutor {
     }
 }
 
-/// Time, names and tasks of the simulation.
+/// Time, names and tasks of the simulation, for one life of the agent after the other.
 final class SimulatedMachine: Sendable {
     private struct Sleeper {
         let id: Int
@@ -58,12 +58,19 @@ final class SimulatedMachine: Sendable {
     private struct State {
         var uptime = Duration.zero
         /// Wall clock less uptime.
-        var offset: Duration
+        var offset = Duration.zero
         var generator: SeededGenerator
+        var life = 0
         var sleepers: [Sleeper] = []
         var cancelled: Set<Int> = []
-        var lastSleeper = 0
-        var tasks: [Task<Void, Never>] = []
+        var lastID = 0
+        /// Of this life, in the order in which they began.
+        var tasks: [Int: Task<Void, Never>] = [:]
+
+        mutating func nextID() -> Int {
+            lastID += 1
+            return lastID
+        }
     }
 
     private static let epoch = Timestamp(nanoseconds: 1_790_000_000_000_000_000)
@@ -73,58 +80,73 @@ final class SimulatedMachine: Sendable {
 
     init(seed: UInt64) {
         executor = SimulatedExecutor(seed: seed)
-        state = Mutex(State(offset: .zero, generator: SeededGenerator(seed: seed ^ 0xA5A5)))
+        state = Mutex(State(generator: SeededGenerator(seed: seed ^ 0xA5A5)))
     }
 
     var uptime: Duration { state.withLock(\.uptime) }
     var now: Timestamp { state.withLock { Self.epoch + $0.uptime + $0.offset } }
+    var newIdentifier: Identifier {
+        let now = now
+        return random { Identifier(at: now, using: &$0) }
+    }
 
     func random<Value>(_ body: (inout SeededGenerator) -> Value) -> Value where Value: Sendable { state.withLock { body(&$0.generator) } }
 
     /// Somebody sets the wall clock.
     func setClock(by change: Duration) { state.withLock { $0.offset += change } }
 
+    /// For the agent that lives now; when it has died, they do nothing for it any more.
     var surroundings: Surroundings {
-        Surroundings(
-            now: { self.now }, uptime: { self.uptime }, sleep: { try await self.sleep($0) },
-            newIdentifier: {
-                let now = self.now
-                return self.random { Identifier(at: now, using: &$0) }
-            },
-            random: { self.random { $0.next() } }, spawn: { self.spawn($0) })
+        let life = state.withLock(\.life)
+        return Surroundings(
+            now: { self.now }, uptime: { self.uptime }, sleep: { try await self.sleep($0, in: life) }, newIdentifier: { self.newIdentifier },
+            random: { self.random { $0.next() } }, spawn: { self.spawn($0, in: life) })
     }
 
-    func spawn(_ body: @escaping @Sendable () async -> Void) {
-        let task = Task(executorPreference: executor) { await body() }
-        state.withLock { state in
-            state.tasks.append(task)
-            if state.tasks.count > 4096 { state.tasks.removeFirst(2048) }
+    /// A task of the agent that lives now.
+    func spawn(_ body: @escaping @Sendable () async -> Void) { spawn(body, in: state.withLock(\.life)) }
+
+    private func spawn(_ body: @escaping @Sendable () async -> Void, in life: Int) {
+        let id = state.withLock { $0.nextID() }
+        let task = Task(executorPreference: executor) {
+            await body()
+            self.state.withLock { _ = $0.tasks.removeValue(forKey: id) }
         }
+        let isAlive = state.withLock { state in
+            if state.life == life { state.tasks[id] = task }
+            return state.life == life
+        }
+        if !isAlive { task.cancel() }
     }
 
     /// The process dies: nobody goes on. Whoever sleeps is woken by an error and finds that nothing works any more.
     func killAll() {
         let (tasks, sleepers) = state.withLock { state in
-            defer { (state.tasks, state.sleepers) = ([], []) }
+            defer { (state.tasks, state.sleepers) = ([:], []) }
+            state.life += 1
             return (state.tasks, state.sleepers)
         }
-        tasks.forEach { $0.cancel() }
+        for (_, task) in tasks.sorted(by: { $0.key < $1.key }) { task.cancel() }
         sleepers.forEach { $0.continuation.resume(throwing: CancellationError()) }
     }
 
-    private func sleep(_ length: Duration) async throws {
-        let id = state.withLock { state in
-            state.lastSleeper += 1
-            return state.lastSleeper
+    /// Waits whether or not the task is cancelled: what is stuck in a call.
+    func sleepStubbornly(_ length: Duration) async {
+        try? await withCheckedThrowingContinuation { (continuation: CheckedContinuation<Void, any Error>) in
+            state.withLock { state in state.sleepers.append(Sleeper(id: state.nextID(), wakesAt: state.uptime + length, continuation: continuation)) }
         }
+    }
+
+    private func sleep(_ length: Duration, in life: Int) async throws {
+        let id = state.withLock { $0.nextID() }
         try await withTaskCancellationHandler {
             try await withCheckedThrowingContinuation { (continuation: CheckedContinuation<Void, any Error>) in
-                let isCancelled = state.withLock { state in
-                    if state.cancelled.remove(id) != nil { return true }
+                let isOver = state.withLock { state in
+                    if state.cancelled.remove(id) != nil || state.life != life { return true }
                     state.sleepers.append(Sleeper(id: id, wakesAt: state.uptime + max(length, .zero), continuation: continuation))
                     return false
                 }
-                if isCancelled { continuation.resume(throwing: CancellationError()) }
+                if isOver { continuation.resume(throwing: CancellationError()) }
             }
         } onCancel: {
             let sleeper = state.withLock { state -> Sleeper? in

@@ -4,24 +4,20 @@ import Synchronization
 
 /// Containers, processes and addresses that can be marked (paused, isolated, blocked) or ended, and that answer late, wrongly or not at all.
 final class SimulatedWorld: Sendable {
-    /// What somebody did to a target.
-    struct Deed: Sendable {
-        let action: ActionName
-        let target: String
-        let parameters: String
-        let life: Int
-    }
-
     struct State {
         /// By target and mark, who put it there: an engine's deed, or somebody else.
         var marks: [String: Set<String>] = [:]
         var foreignMarks: [String: Set<String>] = [:]
         var ended: Set<String> = []
-        var deeds: [Deed] = []
+        var deeds = 0
         var busy: [String: Int] = [:]
         /// Of a hundred answers so many are a failure, so many are late.
         var failures = 0
         var delays = 0
+        /// Of the late ones so many do not even end when they are called off.
+        var stuck = 0
+        /// Targets of deeds whose answer was lost on the way.
+        var lost: Set<String> = []
         var problems: [String] = []
     }
 
@@ -30,14 +26,19 @@ final class SimulatedWorld: Sendable {
 
     init(machine: SimulatedMachine) { self.machine = machine }
 
+    var problem: String? { state.withLock(\.problems.first) }
     var snapshot: State { state.withLock(\.self) }
     func change(_ body: (inout State) -> Void) { state.withLock { body(&$0) } }
 
-    static let containers = (0..<6).map { String(repeating: "\($0)a", count: 32) }
+    /// The last one is the canary's.
+    static let containers = (0..<7).map { String(repeating: "\($0)a", count: 32) }
     static let processes = (0..<6).map { ProcessIdentity(pid: 1000 + Int32($0), startTicks: 77, bootID: "boot", startedAt: Timestamp(nanoseconds: 0), name: ByteText("p\($0)")) }
     static let addresses = (0..<6).map { "192.0.2.\($0 + 1)" }
-    /// Those that the guard protects.
+    /// Those that the built-in guard protects.
     static let protected: Set<String> = ["container:\(containers[5])", "process:1005@77", "address:192.0.2.6"]
+    /// What the guards of the configuration say: nothing is done to this container, and nothing to this address without a person.
+    static let kept = "container:\(containers[4])"
+    static let askedAbout = "address:192.0.2.5"
 
     // MARK: - Answers
 
@@ -50,8 +51,10 @@ final class SimulatedWorld: Sendable {
             (Int.random(in: 0..<100, using: &generator), Int.random(in: 0..<100, using: &generator), Int.random(in: 0..<6, using: &generator))
         }
         if delay < delays {
-            let length = machine.random { Int.random(in: 1...40_000, using: &$0) }
-            try? await machine.surroundings.sleep(.milliseconds(length))
+            let (length, isStuck) = machine.random { generator in
+                (Duration.milliseconds(Int.random(in: 1...40_000, using: &generator)), Int.random(in: 0..<100, using: &generator) < state.withLock(\.stuck))
+            }
+            if isStuck { await machine.sleepStubbornly(length) } else { try? await machine.surroundings.sleep(length) }
         }
         guard fate < failures else { return .good }
         switch kind {
@@ -121,7 +124,8 @@ struct SimulatedAction: Action {
         guard !isEnded else { throw .gone("do it", "it has ended") }
         var wasSo = false
         world.change { state in
-            state.deeds.append(.init(action: plan.action, target: plan.target.key, parameters: JSON.object(plan.parameters.json).line, life: life))
+            state.deeds += 1
+            if case .failsAfterwards = answer { state.lost.insert(plan.target.key) }
             switch effect {
             case .mark(let mark):
                 wasSo = state.foreignMarks[plan.target.key]?.contains(mark) ?? false || !state.marks[plan.target.key, default: []].insert(mark).inserted
@@ -154,7 +158,7 @@ struct SimulatedAction: Action {
         switch claim {
         case .proved(let target): return target
         case .container(let claim) where SimulatedWorld.containers.contains(claim.reference):
-            return .container(ContainerIdentity(id: claim.reference, name: "c", image: "i"))
+            return .container(ContainerIdentity(id: claim.reference, name: claim.reference == SimulatedWorld.containers[4] ? "kept" : "c", image: "i"))
         case .process(let claim):
             guard let identity = SimulatedWorld.processes.first(where: { $0.pid == claim.pid }) else { throw .gone("find it", "no such process") }
             return .process(identity)
@@ -189,10 +193,39 @@ extension SimulatedWorld {
         ])
     }
 
-    /// Protects what must never be hit.
-    struct ProtectionGuard: Guard {
-        let name = "simulated.protection"
+    /// The guards in force: one that is built in, and those of a configuration.
+    var guards: [any Guard] {
+        var kept = GuardRule(name: "kept", place: "simulation")
+        kept.containerNames = ["kept"]
+        var asked = GuardRule(name: "asked", place: "simulation")
+        asked.addresses = IPNetwork("192.0.2.5").map { [$0] } ?? []
+        asked.actions = ["network.block"]
+        asked.answer = .ask
+        return [ProtectionGuard(), ConfiguredGuard(kept, world: SimulatedFacts(world: self)), ConfiguredGuard(asked, world: SimulatedFacts(world: self))]
+    }
 
-        func refusal(of plan: Plan) async -> String? { SimulatedWorld.protected.contains(plan.target.key) ? "it is protected" : nil }
+    static let releases: Set<String> = ["container.unpause", "container.release", "process.resume", "network.unblock"]
+    static let destroying: Set<String> = ["container.kill", "process.kill"]
+}
+
+/// Protects what must never be hit.
+private struct ProtectionGuard: Guard {
+    let name = "simulated.protection"
+
+    func refusal(of plan: Plan) async -> String? { SimulatedWorld.protected.contains(plan.target.key) ? "it is protected" : nil }
+}
+
+private struct SimulatedFacts: TargetFacts {
+    let world: SimulatedWorld
+
+    func facts(of plan: Plan, _ needs: GuardNeeds) async throws(ActionError) -> GuardFacts {
+        if case .fails(let failure) = await world.answer() { throw ActionError(failure, "look at \(plan.target.key)", "the simulation does not say") }
+        var subject = GuardFacts.Subject()
+        switch plan.target {
+        case .container(let container): subject.container = .known(.init(id: container.id, name: container.name, image: "i"))
+        case .address(let address): subject.address = address
+        default: break
+        }
+        return GuardFacts([subject])
     }
 }

@@ -64,6 +64,12 @@ package struct ApprovalBook: EngineStatePart, Equatable {
         return open < limit ? .new : .overflow(open: open)
     }
 
+    /// What is not in force any more needs nobody to let it go.
+    mutating func forgetHolds(exceptThose isInForce: (Identifier) -> Bool) {
+        guard !looseHolds.isEmpty else { return }
+        looseHolds = looseHolds.filter(isInForce)
+    }
+
     // MARK: - Records
 
     private mutating func take(_ record: AuditRecord) {

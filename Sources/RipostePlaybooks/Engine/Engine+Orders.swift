@@ -19,15 +19,21 @@ extension Engine {
             guard let action = catalogue[order.action] else {
                 throw ActionError(.invalid, "look up the action", "there is no action \"\(order.action.rawValue.escapedForDisplay)\"")
             }
-            let plan = try await plan(by: action, &draft)
+            var plan = try await plan(by: action, &draft)
             draft.note(plan)
             if let cause = order.skips?(plan) {
                 draft.end(.skipped, cause)
                 return settle(draft)
             }
-            try await takeTurn(at: plan.target, draft.watch)
+            let key = plan.target.key
+            let hasWaited = try await takeTurn(at: plan.target, draft.watch)
             // A deed that hangs keeps the turn and leaves it when it comes back.
-            defer { if !draft.isHanging { lanes.leave(plan.target.key) } }
+            defer { if !draft.isHanging { lanes.leave(key) } }
+            // Whoever was before us has changed the target: what is so already must not be done, and claimed, a second time.
+            if hasWaited {
+                plan = try await look(plan, by: action, draft.watch, until: draft.watch.deadline)
+                draft.note(plan)
+            }
             try await carryOut(plan, by: action, &draft)
         } catch {
             draft.fail(error)

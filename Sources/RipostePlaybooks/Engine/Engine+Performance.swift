@@ -41,13 +41,13 @@ extension Engine {
 
     // MARK: - The turn
 
-    /// Waits until nobody else is at the target.
-    func takeTurn(at target: Target, _ watch: OrderWatch) async throws(ActionError) {
+    /// Waits until nobody else is at the target. False where nobody was.
+    func takeTurn(at target: Target, _ watch: OrderWatch) async throws(ActionError) -> Bool {
         let key = target.key
-        if lanes.enterAtOnce(key) { return }
+        if lanes.enterAtOnce(key) { return false }
         watch.enter(.waiting)
         let isOurs = await heeding(watch, until: watch.deadline) { await self.lanes.enter(key) }
-        guard !isOurs else { return }
+        guard !isOurs else { return true }
         if case .calledOff(let cancellation)? = watch.interruption(at: surroundings.uptime()) { throw Self.calledOff(cancellation, "take a turn at \(target.summary)") }
         let isOverdue = watch.interruption(at: surroundings.uptime()) != nil
         if !isOverdue { countCrowded() }
@@ -115,7 +115,7 @@ extension Engine {
             Performance(isOurs ? .done : .already, message: "\(alreadySo), after: \(failure.message)", undoToken: isOurs ? action.presumedToken(of: plan) : nil))
     }
 
-    private func look(_ plan: Plan, by action: any Action, _ watch: OrderWatch, until deadline: Duration) async throws(ActionError) -> Plan {
+    func look(_ plan: Plan, by action: any Action, _ watch: OrderWatch, until deadline: Duration) async throws(ActionError) -> Plan {
         let request = ActionRequest(claim: .proved(plan.target), parameters: plan.parameters, token: watch.order.token, time: surroundings.now())
         let answer = await patiently(watch, until: deadline) { await result { () throws(ActionError) in try await action.plan(request) } }
         guard let answer else { throw ActionError(.timeout, "look at \(plan.target.summary)", "the world does not answer") }

@@ -237,7 +237,8 @@ package final class Engine: Sendable {
         let retry = surroundings.uptime() + .seconds(1)
         state.withLock { interior in
             interior.counters.journalFailures += 1
-            if record.kind == .outcome, let id = record.id, interior.state.openIntents[id] != nil { interior.owed.append(record) }
+            let isOfDeed = record.detail["late"] != nil || record.id.map { interior.state.openIntents[$0] != nil } ?? false
+            if record.kind == .outcome, isOfDeed { interior.owed.append(record) }
             if !interior.owed.isEmpty { interior.owedAt = retry }
         }
         timeChanged.ring()

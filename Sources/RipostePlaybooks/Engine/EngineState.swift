@@ -67,6 +67,8 @@ package struct EngineState: Sendable, Equatable {
         default: break
         }
         Self.parts.forEach { $0.apply(record, &self) }
+        // A hold may have been taken back by other ways than its own undo.
+        if record.kind == .outcome { approvals.forgetHolds(exceptThose: { openUndos[$0] != nil }) }
     }
 
     // MARK: - Transitions

@@ -116,10 +116,11 @@ extension Engine {
         })
 
     private func takeBackInTime(_ id: Identifier) async {
-        let result = await undo(id, actor: AuditRecord.Actor(.timer, name: "undo.after"), reason: "its time was up", lateBy: lateness(of: id))
+        _ = await undo(id, actor: AuditRecord.Actor(.timer, name: "undo.after"), reason: "its time was up", lateBy: lateness(of: id))
         let uptime = surroundings.uptime()
         state.withLock { interior in
-            guard result.outcome == .failed else {
+            // Also what was refused, and could not be put on record, stays due.
+            guard interior.state.openUndos[id]?.due != nil else {
                 interior.undoRetries[id] = nil
                 return
             }
