@@ -56,20 +56,42 @@ extension Engine {
         return cooldownRest(of: playbook, for: alert).map { "it is cooling down for another \($0.text)" }
     }
 
+    /// Goes the way of a run: what follows from how a step would end is said of the later ones.
     private func explain(_ playbook: Playbook, _ alert: Alert) async -> [AlertExplanation.Step] {
         var steps: [AlertExplanation.Step] = []
-        var earlier: [String: StepFacts] = [:]
-        for step in playbook.steps {
-            let explained = await explain(step, playbook, alert, earlier)
-            // Later conditions see what would have been, as those of steps that only plan do.
-            earlier[step.name] = StepFacts(explained.outcome)
-            steps.append(explained)
+        var progress = RunProgress(playbook.steps)
+        while true {
+            switch progress.next() {
+            case .begin(let starts):
+                for start in starts {
+                    guard let step = playbook.steps.first(where: { $0.name == start.step }) else { return steps }
+                    let told = await explain(step, playbook, alert, progress.facts, isSupposed: start.isSupposed)
+                    progress.settle(step.name, StepFacts(told.outcome))
+                    steps.append(told)
+                }
+            case .skip(let name, let cause):
+                progress.settle(name, StepFacts(.skipped))
+                if let step = playbook.steps.first(where: { $0.name == name }) { steps.append(skipped(step, playbook, alert, cause)) }
+            case .suspend(let name):
+                let rest = playbook.steps.filter { step in !steps.contains { $0.name == step.name } }
+                return steps + rest.map { skipped($0, playbook, alert, "it waits until step \(name) is answered") }
+            case .takeBack: continue
+            case .end: return steps
+            }
         }
-        return steps
     }
 
-    private func explain(_ step: Step, _ playbook: Playbook, _ alert: Alert, _ earlier: [String: StepFacts]) async -> AlertExplanation.Step {
+    private func skipped(_ step: Step, _ playbook: Playbook, _ alert: Alert, _ cause: String) -> AlertExplanation.Step {
         let verdict = mode(of: step, in: playbook, for: alert)
+        return AlertExplanation.Step(
+            name: step.name, action: step.action.rawValue, mode: verdict.mode, modeBecause: verdict.because, outcome: .skipped, because: cause)
+    }
+
+    private func explain(
+        _ step: Step, _ playbook: Playbook, _ alert: Alert, _ earlier: [String: StepFacts], isSupposed: Bool
+    ) async -> AlertExplanation.Step {
+        var verdict = mode(of: step, in: playbook, for: alert)
+        if isSupposed, verdict.mode > .observe { verdict = ModeVerdict([(.observe, "it needs a step that is only planned")]) }
         var told = AlertExplanation.Step(
             name: step.name, action: step.action.rawValue, mode: verdict.mode, modeBecause: verdict.because, outcome: .skipped, because: "its condition does not hold")
         var scope = StepScope(alert, steps: earlier, mode: verdict.mode)

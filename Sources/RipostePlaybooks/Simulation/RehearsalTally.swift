@@ -140,7 +140,14 @@ package struct RehearsalReport: Sendable, Equatable {
         if outcome == .expired { expired += 1 }
         if outcome == .refused { refuse(record) }
         for answer in record.detail["guards"]?["limiting"]?.array ?? [] { Self.count(Self.title(of: answer), &guards) }
-        if let breaker = record.detail["held_back_by"]?.string?.repaired { Self.count(breaker, &heldBackBy) }
+        if let breaker = record.detail["held_back_by"]?.string?.repaired {
+            Self.count(breaker, &heldBackBy)
+            // Planned because it was not to act is no act.
+            guard outcome != .planned else {
+                timeline.count(.refusal, at: record.time)
+                return count(record.target) { $0.heldBack += 1 }
+            }
+        }
         guard outcome == .done || outcome == .planned || outcome == .pending else {
             if outcome == .refused { count(record.target) { $0.heldBack += 1 } }
             return
