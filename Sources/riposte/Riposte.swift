@@ -24,8 +24,10 @@ struct Riposte: AsyncParsableCommand {
             """,
         version: Version.text,
         subcommands: [
-            Run.self, Respond.self, PlaybookCommand.self, RulesCommand.self, ProcessCommand.self, ContainerCommand.self, PodCommand.self, NetworkCommand.self, Undo.self, Cancel.self, ApprovalsCommand.self,
-            ModeCommand.self, BreakerCommands.self, AlertsCommand.self, IncidentCommand.self, AuditCommand.self, OutputCommand.self, EventsCommand.self, RecordCommand.self, Status.self, Doctor.self,
+            Run.self, Respond.self, PlaybookCommand.self, RulesCommand.self, ProcessCommand.self, ContainerCommand.self, PodCommand.self, NetworkCommand.self,
+            Undo.self, Cancel.self, ApprovalsCommand.self,
+            ModeCommand.self, BreakerCommands.self, AlertsCommand.self, IncidentCommand.self,
+            AuditCommand.self, OutputCommand.self, EventsCommand.self, RecordCommand.self, Status.self, Doctor.self,
         ])
 
     static func main() async {

@@ -56,7 +56,7 @@ final class BrakeScene: Sendable {
             observe: { event in
                 seen.events.withLock { events in
                     switch event {
-                    case .alert: break
+                    case .alert, .repeated: break
                     case .result(let result): events.results.append(result)
                     case .breaker(let change): events.breakers.append(change)
                     }

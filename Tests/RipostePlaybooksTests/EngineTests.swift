@@ -99,7 +99,9 @@ struct EngineTests {
         #expect(bench.world.performed.isEmpty && !bench.log.records.contains { $0.kind == .intent })
     }
 
-    @Test("what happens after a failure", arguments: [("stop", [Outcome.done, .failed, .skipped]), ("continue", [.done, .failed, .failed]), ("undo", [.done, .failed, .undone, .skipped])])
+    @Test(
+        "what happens after a failure",
+        arguments: [("stop", [Outcome.done, .failed, .skipped]), ("continue", [.done, .failed, .failed]), ("undo", [.done, .failed, .undone, .skipped])])
     func onFailure(_ choice: String, _ expected: [Outcome]) async throws {
         let steps = """
                   - { action: container.pause }

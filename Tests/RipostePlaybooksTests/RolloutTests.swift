@@ -93,6 +93,7 @@ struct RolloutTests {
         #expect(record.kind == .rollout && record.detail["state"]?.string == "fell_back" && record.reason == "undone_by_hand > 1")
         #expect(bench.engine.snapshot.rollouts.track(of: "p").total.falsePositives == 2)
         #expect(bench.engine.snapshot.rollouts.track(of: "p").inStage.falsePositives == 0)
+        #expect(bench.state == bench.engine.snapshot && EngineState(json: bench.state.json) == bench.state)
     }
 
     @Test("a release by hand is an undo by hand")

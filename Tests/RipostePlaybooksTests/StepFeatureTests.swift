@@ -59,7 +59,9 @@ struct StepFeatureTests {
         let slow = HeldAction("container.kill", entered: entered, gate: gate)
         let catalogue = ActionCatalogue([RecordingAction("container.pause", world: world, inverse: "container.unpause"), slow])
         let bench = try Bench(
-            Self.playbook("    - parallel:\n        - { name: slow, action: container.kill }\n        - { name: quick, action: container.pause }\n    - { name: after, action: container.pause }"),
+            Self.playbook(
+                "    - parallel:\n        - { name: slow, action: container.kill }\n        - { name: quick, action: container.pause }\n    - { name: after, action: container.pause }"
+            ),
             world: world, catalogue: catalogue)
         let run = Task { try await bench.respond(Bench.one) }
         await entered.pass()

@@ -169,8 +169,9 @@ extension Engine {
         }
         // What follows on a step is named after it: `suspend.escalation`.
         let step = playbook.steps.first { $0.name == request.opening.step?.prefix { $0 != "." }.description }
-        let mode = [configuration.mode, playbook.mode, step?.mode].compactMap(\.self).min() ?? .observe
-        return mode < least ? "the mode is \(mode.rawValue) now" : nil
+        let verdict = mode(of: playbook)
+        if verdict.mode < least { return verdict.because }
+        return step?.mode.flatMap { $0 < least ? "the step's mode is \($0.rawValue)" : nil }
     }
 
     private enum Ending {
@@ -211,7 +212,9 @@ extension Engine {
         order.cooldownValues = record.detail["cooldown"]?.array?.compactMap(\.string)
         let playbook = playbooks.playbooks.first { $0.name == record.playbook }
         order.budget = playbook?.budget ?? member.budget("budget")
-        order.stepBudget = playbook?.steps.first { $0.name == record.step }?.budget ?? member.budget("step_budget")
+        let step = playbook?.steps.first { $0.name == record.step }
+        order.stepBudget = step?.budget ?? member.budget("step_budget")
+        (order.timeLimit, order.retries, order.retry) = (step?.timeLimit, record.playbook != nil, step?.retry)
         return order
     }
 

@@ -147,4 +147,4 @@ struct PlaybookDecoder {
             return nil
         }
     }
-    }
+}

@@ -49,7 +49,8 @@ enum PlaybookKeys {
         Key(name: "budget", schema: ["$ref": "#/$defs/budget"], summary: "How many actions it may carry out within a window of time."),
         Key(name: "approval", schema: ["$ref": "#/$defs/approval"], summary: "How people are asked wherever the mode is ask."),
         Key(
-            name: "steps", schema: [
+            name: "steps",
+            schema: [
                 "type": "array", "items": ["if": ["required": ["parallel"]], "then": ["$ref": "#/$defs/parallel"], "else": ["$ref": "#/$defs/step"]], "minItems": 1,
                 "maxItems": .integer(Int64(stepLimit)),
             ], summary: "What is done, in this order.", isRequired: true),
