@@ -65,7 +65,8 @@ package final class EngineHouse: Sendable {
         self.logger = logger
     }
 
-    private static func replay(_ stateDirectory: String) throws -> EngineState {
+    /// What the journal tells. Reads only: an agent may be writing it meanwhile.
+    static func replay(_ stateDirectory: String) throws -> EngineState {
         let snapshot = StateSnapshot.load(stateDirectory: stateDirectory)
         let known = snapshot.flatMap { EngineState(json: $0.state) }
         var state = known ?? EngineState()

@@ -1,33 +1,33 @@
 internal import RiposteCore
 
 /// HTML whose text cannot become markup: what is written in the source is taken as it is, what is put in with `\( )` is escaped, whoever forgets it.
-struct Markup: ExpressibleByStringInterpolation, Sendable {
-    private(set) var html: String
+package struct Markup: ExpressibleByStringInterpolation, Sendable {
+    package private(set) var html: String
 
-    init(stringLiteral value: String) { html = value }
+    package init(stringLiteral value: String) { html = value }
 
-    init(stringInterpolation: StringInterpolation) { html = stringInterpolation.html }
+    package init(stringInterpolation: StringInterpolation) { html = stringInterpolation.html }
 
     private init(html: String) { self.html = html }
 
-    struct StringInterpolation: StringInterpolationProtocol {
+    package struct StringInterpolation: StringInterpolationProtocol {
         fileprivate var html = ""
 
-        init(literalCapacity: Int, interpolationCount: Int) { html.reserveCapacity(literalCapacity + interpolationCount * 32) }
+        package init(literalCapacity: Int, interpolationCount: Int) { html.reserveCapacity(literalCapacity + interpolationCount * 32) }
 
-        mutating func appendLiteral(_ literal: String) { html += literal }
-        mutating func appendInterpolation(_ markup: Markup) { html += markup.html }
-        mutating func appendInterpolation(_ markups: [Markup]) { for markup in markups { html += markup.html } }
-        mutating func appendInterpolation(_ text: String) { html += text.escapedForHTML }
-        mutating func appendInterpolation(_ number: some BinaryInteger) { html += "\(number)" }
+        package mutating func appendLiteral(_ literal: String) { html += literal }
+        package mutating func appendInterpolation(_ markup: Markup) { html += markup.html }
+        package mutating func appendInterpolation(_ markups: [Markup]) { for markup in markups { html += markup.html } }
+        package mutating func appendInterpolation(_ text: String) { html += text.escapedForHTML }
+        package mutating func appendInterpolation(_ number: some BinaryInteger) { html += "\(number)" }
         /// A length in a drawing, to a tenth.
-        mutating func appendInterpolation(_ length: Double) {
+        package mutating func appendInterpolation(_ length: Double) {
             let tenths = Int((length * 10).rounded())
             html += tenths % 10 == 0 ? "\(tenths / 10)" : "\(Double(tenths) / 10)"
         }
     }
 
-    static let empty = Markup(html: "")
+    package static let empty = Markup(html: "")
 }
 
 extension String {

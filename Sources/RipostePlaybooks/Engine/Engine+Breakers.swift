@@ -101,7 +101,7 @@ extension Engine {
     }
 
     /// All that may hold an act back, in a certain order.
-    private func breakerNames(_ spend: Spend, _ budgets: [BoundBudget]) -> [String] {
+    func breakerNames(_ spend: Spend, _ budgets: [BoundBudget]) -> [String] {
         var names = [spend.playbook.map(Breakers.name(ofPlaybook:)), Breakers.name(ofAction: spend.action)].compactMap(\.self)
         for name in budgets.map({ $0.scope.breaker(for: spend) }) where !names.contains(name) { names.append(name) }
         return names

@@ -66,7 +66,7 @@ extension Engine {
     }
 
     /// Nil where nothing is spent: an undo, a release, an action that only reads.
-    private func spend(of order: Order, _ plan: Plan) async -> Spend? {
+    func spend(of order: Order, _ plan: Plan) async -> Spend? {
         guard order.undoes == nil, let impact = catalogue[plan.action]?.description.impact, impact > .readsOnly, !catalogue.isRelease(plan.action) else { return nil }
         return Spend(
             playbook: order.cause?.playbook, step: order.cause?.step, action: plan.action.rawValue, impact: impact, target: plan.target.key,

@@ -157,6 +157,11 @@ extension Engine {
         }
     }
 
+    /// How long a playbook does not answer such an alert again; nil: it would.
+    func cooldownRest(of playbook: Playbook, for alert: Alert) -> Duration? {
+        playbook.cooldown.flatMap { rest(of: CooldownTurn(playbook.name, $0, alert)) }
+    }
+
     private func rest(of turn: CooldownTurn) -> Duration? {
         guard let last = state.withLock({ $0.state.lastActed[turn.key] }) else { return nil }
         let rest = turn.length - (surroundings.now() - last)

@@ -1,24 +1,53 @@
 package import RiposteCore
 internal import RiposteRules
 
-/// A file of tests beside playbooks: for these alerts these steps are asked for, and never those. It looks at playbooks and alerts only, so that
-/// it says the same on every machine; who the target is, is proved when it matters.
+/// A file of tests beside playbooks. Most look at playbooks and alerts only: for these alerts these steps are asked for, and never those. Those that
+/// describe a world, or ask for outcomes, go through the whole engine on it. Either way they say the same on every machine.
 ///
 /// ```yaml
 /// tests:
 ///   - name: contains a shell, spares the debugger
 ///     alerts: [fixtures/shell.json]
 ///     expect:
-///       - { playbook: contain-shell, action: container.pause, target: container, with: {} }
+///       - { playbook: contain-shell, action: container.pause, with: {} }
 ///     never: ["network.*"]
+///   - name: a storm stays inside the budget
+///     alerts: { repeat: fixtures/shell.json, times: 1000, over: 10s, vary: [container.id] }
+///     expect: [{ count: { outcome: done, max: 10 } }, { breaker: open }]
 /// ```
 package struct PlaybookTestFile: Sendable {
     package struct Test: Sendable {
         package var name: String
-        package var alerts: [String]
+        package var alerts: [AlertSource]
         package var expect: [Expectation]
         package var never: [String]
         package var line: Int
+        /// When the first alert comes in; nil: when it was raised.
+        package var now: Timestamp?
+        package var world: DescribedWorld?
+        /// The agent's mode; playbooks and steps may be more careful.
+        package var mode: Mode?
+        /// So much time passes after the last alert.
+        package var wait: Duration?
+
+        /// Whether it goes through the engine.
+        package var isRehearsed: Bool {
+            world != nil || now != nil || mode != nil || wait != nil || expect.contains(where: \.needsEngine) || alerts.contains { if case .repeated = $0 { true } else { false } }
+        }
+    }
+
+    package enum AlertSource: Sendable, Equatable {
+        /// As seen from the test's file.
+        case file(String)
+        case repeated(Repetition)
+    }
+
+    /// The same alerts many times, spread over a time, with other values in some fields.
+    package struct Repetition: Sendable, Equatable {
+        package var file: String
+        package var times: Int
+        package var over: Duration
+        package var vary: [String]
     }
 
     package struct Expectation: Sendable {
@@ -26,6 +55,21 @@ package struct PlaybookTestFile: Sendable {
         package var step: String?
         package var action: String?
         package var with: JSONObject
+        package var outcome: Outcome?
+        /// By kind: a pid, a container's id or the beginning of it, `NAMESPACE/NAME` of a pod, an address.
+        package var target: (kind: ActionDescription.TargetKind, name: String)?
+        package var count: Count?
+        package var breaker: Breakers.State?
+        package var line = 0
+
+        package struct Count: Sendable, Equatable {
+            /// Nil: all but those that were skipped.
+            package var outcome: Outcome?
+            package var min: Int?
+            package var max: Int?
+        }
+
+        var needsEngine: Bool { outcome != nil || target != nil || count != nil || breaker != nil }
     }
 
     /// What went otherwise than expected.
@@ -50,36 +94,15 @@ package struct PlaybookTestFile: Sendable {
         self.tests = tests
     }
 
-    private static func test(_ node: YAMLNode) -> Test? {
-        guard let keys = node.mapping(known: ["name", "alerts", "expect", "never"], what: "a test", code: "T001") else { return nil }
-        guard let name = keys["name"]?.text(code: "T002"), let alerts = keys["alerts"]?.list(orSingle: true, code: "T002") else {
-            node.report(code: "T003", "a test needs name and alerts")
-            return nil
-        }
-        guard keys["expect"] != nil || keys["never"] != nil else {
-            node.report(code: "T003", "a test that neither expects nor forbids anything cannot fail")
-            return nil
-        }
-        return Test(
-            name: name, alerts: alerts.compactMap { $0.text(code: "T002") }, expect: keys["expect"]?.list(code: "T002")?.compactMap(expectation) ?? [],
-            never: keys["never"]?.list(orSingle: true, code: "T002")?.compactMap { $0.text(code: "T002") } ?? [], line: node.place?.line ?? 0)
-    }
-
-    private static func expectation(_ node: YAMLNode) -> Expectation? {
-        guard let keys = node.mapping(known: ["playbook", "step", "action", "with"], what: "an expectation", code: "T001") else { return nil }
-        return Expectation(
-            playbook: keys["playbook"]?.text(code: "T002"), step: keys["step"]?.text(code: "T002"), action: keys["action"]?.text(code: "T002"),
-            with: keys["with"]?.json.object ?? JSONObject())
-    }
-
     /// What a test came to, and how far into the playbooks its alerts went.
     package struct Result: Sendable, Equatable {
         package var failures: [Failure]
         package var coverage: PlaybookCoverage
     }
 
-    /// Runs one test. `alerts` are its files' alerts.
+    /// Runs one test. `alerts` are its alerts, see ``alerts(of:reading:)``.
     package func run(_ test: Test, alerts: [Alert], playbooks: PlaybookSet, catalogue: ActionCatalogue) -> Result {
+        guard !test.isRehearsed else { return rehearse(test, alerts: alerts, playbooks: playbooks, actions: catalogue.descriptions) }
         var coverage = PlaybookCoverage()
         var asked: [(playbook: String, step: Step, parameters: JSONObject)] = []
         var problems: [String] = []
@@ -100,7 +123,7 @@ package struct PlaybookTestFile: Sendable {
         }
         for expectation in test.expect where !asked.contains(where: { expectation.isMet(by: $0.playbook, $0.step, $0.parameters) }) {
             let given = asked.map { "\($0.playbook)/\($0.step.name)" }.joined(separator: ", ")
-            problems.append("nothing asks for \(expectation.text); asked for: \(given.isEmpty ? "nothing" : given)")
+            problems.append("line \(expectation.line): nothing asks for \(expectation.text); asked for: \(given.isEmpty ? "nothing" : given)")
         }
         for pattern in test.never.map({ ($0, GlobPattern(Array($0.utf8))) }) {
             for each in asked where pattern.1.matches(Array(each.step.action.rawValue.utf8)) {
@@ -117,8 +140,11 @@ extension PlaybookTestFile.Expectation {
             && with.members.allSatisfy { parameters[$0.key] == $0.value }
     }
 
-    fileprivate var text: String {
-        let parts = [playbook.map { "playbook \($0)" }, step.map { "step \($0)" }, action, with.isEmpty ? nil : "with \(JSON.object(with).line)"]
+    var text: String {
+        let parts = [
+            outcome.map { "outcome \($0.rawValue)" }, target.map { "target \($0.kind.rawValue) \($0.name.escapedForDisplay)" }, playbook.map { "playbook \($0)" },
+            step.map { "step \($0)" }, action, with.isEmpty ? nil : "with \(JSON.object(with).line)",
+        ]
         return parts.compactMap(\.self).joined(separator: ", ")
     }
 }

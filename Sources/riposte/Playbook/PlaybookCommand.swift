@@ -9,7 +9,8 @@ struct PlaybookCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "playbook", abstract: "Checks, lists, shows and tries playbooks.",
         subcommands: [
-            PlaybookCheckCommand.self, PlaybookListCommand.self, PlaybookShowCommand.self, PlaybookDryRunCommand.self, PlaybookTestCommand.self,
+            PlaybookCheckCommand.self, PlaybookListCommand.self, PlaybookShowCommand.self, PlaybookDryRunCommand.self, PlaybookExplainCommand.self,
+            PlaybookTestCommand.self,
             PlaybookPromoteCommand.self, PlaybookSchemaCommand.self, PlaybookImportCommand.self,
         ])
 }
@@ -148,25 +149,6 @@ struct PlaybookShowCommand: AsyncParsableCommand {
             throw Complaint("there is no playbook \"\(name.escapedForDisplay)\"\(near)", status: 4)
         }
         print(common.json ? PlaybookText.json(playbook).line : PlaybookText.text(playbook))
-    }
-}
-
-struct PlaybookDryRunCommand: AsyncParsableCommand {
-    static let configuration = CommandConfiguration(
-        commandName: "dry-run", abstract: "Says what playbooks would do for alerts, on the world as it is, and touches nothing.",
-        discussion: "Example:\n  riposte playbook dry-run playbooks/ --alerts alerts.jsonl")
-
-    @OptionGroup var action: CommonOptions
-    @OptionGroup var which: PlaybookArguments
-
-    @Option(name: .long, help: "A file of alerts, one per line, or - for standard input.", completion: .file())
-    var alerts: String
-
-    func run() async throws {
-        let configuration = try action.configuration()
-        let set = try PlaybookSet.load(paths: try which.paths(configuration), Facilities(configuration).catalogue).set
-        let reports = await DryRun(configuration: configuration, playbooks: set).reports(try AlertFile.lines(alerts))
-        throw ExitCode(AlertReportText.show(reports, asJSON: action.json))
     }
 }
 

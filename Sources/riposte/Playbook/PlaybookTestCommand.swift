@@ -119,7 +119,7 @@ private struct PlaybookTestRun {
 
     private static func alerts(of test: PlaybookTestFile.Test, _ file: PlaybookTestFile) throws -> [Alert] {
         let folder = URL(fileURLWithPath: file.file).deletingLastPathComponent().path
-        return try test.alerts.flatMap { path in
+        return try file.alerts(of: test) { path in
             try AlertFile.lines(path.hasPrefix("/") ? path : "\(folder)/\(path)").map { line in
                 do throws(AlertError) { return try Alert(parsing: line, id: .new(), arrival: .init(intake: "test")) } catch {
                     throw Complaint("\(path): \(error)", status: 2)

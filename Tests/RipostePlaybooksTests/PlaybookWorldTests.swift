@@ -1,0 +1,130 @@
+import RiposteCore
+import RipostePlaybooks
+import Testing
+
+private let playbooks = """
+      - name: contain
+        match: { rules: [Shell] }
+        budget: { actions: 10, per: 1h, over: ask }
+        steps:
+          - { name: hold, action: container.pause, undo: { after: 10m } }
+          - { name: kill, action: process.kill, when: "proc.name != gdb", approval: { expires: 5m } }
+      - name: cool
+        match: { rules: [Cool] }
+        cooldown: { for: 1m, by: [container.id] }
+        dedup: off
+        steps: [{ action: container.pause }]
+    """
+
+private let world = """
+        now: 2026-03-04T11:22:40Z
+        world:
+          processes: [{ pid: 4711, start: 2026-03-04T11:22:33Z, exe: /bin/sh, container: 3f0c9a1b77de }]
+          containers: [{ id: 3f0c9a1b77de, image: shop/web }]
+
+    """
+
+/// Playbook tests that name a world or outcomes run through the whole engine.
+@Suite("Playbook tests with a world")
+struct PlaybookWorldTests {
+    private func alerts(_ path: String) throws -> [Alert] {
+        let fields: JSONObject = [
+            "container.id": "3f0c9a1b77de", "proc.pid": 4711, "proc.pid.ts": .integer(Timestamp("2026-03-04T11:22:33Z")?.nanoseconds ?? 0), "proc.name": "sh",
+        ]
+        let time = path.hasPrefix("later") ? "2026-03-04T11:23:50Z" : "2026-03-04T11:22:34Z"
+        return [try Stage.alert(path.hasSuffix("cool.json") ? "Cool" : path == "other.json" ? "Other" : "Shell", at: time, fields)]
+    }
+
+    private func run(_ test: String) throws -> (failures: [String], coverage: PlaybookCoverage) {
+        let file = try PlaybookTestFile(file: "x.test.yaml", text: "tests:\n  - name: t\n" + test)
+        let set = try Stage.playbooks(playbooks)
+        let first = try #require(file.tests.first)
+        let result = file.run(first, alerts: try file.alerts(of: first, reading: alerts), playbooks: set, catalogue: Stage.catalogue)
+        return (result.failures.map(\.message), result.coverage)
+    }
+
+    @Test(
+        "what holds passes",
+        arguments: [
+            (
+                "outcomes, targets and parameters",
+                world
+                    + "    alerts: [a.json]\n    expect:\n      - { playbook: contain, step: hold, action: container.pause, outcome: done, target: { container: 3f0c9a1b77de } }\n      - { step: kill, outcome: pending, target: { process: 4711 }, with: { signal: KILL } }\n    never: [\"network.*\"]\n"
+            ),
+            ("mode observe plans", world + "    mode: observe\n    alerts: [a.json]\n    expect: [{ step: hold, outcome: planned }]\n"),
+            (
+                "time passes: the pause is taken back, the question has expired",
+                world + "    wait: 11m\n    alerts: [a.json]\n    expect: [{ action: container.unpause, outcome: undone }, { step: kill, outcome: expired }]\n"
+            ),
+            (
+                "whom nobody described is gone",
+                "    world: { containers: [{ id: aaaaaaaaaaaa }] }\n    alerts: [a.json]\n    expect: [{ step: hold, outcome: gone }]\n    never: [process.kill]\n"
+            ),
+            (
+                "a storm stays inside the budget",
+                "    alerts: { repeat: a.json, times: 300, over: 10s, vary: [container.id, proc.pid] }\n    expect: [{ count: { outcome: done, max: 10, min: 10 } }, { breaker: open, playbook: contain }]\n"
+            ),
+            ("told twice it is answered once", world + "    alerts: [a.json, a.json]\n    expect: [{ step: hold, count: { max: 1 } }, { breaker: closed }]\n"),
+            (
+                "a cool-down refuses, and ends",
+                "    alerts: [cool.json, { repeat: cool.json, times: 1 }, later-cool.json]\n    expect: [{ playbook: cool, count: { outcome: refused, min: 1, max: 1 } }]\n"
+            ),
+        ])
+    func passes(name: String, test: String) throws {
+        let failures = try run(test).failures
+        #expect(failures.isEmpty, "\(name): \(failures)")
+    }
+
+    @Test(
+        "what does not hold fails, with what came instead",
+        arguments: [
+            (
+                world + "    alerts: [a.json]\n    expect: [{ step: hold, outcome: refused }]\n",
+                "nothing comes to outcome refused, step hold; what came: contain/hold done, contain/kill pending"
+            ),
+            (world + "    alerts: [a.json]\n    expect: [{ step: hold, target: { container: ffffffffffff } }]\n", "nothing comes to target container ffffffffffff"),
+            (world + "    alerts: [a.json]\n    expect: [{ count: { outcome: done, min: 2 } }]\n", "1 done, at least 2 expected"),
+            (world + "    alerts: [a.json]\n    expect: [{ count: { max: 1 } }]\n", "2 in all, at most 1 expected"),
+            (world + "    alerts: [a.json]\n    expect: [{ breaker: open }]\n", "a breaker is expected to be open: none is open"),
+            (world + "    alerts: [a.json]\n    never: [\"container.*\"]\n", "contain/hold comes to done of container.pause, which container.* forbids"),
+            (world + "    alerts: [other.json]\n    expect: [{ step: hold }]\n", "what came: nothing"),
+            (
+                "    alerts: { repeat: a.json, times: 300, over: 10s, vary: [container.id] }\n    expect: [{ breaker: closed }]\n",
+                "breakers are expected to be closed: playbook/contain is open"
+            ),
+        ])
+    func fails(test: String, expected: String) throws {
+        let failures = try run(test).failures
+        #expect(failures.count == 1 && failures[0].contains(expected), "\(failures)")
+    }
+
+    @Test(
+        "a test that cannot mean anything is told with its place",
+        arguments: [
+            ("    alerts: { times: 3 }\n    expect: [{ step: hold }]\n", "need repeat (a file) and times"),
+            ("    alerts: { repeat: a, times: 0 }\n    expect: [{ step: a }]\n", "from 1 to"),
+            ("    alerts: [a]\n    expect: [{}]\n", "names nothing cannot fail"), ("    alerts: [a]\n    expect: [{ count: { outcome: done } }]\n", "a count needs min or max"),
+            ("    alerts: [a]\n    expect: [{ outcome: finished }]\n", "expected one of done"),
+            ("    alerts: [a]\n    expect: [{ breaker: ajar }]\n", "expected open, half_open or closed"),
+            ("    alerts: [a]\n    expect: [{ target: { container: a, process: 1 } }]\n", "expected one of { process: PID }"),
+            ("    alerts: [a]\n    expect: [{ breaker: open, step: a }]\n", "beside breaker only playbook"),
+            ("    alerts: [a]\n    now: noon\n    never: [a]\n", "expected a time"),
+            ("    alerts: [a]\n    world: { processes: [{ pid: x }] }\n    never: [a]\n", "x.test.yaml:4:"),
+        ])
+    func problems(test: String, expected: String) throws {
+        let error = #expect(throws: Diagnostics.self) { try PlaybookTestFile(file: "x.test.yaml", text: "tests:\n  - name: t\n" + test) }
+        #expect(error.map { "\($0)".contains(expected) } == true, "\(error.map { "\($0)" } ?? "")")
+    }
+
+    @Test("steps that a rehearsal reached are covered, those it passed over are not")
+    func coverage() throws {
+        let coverage = try run(world + "    alerts: [a.json]\n    expect: [{ step: hold }, { step: kill, outcome: pending }]\n").coverage
+        #expect(coverage.unreached(of: try Stage.playbooks(playbooks)).map(\.playbook) == ["cool"])
+    }
+
+    @Test("the same test gives the same answer every time")
+    func deterministic() throws {
+        let storm = "    alerts: { repeat: a.json, times: 200, over: 30s, vary: [container.id] }\n    expect: [{ step: never-there }]\n"
+        #expect(try run(storm).failures == run(storm).failures)
+    }
+}
