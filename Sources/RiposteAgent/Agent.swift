@@ -113,7 +113,9 @@ package struct Agent: Sendable {
         }
     }
 
-    private func serve(_ house: EngineHouse, _ outputs: Outputs, _ breakers: BreakerAlerts, _ drifts: DriftAlerts, _ rearming: Rearming, _ onReady: @escaping @Sendable (Banner) -> Void) async throws {
+    private func serve(
+        _ house: EngineHouse, _ outputs: Outputs, _ breakers: BreakerAlerts, _ drifts: DriftAlerts, _ rearming: Rearming, _ onReady: @escaping @Sendable (Banner) -> Void
+    ) async throws {
         let door = AlertDoor(house, logger: logger)
         drifts.open(door)
         let formatter = AlertFormatter(hostname: configuration.rules.hostnameInAlerts)
