@@ -129,6 +129,10 @@ final class SensorKeeper: Sendable {
 
     // MARK: - Status
 
+    var isEnabled: Bool { section.isEnabled }
+    /// What came of its findings.
+    var findings: SensorDoor.Counts { door.counts }
+
     var status: JSON {
         switch current {
         case .off: ["state": "off"]
