@@ -123,7 +123,8 @@ package struct Agent: Sendable {
         house.engine.whenModesChange { sensor.playbooksChanged() }
         let auditDoor = KubernetesAuditDoor(door, judges: keepers.rules.kubernetesAudit, formatter: formatter)
         let section = configuration.intake
-        let ready = Readiness(waitsFor: [section.http.isEnabled, section.socket.isEnabled, section.kubernetesAudit.http.isEnabled, configuration.metrics.http.isEnabled].count { $0 })
+        let ready = Readiness(
+            waitsFor: [section.http.isEnabled, section.socket.isEnabled, section.kubernetesAudit.http.isEnabled, configuration.metrics.http.isEnabled].count { $0 })
         let intakes = try alertIntakes(door, logger, quiet(logger), onReady: ready.one)
         let auditIntakes = try auditIntakes(auditDoor, quiet(logger), onReady: ready.one)
         // First of all that takes anything in: what happens from here on is seen.
@@ -174,7 +175,7 @@ package struct Agent: Sendable {
         let (sensor, journal) = (readings.keepers.sensor, readings.house.journal)
         return MetricsServer(listener: listener, readings: readings) {
             ReadinessReport(
-                sensor: sensor.current, isSensorWanted: sensor.isEnabled, isJournalWritable: journal.trouble(within: ReadinessReport.journalMemory) == nil,
+                isSensorRunning: sensor.isAsWanted, isJournalWritable: journal.trouble(within: ReadinessReport.journalMemory) == nil,
                 areIntakesUp: ready.isReady)
         }
     }

@@ -1,6 +1,6 @@
 internal import Glibc
 internal import HTTPTypes
-package import Hummingbird
+internal import Hummingbird
 package import HummingbirdCore
 internal import HummingbirdTLS
 package import Logging

@@ -101,7 +101,8 @@ package enum AgentMetric {
     static let processStart = Metric("process_start_time_seconds", .gauge, "When the process began, in seconds since 1970.")
 
     static let read = [
-        buildInfo, startTime, mode, playbooks, rules, reloads, reloadRejected, sensorEnabled, sensorRunning, sensorEvents, sensorKernelEvents, sensorLost, sensorMatches, sensorMalformed,
+        buildInfo, startTime, mode, playbooks, rules, reloads, reloadRejected, sensorEnabled, sensorRunning, sensorEvents, sensorKernelEvents, sensorLost, sensorMatches,
+        sensorMalformed,
         sensorShed, sensorTampering, sensorProcesses, intakeAlerts, auditEvents, matches, repeats, shed, runs, plans, outcomes, underWay, approvals, approvalDeadline, incidents,
         ungrouped, undos, overdueUndos, drift, budgetUsed, budgetLimit, breakers, breakerTripped, journalSeq, journalBytes, journalFailures, journalWritable, journalProblem,
         checkpoints, checkpointAge, unanchored, outputMessages, outputBehind, outputBytes, outputFailing, outputSuccess, redirected, undeclared, cpuTime, residentMemory,
