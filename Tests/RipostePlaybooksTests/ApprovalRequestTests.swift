@@ -6,7 +6,8 @@ private let noon = Timestamp("2026-03-04T12:00:00Z") ?? .now()
 
 /// A question about one plan, put at noon.
 private func question(_ terms: ApprovalTerms = ApprovalTerms(), by actor: AuditRecord.Actor = .init(.playbook, name: "p"), plans: Int = 1) throws -> ApprovalRequest {
-    var record = AuditRecord(.approval, at: noon, id: .new(at: noon))
+    let id = Identifier.new(at: noon)
+    var record = AuditRecord(.approval, at: noon, id: id)
     record.actor = actor
     record.playbook = actor.kind == .playbook ? "p" : nil
     record.step = "kill"
@@ -22,7 +23,7 @@ private func question(_ terms: ApprovalTerms = ApprovalTerms(), by actor: AuditR
     for index in 1..<max(plans, 1) {
         var other = record
         other.id = .new(at: noon + .seconds(index))
-        other.detail = ["state": "joined", "request": .text("\(record.id!)"), "plan_digest": .text("plan \(index)")]
+        other.detail = ["state": "joined", "request": .text("\(id)"), "plan_digest": .text("plan \(index)")]
         book.apply(other)
     }
     return try #require(book.requests.values.first)
@@ -120,6 +121,8 @@ struct ApprovalRequestTests {
         #expect(policy.terms([ApprovalKeys(onExpiry: .perform)], for: process).onExpiry == .drop, "what cannot be taken back is never performed unasked")
     }
 
-    @Test("approvers are users and groups, and nothing else", arguments: [("user:ann", true), ("group:oncall", true), ("oncall", false), ("user:", false), ("role:x", false), ("", false)])
+    @Test(
+        "approvers are users and groups, and nothing else",
+        arguments: [("user:ann", true), ("group:oncall", true), ("oncall", false), ("user:", false), ("role:x", false), ("", false)])
     func approvers(_ text: String, _ isOne: Bool) { #expect(Approver(text)?.description == (isOne ? text : nil)) }
 }

@@ -49,14 +49,14 @@ struct ApprovalTests {
         await bench.engine.idle()
         #expect(results.map(\.outcome) == [.refused] && results[0].reason?.contains("denied by ann: it is mine") == true)
         #expect(stage.deeds.isEmpty && bench.engine.snapshot.openRuns.isEmpty)
-        #expect(bench.log.records.last { $0.kind == .outcome }?.failure == .declined)
+        #expect(bench.log.records.last { $0.kind == .outcome && $0.step == "kill" }?.failure == .declined)
         #expect(await bench.engine.answer(.approve, id, by: bob).results.map(\.outcome) == [.gone], "there is nothing left to answer")
     }
 
     @Test(
         "what nobody answers in time ends as the playbook says; a later yes does not count",
         arguments: [
-            ("drop", "container.kill", [Outcome.expired]), ("observe", "container.kill", [.planned, .done]), ("drop", "container.pause", [.expired]),
+            ("drop", "container.kill", [Outcome.expired, .skipped]), ("observe", "container.kill", [.planned, .done]), ("drop", "container.pause", [.expired, .skipped]),
             ("perform", "container.pause", [.done, .done]),
         ])
     func expiry(_ onExpiry: String, _ action: String, _ expected: [Outcome]) async throws {
@@ -89,7 +89,9 @@ struct ApprovalTests {
         #expect(await bench.engine.answer(.approve, id, by: ann).results.map(\.outcome) == [.refused])
         #expect(stage.deeds.isEmpty)
         // The first yes outlives a restart.
-        let next = try Bench(stage: stage, playbook("      - { name: kill, action: container.kill, approval: { quorum: 2, approvers: [\"group:oncall\"] } }\n"), state: bench.state, clock: bench.clock)
+        let next = try Bench(
+            stage: stage, playbook("      - { name: kill, action: container.kill, approval: { quorum: 2, approvers: [\"group:oncall\"] } }\n"), state: bench.state,
+            clock: bench.clock)
         #expect(await next.engine.answer(.approve, id, by: bob).results.map(\.outcome) == [.done])
         #expect(bench.log.records.filter { $0.kind == .approval }.map { $0.detail["state"]?.string?.repaired } == ["requested", "refused", "voted", "refused"])
     }
@@ -136,7 +138,7 @@ struct ApprovalTests {
         let result = await bench.engine.answer(.approve, try #require(replaced), by: ann).results[0]
         #expect(result.outcome == .refused && result.reason?.contains("container.kill \(two)") == true && result.reason?.contains("container.kill \(one)") == true)
         #expect(stage.deeds.isEmpty)
-        #expect(bench.log.records.last { $0.kind == .outcome }?.failure == .drifted)
+        #expect(bench.log.records.last { $0.kind == .outcome && $0.step == "kill" }?.failure == .drifted)
     }
 
     @Test("many who say yes at the same moment make one deed")
@@ -148,6 +150,32 @@ struct ApprovalTests {
         }
         await bench.engine.idle()
         #expect(stage.kills == 1 && bench.log.records.count { $0.kind == .intent } == 1)
+    }
+
+    @Test("a mode that a person lowered meanwhile holds for what was asked before")
+    func loweredMode() async throws {
+        let bench = try Bench(stage: stage, askAndNote)
+        let id = try await bench.respond(one)[0].id
+        try bench.engine.setMode(.observe, for: .agent, actor: ann.actor)
+        let result = await bench.engine.answer(.approve, id, by: bob).results[0]
+        #expect(result.outcome == .refused && result.reason?.contains("set to observe by ann") == true)
+        #expect(stage.deeds.isEmpty)
+    }
+
+    @Test("what is asked because a budget is spent is done on a yes, as soon as there is room, and not before")
+    func overBudget() async throws {
+        let bench = try Bench(
+            stage: stage, playbook("      - { name: kill, action: container.kill }\n", "    approval: { expires: 30m }\n    budget: { actions: 1, per: 1h, over: ask }\n"))
+        #expect(try await bench.respond(one).map(\.outcome) == [.done])
+        await bench.settle(after: .seconds(50 * 60))
+        let early = try #require(try await bench.respond(two).last)
+        #expect(early.outcome == .pending)
+        #expect(await bench.engine.answer(.approve, early.id, by: ann).results.map(\.outcome) == [.refused])
+        let later = try #require(try await bench.respond("cccccccccccc").last)
+        #expect(later.outcome == .pending)
+        await bench.settle(after: .seconds(11 * 60))
+        #expect(await bench.engine.answer(.approve, later.id, by: ann).results.map(\.outcome) == [.done])
+        #expect(stage.kills == 2)
     }
 
     // MARK: - Fatigue
@@ -190,7 +218,8 @@ struct ApprovalTests {
 
     // MARK: - Withdrawal
 
-    @Test("a playbook that is changed or taken away is not asked about any more", arguments: ["", "  - name: p\n    match: { rules: r }\n    steps: [{ action: container.note }]\n"])
+    @Test(
+        "a playbook that is changed or taken away is not asked about any more", arguments: ["", "  - name: p\n    match: { rules: r }\n    steps: [{ action: container.note }]\n"])
     func changed(_ playbooks: String) async throws {
         let bench = try Bench(stage: stage, askAndNote)
         let id = try await bench.respond(one)[0].id
@@ -199,7 +228,7 @@ struct ApprovalTests {
         bench.engine.use(try Bench.load(playbooks.isEmpty ? "    []" : playbooks, stage.catalogue))
         await bench.engine.idle()
         #expect(await bench.engine.answer(.approve, id, by: ann).results.map(\.outcome) == [.gone])
-        #expect(bench.log.records.last { $0.kind == .outcome }?.failure == .withdrawn && bench.engine.snapshot.openRuns.isEmpty && stage.deeds.isEmpty)
+        #expect(bench.log.records.last { $0.kind == .outcome && $0.step == "kill" }?.failure == .withdrawn && bench.engine.snapshot.openRuns.isEmpty && stage.deeds.isEmpty)
     }
 
     @Test("a target that has ended is noticed when somebody looks")

@@ -49,8 +49,11 @@ final class BrakeScene: Sendable {
         var surroundings = Surroundings.machine
         surroundings.now = { clock.now }
         surroundings.uptime = { clock.uptime }
+        var configuration = Engine.Configuration(mode: mode, runLimit: runLimit, budgets: budgets)
+        // A storm here is many alerts that each mean something.
+        (configuration.dedup, configuration.incidents) = (nil, nil)
         engine = Engine(
-            configuration: .init(mode: mode, runLimit: runLimit, budgets: budgets), catalogue: catalogue, guards: guards, world: facts, log: log,
+            configuration: configuration, catalogue: catalogue, guards: guards, world: facts, log: log,
             playbooks: try PlaybookSet.load([.init(name: "t.yaml", text: "apiVersion: riposte/v1\nplaybooks:\n" + playbooks)], catalogue).set, state: state,
             surroundings: surroundings, logger: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() },
             observe: { event in

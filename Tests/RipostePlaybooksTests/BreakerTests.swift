@@ -108,7 +108,8 @@ struct BreakerTests {
         let next = try scene.restarted(playbook("{ quiet: 1s }"))
         #expect(next.breakers == ["playbook/p open"])
         await next.letTimePass(.seconds(3600))
-        #expect(try await next.respond(times: 1, from: 5) == [.pending])
+        // The question of before has expired meanwhile.
+        #expect(try await next.respond(times: 1, from: 5).last == .pending)
     }
 
     @Test("what a half-open breaker let through when the agent died closes it, once the next one knows")

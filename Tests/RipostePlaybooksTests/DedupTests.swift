@@ -79,7 +79,7 @@ struct DedupTests {
     @Test("what failed is tried again when it is told again")
     func failure() async throws {
         let bench = try bench()
-        bench.world.fail(with: ActionError(.unavailable, "do it", "no"))
+        bench.world.fail(with: ActionError(.denied, "do it", "no"))
         let fields = process(7, startedAt: bench.clock.now)
         #expect(try await bench.respond(Bench.one, fields: fields).map(\.outcome) == [.failed])
         bench.world.fail(with: nil)

@@ -109,7 +109,8 @@ extension AgentConfiguration {
     private mutating func read(_ node: YAMLNode) {
         let known = [
             "mode", "mode_ceiling", "incidents", "state_dir", "run_dir", "log_level", "playbooks", "rules", "sensor", "intake", "control", "audit", "engine", "approvals", "docker",
-            "kubernetes", "network", "guards", "budgets", "outputs", "metrics",
+            "mode", "mode_ceiling", "incidents", "state_dir", "run_dir", "log_level", "playbooks", "rules", "sensor", "intake", "control", "audit", "engine", "approvals",
+            "docker", "kubernetes", "network", "guards", "budgets", "outputs", "metrics",
         ]
         guard let keys = node.mapping(known: known, what: "the configuration", code: "C002") else { return }
         if let value = keys["mode"]?.choice(Mode.self, code: "C003") { mode = value }

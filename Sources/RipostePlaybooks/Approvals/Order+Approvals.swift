@@ -33,6 +33,9 @@ extension Order {
         }
     }
 
+    /// A person was asked, and said yes.
+    var hasPersonsYes: Bool { consent.map { !$0.voices.isEmpty } ?? false }
+
     /// What is done to the same target if nobody answers: part of the intent, so that it is owed from the deed on.
     struct Follower: Sendable, Equatable {
         var action: ActionName

@@ -65,7 +65,9 @@ extension Engine {
             record.message = message
             var settles = false
             if case .settled = standing { settles = true }
-            do { try self.record(record, claiming: settles ? request.id : nil) } catch { return (request, .open(.failed, "the answer is not on record, and does not count: \(error)")) }
+            do { try self.record(record, claiming: settles ? request.id : nil) } catch {
+                return (request, .open(.failed, "the answer is not on record, and does not count: \(error)"))
+            }
             return (request, standing)
         }
         switch request.ruling(on: answer, by: person, seen: seen, at: now) {
@@ -169,8 +171,9 @@ extension Engine {
         }
         // What follows on a step is named after it: `suspend.escalation`.
         let step = playbook.steps.first { $0.name == request.opening.step?.prefix { $0 != "." }.description }
-        let mode = [configuration.mode, playbook.mode, step?.mode].compactMap(\.self).min() ?? .observe
-        return mode < least ? "the mode is \(mode.rawValue) now" : nil
+        let verdict = mode(of: playbook)
+        if verdict.mode < least { return verdict.because }
+        return step?.mode.flatMap { $0 < least ? "the step's mode is \($0.rawValue)" : nil }
     }
 
     private enum Ending {
@@ -211,7 +214,9 @@ extension Engine {
         order.cooldownValues = record.detail["cooldown"]?.array?.compactMap(\.string)
         let playbook = playbooks.playbooks.first { $0.name == record.playbook }
         order.budget = playbook?.budget ?? member.budget("budget")
-        order.stepBudget = playbook?.steps.first { $0.name == record.step }?.budget ?? member.budget("step_budget")
+        let step = playbook?.steps.first { $0.name == record.step }
+        order.stepBudget = step?.budget ?? member.budget("step_budget")
+        (order.timeLimit, order.retries, order.retry) = (step?.timeLimit, record.playbook != nil, step?.retry)
         return order
     }
 

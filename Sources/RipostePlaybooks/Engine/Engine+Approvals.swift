@@ -18,11 +18,14 @@ extension Engine {
         let order = draft.order
         guard order.consent == nil else { throw ActionError(.mode, "perform \(order.action)", "it was approved, and the mode went back to ask since") }
         guard let description = catalogue[order.action]?.description else { return }
-        let question =
+        var question =
             order.question
             ?? Order.Question(
                 terms: configuration.approvals.terms([], for: description), mayEnforce: false, isModeGiven: true, workload: plan.target.summary)
-        switch state.questions.withLock({ _ in put(plan, order, question, .plan) }) {
+        // What a guard or a brake holds back is not done unasked, nor is anything else in its place.
+        if draft.isHeldBack { question.mayEnforce = false }
+        let asked = question
+        switch state.questions.withLock({ _ in put(plan, order, asked, .plan) }) {
         case .opened(let deadline):
             draft.end(.pending, "would \(plan.summary); waits until \(deadline.toTheSecond): riposte approvals show \(order.id)")
         case .joined(let request, let deadline):
@@ -59,9 +62,10 @@ extension Engine {
             answer = .opened(facts.deadline)
         case .join(let id):
             guard let request = book.requests[id] else { return .failed("the question is closed") }
-            record.detail.members = [
-                .init(key: "state", value: .text(ApprovalState.joined.rawValue)), .init(key: "request", value: .text("\(id)")),
-            ] + record.detail.members
+            record.detail.members =
+                [
+                    .init(key: "state", value: .text(ApprovalState.joined.rawValue)), .init(key: "request", value: .text("\(id)")),
+                ] + record.detail.members
             // What is asked about already is held already.
             if request.members.contains(where: { $0.digest == plan.digest(undoAfter: order.undoAfter) }) { record.detail["hold"] = nil }
             answer = .joined(id, request.deadline)
@@ -114,7 +118,9 @@ extension Engine {
     /// What comes after an outcome: the hold while a person decides, the escalation that is owed, weaker questions that have lost their point.
     func followUp(_ result: ActionResult, of order: Order) async {
         switch result.outcome {
-        case .pending: await holdMeanwhile(result.id, for: order.question?.alert, isPlannedOnly: order.question.map { $0.hold != nil && !$0.mayEnforce } ?? false)
+        case .pending:
+            await holdMeanwhile(
+                result.id, for: order.question?.alert, isPlannedOnly: order.question?.hold != nil && snapshot.approvals.request(holding: result.id)?.facts.mayEnforce == false)
         case .done:
             if order.follower != nil { await putEscalation(of: result.id) }
             withdrawWeaker(than: result)

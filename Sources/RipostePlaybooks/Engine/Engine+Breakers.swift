@@ -45,6 +45,11 @@ extension Engine {
         let budgets = budgets(covering: spend, order)
         switch order.mode == .enforce ? room(for: order, spend, budgets) : breaker(for: spend, budgets).map(Finding.held) ?? .free(trial: nil) {
         case .free(let trial): return Braking(mode: order.mode, trial: trial)
+        case .held(let breaker) where breaker.over == .ask && order.hasPersonsYes:
+            // A person was asked, and has said yes: what the budgets have room for is done.
+            let uptime = surroundings.uptime()
+            if let excess = state.withLock({ $0.book.reserve(order.id, spend, in: budgets, at: uptime) }) { throw ActionError(.budget, "perform \(order.action)", excess.text) }
+            return Braking(mode: order.mode)
         case .held(let breaker):
             return Braking(
                 mode: min(order.mode, breaker.over.mode), heldBackBy: breaker.name,
@@ -55,6 +60,7 @@ extension Engine {
                 trip(excess, spend, order, plan, isClaimed: true)
                 if mode == .observe { throw ActionError(.budget, "perform \(order.action)", excess.text) }
             }
+            if order.consent != nil { throw ActionError(.budget, "perform \(order.action)", excess.text) }
             return Braking(mode: mode, heldBackBy: excess.bound.scope.breaker(for: spend), reason: excess.text)
         }
     }

@@ -50,9 +50,9 @@ struct GuardRuling: Sendable {
         limiting.append(answer)
     }
 
-    /// `ask` means: not without a person. Of an order by hand a person has been asked.
+    /// `ask` means: not without a person. Of an order by hand, and of one that was approved, a person has been asked.
     func mode(for order: Order) -> Mode {
-        guard let mode, !(mode == .ask && order.isByHand) else { return order.mode }
+        guard let mode, !(mode == .ask && (order.isByHand || order.hasPersonsYes)) else { return order.mode }
         return min(mode, order.mode)
     }
 

@@ -74,10 +74,10 @@ extension Engine {
 
     /// The deed, within its budget, between the record of the intent and that of the outcome.
     func act(_ plan: Plan, by action: any Action, _ draft: inout OutcomeDraft) async throws(ActionError) {
-        guard restsOnConsent(plan, &draft) else { return }
         try mindCancellation(draft)
         try await reserveBudget(for: draft.order, plan, &draft)
         defer { if !draft.isHanging { releaseBudget(for: draft) } }
+        guard restsOnConsent(plan, &draft) else { return }
         try announce(plan, &draft)
         do throws(ActionError) {
             draft.note(try await performance(of: plan, by: action, &draft), of: plan)

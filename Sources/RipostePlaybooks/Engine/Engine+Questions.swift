@@ -151,7 +151,9 @@ extension Engine {
     func withdrawWeaker(than result: ActionResult) {
         guard let key = result.target?.key, let impact = catalogue[ActionName(rawValue: result.action)]?.description.impact else { return }
         for request in snapshot.approvals.requests.values.sorted(by: { $0.id < $1.id }) where request.isWaiting && request.opening.target?.key == key {
-            guard let weaker = request.opening.action.flatMap({ catalogue[ActionName(rawValue: $0)]?.description.impact }), weaker < impact, request.members.count == 1 else { continue }
+            guard let weaker = request.opening.action.flatMap({ catalogue[ActionName(rawValue: $0)]?.description.impact }), weaker < impact, request.members.count == 1 else {
+                continue
+            }
             let isWithdrawn = withdraw(
                 request.id, .superseded, "\(result.action) (\(result.id)) has done more to the same target", by: AuditRecord.Actor(.agent, name: "approvals"))
             if isWithdrawn { inBackground { await self.conclude(request.id) } }

@@ -56,6 +56,9 @@ struct OutcomeDraft {
         limit(to: braking.mode)
     }
 
+    /// A guard or a brake makes it more careful than its mode.
+    var isHeldBack: Bool { braking?.heldBackBy != nil || ruling.map { $0.reason != nil } ?? false }
+
     mutating func note(_ spend: Spend) { self.spend = spend }
 
     /// What a person should know who reads the result.

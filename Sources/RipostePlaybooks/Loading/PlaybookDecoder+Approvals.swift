@@ -72,7 +72,9 @@ extension PlaybookDecoder {
         if step.approval != nil { problem("this step asks before it acts: nobody is left out of it who could be waited for; take `approval` or `escalate` away") }
         if action.inverse == nil || action.impact > .reversible { problem("only from what can be taken back: \(action.name) cannot") }
         if target.impact <= action.impact { problem("only to something stronger: \(target.name) is not stronger than \(action.name)") }
-        if target.target != action.target { problem("only for the same target: \(action.name) is about a \(action.target.rawValue), \(target.name) about a \(target.target.rawValue)") }
+        if target.target != action.target {
+            problem("only for the same target: \(action.name) is about a \(action.target.rawValue), \(target.name) about a \(target.target.rawValue)")
+        }
         guard let after = keys["after"]?.duration() else { return nil }
         if after <= .zero || after > ApprovalTerms.longest { keys["after"]?.report(code: "P002", "at most \(ApprovalTerms.longest.text)") }
         if let end = step.undoAfter, end <= after { problem("it never happens: the step is taken back after \(end.text), before \(after.text) are over") }
