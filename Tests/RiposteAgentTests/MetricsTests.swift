@@ -64,7 +64,8 @@ struct MetricPagesTests {
         var queries = 0
         for panel in panels {
             let title = panel["title"]?.string?.shown ?? ""
-            #expect(ids.insert(panel["id"]?.integer ?? 0).inserted, "two panels have the id of \(title)")
+            let isNew = ids.insert(panel["id"]?.integer ?? 0).inserted
+            #expect(isNew, "two panels have the id of \(title)")
             for target in panel["targets"]?.array ?? [] {
                 queries += 1
                 check(target["expr"]?.string?.shown ?? "", legend: target["legendFormat"]?.string?.shown ?? "", title)

@@ -108,7 +108,6 @@ extension AgentConfiguration {
 
     private mutating func read(_ node: YAMLNode) {
         let known = [
-            "mode", "mode_ceiling", "incidents", "state_dir", "run_dir", "log_level", "playbooks", "rules", "sensor", "intake", "control", "audit", "engine", "approvals", "docker",
             "mode", "mode_ceiling", "incidents", "state_dir", "run_dir", "log_level", "playbooks", "rules", "sensor", "intake", "control", "audit", "engine", "approvals",
             "docker", "kubernetes", "network", "guards", "budgets", "outputs", "metrics",
         ]
