@@ -21,6 +21,7 @@ let hummingbirdCore = Target.Dependency.product(name: "HummingbirdCore", package
 let hummingbirdTLS = Target.Dependency.product(name: "HummingbirdTLS", package: "hummingbird")
 let lifecycle = Target.Dependency.product(name: "ServiceLifecycle", package: "swift-service-lifecycle")
 let unixSignals = Target.Dependency.product(name: "UnixSignals", package: "swift-service-lifecycle")
+let coreMetrics = Target.Dependency.product(name: "CoreMetrics", package: "swift-metrics")
 let logging = Target.Dependency.product(name: "Logging", package: "swift-log")
 let nioCore = Target.Dependency.product(name: "NIOCore", package: "swift-nio")
 let nioHTTPTypes = Target.Dependency.product(name: "NIOHTTPTypes", package: "swift-nio-extras")
@@ -46,6 +47,7 @@ let package = Package(
         .package(url: "https://github.com/apple/swift-crypto", from: "4.5.2"),
         .package(url: "https://github.com/apple/swift-http-types", from: "1.8.0"),
         .package(url: "https://github.com/apple/swift-log", from: "1.16.2"),
+        .package(url: "https://github.com/apple/swift-metrics", from: "2.13.0"),
         .package(url: "https://github.com/apple/swift-nio", from: "2.101.2"),
         .package(url: "https://github.com/apple/swift-nio-extras", from: "1.35.2"),
         .package(url: "https://github.com/apple/swift-nio-ssl", from: "2.37.6"),
@@ -70,12 +72,13 @@ let package = Package(
         room("RiposteActions", ["RiposteCore", "RipostePlaybooks", "RiposteTransport", "CNetfilter", "CRiposte", logging, yams]),
         room("RiposteAudit", ["RiposteCore", crypto, grdb, logging]),
         room("RiposteOutputs", ["RiposteCore", "RiposteTransport", crypto, logging]),
+        room("RiposteMetrics", ["RiposteCore", coreMetrics]),
         room("RiposteIntake", ["RiposteCore", "CRiposte", httpTypes, hummingbird, hummingbirdCore, hummingbirdTLS, lifecycle, nioCore, nioHTTPTypes, nioPosix, nioSSL, logging]),
         room(
             "RiposteAgent",
             [
                 "RiposteCore", "RiposteRules", "RipostePlaybooks", "RiposteSensor", "RiposteTransport", "RiposteActions", "RiposteAudit", "RiposteIntake",
-                "RiposteOutputs", "CRiposte", crypto, hummingbird, lifecycle, unixSignals, nioCore, nioPosix, logging, yams,
+                "RiposteOutputs", "RiposteMetrics", "CRiposte", coreMetrics, crypto, hummingbird, lifecycle, unixSignals, nioCore, nioPosix, logging, yams,
             ]),
         .executableTarget(
             name: "riposte",
@@ -101,12 +104,13 @@ let package = Package(
         tests("RiposteTransportTests", ["RiposteTransport", "RiposteTestSupport"]),
         tests("RiposteActionsTests", ["RiposteCore", "RipostePlaybooks", "RiposteActions", "RiposteTransport", "RiposteTestSupport"]),
         tests("RiposteOutputsTests", ["RiposteCore", "RiposteTransport", "RiposteOutputs", "RiposteTestSupport", logging]),
+        tests("RiposteMetricsTests", ["RiposteCore", "RiposteMetrics", "RiposteTestSupport", coreMetrics]),
         tests("RiposteIntakeTests", ["RiposteCore", "RiposteIntake", "RiposteTransport", "RiposteTestSupport", logging]),
         tests(
             "RiposteAgentTests",
             [
-                "RiposteCore", "RiposteRules", "RiposteAudit", "RipostePlaybooks", "RiposteTransport", "RiposteActions", "RiposteSensor", "RiposteAgent", "RiposteTestSupport",
-                "CRiposte", "riposte",
+                "RiposteCore", "RiposteRules", "RiposteAudit", "RipostePlaybooks", "RiposteTransport", "RiposteActions", "RiposteSensor", "RiposteAgent", "RiposteMetrics",
+                "RiposteTestSupport", "CRiposte", "riposte",
             ]),
     ],
     swiftLanguageModes: [.v6]

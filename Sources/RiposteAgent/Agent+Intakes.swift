@@ -66,6 +66,10 @@ extension Agent {
         try listener(configuration.intake.kubernetesAudit.http, .kubernetesAudit)
     }
 
+    static func metricsConfiguration(_ configuration: AgentConfiguration) throws(Diagnostics) -> HTTPListener.Configuration {
+        try listener(configuration.metrics.http, HTTPListener.Configuration(section: "metrics", name: "metrics", port: 2804, bodyLimit: 0))
+    }
+
     private static func listener(
         _ section: AgentConfiguration.IntakeSection.HTTP, _ standard: HTTPListener.Configuration
     ) throws(Diagnostics) -> HTTPListener.Configuration {

@@ -7,14 +7,14 @@ internal import RipostePlaybooks
 internal import RiposteRules
 
 extension Agent.Banner {
-    init(_ configuration: AgentConfiguration, _ house: EngineHouse, _ keepers: Keepers, _ intakes: [any Intake], _ auditIntakes: [any Intake]) {
+    init(_ configuration: AgentConfiguration, _ house: EngineHouse, _ keepers: Keepers, _ intakes: [any Intake], _ auditIntakes: [any Intake], metrics: String?) {
         let loaded = keepers.rules.rules
         self.init(
             mode: configuration.mode, playbooks: house.engine.playbooks.playbooks.count, rules: (loaded.armed, loaded.ruleSet.rules.count),
             intakes: keepers.sensor.places + intakes.map { ($0.name, $0.place, false) } + auditIntakes.map { ($0.name, $0.place, true) },
             journal: configuration.stateDirectory + "/journal", controlSocket: configuration.controlSocket,
             alertSocket: configuration.intake.socket.isEnabled ? configuration.alertSocket : nil,
-            httpPlace: intakes.first { $0.name == "http" }?.place,
+            httpPlace: intakes.first { $0.name == "http" }?.place, metrics: metrics.map { "\($0)/metrics" },
             remarks: notes(on: house) + keepers.sensor.remarks(loaded.armed(for: "syscall")) + notes(on: loaded, hasAuditEvents: !auditIntakes.isEmpty) + notes(on: configuration))
     }
 }

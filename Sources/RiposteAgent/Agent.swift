@@ -4,6 +4,7 @@ internal import RiposteActions
 package import RiposteCore
 internal import RiposteAudit
 internal import RiposteIntake
+internal import RiposteMetrics
 internal import RiposteOutputs
 package import RipostePlaybooks
 internal import RiposteRules
@@ -26,6 +27,8 @@ package struct Agent: Sendable {
         package var controlSocket: String
         package var alertSocket: String?
         package var httpPlace: String?
+        /// Where Prometheus asks.
+        package var metrics: String?
         package var remarks: [String]
     }
 
@@ -65,7 +68,8 @@ package struct Agent: Sendable {
     /// Runs until SIGTERM or SIGINT, then finishes what is under way and closes the journal. `observe` must not wait.
     package func run(onReady: @escaping @Sendable (Banner) -> Void, observe: @escaping @Sendable (Engine.Event) -> Void) async throws {
         Self.raiseDescriptorLimit()
-        let (breakers, rearm) = (BreakerAlerts(), Rearming())
+        let (breakers, rearm, registry) = (BreakerAlerts(), Rearming(), MetricRegistry(AgentMetric.counted))
+        let counting = configuration.metrics.http.isEnabled ? EventMetrics(registry) : nil
         let drifts = DriftAlerts(hostname: configuration.rules.hostnameInAlerts)
         let house = try await EngineHouse.open(
             configuration, playbooks: playbooks, rules: configuration.rules.files.isEmpty ? nil : rules.digest, facilities: facilities, purpose: "agent", resumesRuns: true,
@@ -73,6 +77,7 @@ package struct Agent: Sendable {
             observe: { event in
                 observe(event)
                 if case .drift(let drift) = event { drifts.take(drift) }
+                counting?.take(event)
                 guard case .breaker(let change) = event else { return }
                 rearm.call()
                 breakers.tell(change)
@@ -87,7 +92,7 @@ package struct Agent: Sendable {
         }
         house.journal.onAppend { outputs.ring() }
         try await Self.carrying(outputs) {
-            do { try await serve(house, outputs, breakers, drifts, rearm, onReady) } catch {
+            do { try await serve(house, outputs, registry, breakers, drifts, rearm, onReady) } catch {
                 await house.close()
                 throw error
             }
@@ -114,7 +119,8 @@ package struct Agent: Sendable {
     }
 
     private func serve(
-        _ house: EngineHouse, _ outputs: Outputs, _ breakers: BreakerAlerts, _ drifts: DriftAlerts, _ rearming: Rearming, _ onReady: @escaping @Sendable (Banner) -> Void
+        _ house: EngineHouse, _ outputs: Outputs, _ registry: MetricRegistry, _ breakers: BreakerAlerts, _ drifts: DriftAlerts, _ rearming: Rearming,
+        _ onReady: @escaping @Sendable (Banner) -> Void
     ) async throws {
         let door = AlertDoor(house, logger: logger)
         drifts.open(door)
@@ -130,7 +136,8 @@ package struct Agent: Sendable {
         house.engine.whenModesChange { sensor.playbooksChanged() }
         let auditDoor = KubernetesAuditDoor(door, judges: keepers.rules.kubernetesAudit, formatter: formatter)
         let section = configuration.intake
-        let ready = Readiness(waitsFor: [section.http.isEnabled, section.socket.isEnabled, section.kubernetesAudit.http.isEnabled].count { $0 })
+        let ready = Readiness(
+            waitsFor: [section.http.isEnabled, section.socket.isEnabled, section.kubernetesAudit.http.isEnabled, configuration.metrics.http.isEnabled].count { $0 })
         let intakes = try alertIntakes(door, logger, quiet(logger), onReady: ready.one)
         let auditIntakes = try auditIntakes(auditDoor, quiet(logger), onReady: ready.one)
         // First of all that takes anything in: what happens from here on is seen.
@@ -139,8 +146,11 @@ package struct Agent: Sendable {
         breakers.open(door, hostname: configuration.rules.hostnameInAlerts)
         rearming.begin { sensor.playbooksChanged() }
         defer { rearming.end() }
-        ready.whenReady { [configuration] in onReady(Banner(configuration, house, keepers, intakes, auditIntakes)) }
         let began = Timestamp.now()
+        let readings = AgentReadings(
+            house: house, keepers: keepers, intakes: intakes + auditIntakes, audit: auditIntakes.isEmpty ? nil : auditDoor, outputs: outputs, registry: registry, began: began)
+        let metrics = try metricsServer(readings, quiet(logger), ready)
+        ready.whenReady { [configuration] in onReady(Banner(configuration, house, keepers, intakes, auditIntakes, metrics: metrics?.listener.place)) }
         let control = ControlServer(
             path: configuration.controlSocket, groupID: try Self.controlGroup(configuration), house: house,
             status: { status(house, keepers, intakes + auditIntakes, auditIntakes.isEmpty ? nil : auditDoor, outputs, since: began) }, reload: keepers.reload,
@@ -167,10 +177,23 @@ package struct Agent: Sendable {
         services += (intakes + auditIntakes).map { intake in
             ServiceGroupConfiguration.ServiceConfiguration(service: RunningService(run: intake.run), successTerminationBehavior: .ignore)
         }
+        if let metrics { services.append(service("metrics") { try await metrics.run() }) }
         var group = ServiceGroupConfiguration(services: services, gracefulShutdownSignals: [.sigterm, .sigint], logger: quiet(logger))
         group.maximumGracefulShutdownDuration = .seconds(1)
         group.maximumCancellationDuration = nil
         do { try await ServiceGroup(configuration: group).run() } catch is CancellationError {}
+    }
+
+    /// Nil where nobody is to ask.
+    private func metricsServer(_ readings: AgentReadings, _ quiet: Logger, _ ready: Readiness) throws -> MetricsServer? {
+        guard configuration.metrics.http.isEnabled else { return nil }
+        let listener = try HTTPListener(try Self.metricsConfiguration(configuration), counters: IntakeCounters(), logger: quiet) { _ in ready.one() }
+        let (sensor, journal) = (readings.keepers.sensor, readings.house.journal)
+        return MetricsServer(listener: listener, readings: readings) {
+            ReadinessReport(
+                isSensorRunning: sensor.isAsWanted, isJournalWritable: journal.trouble(within: ReadinessReport.journalMemory) == nil,
+                areIntakesUp: ready.isReady)
+        }
     }
 
     static func controlGroup(_ configuration: AgentConfiguration) throws(Diagnostics) -> UInt32? {
@@ -250,6 +273,8 @@ private final class Readiness: Sendable {
         }
         if isReady { call() }
     }
+
+    var isReady: Bool { state.withLock { $0.missing <= 0 } }
 
     func one() {
         let call = state.withLock { state -> (@Sendable () -> Void)? in

@@ -161,6 +161,7 @@ package struct Examination: Sendable {
             if configuration.intake.http.isEnabled { try HTTPIntake.check(try Agent.httpConfiguration(configuration)) }
             let audit = configuration.intake.kubernetesAudit
             if audit.http.isEnabled { try KubernetesAuditIntake.check(try Agent.auditConfiguration(configuration)) }
+            if configuration.metrics.http.isEnabled { try HTTPListener.check(try Agent.metricsConfiguration(configuration)) }
             let log = configuration.intake.kubernetesAuditLog.path
             if let log, access(log, F_OK) == 0, access(log, R_OK) != 0 {
                 return Finding(

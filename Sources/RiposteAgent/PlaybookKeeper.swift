@@ -11,6 +11,7 @@ package final class PlaybookKeeper: Sendable {
         var count: Int
         var since = Timestamp.now()
         var rejected: (at: Timestamp, problems: Diagnostics)?
+        var reloads = Reloads()
     }
 
     private let watch: FileWatch
@@ -37,6 +38,7 @@ package final class PlaybookKeeper: Sendable {
                 defer {
                     if state.digest != set.digest { state.since = .now() }
                     (state.digest, state.count, state.rejected) = (set.digest, set.playbooks.count, nil)
+                    state.reloads.note(isRejected: false)
                 }
                 return state.digest != set.digest
             }
@@ -47,7 +49,10 @@ package final class PlaybookKeeper: Sendable {
             logger.info("playbooks are in force", metadata: ["playbooks.count": "\(set.playbooks.count)", "playbooks.digest": "\(set.digest.prefix(12))"])
         } catch {
             let isNew = state.withLock { state in
-                defer { state.rejected = (.now(), error) }
+                defer {
+                    state.rejected = (.now(), error)
+                    state.reloads.note(isRejected: true)
+                }
                 return state.rejected?.problems != error
             }
             guard isNew else { return status }
@@ -63,6 +68,8 @@ package final class PlaybookKeeper: Sendable {
         record.outcome = outcome
         do { try house.journal.append(record) } catch { logger.error("change of playbooks is not on record", metadata: ["error": "\(error)"]) }
     }
+
+    var reloads: Reloads { state.withLock(\.reloads) }
 
     var status: JSON {
         state.withLock { state in

@@ -11,6 +11,7 @@ final class RulesKeeper: Sendable {
         var rules: LoadedRules
         var since = Timestamp.now()
         var rejected: (at: Timestamp, problems: Diagnostics)?
+        var reloads = Reloads()
     }
 
     /// Of what is wrong with rules no more is written down: one wrong macro can be wrong in a thousand places.
@@ -54,7 +55,10 @@ final class RulesKeeper: Sendable {
 
     private func use(_ rules: LoadedRules) {
         let isNew = state.withLock { state in
-            defer { state.rejected = nil }
+            defer {
+                state.rejected = nil
+                state.reloads.note(isRejected: false)
+            }
             guard state.rules.digest != rules.digest else { return false }
             (state.rules, state.since) = (rules, .now())
             return true
@@ -69,7 +73,10 @@ final class RulesKeeper: Sendable {
 
     private func reject(_ problems: Diagnostics) {
         let isNew = state.withLock { state in
-            defer { state.rejected = (.now(), problems) }
+            defer {
+                state.rejected = (.now(), problems)
+                state.reloads.note(isRejected: true)
+            }
             return state.rejected?.problems != problems
         }
         guard isNew else { return }
@@ -88,6 +95,8 @@ final class RulesKeeper: Sendable {
         record.outcome = outcome
         do { try house.journal.append(record) } catch { logger.error("change of rules is not on record", metadata: ["error": "\(error)"]) }
     }
+
+    var reloads: Reloads { state.withLock(\.reloads) }
 
     var status: JSON {
         state.withLock { state in

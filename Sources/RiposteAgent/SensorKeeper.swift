@@ -129,6 +129,12 @@ final class SensorKeeper: Sendable {
 
     // MARK: - Status
 
+    var isEnabled: Bool { section.isEnabled }
+    /// It runs, or nobody wants it to.
+    var isAsWanted: Bool { if case .running = current { true } else { !section.isEnabled } }
+    /// What came of its findings.
+    var findings: SensorDoor.Counts { door.counts }
+
     var status: JSON {
         switch current {
         case .off: ["state": "off"]

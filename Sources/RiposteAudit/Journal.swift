@@ -55,6 +55,8 @@ package final class Journal: AuditLog {
         var seq: Int64
         var hash: String
         var failure: JournalError?
+        /// Of the last record, if it could not be written, and since when.
+        var trouble: (error: JournalError, at: ContinuousClock.Instant)?
         var isClosed = false
         /// Only where checkpoints are signed.
         var trail: CheckpointTrail?
@@ -119,7 +121,14 @@ package final class Journal: AuditLog {
     @discardableResult
     package func write(_ record: AuditRecord) throws(JournalError) -> Int64 {
         let result = interior.withLock { interior -> Result<Int64, JournalError> in
-            do throws(JournalError) { return .success(try append(record, &interior)) } catch { return .failure(error) }
+            do throws(JournalError) {
+                let seq = try append(record, &interior)
+                interior.trouble = nil
+                return .success(seq)
+            } catch {
+                interior.trouble = (error, .now)
+                return .failure(error)
+            }
         }
         let seq = try result.get()
         if configuration.durability == .grouped { syncer.withLock { $0?.call() } }
@@ -223,6 +232,23 @@ package final class Journal: AuditLog {
 
     /// The number and hash of the last record.
     package var position: (seq: Int64, hash: String) { interior.withLock { ($0.seq, $0.hash) } }
+
+    /// Why it takes no records, or has not taken the last one that it was given within this time: whoever was told so may stay away, and then there is none
+    /// that would go through. Nil: as far as is known it does.
+    package func trouble(within time: Duration, at now: ContinuousClock.Instant = .now) -> JournalError? {
+        interior.withLock { interior in
+            if interior.isClosed { return JournalError(.closed, "the journal is closed") }
+            return interior.failure ?? interior.trouble.flatMap { now - $0.at < time ? $0.error : nil }
+        }
+    }
+
+    /// On the disk, all segments together.
+    package var bytesOnDisk: Int {
+        files.segments().reduce(0) { total, first in
+            var facts = stat()
+            return stat(files.segment(first), &facts) == 0 ? total + Int(facts.st_size) : total
+        }
+    }
 }
 
 /// The end of a journal: where the next record goes.

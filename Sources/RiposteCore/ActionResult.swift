@@ -25,6 +25,8 @@ package struct ActionResult: Sendable, Equatable {
     package var detail: String?
     package var undo: Undo?
     package var duration: Duration
+    /// From the alert's arrival to here, of a step that waited for nobody; for metrics, and not part of the result object.
+    package var sinceAlert: Duration?
 
     package init(
         id: Identifier, playbook: String? = nil, step: String? = nil, action: String, target: Target? = nil, outcome: Outcome, dryRun: Bool,

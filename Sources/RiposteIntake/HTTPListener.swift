@@ -1,16 +1,16 @@
 internal import Glibc
 internal import HTTPTypes
 internal import Hummingbird
-internal import HummingbirdCore
+package import HummingbirdCore
 internal import HummingbirdTLS
-internal import Logging
+package import Logging
 internal import NIOCore
 internal import NIOPosix
 internal import NIOSSL
 package import RiposteCore
 internal import Synchronization
 
-/// What intakes by HTTP have in common: a server that knows who may speak to it, how long, and how much. What a body means is theirs.
+/// What all that listens for HTTP has in common: a server that knows who may speak to it, how long, and how much. What a body means is theirs.
 package struct HTTPListener: Sendable {
     package struct Configuration: Sendable {
         package struct TLS: Sendable {
@@ -77,7 +77,7 @@ package struct HTTPListener: Sendable {
     private let moment = Moment()
 
     /// `onListening` is told the port once connections are taken.
-    init(
+    package init(
         _ configuration: Configuration, counters: IntakeCounters, logger: Logger, onListening: @escaping @Sendable (Int) -> Void
     ) throws(Misconfigured) {
         try Self.check(configuration)
@@ -94,13 +94,13 @@ package struct HTTPListener: Sendable {
     }
 
     /// With the port that is bound, once one is; without a path.
-    var place: String {
+    package var place: String {
         let host = configuration.host.contains(":") ? "[\(configuration.host)]" : configuration.host
         return "\(configuration.tls == nil ? "http" : "https")://\(host):\(moment.port.withLock(\.self) ?? configuration.port)"
     }
 
     /// Serves until the agent stops. `route` is asked for all paths but `/healthz`; it is given a request and who sent it.
-    func run(_ route: @escaping @Sendable (Request, _ peer: String?) async -> Response) async throws {
+    package func run(_ route: @escaping @Sendable (Request, _ peer: String?) async -> Response) async throws {
         let responder = CallbackResponder<PeerContext> { request, context in
             request.uri.path == "/healthz" ? health(request) : await route(request, context.peer)
         }
@@ -126,7 +126,7 @@ package struct HTTPListener: Sendable {
     }
 
     /// Whether it may listen like this, and whether its certificates and keys can be read.
-    static func check(_ configuration: Configuration) throws(Misconfigured) {
+    package static func check(_ configuration: Configuration) throws(Misconfigured) {
         guard configuration.isLoopback || configuration.isAuthenticated || configuration.allowsUnauthenticated else {
             throw Misconfigured(
                 description: "\(configuration.section).listen \(configuration.host):\(configuration.port) can be reached from outside, and nobody has to say who they are; "
@@ -165,7 +165,7 @@ package struct HTTPListener: Sendable {
     }
 
     /// Nil for who shows a token that is one of ours, or where none is needed; else what to answer.
-    func refusal(of request: Request) -> Response? {
+    package func refusal(of request: Request) -> Response? {
         guard !isAuthorized(request) else { return nil }
         counters.count(\.denied)
         return .json(.unauthorized, ["error": "a bearer token is needed"], [.wwwAuthenticate: "Bearer"])

@@ -103,6 +103,7 @@ struct Run: AsyncParsableCommand {
         lines.append("  rules      \(banner.rules.armed) armed of \(banner.rules.count)")
         for intake in banner.intakes { lines.append("  \(intake.takesEvents ? "events" : "alerts")     \(intake.name): \(intake.place)") }
         lines.append("  control    \(banner.controlSocket)")
+        if let metrics = banner.metrics { lines.append("  metrics    \(metrics)") }
         lines.append("  journal    \(banner.journal)")
         for remark in banner.remarks { lines.append("  note       \(remark.escapedForDisplay)") }
         if let place = banner.httpPlace {

@@ -46,13 +46,13 @@ struct ConfigurationTests {
     @Test("relative paths are as seen from the file")
     func paths() throws {
         let loaded = try load(
-            "state_dir: s\nrun_dir: /r\nplaybooks: [../p]\nintake: { http: { token_file: t, tls: { certificate: c, key: k } }, file: { path: ./f } }\nkubernetes: { kubeconfig: kc }\naudit: { signing_key: key }"
+            "state_dir: s\nrun_dir: /r\nplaybooks: [../p]\nintake: { http: { token_file: t, tls: { certificate: c, key: k } }, file: { path: ./f } }\nkubernetes: { kubeconfig: kc }\naudit: { signing_key: key }\nmetrics: { token_file: mt }"
         )
         let parent = URL(fileURLWithPath: folder.path).deletingLastPathComponent().path
         #expect(loaded.stateDirectory == folder.path + "/s" && loaded.runDirectory == "/r" && loaded.playbooks == [parent + "/p"])
         #expect(loaded.intake.http.tokenFile == folder.path + "/t" && loaded.intake.http.certificate == folder.path + "/c")
         #expect(loaded.intake.file.path == folder.path + "/f" && loaded.kubernetes.kubeconfig == folder.path + "/kc")
-        #expect(loaded.audit.signingKey == folder.path + "/key")
+        #expect(loaded.audit.signingKey == folder.path + "/key" && loaded.metrics.http.tokenFile == folder.path + "/mt")
     }
 
     @Test(
@@ -63,6 +63,7 @@ struct ConfigurationTests {
             ("engine: { run_limit: 0 }", "1:22", nil), ("network: { management_allow: [nowhere] }", "1:31", nil),
             ("log_level: loud", "1:12", nil), ("- a", "1:1", nil), ("mode: [", "", nil), ("intake: { http: { tls: { key: k } } }", "1:24", nil),
             ("mode: ask\nmode: observe", "2:1", nil),
+            ("metrics: { lisen: x }", "1:12", "listen"), ("metrics: { tls: { key: k } }", "1:17", nil), ("metrics: { max_connections: 0 }", "1:29", nil),
             ("state_dir: ''", "1:12", nil), ("intake: { file: { path: '' } }", "1:25", nil),
         ] as [(String, String, String?)])
     func wrong(text: String, place: String, suggestion: String?) throws {

@@ -231,6 +231,22 @@ struct JournalTests {
         }
     }
 
+    @Test("a record that was not taken counts against the journal until the next one is, or for its time")
+    func trouble() throws {
+        let folder = try TemporaryFolder()
+        // The first two open the head and the segment.
+        let journal = try open(folder, disk: FaultyDisk(failingAt: 3))
+        #expect(journal.trouble(within: .seconds(30)) == nil)
+        #expect(throws: JournalError.self) { try journal.append(record("lost")) }
+        #expect(journal.trouble(within: .seconds(30))?.code == .disk)
+        #expect(journal.trouble(within: .seconds(30), at: .now + .seconds(60)) == nil)
+        try journal.append(record("kept"))
+        #expect(journal.trouble(within: .seconds(30)) == nil)
+        #expect(journal.bytesOnDisk > 0)
+        journal.close()
+        #expect(journal.trouble(within: .seconds(30))?.code == .closed)
+    }
+
     @Test("a state beside the journal is believed only where the journal bears it out")
     func snapshot() throws {
         let folder = try TemporaryFolder()

@@ -41,6 +41,7 @@ package struct AgentConfiguration: Sendable {
     package var outputs = OutputsSection()
     package var undo = UndoSettings()
     package var reconciliation = ReconciliationSettings(every: .seconds(60))
+    package var metrics = MetricsSection()
 
     package init() {}
 
@@ -90,12 +91,13 @@ package struct AgentConfiguration: Sendable {
             package var clientAuthority: String?
             package var allowsUnauthenticated = false
             package var bodyLimit: Int
-            package var connectionLimit = 16384
+            package var connectionLimit: Int
 
-            init(isEnabled: Bool, listen: String, bodyLimit: Int) {
+            init(isEnabled: Bool, listen: String, bodyLimit: Int, connectionLimit: Int = 16384) {
                 self.isEnabled = isEnabled
                 self.listen = listen
                 self.bodyLimit = bodyLimit
+                self.connectionLimit = connectionLimit
             }
         }
 
@@ -162,6 +164,11 @@ package struct AgentConfiguration: Sendable {
     package struct OutputsSection: Sendable {
         package var entries: SettingsValue?
         package var file = ""
+    }
+
+    /// Where Prometheus asks. Off: a port that listens is something to decide on.
+    package struct MetricsSection: Sendable {
+        package var http = IntakeSection.HTTP(isEnabled: false, listen: "127.0.0.1:2804", bodyLimit: 0, connectionLimit: 64)
     }
 
     package struct NetworkSection: Sendable {

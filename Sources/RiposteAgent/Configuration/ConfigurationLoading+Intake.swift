@@ -48,7 +48,7 @@ extension AgentConfiguration.IntakeSection.HTTP {
         return keys
     }
 
-    private mutating func readTLS(_ node: YAMLNode, _ section: String) {
+    mutating func readTLS(_ node: YAMLNode, _ section: String) {
         guard let keys = node.mapping(known: ["certificate", "key", "client_ca"], what: "\(section).tls", code: "C002") else { return }
         certificate = keys["certificate"]?.path()
         key = keys["key"]?.path()

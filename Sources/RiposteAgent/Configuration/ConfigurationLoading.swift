@@ -65,6 +65,7 @@ extension AgentConfiguration {
             \.intake.http.tokenFile, \.intake.http.certificate, \.intake.http.key, \.intake.http.clientAuthority, \.intake.file.path, \.intake.socket.path,
             \.intake.socket.datagramPath, \.intake.kubernetesAudit.http.tokenFile, \.intake.kubernetesAudit.http.certificate, \.intake.kubernetesAudit.http.key,
             \.intake.kubernetesAudit.http.clientAuthority, \.intake.kubernetesAuditLog.path, \.kubernetes.kubeconfig, \.audit.signingKey,
+            \.metrics.http.tokenFile, \.metrics.http.certificate, \.metrics.http.key, \.metrics.http.clientAuthority,
         ] as [WritableKeyPath<Self, String?>] { self[keyPath: key] = self[keyPath: key].map(resolved) }
         playbooks = playbooks.map(resolved)
         rules.files = rules.files.map(resolved)
@@ -107,9 +108,8 @@ extension AgentConfiguration {
 
     private mutating func read(_ node: YAMLNode) {
         let known = [
-            "mode", "mode_ceiling", "incidents", "state_dir", "run_dir", "log_level", "playbooks", "rules", "sensor", "intake", "control", "audit", "engine", "approvals", "docker",
-            "kubernetes",
-            "network", "guards", "budgets", "outputs", "undo", "reconcile",
+            "mode", "mode_ceiling", "incidents", "state_dir", "run_dir", "log_level", "playbooks", "rules", "sensor", "intake", "control", "audit", "engine", "approvals",
+            "docker", "kubernetes", "network", "guards", "budgets", "outputs", "metrics", "undo", "reconcile",
         ]
         guard let keys = node.mapping(known: known, what: "the configuration", code: "C002") else { return }
         if let value = keys["mode"]?.choice(Mode.self, code: "C003") { mode = value }
@@ -127,6 +127,7 @@ extension AgentConfiguration {
         if let nodes = keys["playbooks"]?.list(orSingle: true, code: "C003") { playbooks = nodes.compactMap { $0.path() } }
         if let node = keys["rules"] { rules.read(node) }
         if let node = keys["outputs"] { outputs.read(node) }
+        if let node = keys["metrics"] { metrics.read(node) }
         if let node = keys["sensor"] { sensor.read(node) }
         if let node = keys["intake"] { intake.read(node) }
         if let keys = keys["control"]?.mapping(known: ["group"], what: "control", code: "C002"), let node = keys["group"], !node.isNull {

@@ -57,6 +57,9 @@ package final class Checkpointer: Sendable {
         }
     }
 
+    /// Since the start, and when the last one was written.
+    package var counts: (written: Int, failures: Int, last: Timestamp?) { interior.withLock { ($0.written, $0.failures, $0.last?.time) } }
+
     /// For `riposte status`.
     package var status: JSON {
         let (written, failures, last) = interior.withLock { ($0.written, $0.failures, $0.last) }

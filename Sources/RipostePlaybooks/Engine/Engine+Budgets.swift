@@ -97,7 +97,10 @@ extension Engine {
     // MARK: - Status
 
     /// The budgets of the playbooks in force and of the agent, as far as at least a half is used. Those that count each target apart are not among them.
-    package var strainedBudgets: [BudgetUse] {
+    package var strainedBudgets: [BudgetUse] { budgetsInForce.filter { $0.used > 0 && $0.used * 2 >= $0.limit } }
+
+    /// All of them, used or not.
+    package var budgetsInForce: [BudgetUse] {
         var bounds: [(name: String, bound: BoundBudget)] = []
         for playbook in playbooks.playbooks {
             if let budget = playbook.budget { bounds.append(("playbook/\(playbook.name)", BoundBudget(scope: .playbook(playbook.name), budget: budget))) }
@@ -114,7 +117,7 @@ extension Engine {
                 let room = interior.book.room(in: bound, at: uptime)
                 let counts = [(use.actions, bound.budget.actions, false), (use.targets.count, bound.budget.targets, true)]
                 return counts.compactMap { used, limit, countsTargets in
-                    guard let limit, used > 0, used * 2 >= limit else { return nil }
+                    guard let limit else { return nil }
                     return BudgetUse(name: name, used: used, limit: limit, countsTargets: countsTargets, per: bound.budget.per, room: room)
                 }
             }

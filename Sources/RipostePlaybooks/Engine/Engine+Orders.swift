@@ -124,7 +124,8 @@ extension Engine {
     func settle(_ draft: OutcomeDraft) -> ActionResult {
         var draft = draft
         if !draft.isRecorded { write(&draft) }
-        let result = draft.result
+        var result = draft.result
+        result.sinceAlert = draft.order.cause?.arrivedAt.map { surroundings.now() - $0 }
         if !draft.isHanging { forget(draft.watch) }
         draft.watch.settle(result, isHanging: draft.isHanging)
         report(.result(result))

@@ -72,6 +72,7 @@ extension Engine {
         order.modeBecause = verdict.because
         order.share = share(of: run.playbook)
         order.cause = Order.Cause(run: run.id, alert: run.alert.id, playbook: run.playbook.name, step: step.name)
+        if run.attempt == 1 { order.cause?.arrivedAt = run.alert.arrival.time }
         order.undoAfter = step.undoAfter
         order.prolongs = step.prolongsUndo
         order.undoLimit = step.undoMax

@@ -132,21 +132,6 @@ package final class Engine: Sendable {
         }
     }
 
-    /// Since start; for `status`.
-    package struct Counters: Sendable, Equatable {
-        package var alerts = 0
-        package var matched = 0
-        package var shed = 0
-        /// Orders and runs that found too many waiting for the same target.
-        package var crowded = 0
-        /// Alerts that told again what an earlier one had told.
-        package var repeats = 0
-        /// Alerts that were to open an incident when as many were open as there is room for.
-        package var ungrouped = 0
-        package var outcomes: [Outcome: Int] = [:]
-        package var journalFailures = 0
-    }
-
     package init(
         configuration: Configuration, catalogue: ActionCatalogue, guards: [any Guard], world: (any TargetFacts)? = nil, log: any AuditLog, playbooks: PlaybookSet,
         state: EngineState = EngineState(), surroundings: Surroundings = .machine, logger: Logger, observe: @escaping @Sendable (Event) -> Void = { _ in }
@@ -267,7 +252,7 @@ package final class Engine: Sendable {
             for id in record.armedActions { interior.arm(id, now: now, uptime: uptime) }
             interior.book.follow(interior.state.ledger, at: uptime)
             if record.kind == .outcome, record.actor?.kind == .recovery, let id = record.id { interior.book.release(id) }
-            if record.kind == .outcome, let outcome = record.outcome { interior.counters.outcomes[outcome, default: 0] += 1 }
+            interior.counters.count(record)
         }
     }
 

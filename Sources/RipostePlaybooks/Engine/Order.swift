@@ -8,6 +8,8 @@ package struct Order: Sendable {
         package var alert: Identifier?
         package var playbook: String
         package var step: String
+        /// When the alert came in, of a step that follows it without waiting for anybody.
+        package var arrivedAt: Timestamp?
     }
 
     package var id: Identifier
