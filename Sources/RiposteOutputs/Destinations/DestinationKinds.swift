@@ -2,7 +2,8 @@
 package enum DestinationKinds {
     package static let all: [any Destination.Type] = [
         FileDestination.self, HTTPDestination.self, SlackDestination.self, ElasticsearchDestination.self, SplunkDestination.self, LokiDestination.self,
-        AlertmanagerDestination.self, OTLPDestination.self, KubernetesDestination.self,
+        AlertmanagerDestination.self, OTLPDestination.self, KubernetesDestination.self, DiscordDestination.self, TeamsDestination.self,
+        GoogleChatDestination.self, PagerDutyDestination.self, OpsgenieDestination.self, TelegramDestination.self,
     ]
 
     package static func kind(_ name: String) -> (any Destination.Type)? { all.first { $0.kind == name } }
