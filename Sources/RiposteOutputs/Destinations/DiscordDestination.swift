@@ -43,7 +43,7 @@ package struct DiscordDestination: Destination {
         let facts = MessageFacts(message)
         let format = TextFormat.markdown
         let title = format.escaped(facts.rule, atMost: Self.titleLimit)
-        let text = text.map { String($0.text(for: message).prefix(Self.textLimit / 2)) } ?? format.escaped(facts.output, atMost: Self.textLimit)
+        let text = text.map { $0.text(for: message).cut(to: Self.textLimit) } ?? format.escaped(facts.output, atMost: Self.textLimit)
         var left = Self.total - title.utf16.count - text.utf16.count
         let first: [(name: ByteText, value: ByteText)] = [
             ("priority", ByteText(facts.priority.name)), ("source", facts.source), ("hostname", facts.hostname), ("tags", ByteText(facts.tags.map(\.repaired).joined(separator: ", "))),

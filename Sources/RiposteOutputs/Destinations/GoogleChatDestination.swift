@@ -29,7 +29,7 @@ package struct GoogleChatDestination: Destination {
 
     private func body(_ message: OutputMessage) -> JSON {
         let facts = MessageFacts(message)
-        let text = text.map { String($0.text(for: message).prefix(Self.textLimit)) } ?? TextFormat.html.escaped(facts.output, atMost: Self.textLimit)
+        let text = text.map { $0.text(for: message).cut(to: Self.textLimit) } ?? TextFormat.html.escaped(facts.output, atMost: Self.textLimit)
         var widgets: [JSON] = [["textParagraph": ["text": .text(text)]]]
         var left = Self.fieldBytes
         let first: [(name: ByteText, value: ByteText)] = [

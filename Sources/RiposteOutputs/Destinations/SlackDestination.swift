@@ -69,7 +69,7 @@ package struct SlackDestination: Destination {
         if content != .text { attachment["fields"] = .array(fields(facts)) }
         attachment.append("footer", footer.map(JSON.text))
         var object = JSONObject()
-        object.append("text", text.map { .text($0.text(for: message)) })
+        object.append("text", text.map { .text($0.text(for: message).cut(to: Self.textLimit)) })
         object.members += constants.members
         object["attachments"] = [.object(attachment)]
         return .object(object)

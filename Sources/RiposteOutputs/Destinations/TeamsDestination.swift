@@ -35,7 +35,7 @@ package struct TeamsDestination: Destination {
 
     private func body(_ message: OutputMessage) -> JSON {
         let facts = MessageFacts(message)
-        let text = text.map { String($0.text(for: message).prefix(Self.textLimit)) } ?? TextFormat.plain.escaped(facts.output, atMost: Self.textLimit)
+        let text = text.map { $0.text(for: message).cut(to: Self.textLimit) } ?? TextFormat.plain.escaped(facts.output, atMost: Self.textLimit)
         let title = Self.run(TextFormat.line.escaped(facts.rule, atMost: 300), ["weight": "Bolder", "size": "Medium", "color": .text(Self.color(facts.priority))])
         var blocks = [Self.block([title])] + text.split(separator: "\n").prefix(60).map { Self.block([Self.run(String($0))]) }
         var left = Self.fieldBytes

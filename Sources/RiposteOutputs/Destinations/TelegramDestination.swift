@@ -52,8 +52,7 @@ package struct TelegramDestination: Destination {
     private func body(_ message: OutputMessage) -> JSON {
         let facts = MessageFacts(message)
         let title = Self.plain(facts.rule, Self.titleLimit)
-        var text = title + "\n" + (text.map { Self.unmentioned($0.text(for: message)) } ?? Self.plain(facts.output, 2000)) + "\n"
-        if text.utf16.count > Self.textLimit { text = String(text.prefix(Self.textLimit / 2)) }
+        var text = (title + "\n" + (text.map { Self.unmentioned($0.text(for: message)) } ?? Self.plain(facts.output, 2000)) + "\n").cut(to: Self.textLimit)
         let own: [(name: ByteText, value: ByteText)] = [
             ("priority", ByteText(facts.priority.name)), ("source", facts.source), ("hostname", facts.hostname), ("tags", ByteText(facts.tags.map(\.repaired).joined(separator: ", "))),
             ("time", ByteText("\(facts.time)")),
@@ -75,9 +74,13 @@ package struct TelegramDestination: Destination {
 
     /// Telegram finds `@name`, `/command`, `#tag` and `$TAG` in plain text too; with a word joiner behind the sign it does not.
     private static func unmentioned(_ text: String) -> String {
-        text.unicodeScalars.reduce(into: "") { result, scalar in
+        var (result, isInWord) = ("", false)
+        for scalar in text.unicodeScalars {
             result.unicodeScalars.append(scalar)
-            if "@/#$".unicodeScalars.contains(scalar) { result += "\u{2060}" }
+            // A path such as /etc/passwd needs one in front only.
+            if scalar == "@" || !isInWord && "/#$".unicodeScalars.contains(scalar) { result += "\u{2060}" }
+            isInWord = scalar.properties.isAlphabetic || scalar.properties.numericType != nil
         }
+        return result
     }
 }

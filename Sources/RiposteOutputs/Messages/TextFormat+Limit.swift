@@ -21,3 +21,17 @@ extension TextFormat {
         return cut(fits)
     }
 }
+
+extension String {
+    /// Cut with `…` to so many UTF-16 code units. By scalars: a single character may be as long as a book.
+    func cut(to limit: Int) -> String {
+        guard utf16.count > limit else { return self }
+        var (result, length) = (String.UnicodeScalarView(), 1)
+        for scalar in unicodeScalars {
+            length += UTF16.width(scalar)
+            guard length <= limit else { break }
+            result.append(scalar)
+        }
+        return String(result) + "…"
+    }
+}
