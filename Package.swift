@@ -106,7 +106,7 @@ let package = Package(
             "RiposteAgentTests",
             [
                 "RiposteCore", "RiposteRules", "RiposteAudit", "RipostePlaybooks", "RiposteTransport", "RiposteActions", "RiposteSensor", "RiposteAgent", "RiposteTestSupport",
-                "CRiposte", "riposte",
+                "RiposteOutputs", "CRiposte", "riposte", logging,
             ]),
     ],
     swiftLanguageModes: [.v6]
