@@ -110,7 +110,7 @@ let package = Package(
             "RiposteAgentTests",
             [
                 "RiposteCore", "RiposteRules", "RiposteAudit", "RipostePlaybooks", "RiposteTransport", "RiposteActions", "RiposteSensor", "RiposteAgent", "RiposteMetrics",
-                "RiposteTestSupport", "CRiposte", "riposte",
+                "RiposteTestSupport", "RiposteOutputs", "CRiposte", "riposte", logging,
             ]),
     ],
     swiftLanguageModes: [.v6]

@@ -12,8 +12,8 @@ package struct HTTPEndpoint: Sendable {
     package let timeout: Duration
     private let client: HTTPClient
 
-    /// Reads the keys. `standard`: a URL for where none is set.
-    package init?(_ settings: DestinationSettings, _ context: DestinationContext, standardURL: String? = nil) {
+    /// Reads the keys. `standard…`: a URL and authorities for where none are set.
+    package init?(_ settings: DestinationSettings, _ context: DestinationContext, standardURL: String? = nil, standardAuthorities: [UInt8]? = nil) {
         let url = standardURL == nil || settings.isSet("url") ? settings.required("url", settings.unmaskedSecret) : standardURL.map { Secret($0) }
         headers = Self.headers(settings)
         proxy = settings.secret("proxy")
@@ -26,7 +26,7 @@ package struct HTTPEndpoint: Sendable {
             return nil
         }
         self.url = url
-        self.tls = tls
+        self.tls = tls.trusting(standardAuthorities)
         // Of a webhook the path is the secret; scheme and host may be told.
         let origin = origin
         if url.revealed.count > origin.count + 1 {
@@ -107,6 +107,15 @@ package struct HTTPEndpoint: Sendable {
             case .failed(let error): error.message.escapedForDisplay
             }
         }
+    }
+}
+
+extension TLSOptions {
+    /// With these authorities where it names none.
+    fileprivate func trusting(_ standard: [UInt8]?) -> TLSOptions {
+        var options = self
+        options.authorities = authorities ?? standard
+        return options
     }
 }
 

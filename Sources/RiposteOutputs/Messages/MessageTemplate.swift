@@ -128,7 +128,7 @@ extension OutputMessage {
 
 extension JSON {
     /// A text as it is, a list's elements joined by commas, all else as JSON.
-    fileprivate var templateText: ByteText {
+    var templateText: ByteText {
         switch self {
         case .string(let text): text
         case .array(let elements): ByteText(Array(elements.map(\.templateText.bytes).joined(separator: [UInt8(ascii: ",")])))

@@ -53,6 +53,8 @@ package enum TextFormat: Sendable, Equatable {
         text.unicodeScalars.reduce(into: "") { result, scalar in
             if "\\`*_{}[]()#+-.!|<>~=@:".unicodeScalars.contains(scalar) { result += "\\" }
             result.unicodeScalars.append(scalar)
+            // A mention is looked for by some before marks are.
+            if scalar == "@" { result += "\u{2060}" }
         }
     }
 

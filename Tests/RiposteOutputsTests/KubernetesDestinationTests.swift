@@ -1,0 +1,67 @@
+import Foundation
+import RiposteCore
+import RiposteTestSupport
+import RiposteTransport
+import Testing
+
+@testable import RiposteOutputs
+
+/// What an event is about, and who we are to the API.
+struct KubernetesDestinationTests {
+    private func event(_ message: OutputMessage) async throws -> (path: String, body: JSON) {
+        let server = try await LoopbackServer { _ in .init(201, "{}") }
+        _ = try await Vendor.named("kubernetes").destination(server.port).deliver([message])
+        let request = try #require(server.requests.first)
+        return (request.path, try JSON(parsing: request.body))
+    }
+
+    private static let node: JSON = ["apiVersion": "v1", "kind": "Node", "name": "agent-1"]
+
+    @Test(arguments: [
+        ("a pod", ["k8s.ns.name": "shop", "k8s.pod.name": "web-1", "k8s.pod.uid": "0b7d3f0e-6a6f"] as JSONObject, "shop"), ("no pod", [:], nil),
+        ("a path", ["k8s.ns.name": "../../secrets", "k8s.pod.name": "web-1"], nil), ("a query", ["k8s.ns.name": "shop?x=", "k8s.pod.name": "web-1"], nil),
+        ("no name", ["k8s.ns.name": "shop", "k8s.pod.name": "a..b"], nil), ("a name in capitals", ["k8s.ns.name": "Shop", "k8s.pod.name": "web-1"], nil),
+        ("nothing", ["k8s.ns.name": "", "k8s.pod.name": ""], nil), ("no text", ["k8s.ns.name": 1, "k8s.pod.name": "web-1"], nil),
+        ("a long name", ["k8s.ns.name": .text(String(repeating: "a", count: 64)), "k8s.pod.name": "web-1"], nil),
+    ])
+    func isAboutThePodOrTheNode(_ name: String, _ fields: JSONObject, _ namespace: String?) async throws {
+        let (path, body) = try await event(Samples.message(Samples.alert("r", "Critical", fields: fields)))
+        #expect(path == "/apis/events.k8s.io/v1/namespaces/\(namespace ?? "default")/events")
+        #expect(body["metadata"]?["namespace"] == .text(namespace ?? "default"))
+        let pod: JSON = ["apiVersion": "v1", "kind": "Pod", "namespace": "shop", "name": "web-1", "uid": "0b7d3f0e-6a6f"]
+        #expect(body["regarding"] == (namespace == nil ? Self.node : pod))
+        #expect(body["type"] == "Warning" && body["reason"] == "SecurityAlert" && body["eventTime"] == "2026-03-04T11:22:33.123456Z")
+    }
+
+    @Test func aResponseIsAboutItsTarget() async throws {
+        var record = AuditRecord(.outcome, at: Samples.time)
+        (record.action, record.outcome) = ("pod.delete", .done)
+        record.target = .pod(PodIdentity(namespace: "shop", name: "web-1", uid: "0b7d"))
+        let (path, body) = try await event(Samples.message(record))
+        #expect(path.contains("/namespaces/shop/"))
+        #expect(body["regarding"]?["uid"] == "0b7d" && body["action"] == "pod.delete" && body["reason"] == "SecurityResponse" && body["type"] == "Normal")
+    }
+
+    /// As in a pod: the service account's authority and token, which is read anew each time.
+    @Test(.enabled(if: Certificates.isPossible, "needs openssl"))
+    func aServiceAccount() async throws {
+        let certificates = try Certificates.shared.get()
+        let server = try await LoopbackServer(certificates) { _ in .init(201, "{}") }
+        let folder = try TemporaryFolder()
+        _ = try folder.file("ca.crt", String(contentsOfFile: certificates.path("ca.crt"), encoding: .utf8))
+        _ = try folder.file("token", "first\n")
+        let keys: SettingsValue = ["url": .init(.scalar("https://127.0.0.1:\(server.port)", isPlain: true)), "service_account": .init(.scalar(folder.path, isPlain: true))]
+        let settings = Samples.settings(keys)
+        let destination = try #require(KubernetesDestination(settings: settings, context: Samples.context()))
+        #expect(settings.problems() == [])
+        #expect(await destination.deliver([Samples.message(Samples.alert("r"))]).fates == [.delivered])
+        _ = try folder.file("token", "second\n")
+        #expect(await destination.deliver([Samples.message(Samples.alert("r"))]).fates == [.delivered])
+        #expect(server.requests.map { $0.headers["authorization"] } == ["Bearer first", "Bearer second"])
+        try FileManager.default.removeItem(atPath: folder.path + "/token")
+        guard case .tryAgain? = await destination.deliver([Samples.message(Samples.alert("r"))]).fates.first else {
+            Issue.record("it was sent without a token")
+            return
+        }
+    }
+}
