@@ -13,6 +13,14 @@ extension AgentConfiguration.OutputsSection {
     }
 }
 
+extension AgentConfiguration.OutputsSection {
+    /// Whether what the agent prints by itself must go elsewhere.
+    package var takeStandardOutput: Bool {
+        guard case .list(let outputs)? = entries?.shape else { return false }
+        return outputs.contains { $0["type"]?.text == "stdout" && $0["enabled"]?.text != "false" }
+    }
+}
+
 extension SettingsValue {
     fileprivate init(_ node: YAMLNode) {
         let shape: Shape

@@ -1,6 +1,9 @@
 /// The kinds of destinations there are. A new one adds its line here.
 package enum DestinationKinds {
-    package static let all: [any Destination.Type] = [FileDestination.self, HTTPDestination.self]
+    package static let all: [any Destination.Type] = [
+        FileDestination.self, HTTPDestination.self, MailDestination.self, NATSDestination.self, ProgramDestination.self, StandardOutputDestination.self,
+        SyslogDestination.self,
+    ]
 
     package static func kind(_ name: String) -> (any Destination.Type)? { all.first { $0.kind == name } }
 
