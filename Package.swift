@@ -106,8 +106,8 @@ let package = Package(
         tests(
             "RiposteAgentTests",
             [
-                "RiposteCore", "RiposteRules", "RiposteAudit", "RipostePlaybooks", "RiposteTransport", "RiposteActions", "RiposteSensor", "RiposteAgent", "RiposteTestSupport",
-                "CRiposte", "riposte",
+                "RiposteCore", "RiposteRules", "RiposteAudit", "RipostePlaybooks", "RiposteTransport", "RiposteActions", "RiposteOutputs", "RiposteSensor", "RiposteAgent",
+                "RiposteTestSupport", "CRiposte", "riposte", logging,
             ]),
     ],
     swiftLanguageModes: [.v6]

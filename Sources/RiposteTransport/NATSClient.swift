@@ -121,7 +121,9 @@ package final class NATSClient: @unchecked Sendable {
         guard server.usesTLS else { return }
         try check(natsOptions_SetSecure(options, true), "set TLS")
         try check(natsOptions_SkipServerVerification(options, !server.tls.verifiesPeer), "set verification")
-        if let authorities = server.tls.authorities { try check(natsOptions_SetCATrustedCertificates(options, String(decoding: authorities, as: UTF8.self)), "set the authorities") }
+        if let authorities = server.tls.authorities {
+            try check(natsOptions_SetCATrustedCertificates(options, String(decoding: authorities, as: UTF8.self)), "set the authorities")
+        }
         if let certificate = server.tls.certificate, let key = server.tls.key {
             try check(natsOptions_SetCertificatesChain(options, String(decoding: certificate, as: UTF8.self), String(decoding: key, as: UTF8.self)), "set the certificate")
         }

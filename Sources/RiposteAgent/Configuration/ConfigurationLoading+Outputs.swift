@@ -14,6 +14,12 @@ extension AgentConfiguration.OutputsSection {
 }
 
 extension AgentConfiguration.OutputsSection {
+    /// Of those that are not switched off.
+    var names: [String] {
+        guard case .list(let outputs)? = entries?.shape else { return [] }
+        return outputs.filter { $0["enabled"]?.text != "false" }.compactMap { $0["name"]?.text }
+    }
+
     /// Whether what the agent prints by itself must go elsewhere.
     package var takeStandardOutput: Bool {
         guard case .list(let outputs)? = entries?.shape else { return false }

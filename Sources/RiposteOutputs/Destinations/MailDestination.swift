@@ -30,7 +30,11 @@ package final class MailDestination: Destination {
     }
 
     private static func server(_ settings: DestinationSettings, _ context: DestinationContext) -> MailClient.Server? {
-        let host = settings.required("host") { settings.word($0, isAllowed: { $0.isASCII && ($0.properties.isAlphabetic || $0.properties.numericType != nil || "-._:".unicodeScalars.contains($0)) }, expecting: "the name or address of a host") }
+        let host = settings.required("host") {
+            settings.word(
+                $0, isAllowed: { $0.isASCII && ($0.properties.isAlphabetic || $0.properties.numericType != nil || "-._:".unicodeScalars.contains($0)) },
+                expecting: "the name or address of a host")
+        }
         let security = settings.choice("security", MailClient.Security.self) ?? .startTLS
         let port = settings.integer("port", in: 1...65535)
         let tls = settings.tlsOptions("tls")

@@ -25,9 +25,11 @@ extension Engine {
                 draft.end(.skipped, cause)
                 return settle(draft)
             }
-            try await takeTurn(at: plan.target, draft.watch)
+            // What only reads or tells needs no turn, and waits for nobody who has it.
+            let takesTurn = action.description.impact > .readsOnly
+            if takesTurn { try await takeTurn(at: plan.target, draft.watch) }
             // A deed that hangs keeps the turn and leaves it when it comes back.
-            defer { if !draft.isHanging { lanes.leave(plan.target.key) } }
+            defer { if takesTurn, !draft.isHanging { lanes.leave(plan.target.key) } }
             try await carryOut(plan, by: action, &draft)
         } catch {
             draft.fail(error)
