@@ -2,9 +2,9 @@
 
 SUDO := $(if $(filter-out 0,$(shell id -u)),sudo,)
 SWIFT ?= swift
-BUILD_PACKAGES := libcurl4-openssl-dev libnftnl-dev libmnl-dev libsqlite3-dev libbpf-dev pkg-config
+BUILD_PACKAGES := libcurl4-openssl-dev libnats-dev libnftnl-dev libmnl-dev libsqlite3-dev libbpf-dev pkg-config
 BPF_PACKAGES := clang llvm bpftool libbpf-dev
-TEST_PACKAGES := gcc libc6-dev curl docker.io iptables busybox-static nftables iproute2 openssl iputils-ping prometheus prometheus-alertmanager
+TEST_PACKAGES := gcc libc6-dev curl docker.io iptables busybox-static nftables iproute2 openssl iputils-ping prometheus prometheus-alertmanager rsyslog rsyslog-gnutls nats-server python3-aiosmtpd
 BENCH_PACKAGES := gcc libc6-dev python3 valgrind bpftrace
 DEMO_PACKAGES := gcc libc6-dev python3 docker.io iptables busybox-static
 RUN_ARGUMENTS ?=

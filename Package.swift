@@ -59,6 +59,7 @@ let package = Package(
     targets: [
         // C: system libraries with inline shims only, and our own syscall shims.
         .systemLibrary(name: "CCurl", pkgConfig: "libcurl", providers: [.apt(["libcurl4-openssl-dev"])]),
+        .systemLibrary(name: "CNATS", pkgConfig: "libnats", providers: [.apt(["libnats-dev"])]),
         .systemLibrary(name: "CNetfilter", pkgConfig: "libnftnl", providers: [.apt(["libnftnl-dev", "libmnl-dev"])]),
         .systemLibrary(name: "CLibBPF", pkgConfig: "libbpf", providers: [.apt(["libbpf-dev"])]),
         .target(name: "CRiposte", dependencies: ["CLibBPF"]),
@@ -68,10 +69,10 @@ let package = Package(
         room("RiposteRules", ["RiposteCore", yams]),
         room("RipostePlaybooks", ["RiposteCore", "RiposteRules", crypto, logging, yams]),
         room("RiposteSensor", ["RiposteCore", "RiposteRules", "CLibBPF", "CRiposte", logging]),
-        room("RiposteTransport", ["RiposteCore", "CCurl", logging]),
+        room("RiposteTransport", ["RiposteCore", "CCurl", "CNATS", logging]),
         room("RiposteActions", ["RiposteCore", "RipostePlaybooks", "RiposteTransport", "CNetfilter", "CRiposte", logging, yams]),
         room("RiposteAudit", ["RiposteCore", crypto, grdb, logging]),
-        room("RiposteOutputs", ["RiposteCore", "RiposteTransport", crypto, logging]),
+        room("RiposteOutputs", ["RiposteCore", "RiposteTransport", "CRiposte", crypto, logging]),
         room("RiposteMetrics", ["RiposteCore", coreMetrics]),
         room("RiposteIntake", ["RiposteCore", "CRiposte", httpTypes, hummingbird, hummingbirdCore, hummingbirdTLS, lifecycle, nioCore, nioHTTPTypes, nioPosix, nioSSL, logging]),
         room(

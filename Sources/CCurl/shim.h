@@ -39,6 +39,30 @@ static inline CURLcode riposte_curl_set_sink(CURL *handle, CURLoption option, ri
 	return curl_easy_setopt(handle, option, sink);
 }
 
+/// The socket of a connection that was made with CURLOPT_CONNECT_ONLY, or -1.
+static inline int riposte_curl_socket(CURL *handle)
+{
+	curl_socket_t socket = CURL_SOCKET_BAD;
+
+	if (curl_easy_getinfo(handle, CURLINFO_ACTIVESOCKET, &socket) != CURLE_OK || socket == CURL_SOCKET_BAD)
+		return -1;
+	return (int)socket;
+}
+
+typedef int (*riposte_curl_progress)(void *context, curl_off_t down_total, curl_off_t down, curl_off_t up_total, curl_off_t up);
+
+/// Called about once a second; anything but 0 ends the transfer.
+static inline CURLcode riposte_curl_set_progress(CURL *handle, riposte_curl_progress progress, void *context)
+{
+	CURLcode code = curl_easy_setopt(handle, CURLOPT_XFERINFOFUNCTION, progress);
+
+	if (code == CURLE_OK)
+		code = curl_easy_setopt(handle, CURLOPT_XFERINFODATA, context);
+	if (code == CURLE_OK)
+		code = curl_easy_setopt(handle, CURLOPT_NOPROGRESS, 0L);
+	return code;
+}
+
 static inline long riposte_curl_status(CURL *handle)
 {
 	long status = 0;

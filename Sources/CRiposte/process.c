@@ -40,7 +40,7 @@ static int add_stream(posix_spawn_file_actions_t *actions, int given, int descri
 	return posix_spawn_file_actions_adddup2(actions, given, descriptor);
 }
 
-pid_t riposte_spawn(char *const argv[], char *const envp[], int input, int output, int error)
+static pid_t spawn(char *const argv[], char *const envp[], int input, int output, int error, short flags)
 {
 	posix_spawn_file_actions_t actions;
 	posix_spawnattr_t attributes;
@@ -56,7 +56,8 @@ pid_t riposte_spawn(char *const argv[], char *const envp[], int input, int outpu
 	posix_spawnattr_init(&attributes);
 	posix_spawnattr_setsigdefault(&attributes, &all);
 	posix_spawnattr_setsigmask(&attributes, &none);
-	posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSIGDEF | POSIX_SPAWN_SETSIGMASK);
+	posix_spawnattr_setpgroup(&attributes, 0);
+	posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSIGDEF | POSIX_SPAWN_SETSIGMASK | flags);
 	code = add_stream(&actions, input, 0);
 	if (!code)
 		code = add_stream(&actions, output, 1);
@@ -69,6 +70,16 @@ pid_t riposte_spawn(char *const argv[], char *const envp[], int input, int outpu
 	posix_spawnattr_destroy(&attributes);
 	posix_spawn_file_actions_destroy(&actions);
 	return code ? -code : pid;
+}
+
+pid_t riposte_spawn(char *const argv[], char *const envp[], int input, int output, int error)
+{
+	return spawn(argv, envp, input, output, error, 0);
+}
+
+pid_t riposte_spawn_leader(char *const argv[], char *const envp[], int input, int output, int error)
+{
+	return spawn(argv, envp, input, output, error, POSIX_SPAWN_SETPGROUP);
 }
 
 int riposte_eventfd(void)

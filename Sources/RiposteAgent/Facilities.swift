@@ -31,6 +31,7 @@ package struct Facilities: Sendable {
             ContainerRestart(docker: docker), ContainerStart(docker: docker), ContainerIsolate(docker: docker), ContainerRelease(docker: docker),
             PodDelete(access: access), PodEvict(access: access),
             NetworkBlock(), NetworkUnblock(), NetworkIsolate(managementAllow: allow), NetworkRelease(),
+            NotifySend(outputs: configuration.outputs.names),
         ])
         let ownNamespace = (try? KubernetesConfiguration.find(kubeconfig: section.kubeconfig, context: section.context))?.ownNamespace
         let containers = ContainerLookup(docker: docker)

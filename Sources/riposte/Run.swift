@@ -64,7 +64,9 @@ struct Run: AsyncParsableCommand {
         if let file { configuration.intake.file.path = file }
         if noSensor { configuration.sensor.isEnabled = false }
         if noPushDown { configuration.sensor.configuration.pushesDown = false }
-        let printer = LinePrinter<Engine.Event>(onLoss: Terminal.complainOfLoss) { [asJSON = common.json] event in
+        // An output of type stdout has standard output for itself.
+        let descriptor = configuration.outputs.takeStandardOutput ? STDERR_FILENO : STDOUT_FILENO
+        let printer = LinePrinter<Engine.Event>(descriptor: descriptor, onLoss: Terminal.complainOfLoss) { [asJSON = common.json] event in
             switch event {
             case .alert(let alert, let playbooks): asJSON ? JSON.object(alert.document).line : ResultText.line(alert, playbooks: playbooks)
             case .repeated(let alert, let first): asJSON ? JSON.object(alert.document).line : ResultText.repetition(of: first, by: alert)

@@ -13,6 +13,9 @@ int riposte_pidfd_send_signal(int pidfd, int signal);
 /// An argument vector, never a shell; signals are at their defaults. The pid, or -errno where it could not be executed.
 pid_t riposte_spawn(char *const argv[], char *const envp[], int input, int output, int error);
 
+/// The same as the leader of a process group of its own, so that a signal to the group reaches its children too, and none of the terminal's reaches it.
+pid_t riposte_spawn_leader(char *const argv[], char *const envp[], int input, int output, int error);
+
 /// eventfd(2), closed on exec and never waiting: a way to wake a thread that polls.
 int riposte_eventfd(void);
 

@@ -13,6 +13,20 @@ extension AgentConfiguration.OutputsSection {
     }
 }
 
+extension AgentConfiguration.OutputsSection {
+    /// Of those that are not switched off.
+    var names: [String] {
+        guard case .list(let outputs)? = entries?.shape else { return [] }
+        return outputs.filter { $0["enabled"]?.text != "false" }.compactMap { $0["name"]?.text }
+    }
+
+    /// Whether what the agent prints by itself must go elsewhere.
+    package var takeStandardOutput: Bool {
+        guard case .list(let outputs)? = entries?.shape else { return false }
+        return outputs.contains { $0["type"]?.text == "stdout" && $0["enabled"]?.text != "false" }
+    }
+}
+
 extension SettingsValue {
     fileprivate init(_ node: YAMLNode) {
         let shape: Shape

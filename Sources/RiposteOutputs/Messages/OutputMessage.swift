@@ -189,6 +189,10 @@ extension OutputMessage {
         if let playbook = record.playbook { text += " by playbook \(playbook)" } else if let actor = record.actor { text += " by \(actor.name)" }
         if record.dryRun { text += " (dry run)" }
         if let words = record.message ?? record.reason { text += ": \(words)" }
+        // Whoever is told that somebody is asked shall know how to answer.
+        if record.kind == .approval, record.detail["state"]?.string == "requested", let id = record.id {
+            text += "; approve: riposte approvals approve \(id), deny: riposte approvals deny \(id)"
+        }
         return text
     }
 }

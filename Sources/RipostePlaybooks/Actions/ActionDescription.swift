@@ -35,10 +35,12 @@ package struct ActionDescription: Sendable {
     package var isOffered: Bool
     /// The parameter that says how long performing may rightly wait for its target, where there is one: a grace, a stop's timeout.
     package var waits: String?
+    /// The parameter that gets the story of the run where a playbook gives no words of its own.
+    package var tells: String?
 
     package init(
         name: ActionName, summary: String, target: TargetKind, impact: Impact, parameters: [Parameter] = [], inverse: ActionName? = nil,
-        needs: [String] = [], fields: [String] = [], isOffered: Bool = true, waits: String? = nil
+        needs: [String] = [], fields: [String] = [], isOffered: Bool = true, waits: String? = nil, tells: String? = nil
     ) {
         self.name = name
         self.summary = summary
@@ -50,6 +52,7 @@ package struct ActionDescription: Sendable {
         self.fields = fields
         self.isOffered = isOffered
         self.waits = waits
+        self.tells = tells
     }
 }
 

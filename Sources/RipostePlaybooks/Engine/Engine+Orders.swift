@@ -26,9 +26,11 @@ extension Engine {
                 return settle(draft)
             }
             let key = plan.target.key
-            let hasWaited = try await takeTurn(at: plan.target, draft.watch)
+            // What only reads or tells needs no turn, and waits for nobody who has it.
+            let takesTurn = action.description.impact > .readsOnly
+            let hasWaited = takesTurn ? try await takeTurn(at: plan.target, draft.watch) : false
             // A deed that hangs keeps the turn and leaves it when it comes back.
-            defer { if !draft.isHanging { lanes.leave(key) } }
+            defer { if takesTurn, !draft.isHanging { lanes.leave(key) } }
             // Whoever was before us has changed the target: what is so already must not be done, and claimed, a second time.
             if hasWaited {
                 plan = try await look(plan, by: action, draft.watch, until: draft.watch.deadline)

@@ -170,7 +170,7 @@ extension Engine {
             report(.result(late.result))
         }
         releaseBudget(for: draft)
-        lanes.leave(plan.target.key)
+        if catalogue[plan.action]?.description.impact != .readsOnly { lanes.leave(plan.target.key) }
         forget(draft.watch)
     }
 

@@ -44,8 +44,18 @@ extension Engine {
             case .takeBack(let actions, let cause):
                 for id in actions { _ = await undo(id, actor: AuditRecord.Actor(.playbook, name: run.playbook.name), reason: cause) }
             case .suspend: return .waits
-            case .end(let message): return .ended(message)
+            case .end(let message):
+                await finish(run, progress.facts)
+                return .ended(message)
             }
+        }
+    }
+
+    /// Told when all steps have ended, one message after the other. Nothing follows from how that ends.
+    private func finish(_ run: RunContext, _ facts: [String: StepFacts]) async {
+        var facts = facts
+        for step in run.playbook.finish where facts[step.name] == nil {
+            facts[step.name] = await self.step(RunProgress.Start(step: step.name), of: run, facts)
         }
     }
 
@@ -63,14 +73,21 @@ extension Engine {
         let verdict = mode(of: step, in: run.playbook, for: run.alert)
         var order = order(for: step, of: run, verdict)
         if start.isSupposed { order.mode = .observe }
-        return facts(of: step.name, run, await perform(step, of: run, order, StepScope(run.alert, steps: earlier, mode: verdict.mode, attempt: run.attempt)))
+        var scope = StepScope(run.alert, steps: earlier, mode: verdict.mode, attempt: run.attempt)
+        scope.story = story(of: run)
+        return facts(of: step.name, run, await perform(step, of: run, order, scope))
     }
 
     private func order(for step: Step, of run: RunContext, _ verdict: ModeVerdict) -> Order {
         var order = Order(
             id: surroundings.newIdentifier(), actor: AuditRecord.Actor(.playbook, name: run.playbook.name), action: step.action, claim: .host, mode: verdict.mode)
         order.modeBecause = verdict.because
-        order.share = share(of: run.playbook)
+        if step.impact == .readsOnly {
+            // Nobody is asked whether somebody may be told, and telling is not shared out.
+            if order.mode == .ask, step.approval == nil { order.mode = .enforce }
+        } else {
+            order.share = share(of: run.playbook)
+        }
         order.cause = Order.Cause(run: run.id, alert: run.alert.id, playbook: run.playbook.name, step: step.name)
         if run.attempt == 1 { order.cause?.arrivedAt = run.alert.arrival.time }
         order.undoAfter = step.undoAfter
@@ -83,6 +100,15 @@ extension Engine {
         order.retry = step.retry
         order.metadataMayLag = surroundings.now() - run.alert.time < .seconds(2)
         return order
+    }
+
+    private func story(of run: RunContext) -> RunStory {
+        let incident = state.withLock { interior in
+            var record = AuditRecord(.run, at: run.alert.time, id: run.id)
+            record.alert = run.alert.id
+            return interior.state.incidents.incident(of: record)
+        }
+        return RunStory(playbook: run.playbook.name, steps: run.playbook.steps.map(\.name), incident: incident)
     }
 
     private func perform(_ step: Step, of run: RunContext, _ order: Order, _ scope: StepScope) async -> ActionResult {
@@ -178,7 +204,7 @@ private struct RunContext: Sendable {
     let attempt: Int
     let cooldownValues: [ByteText]?
 
-    func step(_ name: String) -> Step? { playbook.steps.first { $0.name == name } }
+    func step(_ name: String) -> Step? { (playbook.steps + playbook.finish).first { $0.name == name } }
 }
 
 /// One playbook's turn at what it must not answer twice within a time. Held for the whole run, so that of two alerts at the same moment the

@@ -131,7 +131,7 @@ extension PlaybookDecoder {
         }
     }
 
-    private func timeLimit(_ node: YAMLNode) -> Duration? {
+    func timeLimit(_ node: YAMLNode) -> Duration? {
         guard let length = node.duration() else { return nil }
         if length > PlaybookKeys.longestTimeLimit { node.report(code: "P002", "a timeout is at most \(PlaybookKeys.longestTimeLimit.text)") }
         return length
@@ -207,7 +207,7 @@ extension PlaybookDecoder {
     }
 
     func source(_ node: YAMLNode, of parameter: Parameter, _ scope: ConditionScope) -> ParameterSource? {
-        if case .list(let element, _) = parameter.type, let elements = node.list(code: "P007") {
+        if case .list(let element, _) = parameter.type, let elements = node.list(orSingle: true, code: "P007") {
             let sources = elements.compactMap { source($0, parameter.name, element, scope) }
             return sources.count == elements.count ? .list(sources) : nil
         }

@@ -48,6 +48,7 @@ struct PlaybookDecoder {
         playbook.digest = PlaybookSet.digest(of: [node.json.line])
         playbook.approval = approval(keys["approval"], of: &playbook)
         readMore(keys, defaults, into: &playbook)
+        playbook.finish = keys["on_finish"].map { finish($0, of: playbook) } ?? []
         warnIfUnbounded(playbook, at: node)
         for problem in playbook.reflexProblems { (keys["steps"] ?? node).report(code: "P018", problem) }
         return playbook

@@ -40,6 +40,7 @@ package enum PlaybookProblem {
         ("P039", "no such field of steps, run or target, or no such outcome"),
         ("P040", "a failure that is not tried again"),
         ("P041", "warning: a timeout shorter than what the action waits for its target"),
+        ("P042", "an on_finish that does more than tell"),
         ("P030", "warning: `approval` of a playbook that never asks"),
         ("P031", "on_expiry: perform for an action that cannot be taken back"),
         ("P032", "a hold that is none: an action that users feel, that cannot be taken back, or a step that does not ask"),

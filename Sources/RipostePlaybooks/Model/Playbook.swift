@@ -31,6 +31,8 @@ package struct Playbook: Sendable {
     package var isFinal = false
     /// Those of a smaller one see an alert first; of equal ones, those of earlier files and places.
     package var order = 0
+    /// `on_finish`: what is told when all steps have ended.
+    package var finish: [Step] = []
 }
 
 /// Which alerts a playbook answers. All keys must hold; of a list any one.

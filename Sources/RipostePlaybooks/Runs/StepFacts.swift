@@ -10,6 +10,9 @@ package struct StepFacts: Sendable, Equatable {
     package var detail: JSONObject
     /// The action, where it can be taken back.
     package var action: Identifier?
+    /// For people: what was done to whom, and why it was not.
+    var about: String?
+    var why: String?
 
     package static let detailLimit = 32
     static let textLimit = 256
@@ -36,6 +39,8 @@ package struct StepFacts: Sendable, Equatable {
         self.init(
             outcome, failure: record.failure, isConfirmed: record.detail["confirmed"]?.bool, detail: detail,
             action: record.detail["undo"] == nil || outcome != .done ? nil : record.id)
+        about = [record.action, record.target?.summary].compactMap(\.self).joined(separator: " ").cut(to: Self.textLimit)
+        why = outcome == .done ? nil : record.message?.cut(to: Self.textLimit)
     }
 
     // MARK: - Snapshot
@@ -46,6 +51,8 @@ package struct StepFacts: Sendable, Equatable {
         object.append("confirmed", isConfirmed.map(JSON.bool))
         if !detail.isEmpty { object.append("detail", .object(detail)) }
         object.append("action", action.map { .text("\($0)") })
+        object.append("about", about.map(JSON.text))
+        object.append("why", why.map(JSON.text))
         return .object(object)
     }
 
@@ -54,6 +61,16 @@ package struct StepFacts: Sendable, Equatable {
         self.init(
             outcome, failure: json["class"]?.string?.valid.flatMap(FailureClass.init(rawValue:)), isConfirmed: json["confirmed"]?.bool,
             detail: json["detail"]?.object ?? JSONObject(), action: json["action"]?.string?.valid.flatMap { Identifier($0) })
+        (about, why) = (json["about"]?.string?.repaired, json["why"]?.string?.repaired)
+    }
+}
+
+extension String {
+    /// Whole characters of at most so many bytes.
+    fileprivate func cut(to length: Int) -> String {
+        var result = self[...]
+        while result.utf8.count > length { result.removeLast() }
+        return String(result)
     }
 }
 

@@ -11,6 +11,8 @@ package struct StepScope: Sendable {
     package var attempt: Int
     /// Where there is one already.
     package var plan: Plan?
+    /// What messages tell of the run.
+    var story = RunStory()
 
     package init(_ alert: Alert, steps: [String: StepFacts] = [:], mode: Mode? = nil, attempt: Int = 1) {
         self.alert = alert

@@ -54,6 +54,20 @@ enum PlaybookKeys {
                 "type": "array", "items": ["if": ["required": ["parallel"]], "then": ["$ref": "#/$defs/parallel"], "else": ["$ref": "#/$defs/step"]], "minItems": 1,
                 "maxItems": .integer(Int64(stepLimit)),
             ], summary: "What is done, in this order.", isRequired: true),
+        Key(
+            name: "on_finish", schema: ["type": "array", "items": ["$ref": "#/$defs/finish"], "maxItems": .integer(Int64(finishLimit))],
+            summary: "What is told when all steps have ended, however they ended; it changes nothing."),
+    ]
+
+    static let finishLimit = 8
+
+    /// A step of `on_finish`.
+    static let finish = [
+        Key(name: "name", schema: ["type": "string", "pattern": .text(namePattern)], summary: "Unique within the playbook; default: finish- and its place."),
+        Key(name: "action", schema: text, summary: "An action that only tells: notify.send.", isRequired: true),
+        Key(name: "with", schema: ["type": "object"], summary: "The action's parameters; {{ steps.NAME.outcome }} and all that steps may ask."),
+        Key(name: "when", schema: text, summary: "Only where this condition holds."),
+        Key(name: "timeout", schema: duration, summary: "At most 1h; default 10s."),
     ]
 
     static let match = [
@@ -226,6 +240,6 @@ enum PlaybookKeys {
 
     /// Keys that people will look for because the format is to have them.
     static let planned = [
-        "target", "evidence", "on_finish",
+        "target", "evidence",
     ]
 }

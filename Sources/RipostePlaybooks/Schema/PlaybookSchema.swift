@@ -21,7 +21,7 @@ package enum PlaybookSchema {
             .object([
                 "playbook": .object(object(PlaybookKeys.playbook)), "match": .object(object(PlaybookKeys.match, minimum: 1)),
                 "cooldown": .object(object(PlaybookKeys.cooldown)), "budget": .object(object(PlaybookKeys.budget)),
-                "step": .object(step), "undo": .object(object(PlaybookKeys.undo)), "parallel": .object(object(PlaybookKeys.block)),
+                "step": .object(step), "finish": .object(object(PlaybookKeys.finish)), "undo": .object(object(PlaybookKeys.undo)), "parallel": .object(object(PlaybookKeys.block)),
                 "goto": .object(object(PlaybookKeys.jump)), "retry": .object(object(PlaybookKeys.retry)),
                 "approval": .object(object(PlaybookKeys.approval, minimum: 1)), "escalate": .object(object(PlaybookKeys.escalate)),
                 "passing": ["enum": .array(RetryPolicy.classes.map { .text($0.rawValue) })],

@@ -17,6 +17,7 @@ extension Step {
         let alert = scope.alert
         var given = JSONObject()
         for parameter in parameters { given.append(ByteText(parameter.name), try parameter.value.json(in: scope)) }
+        if let name = description.tells.map({ ByteText($0) }), given[name] == nil { given.append(name, .string(scope.story.text(in: scope))) }
         let checked: Parameters
         do throws(ParameterError) { checked = try Parameters(checking: given, for: description) } catch {
             throw ActionError(.invalid, "check the parameters of step \(name)", error.expectation)

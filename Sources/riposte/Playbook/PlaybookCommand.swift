@@ -196,6 +196,7 @@ enum PlaybookText {
         if let cooldown = playbook.cooldown { lines.append("  cooldown  \(cooldown.length.text) by \(cooldown.by.isEmpty ? "playbook" : cooldown.by.joined(separator: ", "))") }
         if let budget = playbook.budget { lines.append("  budget    \(budget.text); over: \(budget.over.rawValue), reopen: \(budget.reopening.text)") }
         lines += StepText.lines(playbook.steps)
+        if !playbook.finish.isEmpty { lines += ["  on finish"] + StepText.lines(playbook.finish) }
         return lines.joined(separator: "\n")
     }
 
@@ -226,6 +227,7 @@ enum PlaybookText {
             "steps",
             .array(
                 playbook.steps.map(StepText.json)))
+        if !playbook.finish.isEmpty { object.append("on_finish", .array(playbook.finish.map(StepText.json))) }
         return .object(object)
     }
 

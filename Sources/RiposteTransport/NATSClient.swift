@@ -1,0 +1,154 @@
+internal import CNATS
+internal import Foundation
+
+/// Publishes to NATS by libnats. One connection, made when it is first needed and anew when it is lost. Calls wait on the caller's thread, within
+/// a time.
+///
+/// Unchecked: whoever made it calls one method at a time.
+package final class NATSClient: @unchecked Sendable {
+    package struct Server: Sendable {
+        /// `nats://host:4222` or `tls://host:4222`, without user and password.
+        package var urls: [String]
+        package var tls: TLSOptions
+        package var usesTLS: Bool
+        package var login: Login?
+        /// What the server's lists call us.
+        package var ownName: String
+        package var timeout: Duration
+
+        package init(urls: [String], tls: TLSOptions = TLSOptions(), usesTLS: Bool = false, login: Login? = nil, ownName: String, timeout: Duration = .seconds(5)) {
+            self.urls = urls
+            self.tls = tls
+            self.usesTLS = usesTLS
+            self.login = login
+            self.ownName = ownName
+            self.timeout = timeout
+        }
+    }
+
+    package enum Login: Sendable {
+        case user(String, password: String)
+        case token(String)
+        /// A file with a JWT and its seed.
+        case credentials(path: String)
+    }
+
+    package struct Message: Sendable {
+        package var subject: String
+        package var bytes: [UInt8]
+        /// `Nats-Msg-Id`: a stream drops what comes a second time under one.
+        package var id: String
+
+        package init(subject: String, bytes: [UInt8], id: String) {
+            self.subject = subject
+            self.bytes = bytes
+            self.id = id
+        }
+    }
+
+    package struct Failure: Error, Equatable, Sendable {
+        /// It stays wrong with this message: larger than the server takes, or a bad subject.
+        package let isOfMessage: Bool
+        package let message: String
+    }
+
+    private let server: Server
+    private var connection: OpaquePointer?
+    private var stream: OpaquePointer?
+
+    package init(_ server: Server) { self.server = server }
+
+    deinit { close() }
+
+    package func close() {
+        jsCtx_Destroy(stream)
+        natsConnection_Destroy(connection)
+        (stream, connection) = (nil, nil)
+    }
+
+    /// Hands messages over and waits until the server has them all.
+    package func publish(_ messages: [Message]) throws(Failure) {
+        let connection = try connected()
+        for message in messages {
+            try withMessage(message) { pointer throws(Failure) in try check(natsConnection_PublishMsg(connection, pointer), "publish to \(message.subject)") }
+        }
+        try check(natsConnection_FlushTimeout(connection, Int64(server.timeout.wholeMilliseconds)), "wait for the server")
+    }
+
+    /// Hands one message to JetStream and waits until a stream has stored it.
+    package func store(_ message: Message) throws(Failure) {
+        let connection = try connected()
+        if stream == nil { try check(natsConnection_JetStream(&stream, connection, nil), "find JetStream") }
+        try withMessage(message) { pointer throws(Failure) in
+            var receipt: UnsafeMutablePointer<jsPubAck>?
+            defer { jsPubAck_Destroy(receipt) }
+            var code = jsErrCode(0)
+            var options = jsPubOptions()
+            jsPubOptions_Init(&options)
+            options.MaxWait = Int64(server.timeout.wholeMilliseconds)
+            try check(js_PublishMsg(&receipt, stream, pointer, &options, &code), "store in a stream for \(message.subject)")
+        }
+    }
+
+    // MARK: - Connection
+
+    private func connected() throws(Failure) -> OpaquePointer {
+        if let connection, !natsConnection_IsClosed(connection) { return connection }
+        close()
+        var options: OpaquePointer?
+        defer { natsOptions_Destroy(options) }
+        try check(natsOptions_Create(&options), "make options")
+        try setUp(options)
+        try check(natsConnection_Connect(&connection, options), "connect")
+        guard let connection else { throw Failure(isOfMessage: false, message: "connect: no connection") }
+        return connection
+    }
+
+    private func setUp(_ options: OpaquePointer?) throws(Failure) {
+        var urls = server.urls.map { UnsafePointer(strdup($0)) }
+        defer { for url in urls { free(UnsafeMutablePointer(mutating: url)) } }
+        try check(natsOptions_SetServers(options, &urls, Int32(urls.count)), "set the servers")
+        try check(natsOptions_SetName(options, server.ownName), "set the name")
+        try check(natsOptions_SetTimeout(options, Int64(server.timeout.wholeMilliseconds)), "set the time")
+        // Trying again is the courier's, which knows what was handed over and what was not.
+        try check(natsOptions_SetAllowReconnect(options, false), "set reconnection")
+        switch server.login {
+        case .user(let user, let password): try check(natsOptions_SetUserInfo(options, user, password), "set the user")
+        case .token(let token): try check(natsOptions_SetToken(options, token), "set the token")
+        case .credentials(let path): try check(natsOptions_SetUserCredentialsFromFiles(options, path, nil), "read the credentials")
+        case nil: break
+        }
+        guard server.usesTLS else { return }
+        try check(natsOptions_SetSecure(options, true), "set TLS")
+        try check(natsOptions_SkipServerVerification(options, !server.tls.verifiesPeer), "set verification")
+        if let authorities = server.tls.authorities {
+            try check(natsOptions_SetCATrustedCertificates(options, String(decoding: authorities, as: UTF8.self)), "set the authorities")
+        }
+        if let certificate = server.tls.certificate, let key = server.tls.key {
+            try check(natsOptions_SetCertificatesChain(options, String(decoding: certificate, as: UTF8.self), String(decoding: key, as: UTF8.self)), "set the certificate")
+        }
+    }
+
+    private func withMessage(_ message: Message, _ body: (OpaquePointer?) throws(Failure) -> Void) throws(Failure) {
+        var pointer: OpaquePointer?
+        defer { natsMsg_Destroy(pointer) }
+        let status = message.bytes.withUnsafeBytes { bytes in
+            natsMsg_Create(&pointer, message.subject, nil, bytes.baseAddress?.assumingMemoryBound(to: CChar.self), Int32(clamping: bytes.count))
+        }
+        try check(status, "make a message")
+        try check(natsMsgHeader_Set(pointer, "Nats-Msg-Id", message.id), "set the id")
+        try body(pointer)
+    }
+
+    private func check(_ status: natsStatus, _ doing: String) throws(Failure) {
+        guard status != NATS_OK else { return }
+        var detail: UnsafePointer<CChar>?
+        if let connection { _ = natsConnection_GetLastError(connection, &detail) }
+        let said = detail.map { String(cString: $0) } ?? ""
+        let words = String(cString: natsStatus_GetText(status))
+        let isOfMessage = status == NATS_MAX_PAYLOAD || status == NATS_INVALID_SUBJECT
+        // Whatever is half done on it, the next try begins with a new one.
+        if !isOfMessage { close() }
+        throw Failure(isOfMessage: isOfMessage, message: "\(doing): \(words)\(said.isEmpty ? "" : ": \(said)")")
+    }
+}

@@ -1,0 +1,44 @@
+import RiposteActions
+import RiposteCore
+import RipostePlaybooks
+import Testing
+
+/// `notify.send`: who can be told, and what the plan says.
+struct NotifySendTests {
+    private let action = NotifySend(outputs: ["soc", "pager"])
+
+    private func request(_ parameters: JSONObject) throws -> ActionRequest {
+        ActionRequest(claim: .host, parameters: try Parameters(checking: parameters, for: action.description))
+    }
+
+    @Test func theMessageStandsInThePlan() async throws {
+        let plan = try await action.plan(request(["to": ["soc", "pager"], "message": "look\nhere", "title": "Shell", "priority": "critical"]))
+        #expect(plan.summary == "tell soc, pager")
+        #expect(plan.json["parameters"] == ["message": "look\nhere", "priority": "critical", "title": "Shell", "to": ["soc", "pager"]])
+        let performance = try await action.perform(plan)
+        #expect(performance.outcome == .done && performance.message == "on its way to soc, pager")
+    }
+
+    @Test func changesNothing() {
+        #expect(action.description.impact == .readsOnly)
+        #expect(action.description.inverse == nil)
+    }
+
+    @Test(
+        arguments: [
+            (["to": ["sok"], "message": "x"], "did you mean \"soc\"?"), (["to": ["\u{1B}[2J"], "message": "x"], #"there is no output "\u{1b}[2J""#),
+            (["to": [], "message": "x"], "to nobody"),
+            (["to": ["soc"]], "there is none"), (["to": ["soc"], "message": ""], "there is none"),
+        ] as [(JSONObject, String)])
+    func whatCannotBeSent(_ parameters: JSONObject, _ words: String) async throws {
+        let request = try request(parameters)
+        let error = await #expect(throws: ActionError.self) { try await action.plan(request) }
+        #expect(error?.failure == .invalid && error?.message.contains(words) == true, "\(error?.message ?? "")")
+    }
+
+    @Test func whereNoneIsConfigured() async throws {
+        let request = try request(["to": ["soc"], "message": "x"])
+        let error = await #expect(throws: ActionError.self) { try await NotifySend(outputs: []).plan(request) }
+        #expect(error?.message.contains("add it to outputs") == true)
+    }
+}
