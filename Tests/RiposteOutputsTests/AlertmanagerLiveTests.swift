@@ -9,6 +9,8 @@ import Testing
 /// Debian's Alertmanager.
 @Suite(.enabled(if: Machine.has("prometheus-alertmanager"), "needs the package prometheus-alertmanager"))
 struct AlertmanagerLiveTests {
+    private struct Ended: Error { var log: String }
+
     private final class Alertmanager {
         private let folder: TemporaryFolder
         private let child: ChildProcess
@@ -21,7 +23,8 @@ struct AlertmanagerLiveTests {
             log = try #require(FileHandle(forUpdatingAtPath: try folder.file("log")))
             child = try ChildProcess(
                 [
-                    "prometheus-alertmanager", "--config.file=\(configuration)", "--storage.path=\(folder.path)/data", "--web.listen-address=127.0.0.1:0", "--cluster.listen-address=",
+                    "prometheus-alertmanager", "--config.file=\(configuration)", "--storage.path=\(folder.path)/data", "--web.listen-address=127.0.0.1:0",
+                    "--cluster.listen-address=",
                 ], output: log.fileDescriptor)
             url = "http://127.0.0.1:\(try await port())"
         }
@@ -33,7 +36,7 @@ struct AlertmanagerLiveTests {
                 if let match = text.firstMatch(of: /Listening on.*address=127\.0\.0\.1:([0-9]+)/) { return try #require(Int(match.1)) }
                 try await Task.sleep(for: .milliseconds(10))
             }
-            throw DockerEngine.NotRunning(reason: try String(contentsOfFile: folder.path + "/log", encoding: .utf8))
+            throw Ended(log: try String(contentsOfFile: folder.path + "/log", encoding: .utf8))
         }
 
         func alerts() async throws -> [JSON] {
@@ -47,7 +50,8 @@ struct AlertmanagerLiveTests {
     @Test func showsWhatItWasTold() async throws {
         let alertmanager = try await Alertmanager()
         let keys: SettingsValue = [
-            "url": .init(.scalar(alertmanager.url, isPlain: true)), "labels": ["env": "prod"], "label_fields": ["k8s.pod.name"], "annotations": ["runbook": "https://runbooks.example/shell"],
+            "url": .init(.scalar(alertmanager.url, isPlain: true)), "labels": ["env": "prod"], "label_fields": ["k8s.pod.name"],
+            "annotations": ["runbook": "https://runbooks.example/shell"],
         ]
         let settings = Samples.settings(keys)
         let destination = try #require(AlertmanagerDestination(settings: settings, context: Samples.context()))

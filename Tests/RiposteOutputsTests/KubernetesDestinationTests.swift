@@ -17,13 +17,17 @@ struct KubernetesDestinationTests {
 
     private static let node: JSON = ["apiVersion": "v1", "kind": "Node", "name": "agent-1"]
 
-    @Test(arguments: [
-        ("a pod", ["k8s.ns.name": "shop", "k8s.pod.name": "web-1", "k8s.pod.uid": "0b7d3f0e-6a6f"] as JSONObject, "shop"), ("no pod", [:], nil),
-        ("a path", ["k8s.ns.name": "../../secrets", "k8s.pod.name": "web-1"], nil), ("a query", ["k8s.ns.name": "shop?x=", "k8s.pod.name": "web-1"], nil),
-        ("no name", ["k8s.ns.name": "shop", "k8s.pod.name": "a..b"], nil), ("a name in capitals", ["k8s.ns.name": "Shop", "k8s.pod.name": "web-1"], nil),
-        ("nothing", ["k8s.ns.name": "", "k8s.pod.name": ""], nil), ("no text", ["k8s.ns.name": 1, "k8s.pod.name": "web-1"], nil),
-        ("a long name", ["k8s.ns.name": .text(String(repeating: "a", count: 64)), "k8s.pod.name": "web-1"], nil),
-    ])
+    private typealias Case = (name: String, fields: JSONObject, namespace: String?)
+
+    private static let cases: [Case] = [
+        ("a pod", ["k8s.ns.name": "shop", "k8s.pod.name": "web-1", "k8s.pod.uid": "0b7d3f0e-6a6f"], "shop"), ("no pod", [:], nil), pod("a path", "../../secrets", "web-1"),
+        pod("a query", "shop?x=", "web-1"), pod("no name", "shop", "a..b"), pod("a name in capitals", "Shop", "web-1"), pod("nothing", "", ""), pod("no text", 1, "web-1"),
+        pod("a long name", .text(String(repeating: "a", count: 64)), "web-1"),
+    ]
+
+    private static func pod(_ name: String, _ namespace: JSON, _ pod: JSON) -> Case { (name, ["k8s.ns.name": namespace, "k8s.pod.name": pod], nil) }
+
+    @Test(arguments: cases)
     func isAboutThePodOrTheNode(_ name: String, _ fields: JSONObject, _ namespace: String?) async throws {
         let (path, body) = try await event(Samples.message(Samples.alert("r", "Critical", fields: fields)))
         #expect(path == "/apis/events.k8s.io/v1/namespaces/\(namespace ?? "default")/events")

@@ -116,7 +116,8 @@ struct Vendor: Sendable, CustomTestStringConvertible {
     private static let googleChat = Vendor(
         kind: "googlechat", path: "/v1/spaces/S/messages?key=k&token=hunter2",
         shape: { _ in
-            let widget = Shape.object([:], optional: ["textParagraph": .object(["text": .text(4096)]), "decoratedText": .object(["topLabel": .text(200), "text": .text(600), "wrapText": .bool])])
+            let widget = Shape.object(
+                [:], optional: ["textParagraph": .object(["text": .text(4096)]), "decoratedText": .object(["topLabel": .text(200), "text": .text(600), "wrapText": .bool])])
             let card = Shape.object([
                 "header": .object(["title": .line, "subtitle": priorities]), "sections": .list(.object(["widgets": .list(widget, 1...100)]), 1...1),
             ])
@@ -213,7 +214,8 @@ struct Vendor: Sendable, CustomTestStringConvertible {
             let digits = Shape.matching("nanoseconds as a text") { $0.wholeMatch(of: /[0-9]{19}/) != nil }
             let attribute = Shape.object(["key": .text(.max), "value": .any])
             let record = Shape.object([
-                "timeUnixNano": digits, "observedTimeUnixNano": digits, "severityNumber": .integer(1...24), "severityText": priorities, "body": .object(["stringValue": .text(.max)]),
+                "timeUnixNano": digits, "observedTimeUnixNano": digits, "severityNumber": .integer(1...24), "severityText": priorities,
+                "body": .object(["stringValue": .text(.max)]),
                 "attributes": .list(attribute, 1...200),
             ])
             let scope = Shape.object(["scope": .object(["name": .oneOf(["riposte"])]), "logRecords": .list(record, 1...1000)])

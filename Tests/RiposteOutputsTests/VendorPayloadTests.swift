@@ -15,7 +15,7 @@ struct VendorPayloadTests {
     private func requests(_ kind: String, _ keys: [(String, SettingsValue)], _ records: [AuditRecord]) async throws -> [LoopbackServer.Request] {
         let server = try await LoopbackServer { _ in .init(200, "{}") }
         let vendor = try Vendor.named(kind)
-        _ = try vendor.destination(server.port, keys).deliver(records.enumerated().map { Samples.message(Int64($0 + 1), $1) })
+        _ = try await vendor.destination(server.port, keys).deliver(records.enumerated().map { Samples.message(Int64($0 + 1), $1) })
         return server.requests
     }
 
@@ -52,10 +52,13 @@ struct VendorPayloadTests {
         #expect(body["attachments"]?.array?.first?["text"] == .text("\\@\u{2060}channel \\[x\\]\\(javascript\\:1\\) \\*b\\*"))
     }
 
-    @Test(arguments: [
-        ([("index", "sec"), ("suffix", "monthly")], #"{"create":{"_index":"sec-2026.03","_id":"UUID"}}"#), ([("suffix", "none")], #"{"create":{"_index":"falco","_id":"UUID"}}"#),
+    private static let indices: [(keys: [(String, SettingsValue)], action: String)] = [
+        ([("index", "sec"), ("suffix", "monthly")], #"{"create":{"_index":"sec-2026.03","_id":"UUID"}}"#),
+        ([("suffix", "none")], #"{"create":{"_index":"falco","_id":"UUID"}}"#),
         ([("data_stream", "logs-falco-default")], #"{"create":{"_index":"logs-falco-default","_id":"UUID"}}"#),
-    ] as [([(String, SettingsValue)], String)])
+    ]
+
+    @Test(arguments: indices)
     func elasticsearchNamesAnIndex(_ keys: [(String, SettingsValue)], _ action: String) async throws {
         let request = try #require(try await requests("elasticsearch", keys, [alert]).first)
         #expect(String(decoding: request.body, as: UTF8.self).hasPrefix(action.replacing("UUID", with: Samples.message(alert).uuid) + "\n"))
@@ -83,7 +86,9 @@ struct VendorPayloadTests {
         #expect(streams.map { $0["values"]?.array?.count } == [2, 1])
         #expect(streams[0]["stream"] == ["rule": "Shell spawned by web server", "source": "syscall", "priority": "Warning", "hostname": "node-7", "env": "prod"])
         let entry = try #require(streams[0]["values"]?.array?.first?.array)
-        #expect(entry[0] == "1772623353123456789" && entry[1] == "sh <was> started" && entry[2]["proc_name"] == "sh" && entry[2]["fd_num"] == "3" && entry[2]["tags"] == "T1059,container")
+        #expect(
+            entry[0] == "1772623353123456789" && entry[1] == "sh <was> started" && entry[2]["proc_name"] == "sh" && entry[2]["fd_num"] == "3"
+                && entry[2]["tags"] == "T1059, container")
     }
 
     @Test func otlpKeepsKindsOfValues() async throws {
@@ -108,7 +113,9 @@ struct VendorPayloadTests {
     func theSameTroubleIsOneIncident(_ kind: String, _ key: String) async throws {
         let again = Samples.alert("Shell", fields: ["container.id": "3f0c", "proc.pid": 2])
         let other = Samples.alert("Shell", fields: ["container.id": "77de", "proc.pid": 1])
-        let keys = try await requests(kind, [], [Samples.alert("Shell", fields: ["container.id": "3f0c", "proc.pid": 1]), again, other]).map { try JSON(parsing: $0.body)[ByteText(key)] }
+        let keys = try await requests(kind, [], [Samples.alert("Shell", fields: ["container.id": "3f0c", "proc.pid": 1]), again, other]).map {
+            try JSON(parsing: $0.body)[ByteText(key)]
+        }
         #expect(keys.count == 3 && keys[0] == keys[1] && keys[0] != keys[2])
     }
 }

@@ -47,9 +47,12 @@ struct VendorTests {
         let destination = try vendor.destination(server.port)
         for (name, message) in Self.messages {
             #expect(await destination.deliver([message]).fates == [.delivered], "\(name)")
-            let texts = try #require(server.requests.last.map { vendor.documents(in: $0).flatMap(\.texts) }).joined(separator: "\n").replacing("\u{2060}", with: "").replacing("\\", with: "")
+            let texts = try #require(server.requests.last.map { vendor.documents(in: $0).flatMap(\.texts) }).joined(separator: "\n").replacing("\u{2060}", with: "").replacing(
+                "\\", with: "")
             // Whatever the form, what happened is in it.
-            let words = ["alert": "sh was started", "response": "no such process", "start": "start", "notice": "riposte approvals approve 01J", "burst": "41 more", "test": "test message"]
+            let words = [
+                "alert": "sh was started", "response": "no such process", "start": "start", "notice": "riposte approvals approve 01J", "burst": "41 more", "test": "test message",
+            ]
             #expect(texts.contains(try #require(words[name])), "\(name): \(texts)")
         }
         #expect(!destination.place.contains("hunter2"))
@@ -81,7 +84,8 @@ struct VendorTests {
 
     // MARK: - Hostile values
 
-    private static let hostile = #"<!channel> <https://e.example|x> @everyone @channel <users/all> *b* _i_ `c` [l](javascript:1) <script>alert(1)</script> & {{ proc.name }} {{ .Labels }}"#
+    private static let hostile =
+        #"<!channel> <https://e.example|x> @everyone @channel <users/all> *b* _i_ `c` [l](javascript:1) <script>alert(1)</script> & {{ proc.name }} {{ .Labels }}"#
     private static let evil = hostile + "\r\nX-Admin: 1\n\u{1B}[31mred\u{7}\u{202E}\u{0}" + #"","admin":true,"x":"\"#
 
     /// What may not be found in any text of a body, by kind: marks that the service would follow.
@@ -99,7 +103,8 @@ struct VendorTests {
         let server = try await LoopbackServer { vendor.reply(to: $0) }
         let destination = try vendor.destination(server.port)
         let alert = Samples.alert(
-            Self.evil, tags: [Self.evil], fields: ["proc.cmdline": .text(Self.evil), ByteText(Self.evil): .text(Self.evil), "k8s.ns.name": "../../secrets", "k8s.pod.name": .text(Self.evil)],
+            Self.evil, tags: [Self.evil],
+            fields: ["proc.cmdline": .text(Self.evil), ByteText(Self.evil): .text(Self.evil), "k8s.ns.name": "../../secrets", "k8s.pod.name": .text(Self.evil)],
             output: Self.evil)
         var record = AuditRecord(.outcome, at: Samples.time)
         (record.action, record.outcome, record.message, record.playbook) = ("process.kill", .failed, Self.evil, Self.evil)
@@ -128,7 +133,7 @@ struct VendorTests {
         let destination = try vendor.destination(server.port)
         let long = String(repeating: "<&@*é👩‍👩‍👧\n", count: 4000)
         let fields = JSONObject((0..<150).map { .init(key: ByteText("field.\($0)"), value: .text(long)) })
-        let alert = Samples.alert(long, tags: Array(repeating: long, count: 3), fields: Self.stores.contains(vendor.kind) ? ["f": .text(long)] : JSONObject(Array(fields.members.prefix(10))), output: long)
+        let alert = Samples.alert(long, tags: [long], fields: Self.stores.contains(vendor.kind) ? ["f": .text(long)] : JSONObject(Array(fields.members.prefix(10))), output: long)
         #expect(await destination.deliver([Samples.message(alert)]).fates == [.delivered])
         let many = Samples.alert("r", fields: JSONObject(fields.members.map { .init(key: $0.key, value: "v") }), output: "o")
         #expect(await destination.deliver([Samples.message(many)]).fates == [.delivered])
@@ -145,10 +150,13 @@ struct VendorTests {
 
 /// What a cut does to a text.
 struct TextLimitTests {
-    @Test(arguments: [
-        (TextFormat.html, "a<b", 6, "a&lt;b"), (.html, "a<b", 5, "a…"), (.slack, "<<<", 9, "&lt;&lt;…"), (.line, "abc", 3, "abc"), (.line, "abcd", 3, "ab…"), (.line, "👩‍👩‍👧👩‍👩‍👧", 3, "👩…"),
+    private static let cases: [(TextFormat, String, Int, String)] = [
+        (TextFormat.html, "a<b", 6, "a&lt;b"), (.html, "a<b", 5, "a…"), (.slack, "<<<", 9, "&lt;&lt;…"), (.line, "abc", 3, "abc"), (.line, "abcd", 3, "ab…"),
+        (.line, "👩‍👩‍👧👩‍👩‍👧", 3, "👩…"),
         (.plain, "a\nb\nc", 4, "a\nb…"), (.markdown, "****", 5, #"\*\*…"#),
-    ])
+    ]
+
+    @Test(arguments: cases)
     func cuts(_ format: TextFormat, _ text: String, _ limit: Int, _ cut: String) { #expect(format.escaped(ByteText(text), atMost: limit) == cut) }
 
     @Test func bytesThatAreNoTextAreCutToo() { #expect(TextFormat.line.escaped(ByteText([0xFF, 0xFF, 0xFF]), atMost: 6) == #"\xff\…"#) }

@@ -77,7 +77,7 @@ package struct AlertmanagerDestination: Destination {
             "eventsource": .text(Self.shown(facts.source)), "hostname": .text(Self.shown(facts.hostname)), "priority": .text(facts.priority.name),
             "severity": .text(Self.severity(facts.priority)),
         ]
-        if !facts.tags.isEmpty { object["tags"] = .text(facts.tags.map(\.shown).joined(separator: ",")) }
+        if !facts.tags.isEmpty { object["tags"] = .text(Self.shown(ByteText(Array(facts.tags.map(\.bytes).joined(separator: Array(",".utf8)))))) }
         for name in labelFields {
             guard let value = facts[field: name]?.templateText, !value.isEmpty, !name.labelName.isEmpty else { continue }
             object[ByteText(name.labelName)] = .text(Self.shown(value))

@@ -46,7 +46,7 @@ package struct DiscordDestination: Destination {
         let text = text.map { $0.text(for: message).cut(to: Self.textLimit) } ?? format.escaped(facts.output, atMost: Self.textLimit)
         var left = Self.total - title.utf16.count - text.utf16.count
         let first: [(name: ByteText, value: ByteText)] = [
-            ("priority", ByteText(facts.priority.name)), ("source", facts.source), ("hostname", facts.hostname), ("tags", ByteText(facts.tags.map(\.repaired).joined(separator: ", "))),
+            ("priority", ByteText(facts.priority.name)), ("source", facts.source), ("hostname", facts.hostname), ("tags", facts.tagList),
         ]
         var fields: [JSON] = []
         for fact in first + facts.fields.map({ ($0.name, $0.value.templateText) }) where !fact.name.isEmpty && !fact.value.isEmpty && fields.count < Self.fieldLimit {

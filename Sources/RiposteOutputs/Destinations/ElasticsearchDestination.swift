@@ -11,12 +11,13 @@ package struct ElasticsearchDestination: Destination {
         case daily, monthly, annually, none
 
         func name(_ index: String, _ time: Timestamp) -> String {
-            let length = switch self {
-            case .daily: 10
-            case .monthly: 7
-            case .annually: 4
-            case .none: 0
-            }
+            let length =
+                switch self {
+                case .daily: 10
+                case .monthly: 7
+                case .annually: 4
+                case .none: 0
+                }
             let date = "\(time)".prefix(length).replacing("-", with: ".")
             return date.isEmpty ? index : "\(index)-\(date)"
         }

@@ -33,7 +33,7 @@ package struct GoogleChatDestination: Destination {
         var widgets: [JSON] = [["textParagraph": ["text": .text(text)]]]
         var left = Self.fieldBytes
         let first: [(name: ByteText, value: ByteText)] = [
-            ("source", facts.source), ("hostname", facts.hostname), ("tags", ByteText(facts.tags.map(\.repaired).joined(separator: ", "))), ("time", ByteText("\(facts.time)")),
+            ("source", facts.source), ("hostname", facts.hostname), ("tags", facts.tagList), ("time", ByteText("\(facts.time)")),
         ]
         for fact in first + facts.fields.map({ ($0.name, $0.value.templateText) }) where !fact.value.isEmpty && widgets.count < Self.fieldLimit {
             let widget: JSON = [

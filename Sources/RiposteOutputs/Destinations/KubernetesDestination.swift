@@ -92,7 +92,8 @@ package struct KubernetesDestination: Destination {
         let note = ByteText(facts.rule.bytes + Array(": ".utf8) + facts.output.bytes)
         var metadata: JSONObject = ["name": .text("riposte.\(message.hash.prefix(32))"), "namespace": .text(subject.namespace)]
         metadata["annotations"] = [
-            "riposte.dev/uuid": .text(message.uuid), "riposte.dev/rule": .text(TextFormat.line.escaped(facts.rule, atMost: 1024)), "riposte.dev/priority": .text(facts.priority.name),
+            "riposte.dev/uuid": .text(message.uuid), "riposte.dev/rule": .text(TextFormat.line.escaped(facts.rule, atMost: 1024)),
+            "riposte.dev/priority": .text(facts.priority.name),
         ]
         return [
             "apiVersion": "events.k8s.io/v1", "kind": "Event", "metadata": .object(metadata), "eventTime": .text(Self.microseconds(facts.time)),

@@ -77,7 +77,7 @@ package struct LokiDestination: Destination {
     /// Texts only, as Loki wants them, and no more than it takes of them.
     private func metadata(_ message: OutputMessage, _ facts: MessageFacts) -> JSONObject {
         var object: JSONObject = ["uuid": .text(message.uuid), "kind": .text(message.kind.rawValue)]
-        if !facts.tags.isEmpty { object["tags"] = .text(facts.tags.map(\.shown).sorted().joined(separator: ",")) }
+        if !facts.tags.isEmpty { object["tags"] = .text(TextFormat.line.escaped(facts.tagList, atMost: Self.labelLimit)) }
         var bytes = 0
         for fact in facts.fields where object.members.count < Self.metadataCount {
             let name = ByteText(fact.name.labelName)

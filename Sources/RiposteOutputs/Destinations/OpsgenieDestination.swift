@@ -43,7 +43,8 @@ package struct OpsgenieDestination: Destination {
         let facts = MessageFacts(message)
         var object: JSONObject = [
             // Both may be HTML.
-            "message": .text(TextFormat.html.escaped(facts.rule, atMost: Self.messageLimit)), "alias": .text(alias.map { OutputMessage.digest(of: $0.text(for: message)) } ?? facts.subject),
+            "message": .text(TextFormat.html.escaped(facts.rule, atMost: Self.messageLimit)),
+            "alias": .text(alias.map { OutputMessage.digest(of: $0.text(for: message)) } ?? facts.subject),
             "description": .text(TextFormat.html.escaped(facts.output, atMost: Self.textLimit)), "priority": .text(Self.priority(facts.priority)),
             "source": "Riposte", "entity": .text(TextFormat.line.escaped(facts.hostname, atMost: 512)),
         ]
@@ -59,12 +60,12 @@ package struct OpsgenieDestination: Destination {
             ("uuid", ByteText(message.uuid)), ("priority", ByteText(facts.priority.name)), ("source", facts.source), ("time", ByteText("\(facts.time)")),
         ]
         var (details, left) = (JSONObject(), Self.detailsLimit)
-        for fact in own + facts.fields.map({ ($0.name, $0.value.templateText) }) where details[fact.name] == nil {
+        for fact in own + facts.fields.map({ ($0.name, $0.value.templateText) }) {
             let value = TextFormat.html.escaped(fact.value, atMost: 1000)
             let name = ByteText(TextFormat.line.escaped(fact.name, atMost: 100))
             left -= value.utf16.count + name.bytes.count
             guard left >= 0 else { break }
-            details[name] = .text(value)
+            if details[name] == nil { details[name] = .text(value) }
         }
         return details
     }

@@ -39,19 +39,32 @@ package struct PagerDutyDestination: Destination {
         // The limits are characters; these are counted more cautiously.
         let name = dedupKey.map { OutputMessage.digest(of: $0.text(for: message)) } ?? facts.subject
         let summary = ByteText(facts.rule.bytes + Array(": ".utf8) + facts.output.bytes)
-        var details = JSONObject(facts.fields.map { .init(key: $0.name, value: .text(TextFormat.plain.escaped($0.value.templateText, atMost: 4000))) })
-        for (key, value) in [("output", facts.output), ("rule", facts.rule), ("priority", ByteText(facts.priority.name)), ("hostname", facts.hostname), ("uuid", ByteText(message.uuid))] {
-            details[ByteText(key)] = .text(TextFormat.plain.escaped(value, atMost: 8000))
-        }
-        if !facts.tags.isEmpty { details["tags"] = .text(facts.tags.map(\.shown).joined(separator: ", ")) }
         return [
             "routing_key": .text(key.revealed), "event_action": "trigger", "dedup_key": .text(name), "client": "Riposte",
             "payload": [
-                "summary": .text(TextFormat.line.escaped(summary, atMost: 1024)), "source": .text(TextFormat.line.escaped(facts.hostname.isEmpty ? "unknown" : facts.hostname, atMost: 255)),
+                "summary": .text(TextFormat.line.escaped(summary, atMost: 1024)),
+                "source": .text(TextFormat.line.escaped(facts.hostname.isEmpty ? "unknown" : facts.hostname, atMost: 255)),
                 "severity": .text(Self.severity(facts.priority)), "timestamp": .text("\(facts.time)"), "component": .text(TextFormat.line.escaped(facts.source, atMost: 255)),
-                "class": .text(TextFormat.line.escaped(facts.rule, atMost: 255)), "custom_details": .object(details),
+                "class": .text(TextFormat.line.escaped(facts.rule, atMost: 255)), "custom_details": .object(Self.details(message, facts)),
             ],
         ]
+    }
+
+    /// As many as fit: an event has 512 KB at most.
+    private static func details(_ message: OutputMessage, _ facts: MessageFacts) -> JSONObject {
+        let own: [(name: ByteText, value: ByteText)] = [
+            ("output", facts.output), ("rule", facts.rule), ("priority", ByteText(facts.priority.name)), ("hostname", facts.hostname), ("uuid", ByteText(message.uuid)),
+            ("tags", facts.tagList),
+        ]
+        var (details, left) = (JSONObject(), 256 << 10)
+        for fact in own + facts.fields.map({ ($0.name, $0.value.templateText) }) where !fact.value.isEmpty {
+            let name = ByteText(TextFormat.line.escaped(fact.name, atMost: 200))
+            let value = TextFormat.plain.escaped(fact.value, atMost: 8000)
+            left -= name.bytes.count + value.utf8.count
+            guard left >= 0 else { break }
+            if details[name] == nil { details[name] = .text(value) }
+        }
+        return details
     }
 
     private static func severity(_ priority: Priority) -> String {

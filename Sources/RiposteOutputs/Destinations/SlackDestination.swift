@@ -80,7 +80,7 @@ package struct SlackDestination: Destination {
             field("rule", facts.rule, isShort: true), field("priority", ByteText(facts.priority.name), isShort: true), field("source", facts.source, isShort: true),
             field("hostname", facts.hostname, isShort: true),
         ]
-        if !facts.tags.isEmpty { fields.append(field("tags", ByteText(Array(facts.tags.map(\.bytes).joined(separator: Array(", ".utf8)))), isShort: true)) }
+        if !facts.tags.isEmpty { fields.append(field("tags", facts.tagList, isShort: true)) }
         fields += facts.fields.prefix(Self.fieldLimit).map { fact in
             let value = fact.value.templateText
             return field(fact.name, value, isShort: value.bytes.count < 36)
@@ -90,7 +90,10 @@ package struct SlackDestination: Destination {
     }
 
     private func field(_ name: ByteText, _ value: ByteText, isShort: Bool) -> JSON {
-        // A title shows no marks, so a field's name is not broken up by escapes for them.
-        ["title": .text(TextFormat.html.escaped(name, atMost: 200)), "value": .text(format.escaped(value, atMost: Self.valueLimit)), "short": .bool(isShort)]
+        // A title shows no marks: the usual names are not broken up by escapes for them.
+        let isPlain = name.bytes.allSatisfy { 0x30...0x39 ~= $0 || 0x41...0x5A ~= $0 || 0x61...0x7A ~= $0 || "._[]".utf8.contains($0) }
+        return [
+            "title": .text((isPlain ? .line : format).escaped(name, atMost: 200)), "value": .text(format.escaped(value, atMost: Self.valueLimit)), "short": .bool(isShort),
+        ]
     }
 }

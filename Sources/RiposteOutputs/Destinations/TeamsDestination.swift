@@ -40,7 +40,7 @@ package struct TeamsDestination: Destination {
         var blocks = [Self.block([title])] + text.split(separator: "\n").prefix(60).map { Self.block([Self.run(String($0))]) }
         var left = Self.fieldBytes
         let first: [(name: ByteText, value: ByteText)] = [
-            ("priority", ByteText(facts.priority.name)), ("source", facts.source), ("hostname", facts.hostname), ("tags", ByteText(facts.tags.map(\.repaired).joined(separator: ", "))),
+            ("priority", ByteText(facts.priority.name)), ("source", facts.source), ("hostname", facts.hostname), ("tags", facts.tagList),
             ("time", ByteText("\(facts.time)")),
         ]
         for fact in first + facts.fields.map({ ($0.name, $0.value.templateText) }) where !fact.value.isEmpty {
@@ -58,7 +58,9 @@ package struct TeamsDestination: Destination {
 
     private static func block(_ runs: [JSON], spacing: String = "Default") -> JSON { ["type": "RichTextBlock", "spacing": .text(spacing), "inlines": .array(runs)] }
 
-    private static func run(_ text: String, _ style: JSONObject = [:]) -> JSON { .object(JSONObject([.init(key: "type", value: "TextRun"), .init(key: "text", value: .text(text))] + style.members)) }
+    private static func run(_ text: String, _ style: JSONObject = [:]) -> JSON {
+        .object(JSONObject([.init(key: "type", value: "TextRun"), .init(key: "text", value: .text(text))] + style.members))
+    }
 
     private static func color(_ priority: Priority) -> String {
         switch priority {

@@ -54,7 +54,7 @@ package struct TelegramDestination: Destination {
         let title = Self.plain(facts.rule, Self.titleLimit)
         var text = (title + "\n" + (text.map { Self.unmentioned($0.text(for: message)) } ?? Self.plain(facts.output, 2000)) + "\n").cut(to: Self.textLimit)
         let own: [(name: ByteText, value: ByteText)] = [
-            ("priority", ByteText(facts.priority.name)), ("source", facts.source), ("hostname", facts.hostname), ("tags", ByteText(facts.tags.map(\.repaired).joined(separator: ", "))),
+            ("priority", ByteText(facts.priority.name)), ("source", facts.source), ("hostname", facts.hostname), ("tags", facts.tagList),
             ("time", ByteText("\(facts.time)")),
         ]
         for fact in own + facts.fields.map({ ($0.name, $0.value.templateText) }) where !fact.value.isEmpty {

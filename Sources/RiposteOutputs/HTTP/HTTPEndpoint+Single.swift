@@ -5,7 +5,8 @@ extension HTTPEndpoint {
     /// One POST of JSON for each message, in order; what stands behind one that must wait waits too. `verdict`: what this receiver means by an answer,
     /// where that is not what all mean.
     func post(
-        _ batch: [OutputMessage], path: String = "", headers: [(name: String, value: String)] = [], at now: Timestamp, verdict: (HTTPResponse) -> DeliveryReport.Fate? = { _ in nil },
+        _ batch: [OutputMessage], path: String = "", headers: [(name: String, value: String)] = [], at now: Timestamp,
+        verdict: (HTTPResponse) -> DeliveryReport.Fate? = { _ in nil },
         body: (OutputMessage) -> JSON
     ) async -> DeliveryReport {
         var (fates, answer): ([DeliveryReport.Fate], String?) = ([], nil)

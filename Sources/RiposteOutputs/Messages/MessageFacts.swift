@@ -30,6 +30,9 @@ struct MessageFacts: Sendable {
 
     subscript(field name: ByteText) -> JSON? { fields.first { $0.name == name }?.value }
 
+    /// `a, b`, not escaped.
+    var tagList: ByteText { ByteText(Array(tags.map(\.bytes).joined(separator: Array(", ".utf8)))) }
+
     /// What makes two messages the same trouble: rule, host, and the container or pod. For services that make one incident of many messages.
     var subject: String {
         let parts = [rule, hostname] + ["container.id", "k8s.ns.name", "k8s.pod.name", "riposte.target"].compactMap { self[field: $0]?.templateText }

@@ -4,9 +4,8 @@ extension TextFormat {
     /// Escaped, and cut with `…` where it would be longer than a receiver takes; never in the middle of an escape. Counted in UTF-16 code units as chats
     /// do, unless told otherwise.
     func escaped(_ value: ByteText, atMost limit: Int, in length: (String) -> Int = { $0.utf16.count }) -> String {
-        let whole = escaped(value)
-        if length(whole) <= limit { return whole }
-        // No escape is shorter than what it stands for, so no more of the value than this can fit.
+        // No escape is shorter than what it stands for: of a value from whoever attacks no more is looked at than can fit.
+        if value.bytes.count <= 4 * limit, case let whole = escaped(value), length(whole) <= limit { return whole }
         let scalars = Array((value.valid ?? value.shown).unicodeScalars.prefix(limit))
         func cut(_ count: Int) -> String {
             var text = String.UnicodeScalarView()
