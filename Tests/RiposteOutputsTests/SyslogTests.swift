@@ -118,7 +118,7 @@ struct RealSyslogTests {
                 input(type="imudp" address="127.0.0.1" port="\(udp)")
                 input(type="imptcp" address="127.0.0.1" port="\(tcp)")
                 input(type="imtcp" address="127.0.0.1" port="\(tls)")
-                input(type="imuxsock" Socket="\(folder.path)/log" UseSpecialParser="off" ParseHostname="on")
+                input(type="imuxsock" Socket="\(folder.path)/log" UseSpecialParser="off" ParseHostname="on" UseSysTimeStamp="off")
                 template(name="facts" type="string" string="%pri%|%timestamp:::date-rfc3339%|%hostname%|%app-name%|%procid%|%msgid%|%structured-data%|%msg%\\n")
                 action(type="omfile" file="\(folder.path)/out" template="facts")
                 """

@@ -191,7 +191,7 @@ struct TalonImportTests {
     func order() throws {
         func names(_ actions: String) throws -> [String] {
             let translation = try imported(rule("{ rules: [x] }", actions: actions))
-            return try reread(translation).playbooks.first?.steps.map { "\($0.name) \($0.onFailure.rawValue)" } ?? []
+            return try reread(translation).playbooks.first?.steps.map { "\($0.name) \($0.onFailure)" } ?? []
         }
         let terminate = "actionner: 'kubernetes:terminate'"
         #expect(try names("[{ action: A, \(terminate) }, { action: B, \(terminate) }]") == ["a stop"], "terminate ends the rule")
