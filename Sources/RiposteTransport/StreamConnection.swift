@@ -35,10 +35,8 @@ package final class StreamConnection: @unchecked Sendable {
         let code = codes.first { $0 != CURLE_OK } ?? curl_easy_perform(handle)
         socket = code == CURLE_OK ? riposte_curl_socket(handle) : -1
         riposte_curl_set_pointer(handle, CURLOPT_ERRORBUFFER, nil)
-        guard code == CURLE_OK, socket >= 0 else {
-            curl_easy_cleanup(handle)
-            throw TransportError(TransportError.Code(code), "\(title): \(problem.words(for: code))")
-        }
+        // All is in place by now, so that also where this throws `deinit` frees the handle.
+        guard code == CURLE_OK, socket >= 0 else { throw TransportError(TransportError.Code(code), "\(title): \(problem.words(for: code))") }
     }
 
     deinit { curl_easy_cleanup(handle) }

@@ -23,5 +23,5 @@ while line := stream.readline():
         message = {"subject": words[1].decode(), "headers": payload[:head].decode(), "payload": payload[head:].decode()}
         if message["subject"] == "_INBOX.made":
             print("ready" if b'"error"' not in payload else payload.decode(), flush=True)
-        elif not message["subject"].startswith("$JS.API"):
+        elif not message["subject"].startswith("$JS."):
             print(json.dumps(message), flush=True)

@@ -26,7 +26,7 @@ struct NotifySendTests {
 
     @Test(
         arguments: [
-            (["to": ["sok"], "message": "x"], "did you mean \"soc\"?"), (["to": ["\u{1B}[2J"], "message": "x"], #"there is no output "\u{1b}[2J""#),
+            (["to": ["sok"], "message": "x"], "did you mean \"soc\"?"), (["to": ["\u{1B}[2J"], "message": "x"], #"there is no output "\x1b[2J""#),
             (["to": [], "message": "x"], "to nobody"),
             (["to": ["soc"]], "there is none"), (["to": ["soc"], "message": ""], "there is none"),
         ] as [(JSONObject, String)])

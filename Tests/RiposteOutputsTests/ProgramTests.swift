@@ -144,8 +144,8 @@ struct StandardOutputTests {
 
     @Test(
         arguments: [
-            ([:], "{\"uuid\""), (["format": "text"], "2026-03-04T11:22:33.123456789Z Warning rule: a\\nb\\u{1b}[2J"),
-            (["line": "{{ message.title }}|{{ message.text }}"], "rule|a\\nb\\u{1b}[2J"),
+            ([:], "{\"uuid\""), (["format": "text"], "2026-03-04T11:22:33.123456789Z Warning rule: a\\nb\\x1b[2J"),
+            (["line": "{{ message.title }}|{{ message.text }}"], "rule|a\\nb\\x1b[2J"),
         ] as [(SettingsValue, String)])
     func lines(_ keys: SettingsValue, _ expected: String) async throws {
         let pipe = Pipe()

@@ -89,7 +89,7 @@ struct FinishTests {
         ]
         _ = try await bench.respond(to: try Alert(document, id: .new(at: bench.clock.now), arrival: .init(intake: "t", trust: .trusted, time: bench.clock.now)))
         let message = try #require(said(bench).first)
-        #expect(message.contains(#"Alert: x\n  Take it back: riposte undo 1; rm\u{1b}[2J {{ proc.name }}"#), "\(message)")
+        #expect(message.contains(#"Alert: x\n  Take it back: riposte undo 1; rm\x1b[2J {{ proc.name }}"#), "\(message)")
         #expect(message.split(separator: "\n").count { $0.contains("Take it back") && !$0.hasPrefix("Alert:") } == 1)
     }
 

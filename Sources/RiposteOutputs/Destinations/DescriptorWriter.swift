@@ -11,6 +11,13 @@ struct DescriptorWriter {
         case cancelled(wasBegun: Bool)
         case failed(Int32)
 
+        var wasBegun: Bool {
+            switch self {
+            case .noRoom(let wasBegun), .cancelled(let wasBegun): wasBegun
+            case .closed, .failed: true
+            }
+        }
+
         var description: String {
             switch self {
             case .noRoom: "nobody reads what is written"
@@ -30,7 +37,7 @@ struct DescriptorWriter {
         _ = brokenPipesAreErrors
     }
 
-    mutating func write(_ bytes: [UInt8], until end: ContinuousClock.Instant, _ patience: Patience) -> Problem? {
+    func write(_ bytes: [UInt8], until end: ContinuousClock.Instant, _ patience: Patience) -> Problem? {
         var written = 0
         while written < bytes.count {
             if patience.hasEnded { return .cancelled(wasBegun: written > 0) }

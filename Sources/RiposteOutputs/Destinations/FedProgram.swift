@@ -45,7 +45,7 @@ struct FedProgram: ~Copyable, Sendable {
         var fates: [DeliveryReport.Fate] = []
         for line in lines {
             guard let child else { break }
-            var writer = DescriptorWriter(child.input)
+            let writer = DescriptorWriter(child.input)
             if let problem = writer.write(line, until: .now + timeout, patience) {
                 let reason = giveUp(problem)
                 return report(fates, .tryAgain(reason: reason), lines.count)
@@ -166,17 +166,25 @@ struct FedProgram: ~Copyable, Sendable {
 
     /// A child that has ended is begun again, later each time if it never lives long.
     private mutating func noticeEnd() {
-        guard let child else { return }
-        var status: Int32 = 0
-        if waitpid(child.pid, &status, WNOHANG) == child.pid { forget(child) }
+        if let child, Self.hasEnded(child.pid) { _ = forget(child) }
     }
 
-    private mutating func forget(_ child: Child) {
+    /// Without reaping it: until then nobody else can have its number.
+    private static func hasEnded(_ pid: pid_t) -> Bool {
+        var facts = siginfo_t()
+        return waitid(P_PID, id_t(pid), &facts, WEXITED | WNOHANG | WNOWAIT) == 0 && facts.si_signo == SIGCHLD
+    }
+
+    /// Ends what is left of its group and reaps it; its wait status.
+    private mutating func forget(_ child: Child) -> Int32 {
         // What it has begun itself ends with it.
         kill(-child.pid, SIGKILL)
+        var status: Int32 = 0
+        while waitpid(child.pid, &status, 0) < 0, errno == EINTR {}
         close([child.input, child.answers ?? -1])
         self.child = nil
         if .now - child.began < Self.longEnough { noteEarlyEnd() } else { (earlyEnds, mayBeginAt) = (0, nil) }
+        return status
     }
 
     private mutating func noteEarlyEnd() {
@@ -187,9 +195,8 @@ struct FedProgram: ~Copyable, Sendable {
     /// Waits for the end of one that has closed its standard input, and says how it ended.
     private mutating func reap(patiently: Bool) -> String {
         guard let child else { return "" }
-        let status = end(child, patiently: patiently)
-        forget(child)
-        guard let status else { return "" }
+        askToEnd(child, patiently: patiently)
+        let status = forget(child)
         return status & 0x7F == 0 ? " with status \(status >> 8 & 0xFF)" : " by signal \(status & 0x7F)"
     }
 
@@ -198,29 +205,26 @@ struct FedProgram: ~Copyable, Sendable {
         guard var child else { return }
         Glibc.close(child.input)
         child.input = -1
-        _ = end(child, patiently: patiently)
+        askToEnd(child, patiently: patiently)
         let (ends, begins) = (earlyEnds, mayBeginAt)
-        forget(child)
+        _ = forget(child)
         // It ended because we wanted it to.
         if patiently { (earlyEnds, mayBeginAt) = (ends, begins) }
     }
 
-    private func end(_ child: Child, patiently: Bool) -> Int32? {
-        if patiently, let status = ended(child, within: .seconds(2)) { return status }
+    private func askToEnd(_ child: Child, patiently: Bool) {
+        if patiently, hasEnded(child, within: .seconds(2)) { return }
         kill(-child.pid, SIGTERM)
-        if let status = ended(child, within: .seconds(1)) { return status }
-        kill(-child.pid, SIGKILL)
-        return ended(child, within: .seconds(5))
+        _ = hasEnded(child, within: .seconds(1))
     }
 
-    private func ended(_ child: Child, within time: Duration) -> Int32? {
+    private func hasEnded(_ child: Child, within time: Duration) -> Bool {
         let limit = ContinuousClock.now + time
-        var status: Int32 = 0
-        while waitpid(child.pid, &status, WNOHANG) != child.pid {
-            if .now >= limit { return nil }
+        while !Self.hasEnded(child.pid) {
+            if .now >= limit { return false }
             usleep(5000)
         }
-        return status
+        return true
     }
 
     deinit {

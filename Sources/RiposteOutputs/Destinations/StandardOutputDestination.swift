@@ -2,14 +2,20 @@ internal import Glibc
 internal import RiposteCore
 internal import RiposteTransport
 
-/// Lines on the agent's standard output, for whoever collects that: a container's log, a pipe. Nothing else is printed there then (see
-/// ``kind``'s use in the agent: its own lines go to standard error).
+/// Lines on the agent's standard output, for whoever collects that: a container's log, a pipe. Nothing else is printed there then: the agent prints
+/// its own lines on standard error.
 package final class StandardOutputDestination: Destination {
     package static let kind = "stdout"
 
     private enum Format: String, CaseIterable { case json, text }
 
-    private let descriptor: OwnThread<Int32>
+    private struct Open: Sendable {
+        let descriptor: Int32
+        /// A line was begun and not ended.
+        var isMidLine = false
+    }
+
+    private let output: OwnThread<Open>
     private let format: Format
     private let line: MessageTemplate?
     private let timeout: Duration
@@ -23,7 +29,7 @@ package final class StandardOutputDestination: Destination {
         if line != nil, settings.isSet("format") { settings.report("format", "format has no effect in \(settings.title): line says what is written") }
         timeout = .seconds(10)
         limits = BatchLimits(count: 500, deadline: timeout + .seconds(5))
-        self.descriptor = OwnThread(context.name, descriptor)
+        output = OwnThread(context.name, Open(descriptor: descriptor))
     }
 
     package var place: String { "standard output" }
@@ -31,10 +37,12 @@ package final class StandardOutputDestination: Destination {
     package func deliver(_ batch: [OutputMessage]) async -> DeliveryReport {
         let lines = batch.map(line(for:))
         let timeout = timeout
-        return await descriptor.call { descriptor, patience in
-            var writer = DescriptorWriter(descriptor)
+        return await output.call { output, patience in
+            let writer = DescriptorWriter(output.descriptor)
             for (index, line) in lines.enumerated() {
-                guard let problem = writer.write(line, until: .now + timeout, patience) else { continue }
+                let problem = writer.write((output.isMidLine ? [UInt8(ascii: "\n")] : []) + line, until: .now + timeout, patience)
+                output.isMidLine = problem?.wasBegun ?? false
+                guard let problem else { continue }
                 let done = [DeliveryReport.Fate](repeating: .delivered, count: index)
                 return DeliveryReport(done + Array(repeating: .tryAgain(reason: problem.description), count: lines.count - index), answer: problem.description)
             }
