@@ -170,7 +170,8 @@ extension SimulatedWorld {
         }
         let address = Parameter("address", .network, isRequired: true, summary: "The address.")
         return ActionCatalogue([
-            action("container.pause", .container, .reversible, .mark("paused"), inverse: "container.unpause"), action("container.unpause", .container, .reversible, .unmark("paused")),
+            action("container.pause", .container, .reversible, .mark("paused"), inverse: "container.unpause"),
+            action("container.unpause", .container, .reversible, .unmark("paused")),
             action("container.isolate", .container, .reversible, .mark("isolated"), inverse: "container.release"),
             action("container.release", .container, .reversible, .unmark("isolated")), action("container.kill", .container, .destroys, .end),
             action("process.suspend", .process, .reversible, .mark("stopped"), inverse: "process.resume"), action("process.resume", .process, .reversible, .unmark("stopped")),
