@@ -11,7 +11,8 @@ private enum Field: String, CaseIterable, CustomTestStringConvertible {
     var testDescription: String { self == .namespace ? "processes, pauses and blocks, in a namespace" : "processes, pauses and isolation, at Docker's bridge" }
 
     var playbooks: String {
-        let network = self == .namespace ? #"{ action: network.block, with: { address: "{{ fd.rip }}" }, undo: { after: 2s } }"# : "{ action: container.isolate, undo: { after: 2s } }"
+        let network =
+            self == .namespace ? #"{ action: network.block, with: { address: "{{ fd.rip }}" }, undo: { after: 2s } }"# : "{ action: container.isolate, undo: { after: 2s } }"
         return """
               - name: hold
                 dedup: off
@@ -146,7 +147,9 @@ private final class Trial {
         let undone = records.count { $0["outcome"] == "undone" }
         let recovered = records.count { $0["actor"]?["type"] == "recovery" }
         #expect(done > 0 && undone > 0)
-        print("\(field.rawValue): \(lastNumber) alerts, \(taken.count) known to be taken, \(numbers.count) on record; \(done) done, \(undone) undone, \(recovered) cleared up after a restart")
+        print(
+            "\(field.rawValue): \(lastNumber) alerts, \(taken.count) known to be taken, \(numbers.count) on record; \(done) done, \(undone) undone, \(recovered) cleared up after a restart"
+        )
         let twice = Dictionary(grouping: records.filter { $0["outcome"] == "undone" }.compactMap { $0["undoes"]?.string?.shown }, by: \.self).filter { $0.value.count > 1 }
         #expect(twice.isEmpty, "taken back twice: \(twice.keys)")
     }
@@ -160,7 +163,9 @@ private final class Trial {
         if let namespace { #expect(!namespace.ruleset.contains("192.0.2."), "an address is left blocked: \(namespace.ruleset)") }
         let killed = Set(try place.records().filter { $0["action"] == "process.kill" && $0["outcome"] != "failed" }.compactMap { $0["target"]?["pid"]?.integer })
         for victim in victims {
-            if victim.isRunning { #expect(state(of: victim.pid) != "T", "a process is left suspended") } else {
+            if victim.isRunning {
+                #expect(state(of: victim.pid) != "T", "a process is left suspended")
+            } else {
                 #expect(killed.contains(Int64(victim.pid)), "process \(victim.pid) has ended, and the journal does not say by what")
             }
         }

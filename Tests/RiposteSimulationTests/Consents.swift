@@ -37,7 +37,8 @@ struct Consents: Sendable {
             guard let deadline = record.detail["deadline"]?.string.flatMap({ Timestamp($0.bytes) }) else { return "question \(id) has no end" }
             let isEscalation = record.detail["kind"]?.string?.valid == "escalation"
             questions[id] = Question(
-                deadline: deadline, quorum: Int(record.detail["quorum"]?.integer ?? 0), needsOnCall: record.detail["approvers"]?.array?.isEmpty == false, isEscalation: isEscalation,
+                deadline: deadline, quorum: Int(record.detail["quorum"]?.integer ?? 0), needsOnCall: record.detail["approvers"]?.array?.isEmpty == false,
+                isEscalation: isEscalation,
                 escalates: record.detail["escalates"]?.string?.valid.flatMap { Identifier($0) },
                 actsOnSilence: record.detail["on_expiry"]?.string?.valid == "perform", mayEnforce: record.detail["may_enforce"]?.bool ?? false)
             plans[id] = (id, record.detail["plan_digest"])

@@ -13,8 +13,10 @@ final class Ledger: Sendable {
 
         /// For people who look for a failure.
         var line: String {
-            let names = [record.id.map { "\($0)" }, record.undoes.map { "undoes \($0)" }, record.playbook, record.step, record.action, record.target.map { "\($0.key.prefix(16))" }]
-            let end = [record.actor?.kind.rawValue, record.outcome?.rawValue, record.failure?.rawValue, record.detail["state"]?.string?.shown, record.message.map { "\($0.prefix(100))" }]
+            let target = record.target.map { "\($0.key.prefix(16))" }
+            let names = [record.id.map { "\($0)" }, record.undoes.map { "undoes \($0)" }, record.playbook, record.step, record.action, target]
+            let state = record.detail["state"]?.string?.shown
+            let end = [record.actor?.kind.rawValue, record.outcome?.rawValue, record.failure?.rawValue, state, record.message.map { "\($0.prefix(100))" }]
             return "life \(life) \(record.time) \(record.kind.rawValue) " + (names + end).compactMap(\.self).joined(separator: " ")
         }
     }
@@ -166,7 +168,8 @@ extension Ledger.State {
         if others.contains(where: { $0.target?.key == record.target?.key }) { return "two intents at once on \(record.target?.key ?? "nobody")" }
         if let problem = observing.problem(withIntent: record, uptime) ?? spending.problem(withIntent: record, uptime) { return problem }
         if let undone = record.undoes, let problem = prematureUndo(record, of: undone, uptime) { return problem }
-        if let origin = consents.escalated(by: id), let deed = intents[origin], let problem = consents.prematureEscalation(record, after: deed, spending.uptime(of: origin), uptime) {
+        if let origin = consents.escalated(by: id), let deed = intents[origin], let problem = consents.prematureEscalation(record, after: deed, spending.uptime(of: origin), uptime)
+        {
             return problem
         }
         openIntents[id] = record
