@@ -23,9 +23,10 @@ package final class Replay {
     private var sides: [Side] = []
     private let early = RehearsalTally()
     package private(set) var comparison: RehearsalComparison?
-    /// So many bytes of text were no alert, the first of them with why.
+    /// The first text that was no alert, and why.
     package private(set) var firstProblem: String?
     private var number = 0
+    private var latest = Replay.epoch
 
     /// `mode` is the agent's; `old`: other playbooks to compare with.
     package init(configuration: AgentConfiguration, playbooks: PlaybookSet, comparedWith old: PlaybookSet? = nil, world: World, mode: Mode = .enforce) {
@@ -37,24 +38,28 @@ package final class Replay {
     }
 
     /// The time that the alerts have come to.
-    package var now: Timestamp? { sides.first?.rehearsal.now }
+    package var now: Timestamp? { sides.isEmpty ? nil : latest }
 
     package func feed(_ text: [UInt8]) {
         number += 1
-        let alert: Alert
         do throws(AlertError) {
-            var read = try Alert(parsing: text, id: Self.unnamed, arrival: .init(intake: "dry-run", time: Self.epoch))
-            if sides.isEmpty { begin(at: read.time) }
-            guard let first = sides.first else { return }
-            let arrival = max(read.time, first.rehearsal.now)
-            if read.time + .seconds(1) < arrival { first.tally.count(late: 1) }
-            read = try read.arriving(as: first.rehearsal.surroundings.newIdentifier(), at: arrival)
-            alert = read
+            let alert = try Alert(parsing: text, id: Self.unnamed, arrival: .init(intake: "dry-run", time: Self.epoch))
+            if sides.isEmpty { begin(at: alert.time) }
+            if alert.time + .seconds(1) < latest { sides.first?.tally.count(late: 1) }
+            latest = max(latest, alert.time)
+            // Nobody answers most alerts: they need no engine, and what they say changes nothing for the others.
+            guard sets.contains(where: { !$0.matching(alert).isEmpty }) else {
+                for side in sides { side.tally.append(AuditRecord(.alert, at: latest)) }
+                return
+            }
+            answer(try alert.named(sides.first?.rehearsal.surroundings.newIdentifier() ?? Self.unnamed))
         } catch {
             if firstProblem == nil { firstProblem = "alert \(number): \(error)" }
             (sides.first?.tally ?? early).count(unreadable: 1)
-            return
         }
+    }
+
+    private func answer(_ alert: Alert) {
         for side in sides {
             do throws(Engine.AdmissionError) { try side.rehearsal.feed(alert) } catch { side.tally.count(turnedAway: 1) }
         }
@@ -64,7 +69,10 @@ package final class Replay {
 
     /// Ends it, and says what came of it.
     package func finish() -> RehearsalReport {
-        sides.forEach { $0.rehearsal.close() }
+        for side in sides {
+            side.rehearsal.advance(to: latest)
+            side.rehearsal.close()
+        }
         return (sides.first?.tally ?? early).current
     }
 
@@ -93,12 +101,7 @@ package final class Replay {
 }
 
 extension Alert {
-    /// The same under another name, come in at another time.
-    fileprivate func arriving(as id: Identifier, at time: Timestamp) throws(AlertError) -> Alert {
-        var arrival = arrival
-        arrival.time = time
-        return try Alert(.object(document), original: original, id: id, arrival: arrival)
-    }
+    fileprivate func named(_ id: Identifier) throws(AlertError) -> Alert { try Alert(.object(document), original: original, id: id, arrival: arrival) }
 }
 
 extension PlaybookSet {

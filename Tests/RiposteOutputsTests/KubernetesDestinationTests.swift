@@ -19,11 +19,12 @@ struct KubernetesDestinationTests {
 
     private typealias Case = (name: String, fields: JSONObject, namespace: String?)
 
-    private static let cases: [Case] = [
-        ("a pod", ["k8s.ns.name": "shop", "k8s.pod.name": "web-1", "k8s.pod.uid": "0b7d3f0e-6a6f"], "shop"), ("no pod", [:], nil), pod("a path", "../../secrets", "web-1"),
-        pod("a query", "shop?x=", "web-1"), pod("no name", "shop", "a..b"), pod("a name in capitals", "Shop", "web-1"), pod("nothing", "", ""), pod("no text", 1, "web-1"),
-        pod("a long name", .text(String(repeating: "a", count: 64)), "web-1"),
+    private static let known: [Case] = [("a pod", ["k8s.ns.name": "shop", "k8s.pod.name": "web-1", "k8s.pod.uid": "0b7d3f0e-6a6f"], "shop"), ("no pod", [:], nil)]
+    private static let unknown: [Case] = [
+        pod("a path", "../../secrets", "web-1"), pod("a query", "shop?x=", "web-1"), pod("no name", "shop", "a..b"), pod("a name in capitals", "Shop", "web-1"),
+        pod("nothing", "", ""), pod("no text", 1, "web-1"), pod("a long name", .text(String(repeating: "a", count: 64)), "web-1"),
     ]
+    private static let cases: [Case] = known + unknown
 
     private static func pod(_ name: String, _ namespace: JSON, _ pod: JSON) -> Case { (name, ["k8s.ns.name": namespace, "k8s.pod.name": pod], nil) }
 

@@ -15,7 +15,8 @@ struct VendorPayloadTests {
     private func requests(_ kind: String, _ keys: [(String, SettingsValue)], _ records: [AuditRecord]) async throws -> [LoopbackServer.Request] {
         let server = try await LoopbackServer { _ in .init(200, "{}") }
         let vendor = try Vendor.named(kind)
-        _ = try await vendor.destination(server.port, keys).deliver(records.enumerated().map { Samples.message(Int64($0 + 1), $1) })
+        let messages = records.enumerated().map { Samples.message(Int64($0 + 1), $1) }
+        _ = try await vendor.destination(server.port, keys).deliver(messages)
         return server.requests
     }
 

@@ -10,7 +10,7 @@ struct ExplanationTests {
         "the first key that does not hold is named, with what was wanted and what is",
         arguments: [
             ("{ rules: [Other, \"Sh?ll\"] }", nil, ""), ("{ rules: [Other] }", "match.rules", "Shell"), ("{ rules: [\"!Sh*\"] }", "match.rules", "Shell"),
-            ("{ rules: [Shell], priority: \">= error\" }", "match.priority", "warning"), ("{ rules: [Shell], source: k8s_audit }", "match.source", "none"),
+            ("{ rules: [Shell], priority: \">= error\" }", "match.priority", "warning"), ("{ rules: [Shell], sources: k8s_audit }", "match.sources", "none"),
             ("{ rules: [Shell], intake: [http] }", "match.intake", "test"), ("{ rules: [Shell], tags: [mitre] }", "match.tags", "none"),
             ("{ rules: [Shell], when: \"proc.name = bash\" }", "match.when", "proc.name = \"sh\""),
             ("{ rules: [Shell], when: \"fd.rip exists\" }", "match.when", "fd.rip = absent"),

@@ -35,9 +35,9 @@ extension Playbook {
         }
         let source = alert.source?.repaired ?? "none"
         if match.sources.isEmpty {
-            if alert.source == "internal" { return Mismatch(key: "match.source", wanted: "any but internal, where it is not named", actual: source) }
+            if alert.source == "internal" { return Mismatch(key: "match.sources", wanted: "any but internal, where it is not named", actual: source) }
         } else if !match.sources.contains(source) || alert.source == nil {
-            return Mismatch(key: "match.source", wanted: match.sources.joined(separator: " | "), actual: source)
+            return Mismatch(key: "match.sources", wanted: match.sources.joined(separator: " | "), actual: source)
         }
         if !match.intakes.isEmpty, !match.intakes.contains(alert.arrival.intake) {
             return Mismatch(key: "match.intake", wanted: match.intakes.joined(separator: " | "), actual: alert.arrival.intake)

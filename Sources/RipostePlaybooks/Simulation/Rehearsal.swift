@@ -44,7 +44,7 @@ package final class Rehearsal: Sendable {
     package func feed(_ alert: Alert) throws(Engine.AdmissionError) {
         time.advance(to: alert.time)
         scene.learn(alert)
-        try engine.accept(alert)
+        try engine.accept(alert.arriving(at: time.now))
         time.settle()
     }
 
@@ -74,4 +74,14 @@ package final class Rehearsal: Sendable {
     }
 
     deinit { keeper.cancel() }
+}
+
+extension Alert {
+    /// The same, come in at another time.
+    fileprivate func arriving(at time: Timestamp) -> Alert {
+        var arrival = arrival
+        arrival.time = time
+        // What was an alert once is one again.
+        return (try? Alert(.object(document), original: original, id: id, arrival: arrival)) ?? self
+    }
 }

@@ -5,7 +5,7 @@ extension PlaybookTestFile {
     static func test(_ node: YAMLNode) -> Test? {
         let known = ["name", "now", "world", "mode", "alerts", "wait", "expect", "never"]
         guard let keys = node.mapping(known: known, what: "a test", code: "T001") else { return nil }
-        guard let name = keys["name"]?.text(code: "T002"), let alerts = keys["alerts"]?.list(orSingle: true, code: "T002") else {
+        guard let name = keys["name"]?.text(code: "T002"), let alerts = keys["alerts"].flatMap({ $0.isMapping ? [$0] : $0.list(orSingle: true, code: "T002") }) else {
             node.report(code: "T003", "a test needs name and alerts")
             return nil
         }

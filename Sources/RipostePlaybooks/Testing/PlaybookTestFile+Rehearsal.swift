@@ -84,7 +84,7 @@ private struct RehearsedFacts {
     }
 
     func breaches(of pattern: String) -> [String] {
-        let harmless: Set<Outcome> = [.skipped, .refused, .expired]
+        let harmless: Set<Outcome> = [.skipped, .refused, .expired, .gone]
         var told: Set<String> = []
         return events.compactMap { event in
             guard !harmless.contains(event.outcome), Pattern.matches(pattern, event.action) else { return nil }
