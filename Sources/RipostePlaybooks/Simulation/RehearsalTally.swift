@@ -46,6 +46,12 @@ package struct RehearsalReport: Sendable, Equatable {
         package var playbook: String
         package var step: String
         package var action: String
+
+        package init(playbook: String, step: String, action: String) {
+            self.playbook = playbook
+            self.step = step
+            self.action = action
+        }
     }
 
     /// What a playbook would have done to a target.
@@ -55,6 +61,14 @@ package struct RehearsalReport: Sendable, Equatable {
         package var target: String
         package var outcome: Outcome
         package var message: String?
+
+        package init(time: Timestamp, row: Row, target: String, outcome: Outcome, message: String? = nil) {
+            self.time = time
+            self.row = row
+            self.target = target
+            self.outcome = outcome
+            self.message = message
+        }
     }
 
     package struct TargetCount: Sendable, Equatable {
