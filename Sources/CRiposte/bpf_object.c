@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "riposte_bpf.h"
+#include "riposte_sensor.h"
 
 #include <bpf/bpf.h>
 
@@ -15,6 +16,9 @@
 #if !__has_include(RIPOSTE_BPF_OBJECT)
 #error "the BPF programs are not built: run `make bpf` first (or `make build`, which does)"
 #endif
+
+#include "../../.output/riposte_bpf_version.h"
+_Static_assert(RIPOSTE_BPF_WIRE_VERSION == RIPOSTE_WIRE_VERSION, "the BPF programs are older than riposte_sensor.h: run `make bpf`");
 
 // ELF wants its headers aligned.
 static const unsigned char object[] __attribute__((aligned(16))) = {

@@ -1,11 +1,8 @@
 import Foundation
-import Logging
 import RiposteActions
 import RiposteCore
-import RiposteOutputs
 import RipostePlaybooks
 import RiposteTestSupport
-import RiposteTransport
 import Testing
 
 @testable import RiposteAgent
@@ -16,25 +13,6 @@ struct OutputExampleTests {
         let path = URL(fileURLWithPath: #filePath).deletingLastPathComponent().appendingPathComponent("../../docs/outputs.md").standardizedFileURL.path
         return try String(contentsOfFile: path, encoding: .utf8).components(separatedBy: "```yaml\n").dropFirst().compactMap { $0.components(separatedBy: "\n```").first }
             .filter { $0.hasPrefix(start) }
-    }
-
-    @Test("its outputs load", .enabled(if: Certificates.isPossible, "needs openssl"))
-    func outputs() throws {
-        let folder = try TemporaryFolder()
-        let examples = try examples("outputs:")
-        #expect(examples.count >= 6)
-        var kinds: Set<String> = []
-        for example in examples {
-            var overrides = ConfigurationOverrides()
-            overrides.file = try folder.file("riposte.yaml", example.replacing("/etc/riposte/ca.pem", with: Certificates.shared.get().path("ca.crt")))
-            let configuration = try AgentConfiguration.load(overrides, environment: [:])
-            var surroundings = configuration.outputSurroundings(HTTPClient(), Logger(label: "test", factory: { _ in SwiftLogNoOpLogHandler() }))
-            surroundings.secrets = SecretSource(
-                environment: { $0 == "CREDENTIALS_DIRECTORY" ? "/run/credentials" : nil },
-                file: { path throws(SecretSource.Unusable) in Array((path.hasSuffix(".url") ? "https://siem.example/x" : "hunter2").utf8) })
-            kinds.formUnion(try configuration.readOutputs(surroundings).map { type(of: $0.destination).kind })
-        }
-        #expect(kinds == Set(DestinationKinds.names))
     }
 
     @Test("its playbook loads without a warning, and names outputs of the page")

@@ -33,8 +33,8 @@ final class Ledger: Sendable {
         /// Targets of deeds that hung when they had their outcome, and did not live to come back.
         var hanging: [Identifier: String] = [:]
         var undone: Set<Identifier> = []
-        /// What can be taken back in time: when it is due, when that was said.
-        var dues: [Identifier: (due: Timestamp, said: Timestamp, uptime: Duration)] = [:]
+        /// What can be taken back in time: when it is due by the wall clock, and by the time that has really passed.
+        var dues: [Identifier: (due: Timestamp, uptime: Duration)] = [:]
         var openRuns: Set<Identifier> = []
         var alerts: Set<Identifier> = []
         /// Until when a person's word protects a target.
@@ -68,7 +68,13 @@ final class Ledger: Sendable {
     func lastAlert(answeredBy playbook: String) -> Identifier? { state.withLock { $0.lastAnswered[playbook] } }
 
     /// The agent begins anew, and takes what time it is from the wall clock.
-    func begin(now: Timestamp, uptime: Duration) { state.withLock { $0.spending.begin(now: now, uptime: uptime) } }
+    func begin(now: Timestamp, uptime: Duration) {
+        state.withLock { state in
+            state.spending.begin(now: now, uptime: uptime)
+            // After a restart the wall clock is all that there is to go by, as it stands at that moment.
+            state.dues = state.dues.mapValues { ($0.due, min($0.uptime, uptime + ($0.due - now))) }
+        }
+    }
 
     // MARK: - While it goes on
 
@@ -195,14 +201,14 @@ extension Ledger.State {
             if record.dryRun { return "a dry run was \(record.outcome?.rawValue ?? "?")" }
         }
         if record.outcome == .undone, let undone = record.undoes, !self.undone.insert(undone).inserted { return "\(undone) was undone twice" }
-        if let due = record.detail["undo"]?["due"]?.string.flatMap({ Timestamp($0.bytes) }) { dues[id] = (due, record.time, uptime) }
+        if let due = record.detail["undo"]?["due"]?.string.flatMap({ Timestamp($0.bytes) }) { dues[id] = (due, uptime + (due - record.time)) }
         return nil
     }
 
     /// What is due is not done before: by the wall clock, or by the time that has really passed.
     private mutating func prematureUndo(_ record: AuditRecord, of undone: Identifier, _ uptime: Duration) -> String? {
         guard record.actor?.kind == .timer, let done = dues[undone] else { return nil }
-        let isEarly = record.time < done.due && uptime - done.uptime < done.due - done.said
+        let isEarly = record.time < done.due && uptime < done.uptime
         // Once its time has come, it is tried until it is done, wherever the clock is set.
         if !isEarly { dues[undone] = nil }
         return isEarly ? "\(undone) is taken back before its time" : nil

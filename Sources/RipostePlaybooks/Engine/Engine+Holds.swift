@@ -15,6 +15,8 @@ extension Engine {
         else { return }
         let action = member.holdAction ?? (isPlannedOnly ? playbooks.playbooks.first { $0.name == playbook }?.steps.first { $0.name == step }?.hold : nil)
         guard let action, isPlannedOnly || (request.isWaiting && member.hold == .wanted) else { return }
+        // Of an earlier life it is not known whether it was done: recovery asks the world, and says so.
+        guard member.holdID.map({ snapshot.openIntents[$0] == nil }) ?? true else { return }
         var order = Order(
             id: member.holdID ?? surroundings.newIdentifier(), actor: AuditRecord.Actor(.playbook, name: playbook), action: action, claim: .host,
             mode: isPlannedOnly ? .observe : .enforce, reason: "held while somebody decides about \(request.id)")
