@@ -129,7 +129,7 @@ struct AuditCommandTests {
         let id = try #require(try place.records().first { $0["kind"] == "alert" }?["id"]?.string?.shown)
         let folder = place.folder.path + "/bundle"
         let exported = try place.riposte("audit", "export", "--alert", id, "--out", folder)
-        #expect(exported.status == 0 && exported.output.contains("4 records in \(folder), 4 of them signed"), "\(exported.output)")
+        #expect(exported.status == 0 && exported.output.contains("5 records in \(folder), 5 of them signed"), "\(exported.output)")
         #expect(try place.riposte("audit", "export", "--alert", id, "--out", folder).status == 1, "nothing is written over")
         let tar = try #require(try place.json("audit", "export", "--since", "1h", "--out", folder + ".tar").first)
         #expect(tar["records"] == tar["proved"] && tar["records"]?.integer ?? 0 > 4)
