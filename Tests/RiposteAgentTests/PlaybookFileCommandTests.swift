@@ -106,7 +106,7 @@ struct PlaybookFileCommandTests {
         )
         _ = try place.folder.file("p/p.test.yaml", "tests:\n  - { name: \"t <1>\", alerts: [a.json], expect: [{ playbook: b }] }\n")
         let failed = try riposte("playbook", "test", "p", "--junit", "r.xml")
-        #expect(failed.status == 1 && failed.output.contains("p/p.test.yaml:2: failed t <1>: nothing asks for playbook b"), "\(failed)")
+        #expect(failed.status == 1 && failed.output.contains("p/p.test.yaml:2: failed t <1>: line 2: nothing asks for playbook b"), "\(failed)")
         #expect(failed.output.contains("p/p.yaml:4: never reached playbook b\n") && failed.output.hasSuffix("0 passed, 1 failed\n"), "\(failed)")
         #expect(try String(contentsOfFile: place.folder.path + "/r.xml", encoding: .utf8).contains("<testcase name=\"t &lt;1&gt;\""))
         let json = try JSON(parsing: Array(try riposte("playbook", "test", "p", "--json").output.utf8))
