@@ -125,7 +125,7 @@ struct PlaybookLoadingTests {
             ("match: { rules: x }", "steps: [{ action: process.kill }, { action: process.kill }]", "P005"),
             ("match: { rules: x }", "steps: [{ action: container.unpauze }]", "P006"),
             ("match: { rules: x }", "budget: { actions: 0, per: 1h }\n    steps: [{ action: process.kill }]", "P002"),
-            ("match: { rules: x }", "on_finish: []\n    steps: [{ action: process.kill }]", "P001"),
+            ("match: { rules: x }", "evidence: full\n    steps: [{ action: process.kill }]", "P001"),
             ("match: { rules: x }", "enabled: yes\n    steps: [{ action: process.kill }]", "P002"),
             ("match: { rules: x }", "cooldown: { for: 1m, by: [proc.nam] }\n    steps: [{ action: process.kill }]", "P015"),
             ("match: { rules: x }", "steps: [{ action: network.block, with: { address: \"{{ fd.rip\" } }]", "P009"),
@@ -152,6 +152,7 @@ struct PlaybookLoadingTests {
         #expect(
             playbook?["properties"]?.object?.members.map(\.key.repaired) == [
                 "name", "description", "owner", "links", "enabled", "mode", "rollout", "order", "final", "dedup", "match", "cooldown", "budget", "approval", "steps",
+                "on_finish",
             ])
         let actions = schema["$defs"]?["step"]?["properties"]?["action"]?["enum"]?.array?.compactMap { $0.string?.repaired }
         #expect(actions == testCatalogue.descriptions.map(\.name.rawValue))

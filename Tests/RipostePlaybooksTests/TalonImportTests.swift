@@ -32,7 +32,9 @@ func imported(_ texts: String..., mode: Mode = .observe) throws -> TalonTranslat
 @discardableResult
 func reread(_ translation: TalonTranslation) throws -> PlaybookSet {
     let (set, warnings) = try PlaybookSet.load([.init(name: "import.yaml", text: translation.text)], importCatalogue)
-    #expect(warnings.isEmpty, "\(warnings.map(\.rendered))")
+    // Talon knows no budgets: whoever lets the import act is told to give it one.
+    let others = warnings.filter { $0.code != "P021" }
+    #expect(others.isEmpty, "\(others.map(\.rendered))")
     return set
 }
 
