@@ -194,7 +194,8 @@ struct CommandLineTests {
     @Test("every verb has a help with an example, and completions are offered for shells")
     func help() throws {
         for verb in [
-            ["run"], ["respond"], ["playbook", "check"], ["playbook", "list"], ["playbook", "show"], ["playbook", "dry-run"], ["playbook", "explain"], ["playbook", "test"], ["playbook", "schema"],
+            ["run"], ["respond"], ["playbook", "check"], ["playbook", "list"], ["playbook", "show"], ["playbook", "dry-run"], ["playbook", "explain"], ["playbook", "test"],
+            ["playbook", "schema"],
             ["playbook", "import", "talon"],
             ["process", "show"], ["process", "kill"], ["process", "suspend"], ["process", "resume"], ["container", "list"], ["container", "show"], ["container", "pause"],
             ["container", "unpause"], ["container", "stop"], ["container", "kill"], ["container", "restart"], ["container", "isolate"], ["container", "release"],
