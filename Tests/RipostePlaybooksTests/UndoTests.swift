@@ -239,7 +239,7 @@ struct AftermathTests {
 
     @Test("a refusal, or a deed that did not take place, arms nothing", arguments: [FailureClass.busy, .denied, .timeout, .unavailable])
     func nothingHappened(_ failure: FailureClass) async throws {
-        let bench = try Bench(pause("after: 5m"))
+        let bench = try Bench(pause("after: 5m").replacing("{ action: container.pause", with: "{ retry: { max: 0 }, action: container.pause"))
         bench.world.fail(with: ActionError(failure, "pause it", "no"))
         #expect(try await bench.respond(one)[0].outcome == .failed)
         #expect(bench.engine.snapshot.openUndos.isEmpty)
