@@ -8,7 +8,7 @@ extension Engine {
         guard let description = catalogue[step.action]?.description else { return }
         order.question = Order.Question(
             terms: configuration.approvals.terms([playbook.approval, step.approval], for: description), hold: step.hold, mayEnforce: order.mode == .enforce,
-            isModeGiven: isVariant, playbookDigest: playbook.digest, workload: alert.workload, alert: alert)
+            isModeGiven: configuration.isByHand, playbookDigest: playbook.digest, workload: alert.workload, alert: alert)
         if step.approval != nil { order.mode = min(order.mode, .ask) }
         if order.mode == .enforce { order.follower = try follower(of: step, playbook, alert) }
     }

@@ -11,7 +11,7 @@ extension Engine {
             parameters: escalation.parameters.sorted { $0.key < $1.key }.map { (name: $0.key, value: $0.value) }, onFailure: .stop)
         let request = try next.request(for: alert, description: description, at: surroundings.now())
         return Order.Follower(
-            action: escalation.action, parameters: request.parameters.json, after: escalation.after, playbookDigest: playbook.digest, isModeGiven: isVariant)
+            action: escalation.action, parameters: request.parameters.json, after: escalation.after, playbookDigest: playbook.digest, isModeGiven: configuration.isByHand)
     }
 
     /// Puts the stronger action that is owed after the deed `id` to people, as a question whose silence is a yes. A yes does it at once, a no drops it,

@@ -65,8 +65,6 @@ package final class Engine: Sendable {
     let state: SharedInterior
     /// Rung when something may fall due earlier than was known.
     let timeChanged: Bell
-    /// For alerts that are fed in by hand: whoever feeds them in has given the mode.
-    let isVariant: Bool
     private let playbooksInForce: Mutex<PlaybookSet>
     private let observe: @Sendable (Event) -> Void
     /// Called when a mode may be another one than before: whoever goes by it looks again.
@@ -144,7 +142,6 @@ package final class Engine: Sendable {
         self.log = log
         self.logger = logger
         self.observe = observe
-        isVariant = false
         lanes = Lanes()
         timeChanged = Bell()
         self.state = SharedInterior(Interior(state: state, now: surroundings.now(), uptime: surroundings.uptime()))
@@ -158,7 +155,6 @@ package final class Engine: Sendable {
             if case .breaker = event { other.report(event) }
             observe(event)
         }
-        isVariant = true
         surroundings = other.surroundings
         timeChanged = other.timeChanged
         catalogue = other.catalogue
