@@ -68,7 +68,7 @@ package struct Agent: Sendable {
     /// Runs until SIGTERM or SIGINT, then finishes what is under way and closes the journal. `observe` must not wait.
     package func run(onReady: @escaping @Sendable (Banner) -> Void, observe: @escaping @Sendable (Engine.Event) -> Void) async throws {
         Self.raiseDescriptorLimit()
-        let (breakers, rearm, registry) = (BreakerAlerts(), Rearming(), MetricRegistry(AgentMetric.counted))
+        let (brakes, rearm, registry) = (BrakeAlerts(hostname: configuration.rules.hostnameInAlerts), Rearming(), MetricRegistry(AgentMetric.counted))
         let counting = configuration.metrics.http.isEnabled ? EventMetrics(registry) : nil
         let drifts = DriftAlerts(hostname: configuration.rules.hostnameInAlerts)
         let house = try await EngineHouse.open(
@@ -78,9 +78,13 @@ package struct Agent: Sendable {
                 observe(event)
                 if case .drift(let drift) = event { drifts.take(drift) }
                 counting?.take(event)
-                guard case .breaker(let change) = event else { return }
-                rearm.call()
-                breakers.tell(change)
+                switch event {
+                case .breaker(let change):
+                    rearm.call()
+                    brakes.tell(change)
+                case .crowdedOut(let plan): brakes.tell(plan)
+                case .alert, .repeated, .result, .drift: break
+                }
             })
         defer { outputHTTP.close() }
         let outputs: Outputs
@@ -92,7 +96,7 @@ package struct Agent: Sendable {
         }
         house.journal.onAppend { outputs.ring() }
         try await Self.carrying(outputs) {
-            do { try await serve(house, outputs, registry, breakers, drifts, rearm, onReady) } catch {
+            do { try await serve(house, outputs, registry, brakes, drifts, rearm, onReady) } catch {
                 await house.close()
                 throw error
             }
@@ -119,7 +123,7 @@ package struct Agent: Sendable {
     }
 
     private func serve(
-        _ house: EngineHouse, _ outputs: Outputs, _ registry: MetricRegistry, _ breakers: BreakerAlerts, _ drifts: DriftAlerts, _ rearming: Rearming,
+        _ house: EngineHouse, _ outputs: Outputs, _ registry: MetricRegistry, _ brakes: BrakeAlerts, _ drifts: DriftAlerts, _ rearming: Rearming,
         _ onReady: @escaping @Sendable (Banner) -> Void
     ) async throws {
         let door = AlertDoor(house, logger: logger)
@@ -143,7 +147,7 @@ package struct Agent: Sendable {
         // First of all that takes anything in: what happens from here on is seen.
         sensor.start(rules.ruleSet)
         defer { sensor.stop() }
-        breakers.open(door, hostname: configuration.rules.hostnameInAlerts)
+        brakes.open(door)
         rearming.begin { sensor.playbooksChanged() }
         defer { rearming.end() }
         let began = Timestamp.now()

@@ -78,12 +78,15 @@ package struct DecisionCommand: Sendable, Equatable {
     /// How many plans the person has looked at.
     package var seen: Int?
     package var reason: String?
+    /// With a no: playbooks leave the targets alone for a while.
+    package var pardons: Bool
 
-    package init(question: Identifier, answer: ApprovalRequest.Answer, seen: Int? = nil, reason: String? = nil) {
+    package init(question: Identifier, answer: ApprovalRequest.Answer, seen: Int? = nil, reason: String? = nil, pardons: Bool = false) {
         self.question = question
         self.answer = answer
         self.seen = seen
         self.reason = reason
+        self.pardons = pardons
     }
 }
 

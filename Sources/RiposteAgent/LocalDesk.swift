@@ -49,7 +49,8 @@ package final class LocalDesk: Desk {
     package func questions() async throws(DeskError) -> [JSON] { await house.engine.openQuestions().map(\.json) }
 
     package func decide(_ command: DecisionCommand) async throws(DeskError) -> Engine.Answered {
-        await house.engine.answer(command.answer, command.question, by: Person(actor, groups: groups()), seen: command.seen, reason: command.reason)
+        await house.engine.answer(
+            command.answer, command.question, by: Person(actor, groups: groups()), seen: command.seen, reason: command.reason, pardons: command.pardons)
     }
 
     /// Alerts one after the other, each through an engine of its own settings on the same journal.

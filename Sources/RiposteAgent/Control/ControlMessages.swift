@@ -61,6 +61,7 @@ extension DecisionCommand {
         var object: JSONObject = ["id": .text("\(question)"), "answer": .text(answer == .approve ? "approve" : "deny")]
         object.append("plans", seen.map { .integer(Int64($0)) })
         object.append("reason", reason.map(JSON.text))
+        if pardons { object.append("pardon", true) }
         return .object(object)
     }
 
@@ -72,7 +73,9 @@ extension DecisionCommand {
         case "deny": answer = .deny
         default: throw DeskError(.invalid, "answer must be approve or deny")
         }
-        self.init(question: id, answer: answer, seen: json["plans"]?.integer.map { Int(clamping: $0) }, reason: json["reason"]?.string?.repaired)
+        self.init(
+            question: id, answer: answer, seen: json["plans"]?.integer.map { Int(clamping: $0) }, reason: json["reason"]?.string?.repaired,
+            pardons: json["pardon"]?.bool ?? false)
     }
 }
 
