@@ -76,6 +76,30 @@ struct SteeringTests {
         #expect(status == 3 && output.contains("mode_ceiling"), "the flag --mode says the most: \(output)")
     }
 
+    @Test("to let something that destroys act, as docs/modes.md has it, a second person gives the same command", .enabled(if: Machine.has("setpriv"), "needs setpriv"))
+    func twoPersons() async throws {
+        try place.write(playbooks: "  - name: end-shell\n    mode: observe\n    match: { rules: [Bad] }\n    steps: [{ action: process.kill }]\n")
+        let settings = try #require(try Page("modes.md").text.firstMatch(of: /```yaml\n(approvals: .*?)\n```/)).1
+        try await place.start(configuration: "control: { group: games }\n\(settings)")
+        chmod(place.folder.path, 0o755)
+        chmod(place.runDirectory, 0o755)
+        func set(as uid: Int) throws -> (status: Int32, output: String) {
+            try run(
+                ["setpriv", "--reuid=\(uid)", "--regid=60", "--clear-groups", Riposte.path, "mode", "set", "enforce", "--playbook", "end-shell", "--reason", "quiet for a week"]
+                    + ["--state-dir", place.stateDirectory, "--run-dir", place.runDirectory])
+        }
+        let first = try set(as: 1)
+        #expect(first.status == 5 && first.output.contains("somebody else must give the same command until"), "\(first.output)")
+        #expect(try place.riposte("mode").output.contains("mode of playbook end-shell is enforce"))
+        #expect(try place.riposte("status").output.contains("daemon wants it; waits for a second person"))
+        #expect(try set(as: 1).status == 5)
+        let child = try ChildProcess(["sleep", "1000"])
+        #expect(try await outcome(of: "Bad", child)["outcome"] == "planned")
+        #expect(try set(as: 2).status == 0)
+        #expect(try await outcome(of: "Bad", child)["outcome"] == "done")
+        #expect(child.waitForSignal() == SIGKILL)
+    }
+
     @Test("an incident's story, the false alarm in it, and the rate beside the mode")
     func story() async throws {
         try await place.start()
