@@ -7,7 +7,7 @@ internal import RipostePlaybooks
 struct Status: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         abstract: "Shows what the agent does: mode, playbooks, rules, intakes, what is in force.",
-        discussion: "Ends with 6 where no agent runs.\n\nExample:\n  riposte status --json | jq .undos")
+        discussion: "Ends with 1 where a playbook cannot do what it is let do (degraded), with 6 where no agent runs.\n\nExample:\n  riposte status --json | jq .undos")
 
     @OptionGroup var common: CommonOptions
 
@@ -25,6 +25,7 @@ struct Status: AsyncParsableCommand {
         } else {
             print(Self.text(status))
         }
+        if status["playbooks"]?["degraded"] != nil { throw ExitCode(1) }
     }
 
     private static func text(_ status: JSON) -> String {
@@ -35,6 +36,11 @@ struct Status: AsyncParsableCommand {
             "playbooks  \(number(playbooks, "count")) in force since \(word(playbooks, "since").prefix(19))Z",
         ]
         lines += rejection(playbooks)
+        lines += (playbooks?["degraded"]?.array ?? []).map { entry in
+            Terminal.paint(
+                "DEGRADED   \(word(entry, "playbook")): step \(word(entry, "step")) lacks \(word(entry, "lacks")): \(word(entry, "problem"))"
+                    + (entry["remedy"] == nil ? "" : "; \(word(entry, "remedy"))"), .red)
+        }
         let rules = status["rules"]
         let sources = rules?["sources"]?.object?.members.filter { number($0.value, "count") > 0 } ?? []
         let counts = sources.map { "\($0.key.shown) \(number($0.value, "armed")) of \(number($0.value, "count"))" }.joined(separator: ", ")
