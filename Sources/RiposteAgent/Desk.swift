@@ -154,6 +154,21 @@ package struct RespondCommand: Sendable, Equatable {
     }
 }
 
+/// One alert, to be told what would become of it.
+package struct ExplainCommand: Sendable, Equatable {
+    /// As JSON text.
+    package var alert: [UInt8]
+    package var intake: String
+    /// Nil: those that the agent has in force.
+    package var playbooks: [RespondCommand.Document]?
+
+    package init(alert: [UInt8], intake: String, playbooks: [RespondCommand.Document]?) {
+        self.alert = alert
+        self.intake = intake
+        self.playbooks = playbooks
+    }
+}
+
 /// What became of one alert.
 package struct AlertReport: Sendable, Equatable {
     /// The alert's place among those handed in, from 1.

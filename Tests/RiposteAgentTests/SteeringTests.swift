@@ -161,3 +161,36 @@ struct SteeringTests {
         return try run(["sh", script], environment: environment.merging(more) { $1 })
     }
 }
+
+@Suite("playbook explain beside a running agent", .enabled(if: Machine.isRoot, "needs root"))
+struct ExplainByAgentTests {
+    @Test("the agent is asked: its live modes, its breakers and what is spent count; other playbooks can be named; without it the journal says the same")
+    func asks() async throws {
+        let place = try Workplace()
+        try place.write(playbooks: "  - name: end\n    match: { rules: [Bad] }\n    dedup: off\n    budget: { actions: 1, per: 1h }\n    steps: [{ action: process.kill }]\n")
+        let settings = "playbooks: \(place.folder.path)/playbooks"
+        let file = try place.folder.file("c.yaml", "\(settings)\nmode: enforce\n")
+        try await place.start(configuration: settings)
+        let children = try (0..<2).map { _ in try ChildProcess(["sleep", "1000"]) }
+        let alerts = try place.folder.file("alert.json", alert("Bad", pid: children[1].pid))
+        func step() throws -> JSON {
+            let answer = try #require(try place.json("playbook", "explain", "--alert", alerts, "--config", file).first)
+            return try #require(answer["playbooks"]?.array?.first?["steps"]?.array?.first, "\(answer.line)")
+        }
+        #expect(try step()["outcome"] == "done")
+        _ = try await place.post(alert("Bad", pid: children[0].pid))
+        try await until { try place.outcomes() == ["process.kill done"] }
+        let spent = try step()
+        #expect(spent["outcome"] == "planned" && spent["because"]?.string?.shown.contains("1 of 1 actions per 1h") == true, "\(spent.line)")
+        #expect(try place.riposte("mode", "set", "ask", "--playbook", "end").status == 0)
+        #expect(try step()["mode_because"] == "the playbook's mode was set to ask by \(NSUserName())")
+        let other = try place.folder.file("other.yaml", "apiVersion: riposte/v1\nplaybooks:\n  - { name: other, match: { rules: [Bad] }, steps: [{ action: process.suspend }] }\n")
+        let named = try place.riposte("playbook", "explain", other, "--alert", alerts, "--config", file)
+        #expect(named.status == 0 && named.output.contains("step process-suspend: process.suspend → done") && !named.output.contains("end answers"), "\(named.output)")
+        let before = try place.records().count
+        _ = try step()
+        #expect(try place.records().count == before && children[1].isRunning, "it writes and does nothing")
+        place.kill()
+        #expect(try step()["mode_because"] == "the playbook's mode was set to ask by \(NSUserName())")
+    }
+}
