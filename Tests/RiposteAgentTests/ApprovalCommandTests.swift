@@ -79,7 +79,7 @@ struct ApprovalCommandTests {
         try place.write(playbooks: asking)
         try await place.start(configuration: "approvals: { max_open: 1 }")
         let children = try (0..<2).map { _ in try ChildProcess(["sleep", "1000"]) }
-        for child in children { _ = try await place.post(alert("Kill it", pid: child.pid, fields: #","container.image.repository":"i\#(child.pid)""#)) }
+        for child in children { _ = try await place.post(alert("Kill it", pid: child.pid, fields: #","k8s.ns.name":"n","k8s.pod.name":"p\#(child.pid)""#)) }
         try await until { try place.records().contains { $0["detail"]?["alert"]?["rule"] == "Riposte has no room for questions" } }
         let told = try #require(try place.records().first { $0["detail"]?["alert"]?["rule"] == "Riposte has no room for questions" }?["detail"]?["alert"])
         #expect(told["source"] == "internal" && told["output_fields"]?["approvals.playbook"] == "kill" && told["output_fields"]?["approvals.open"] == 1)

@@ -44,7 +44,7 @@ struct AbilityTests {
         let lacking: (Ability) -> (problem: String, remedy: String?)? = { $0 == .nftables ? ("no such module", "load nf_tables") : nil }
         #expect(try load("containers").unmet(lacking).isEmpty)
         let problems = try load("[containers, nftables]").unmet(lacking)
-        #expect(problems.count == 1 && problems[0].code == "P048" && problems[0].place == Diagnostic.Place(line: 4, column: 28))
+        #expect(problems.count == 1 && problems[0].code == "P048" && problems[0].place == Diagnostic.Place(line: 4, column: 27))
         #expect(problems[0].message == "playbook p requires nftables, and this machine has no such thing: no such module; load nf_tables")
         #expect(try load("nftables\n    enabled: false").unmet(lacking).isEmpty)
     }

@@ -38,7 +38,7 @@ struct DenialTests {
         let id = try await bench.respond(one)[0].id
         _ = await bench.engine.answer(.deny, id, by: ann)
         #expect(bench.engine.pardons.isEmpty)
-        #expect(try await bench.respond(one).map(\.outcome) == [.pending])
+        #expect(try await bench.respond(one).last?.outcome == .pending)
     }
 
     @Test("who may not decide pardons nobody, and where pardons are off the question stays open")

@@ -151,7 +151,7 @@ struct PlaybookLoadingTests {
         #expect(playbook?["additionalProperties"] == false)
         #expect(
             playbook?["properties"]?.object?.members.map(\.key.repaired) == [
-                "name", "description", "owner", "links", "enabled", "mode", "rollout", "order", "final", "dedup", "match", "cooldown", "budget", "approval", "steps",
+                "name", "description", "owner", "links", "enabled", "mode", "require", "rollout", "order", "final", "dedup", "match", "cooldown", "budget", "approval", "steps",
                 "on_finish",
             ])
         let actions = schema["$defs"]?["step"]?["properties"]?["action"]?["enum"]?.array?.compactMap { $0.string?.repaired }

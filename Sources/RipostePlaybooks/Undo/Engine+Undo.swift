@@ -107,7 +107,7 @@ extension Engine {
 
     /// Takes back what is due. What fails is tried again with growing pauses: an undo is never forgotten.
     static let undoChore = Chore(
-        next: { engine in engine.undoTimes(at: engine.surroundings.now()).values.min() },
+        next: { engine in engine.nextUndo(at: engine.surroundings.now()) },
         perform: { engine, now in
             let due = engine.undoTimes(at: now).filter { $0.value <= now }.keys.sorted()
             await withTaskGroup { group in
@@ -134,6 +134,19 @@ extension Engine {
         let uptime = surroundings.uptime()
         guard let clock = state.withLock({ $0.undoClocks[id] }), uptime - clock.uptime >= .seconds(1) else { return nil }
         return uptime - clock.uptime
+    }
+
+    /// The first of ``undoTimes(at:)``, asked after each record: it makes no table.
+    private func nextUndo(at now: Timestamp) -> Timestamp? {
+        let uptime = surroundings.uptime()
+        return state.withLock { interior in
+            var first: Timestamp?
+            for (id, clock) in interior.undoClocks where interior.state.openUndos[id]?.due == clock.due && !interior.undosUnderWay.contains(id) {
+                let time = interior.undoRetries[id].map { Self.time(now, in: $0.at - uptime) } ?? min(clock.due, Self.time(now, in: clock.uptime - uptime))
+                first = min(first ?? time, time)
+            }
+            return first
+        }
     }
 
     /// When each undo that has a time is to be tried next, on the wall clock as it stands.

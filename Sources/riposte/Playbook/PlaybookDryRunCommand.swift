@@ -88,8 +88,8 @@ struct PlaybookDryRunCommand: AsyncParsableCommand {
         if progress { Terminal.remark("\(count) alerts, done") }
     }
 
-    /// So many lines are read ahead.
-    private static let batch = 2048
+    /// So many lines are read ahead: what they come to stays in a processor's cache.
+    private static let batch = 256
 
     private var premises: [String] {
         var premises = ["The agent's mode is \(mode.rawValue)\(ignoreModes ? "; modes and roll-outs of playbooks and steps are passed over" : "")."]
