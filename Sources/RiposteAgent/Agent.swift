@@ -68,7 +68,12 @@ package struct Agent: Sendable {
     /// Runs until SIGTERM or SIGINT, then finishes what is under way and closes the journal. `observe` must not wait.
     package func run(onReady: @escaping @Sendable (Banner) -> Void, observe: @escaping @Sendable (Engine.Event) -> Void) async throws {
         Self.raiseDescriptorLimit()
-        let (breakers, rearm, registry) = (BreakerAlerts(), Rearming(), MetricRegistry(AgentMetric.counted))
+        let degraded = DegradedPlaybooks(MachineAbilities(facilities, configuration), hostname: configuration.rules.hostnameInAlerts, logger: logger)
+        // Only what is required is waited for: an engine that does not answer must not hold up the start.
+        await degraded.look(at: Set(playbooks.playbooks.flatMap(\.requires).map(\.ability)))
+        let unmet = degraded.unmet(playbooks)
+        if !unmet.isEmpty { throw Diagnostics(unmet) }
+        let (brakes, rearm, registry) = (BrakeAlerts(hostname: configuration.rules.hostnameInAlerts), Rearming(), MetricRegistry(AgentMetric.counted))
         let counting = configuration.metrics.http.isEnabled ? EventMetrics(registry) : nil
         let drifts = DriftAlerts(hostname: configuration.rules.hostnameInAlerts)
         let house = try await EngineHouse.open(
@@ -78,9 +83,13 @@ package struct Agent: Sendable {
                 observe(event)
                 if case .drift(let drift) = event { drifts.take(drift) }
                 counting?.take(event)
-                guard case .breaker(let change) = event else { return }
-                rearm.call()
-                breakers.tell(change)
+                switch event {
+                case .breaker(let change):
+                    rearm.call()
+                    brakes.tell(change)
+                case .crowdedOut(let plan): brakes.tell(plan)
+                case .alert, .repeated, .result, .drift: break
+                }
             })
         defer { outputHTTP.close() }
         let outputs: Outputs
@@ -92,7 +101,7 @@ package struct Agent: Sendable {
         }
         house.journal.onAppend { outputs.ring() }
         try await Self.carrying(outputs) {
-            do { try await serve(house, outputs, registry, breakers, drifts, rearm, onReady) } catch {
+            do { try await serve(house, outputs, registry, brakes, drifts, degraded, rearm, onReady) } catch {
                 await house.close()
                 throw error
             }
@@ -119,18 +128,20 @@ package struct Agent: Sendable {
     }
 
     private func serve(
-        _ house: EngineHouse, _ outputs: Outputs, _ registry: MetricRegistry, _ breakers: BreakerAlerts, _ drifts: DriftAlerts, _ rearming: Rearming,
+        _ house: EngineHouse, _ outputs: Outputs, _ registry: MetricRegistry, _ brakes: BrakeAlerts, _ drifts: DriftAlerts, _ degraded: DegradedPlaybooks,
+        _ rearming: Rearming,
         _ onReady: @escaping @Sendable (Banner) -> Void
     ) async throws {
         let door = AlertDoor(house, logger: logger)
         drifts.open(door)
+        degraded.open(door)
         let formatter = AlertFormatter(hostname: configuration.rules.hostnameInAlerts)
         let sensor = SensorKeeper(
             configuration.sensor, house, try SensorDoor(door, formatter: formatter, lossLimit: configuration.sensor.lossLimit, logger: logger),
             ContainerDirectory(inspector: ContainerBridge(docker: DockerInspector(docker: facilities.docker))),
             guards: configuration.sensor.tellsTampering ? configuration.guardedFiles : nil, logger: logger)
         let keepers = Keepers(
-            playbooks: PlaybookKeeper(playbookWatch, house: house, logger: logger) { sensor.playbooksChanged() },
+            playbooks: PlaybookKeeper(playbookWatch, house: house, degraded: degraded, logger: logger) { sensor.playbooksChanged() },
             rules: RulesKeeper(configuration.rules, rules, rulesWatch, house: house, logger: logger) { sensor.use($0) },
             sensor: sensor)
         house.engine.whenModesChange { sensor.playbooksChanged() }
@@ -143,7 +154,7 @@ package struct Agent: Sendable {
         // First of all that takes anything in: what happens from here on is seen.
         sensor.start(rules.ruleSet)
         defer { sensor.stop() }
-        breakers.open(door, hostname: configuration.rules.hostnameInAlerts)
+        brakes.open(door)
         rearming.begin { sensor.playbooksChanged() }
         defer { rearming.end() }
         let began = Timestamp.now()
@@ -164,6 +175,7 @@ package struct Agent: Sendable {
             service("snapshot") { try await every(.seconds(30)) { house.keepSnapshot() } },
             service("checkpoints") { try await every(.seconds(1)) { house.checkpoints?.writeIfDue() } },
             service("playbooks") { try await keepers.playbooks.keepUp() },
+            service("abilities") { try await degraded.keepUp(house) },
             service("rules") { try await keepers.rules.keepUp() },
             service("containers") { try await sensor.run() },
             service("reload") {

@@ -78,12 +78,15 @@ package struct DecisionCommand: Sendable, Equatable {
     /// How many plans the person has looked at.
     package var seen: Int?
     package var reason: String?
+    /// With a no: playbooks leave the targets alone for a while.
+    package var pardons: Bool
 
-    package init(question: Identifier, answer: ApprovalRequest.Answer, seen: Int? = nil, reason: String? = nil) {
+    package init(question: Identifier, answer: ApprovalRequest.Answer, seen: Int? = nil, reason: String? = nil, pardons: Bool = false) {
         self.question = question
         self.answer = answer
         self.seen = seen
         self.reason = reason
+        self.pardons = pardons
     }
 }
 
@@ -148,6 +151,21 @@ package struct RespondCommand: Sendable, Equatable {
         self.alerts = alerts
         self.mode = mode
         self.maximumAlertAge = maximumAlertAge
+    }
+}
+
+/// One alert, to be told what would become of it.
+package struct ExplainCommand: Sendable, Equatable {
+    /// As JSON text.
+    package var alert: [UInt8]
+    package var intake: String
+    /// Nil: those that the agent has in force.
+    package var playbooks: [RespondCommand.Document]?
+
+    package init(alert: [UInt8], intake: String, playbooks: [RespondCommand.Document]?) {
+        self.alert = alert
+        self.intake = intake
+        self.playbooks = playbooks
     }
 }
 

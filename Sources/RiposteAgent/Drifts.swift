@@ -98,10 +98,14 @@ struct DriftWatch: Sendable {
 
     /// Only as long as a container is held: most hosts have none, and no engine either.
     private func watchContainers() async throws {
+        // From the last look at which nobody was held: what happens between an action and the watch that it brings about is heard of too.
+        var since = Timestamp.now()
         while true {
+            let now = Timestamp.now()
+            defer { since = now }
             if holdsContainers {
                 do throws(ActionError) {
-                    try await docker.watch { event in if holds(event.id) { engine.lookAgain() } }
+                    try await docker.watch(since: since) { event in if holds(event.id) { engine.lookAgain() } }
                 } catch {
                     logger.debug("the container engine's events are not heard of", metadata: ["error": "\(error.message.escapedForDisplay)"])
                 }

@@ -50,7 +50,7 @@ final class Seen: Sendable {
             case .alert(_, let playbooks): seen.playbooks = playbooks
             case .repeated: seen.playbooks = []
             case .result(let result): seen.results.append(result)
-            case .breaker, .drift: break
+            case .breaker, .crowdedOut, .drift: break
             }
         }
     }

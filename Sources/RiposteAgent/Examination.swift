@@ -40,7 +40,7 @@ package struct Examination: Sendable {
         var findings = [kernel, pidfd, capabilities, sensor]
         findings += [nftables, await docker(facilities), await kubernetes(facilities)]
         findings += [folder("state directory", configuration.stateDirectory), folder("run directory", configuration.runDirectory)]
-        findings += [descriptors, intakes, playbooks(facilities), rules, outputs, management, signing]
+        findings += [descriptors, intakes, await playbooks(facilities), rules, outputs, management, signing]
         return findings
     }
 
@@ -78,16 +78,13 @@ package struct Examination: Sendable {
             subject: "sensor", verdict: .good, finding: "\(words); goes without \(useful.map { "\($0.name) (\($0.meaning))" }.joined(separator: ", "))")
     }
 
-    /// Of CapEff in /proc/self/status those that actions need, by their numbers in capabilities(7).
     private var capabilities: Finding {
-        let status = (try? String(contentsOfFile: "/proc/self/status", encoding: .utf8)) ?? ""
-        let line = status.split(separator: "\n").first { $0.hasPrefix("CapEff:") }
-        let effective = line?.split(whereSeparator: \.isWhitespace).last.flatMap { UInt64($0, radix: 16) } ?? 0
-        let needed: [(String, Int)] = [("CAP_KILL", 5), ("CAP_NET_ADMIN", 12), ("CAP_SYS_PTRACE", 19), ("CAP_SYS_ADMIN", 21)]
-        let missing = needed.filter { effective & (1 << UInt64($0.1)) == 0 }.map(\.0)
+        let own = Capabilities.own
+        let names = Capabilities.Capability.allCases.map(\.name)
+        let missing = Capabilities.Capability.allCases.filter { !own.has($0) }.map(\.name)
         return Finding(
             subject: "capabilities", verdict: missing.isEmpty ? .good : .lacking,
-            finding: missing.isEmpty ? needed.map(\.0).joined(separator: ", ") : "missing: \(missing.joined(separator: ", "))",
+            finding: missing.isEmpty ? names.joined(separator: ", ") : "missing: \(missing.joined(separator: ", "))",
             remedy: missing.isEmpty ? nil : "run as root, or give them with AmbientCapabilities= in the unit")
     }
 
@@ -179,12 +176,17 @@ package struct Examination: Sendable {
         }
     }
 
-    private func playbooks(_ facilities: Facilities) -> Finding {
+    private func playbooks(_ facilities: Facilities) async -> Finding {
         guard !configuration.playbooks.isEmpty else {
             return Finding(subject: "playbooks", verdict: .lacking, finding: "none are configured", remedy: "set playbooks: in the configuration, or --playbooks")
         }
         do throws(Diagnostics) {
             let (set, warnings) = try PlaybookSet.load(paths: configuration.playbooks, facilities.catalogue)
+            let required = Set(set.playbooks.flatMap(\.requires).map(\.ability))
+            let obstacles = await MachineAbilities(facilities, configuration).obstacles(required)
+            if let unmet = set.unmet({ ability in obstacles[ability].map { ($0.problem, $0.remedy) } }).first {
+                return Finding(subject: "playbooks", verdict: .bad, finding: Self.line(unmet), remedy: "mend it, or take the key require away; the agent does not start like this")
+            }
             return Finding(
                 subject: "playbooks", verdict: .good, finding: "\(set.playbooks.count) in \(configuration.playbooks.joined(separator: ", ")), \(warnings.count) warnings")
         } catch {

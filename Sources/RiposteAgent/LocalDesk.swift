@@ -49,21 +49,13 @@ package final class LocalDesk: Desk {
     package func questions() async throws(DeskError) -> [JSON] { await house.engine.openQuestions().map(\.json) }
 
     package func decide(_ command: DecisionCommand) async throws(DeskError) -> Engine.Answered {
-        await house.engine.answer(command.answer, command.question, by: Person(actor, groups: groups()), seen: command.seen, reason: command.reason)
+        await house.engine.answer(
+            command.answer, command.question, by: Person(actor, groups: groups()), seen: command.seen, reason: command.reason, pardons: command.pardons)
     }
 
     /// Alerts one after the other, each through an engine of its own settings on the same journal.
     package func respond(_ command: RespondCommand) async throws(DeskError) -> [AlertReport] {
-        let playbooks: PlaybookSet
-        if let documents = command.playbooks {
-            do throws(Diagnostics) {
-                playbooks = try PlaybookSet.load(documents.map { .init(name: $0.name, text: $0.text) }, house.facilities.catalogue).set
-            } catch {
-                throw DeskError(.invalid, error.description)
-            }
-        } else {
-            playbooks = house.engine.playbooks
-        }
+        let playbooks = try playbooks(command.playbooks)
         let seen = Seen()
         var reports: [AlertReport] = []
         let runner = house.engine.variant(
@@ -73,6 +65,22 @@ package final class LocalDesk: Desk {
             reports.append(await respond(to: text, number: index + 1, runner, seen))
         }
         return reports
+    }
+
+    private func playbooks(_ documents: [RespondCommand.Document]?) throws(DeskError) -> PlaybookSet {
+        guard let documents else { return house.engine.playbooks }
+        do throws(Diagnostics) { return try PlaybookSet.load(documents.map { .init(name: $0.name, text: $0.text) }, house.facilities.catalogue).set } catch {
+            throw DeskError(.invalid, error.description)
+        }
+    }
+
+    /// What would become of an alert here and now, by what this engine knows. Nothing is done, spent or written down.
+    func explain(_ command: ExplainCommand) async throws(DeskError) -> AlertExplanation {
+        let alert: Alert
+        do throws(AlertError) { alert = try Alert(parsing: command.alert, id: .new(), arrival: .init(intake: command.intake, peer: actor.name)) } catch {
+            throw DeskError(.invalid, error.description)
+        }
+        return await house.engine.asking(try playbooks(command.playbooks)).explain(alert)
     }
 
     private func respond(to text: [UInt8], number: Int, _ engine: Engine, _ seen: Seen) async -> AlertReport {

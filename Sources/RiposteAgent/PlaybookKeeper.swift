@@ -18,14 +18,16 @@ package final class PlaybookKeeper: Sendable {
     private let house: EngineHouse
     private let logger: Logger
     private let state: Mutex<State>
+    let degraded: DegradedPlaybooks
 
     /// Others who go by them.
     private let onChange: @Sendable () -> Void
 
-    init(_ watch: FileWatch, house: EngineHouse, logger: Logger, onChange: @escaping @Sendable () -> Void) {
+    init(_ watch: FileWatch, house: EngineHouse, degraded: DegradedPlaybooks, logger: Logger, onChange: @escaping @Sendable () -> Void) {
         self.onChange = onChange
         self.watch = watch
         self.house = house
+        self.degraded = degraded
         self.logger = logger
         state = Mutex(State(digest: house.engine.playbooks.digest, count: house.engine.playbooks.playbooks.count))
     }
@@ -34,6 +36,8 @@ package final class PlaybookKeeper: Sendable {
     func reload() -> JSON {
         do throws(Diagnostics) {
             let (set, _) = try PlaybookSet.load(paths: watch.paths, house.facilities.catalogue)
+            let unmet = degraded.unmet(set)
+            if !unmet.isEmpty { throw Diagnostics(unmet) }
             let isNew = state.withLock { state in
                 defer {
                     if state.digest != set.digest { state.since = .now() }
@@ -45,6 +49,7 @@ package final class PlaybookKeeper: Sendable {
             guard isNew else { return status }
             house.engine.use(set)
             onChange()
+            degraded.tell(house)
             record("playbooks are in force", ["playbooks": .text(set.digest), "count": .integer(Int64(set.playbooks.count))], outcome: .done)
             logger.info("playbooks are in force", metadata: ["playbooks.count": "\(set.playbooks.count)", "playbooks.digest": "\(set.digest.prefix(12))"])
         } catch {
@@ -77,6 +82,8 @@ package final class PlaybookKeeper: Sendable {
                 "count": .integer(Int64(state.count)), "digest": .text(state.digest), "since": .text("\(state.since)"),
                 "paths": .array(watch.paths.map(JSON.text)),
             ]
+            let degradations = degraded.degradations(of: house)
+            if !degradations.isEmpty { object.append("degraded", .array(degradations.map(\.json))) }
             if let rejected = state.rejected {
                 object.append("rejected", ["since": .text("\(rejected.at)"), "problems": .array(rejected.problems.entries.map(\.json))])
             }

@@ -25,7 +25,7 @@ package struct SteeringCommand: Sendable, Equatable {
 
 /// What became of it.
 package struct SteeringResult: Sendable, Equatable {
-    /// `done`, `planned` or `refused`.
+    /// `done`, `planned`, `refused`, or `pending`: it waits for a second person.
     package var outcome: Outcome
     package var message: String
 
@@ -50,7 +50,7 @@ extension LocalDesk {
         }
         // A wish is refused for the same reasons on a dry run, which goes as far as the record.
         do throws(Engine.Objection) { return SteeringResult(command.isDryRun ? .planned : .done, try carryOut(command)) } catch {
-            return SteeringResult(.refused, error.message)
+            return SteeringResult(error.proposal == nil ? .refused : .pending, error.message)
         }
     }
 

@@ -73,6 +73,7 @@ struct Run: AsyncParsableCommand {
             case .result(let result): asJSON ? result.json.line : ResultText.line(result)
             case .breaker(let change): asJSON ? change.json.line : ResultText.line(change)
             // Told as an alert of our own too.
+            case .crowdedOut(let plan): asJSON ? plan.json.line : ResultText.line(plan)
             case .drift(let drift): drift.json.line
             }
         }

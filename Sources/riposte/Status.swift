@@ -7,7 +7,7 @@ internal import RipostePlaybooks
 struct Status: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         abstract: "Shows what the agent does: mode, playbooks, rules, intakes, what is in force.",
-        discussion: "Ends with 6 where no agent runs.\n\nExample:\n  riposte status --json | jq .undos")
+        discussion: "Ends with 1 where a playbook cannot do what it is let do (degraded), with 6 where no agent runs.\n\nExample:\n  riposte status --json | jq .undos")
 
     @OptionGroup var common: CommonOptions
 
@@ -25,6 +25,7 @@ struct Status: AsyncParsableCommand {
         } else {
             print(Self.text(status))
         }
+        if status["playbooks"]?["degraded"] != nil { throw ExitCode(1) }
     }
 
     private static func text(_ status: JSON) -> String {
@@ -35,6 +36,11 @@ struct Status: AsyncParsableCommand {
             "playbooks  \(number(playbooks, "count")) in force since \(word(playbooks, "since").prefix(19))Z",
         ]
         lines += rejection(playbooks)
+        lines += (playbooks?["degraded"]?.array ?? []).map { entry in
+            Terminal.paint(
+                "DEGRADED   \(word(entry, "playbook")): step \(word(entry, "step")) lacks \(word(entry, "lacks")): \(word(entry, "problem"))"
+                    + (entry["remedy"] == nil ? "" : "; \(word(entry, "remedy"))"), .red)
+        }
         let rules = status["rules"]
         let sources = rules?["sources"]?.object?.members.filter { number($0.value, "count") > 0 } ?? []
         let counts = sources.map { "\($0.key.shown) \(number($0.value, "armed")) of \(number($0.value, "count"))" }.joined(separator: ", ")
@@ -145,6 +151,9 @@ struct Status: AsyncParsableCommand {
             let reason = setting["reason"] == nil ? "" : " (\(word(setting, "reason")))"
             let what = setting["name"] == nil ? "the agent" : "\(word(setting, "scope")) \(word(setting, "name"))"
             return Terminal.paint("mode       \(what) was set to \(word(setting, "mode")) by \(word(setting["actor"], "name"))\(until)\(reason)", .yellow)
+        }
+        lines += (modes?["proposed"]?.array ?? []).map { proposal in
+            Terminal.paint("mode       \(word(proposal, "wish")): \(word(proposal["actor"], "name")) wants it; waits for a second person until \(word(proposal, "until").prefix(19))Z", .yellow)
         }
         for playbook in modes?["playbooks"]?.array ?? [] where playbook["stages"] != nil || number(playbook, "false_positives") > 0 {
             let stage = playbook["stages"] == nil ? "" : ", stage \(ModeText.stage(playbook))"

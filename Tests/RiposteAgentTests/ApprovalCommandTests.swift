@@ -74,6 +74,23 @@ struct ApprovalCommandTests {
         #expect(try place.riposte("undo", id, "--ask").status == 2)
     }
 
+    @Test("a no with a pardon; and an alert of our own where there is no room for a question")
+    func denialAndOverflow() async throws {
+        try place.write(playbooks: asking)
+        try await place.start(configuration: "approvals: { max_open: 1 }")
+        let children = try (0..<2).map { _ in try ChildProcess(["sleep", "1000"]) }
+        for child in children { _ = try await place.post(alert("Kill it", pid: child.pid, fields: #","container.image.repository":"i\#(child.pid)""#)) }
+        try await until { try place.records().contains { $0["detail"]?["alert"]?["rule"] == "Riposte has no room for questions" } }
+        let told = try #require(try place.records().first { $0["detail"]?["alert"]?["rule"] == "Riposte has no room for questions" }?["detail"]?["alert"])
+        #expect(told["source"] == "internal" && told["output_fields"]?["approvals.playbook"] == "kill" && told["output_fields"]?["approvals.open"] == 1)
+        let question = try #require(try place.json("approvals", "list").first)
+        let id = try #require(question["id"]?.string?.shown)
+        #expect(try place.riposte("approvals", "deny", id, "--pardon", "--reason", "mine").status == 0)
+        let pardon = try #require(try place.json("pardon", "list").first)
+        #expect(pardon["reason"] == "mine" && pardon["target"] == question["plans"]?.array?.first?["target"], "\(pardon.line)\n\(question.line)")
+        #expect(children.allSatisfy(\.isRunning))
+    }
+
     @Test(
         "the example of docs/approvals.md: held at once, two persons, a crash in between",
         .enabled(if: Machine.has("setpriv"), "needs setpriv to be somebody else"))

@@ -76,6 +76,30 @@ struct SteeringTests {
         #expect(status == 3 && output.contains("mode_ceiling"), "the flag --mode says the most: \(output)")
     }
 
+    @Test("to let something that destroys act, as docs/modes.md has it, a second person gives the same command", .enabled(if: Machine.has("setpriv"), "needs setpriv"))
+    func twoPersons() async throws {
+        try place.write(playbooks: "  - name: end-shell\n    mode: observe\n    match: { rules: [Bad] }\n    steps: [{ action: process.kill }]\n")
+        let settings = try #require(try Page("modes.md").text.firstMatch(of: /```yaml\n(approvals: .*?)\n```/)).1
+        try await place.start(configuration: "control: { group: games }\n\(settings)")
+        chmod(place.folder.path, 0o755)
+        chmod(place.runDirectory, 0o755)
+        func set(as uid: Int) throws -> (status: Int32, output: String) {
+            try run(
+                ["setpriv", "--reuid=\(uid)", "--regid=60", "--clear-groups", Riposte.path, "mode", "set", "enforce", "--playbook", "end-shell", "--reason", "quiet for a week"]
+                    + ["--state-dir", place.stateDirectory, "--run-dir", place.runDirectory])
+        }
+        let first = try set(as: 1)
+        #expect(first.status == 5 && first.output.contains("somebody else must give the same command until"), "\(first.output)")
+        #expect(try place.riposte("mode").output.contains("mode of playbook end-shell is enforce"))
+        #expect(try place.riposte("status").output.contains("daemon wants it; waits for a second person"))
+        #expect(try set(as: 1).status == 5)
+        let child = try ChildProcess(["sleep", "1000"])
+        #expect(try await outcome(of: "Bad", child)["outcome"] == "planned")
+        #expect(try set(as: 2).status == 0)
+        #expect(try await outcome(of: "Bad", child)["outcome"] == "done")
+        #expect(child.waitForSignal() == SIGKILL)
+    }
+
     @Test("an incident's story, the false alarm in it, and the rate beside the mode")
     func story() async throws {
         try await place.start()
@@ -135,5 +159,38 @@ struct SteeringTests {
         let path = ProcessInfo.processInfo.environment["PATH"] ?? "/usr/bin:/bin"
         let environment = ["PATH": "\(bin):\(path)", "RIPOSTE_STATE_DIR": place.stateDirectory, "RIPOSTE_RUN_DIR": place.runDirectory]
         return try run(["sh", script], environment: environment.merging(more) { $1 })
+    }
+}
+
+@Suite("playbook explain beside a running agent", .enabled(if: Machine.isRoot, "needs root"))
+struct ExplainByAgentTests {
+    @Test("the agent is asked: its live modes, its breakers and what is spent count; other playbooks can be named; without it the journal says the same")
+    func asks() async throws {
+        let place = try Workplace()
+        try place.write(playbooks: "  - name: end\n    match: { rules: [Bad] }\n    dedup: off\n    budget: { actions: 1, per: 1h }\n    steps: [{ action: process.kill }]\n")
+        let settings = "playbooks: \(place.folder.path)/playbooks"
+        let file = try place.folder.file("c.yaml", "\(settings)\nmode: enforce\n")
+        try await place.start(configuration: settings)
+        let children = try (0..<2).map { _ in try ChildProcess(["sleep", "1000"]) }
+        let alerts = try place.folder.file("alert.json", alert("Bad", pid: children[1].pid))
+        func step() throws -> JSON {
+            let answer = try #require(try place.json("playbook", "explain", "--alert", alerts, "--config", file).first)
+            return try #require(answer["playbooks"]?.array?.first?["steps"]?.array?.first, "\(answer.line)")
+        }
+        #expect(try step()["outcome"] == "done")
+        _ = try await place.post(alert("Bad", pid: children[0].pid))
+        try await until { try place.outcomes() == ["process.kill done"] }
+        let spent = try step()
+        #expect(spent["outcome"] == "planned" && spent["because"]?.string?.shown.contains("1 of 1 actions per 1h") == true, "\(spent.line)")
+        #expect(try place.riposte("mode", "set", "ask", "--playbook", "end").status == 0)
+        #expect(try step()["mode_because"] == "the playbook's mode was set to ask by \(NSUserName())")
+        let other = try place.folder.file("other.yaml", "apiVersion: riposte/v1\nplaybooks:\n  - { name: other, match: { rules: [Bad] }, steps: [{ action: process.suspend }] }\n")
+        let named = try place.riposte("playbook", "explain", other, "--alert", alerts, "--config", file)
+        #expect(named.status == 0 && named.output.contains("step process-suspend: process.suspend → done") && !named.output.contains("end answers"), "\(named.output)")
+        let before = try place.records().count
+        _ = try step()
+        #expect(try place.records().count == before && children[1].isRunning, "it writes and does nothing")
+        place.kill()
+        #expect(try step()["mode_because"] == "the playbook's mode was set to ask by \(NSUserName())")
     }
 }

@@ -16,6 +16,7 @@ final class Bench: Sendable {
     let clock: HandClock
     let engine: Engine
     private let results = Mutex<[ActionResult]>([])
+    private let crowdedOut = Mutex<[UnaskedPlan]>([])
 
     /// `playbooks` are the elements of the list, indented by two; `catalogue` is made of the world unless given.
     init(
@@ -91,6 +92,9 @@ final class Bench: Sendable {
         }
     }
 
+    /// What was told of plans that nobody was asked about for want of room.
+    var unasked: [UnaskedPlan] { crowdedOut.withLock(\.self) }
+
     /// Time passes, and the engine does what has fallen due.
     func pass(_ length: Duration) async {
         clock.advance(by: length)
@@ -119,6 +123,7 @@ final class Bench: Sendable {
 
         func take(_ event: Engine.Event) {
             if case .result(let result) = event { bench?.results.withLock { $0.append(result) } }
+            if case .crowdedOut(let plan) = event { bench?.crowdedOut.withLock { $0.append(plan) } }
         }
     }
 }

@@ -108,14 +108,15 @@ package final class DockerClient: Sendable {
         } catch { throw self.error(error, doing) }
     }
 
-    /// Tells of each change of a container as it happens, until the engine ends, or the task is cancelled.
-    package func watch(_ change: @escaping @Sendable (ContainerEvent) -> Void) async throws(ActionError) {
+    /// Tells of each change of a container as it happens, and first of those since a time, until the engine ends, or the task is cancelled.
+    package func watch(since begin: Timestamp? = nil, _ change: @escaping @Sendable (ContainerEvent) -> Void) async throws(ActionError) {
         let filters: JSON = ["type": ["container"], "event": .array(ContainerEvent.names.map(JSON.text))]
         let doing = "watch the container engine"
         let lines = EventLines(change)
+        let since = begin.map { "&since=\($0.engineText)" } ?? ""
         do throws(TransportError) {
             var request = HTTPRequest(
-                .get, "http://docker/v\(try await negotiatedForTransport())/events?filters=\(filters.line.escapedForPath)", unixSocket: socket, timeout: .seconds(86400))
+                .get, "http://docker/v\(try await negotiatedForTransport())/events?filters=\(filters.line.escapedForPath)\(since)", unixSocket: socket, timeout: .seconds(86400))
             request.bodySink = { lines.take($0) }
             let response = try await client.send(request)
             guard response.status == 200 else { throw TransportError(.broken, "status \(response.status)") }

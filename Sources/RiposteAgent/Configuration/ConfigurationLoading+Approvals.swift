@@ -4,7 +4,7 @@ internal import RiposteRules
 
 extension ApprovalPolicy {
     mutating func read(_ node: YAMLNode) {
-        let known = ["expires", "approvers", "quorum", "quorum_gravest", "on_expiry", "max_open", "by_hand"]
+        let known = ["expires", "approvers", "quorum", "quorum_gravest", "on_expiry", "max_open", "by_hand", "widening"]
         guard let keys = node.mapping(known: known, what: "approvals", code: "C002") else { return }
         if let value = keys["expires"]?.duration(code: "C003") {
             if value <= .zero || value > .seconds(7 * 86400) { keys["expires"]?.report(code: "C003", "a question stands for at most 7d") }
@@ -18,10 +18,12 @@ extension ApprovalPolicy {
             terms.onExpiry = value
         }
         if let value = keys["max_open"]?.integer(in: 1...1000, code: "C003") { openLimit = value }
-        if let value = keys["by_hand"]?.choice(ByHand.self, code: "C003") { asksByHand = value == .ask }
+        if let value = keys["by_hand"]?.choice(Alone.self, code: "C003") { asksByHand = value == .ask }
+        if let value = keys["widening"]?.choice(Alone.self, code: "C003") { asksToWiden = value == .ask }
     }
 
-    private enum ByHand: String, CaseIterable { case act, ask }
+    /// Whether one person is enough.
+    private enum Alone: String, CaseIterable { case act, ask }
 
     private static func approver(_ node: YAMLNode) -> Approver? {
         guard let text = node.text(code: "C003") else { return nil }

@@ -51,6 +51,9 @@ package final class ControlClient: Desk {
         try await post(ControlPath.respond, command.json)["reports"]?.array?.compactMap(AlertReport.init(json:)) ?? []
     }
 
+    /// What the agent would do with an alert now; ``AlertExplanation/json``.
+    package func explain(_ command: ExplainCommand) async throws(DeskError) -> JSON { try await post(ControlPath.explain, command.json) }
+
     package func breakers() async throws(DeskError) -> [Breakers.Breaker] {
         try await exchange(.get, ControlPath.breakers, body: nil)["breakers"]?.array?.compactMap(Breakers.Breaker.init(json:)) ?? []
     }

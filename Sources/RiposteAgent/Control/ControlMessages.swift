@@ -11,6 +11,7 @@ enum ControlPath {
     static let cancel = "/v1/cancel"
     static let approvals = "/v1/approvals"
     static let respond = "/v1/respond"
+    static let explain = "/v1/explain"
     static let status = "/v1/status"
     static let breakers = "/v1/breakers"
     static let closeBreaker = "/v1/breakers/close"
@@ -61,6 +62,7 @@ extension DecisionCommand {
         var object: JSONObject = ["id": .text("\(question)"), "answer": .text(answer == .approve ? "approve" : "deny")]
         object.append("plans", seen.map { .integer(Int64($0)) })
         object.append("reason", reason.map(JSON.text))
+        if pardons { object.append("pardon", true) }
         return .object(object)
     }
 
@@ -72,7 +74,9 @@ extension DecisionCommand {
         case "deny": answer = .deny
         default: throw DeskError(.invalid, "answer must be approve or deny")
         }
-        self.init(question: id, answer: answer, seen: json["plans"]?.integer.map { Int(clamping: $0) }, reason: json["reason"]?.string?.repaired)
+        self.init(
+            question: id, answer: answer, seen: json["plans"]?.integer.map { Int(clamping: $0) }, reason: json["reason"]?.string?.repaired,
+            pardons: json["pardon"]?.bool ?? false)
     }
 }
 
@@ -158,7 +162,7 @@ extension CancelCommand {
 extension RespondCommand {
     var json: JSON {
         var object: JSONObject = ["mode": .text(mode.rawValue)]
-        object.append("playbooks", playbooks.map { .array($0.map { ["name": .text($0.name), "text": .text($0.text)] }) })
+        object.append("playbooks", playbooks.map { .array($0.map(\.json)) })
         object.append("maximum_alert_age", maximumAlertAge.map { .text($0.text) })
         // As text: an alert that is not UTF-8, or no JSON at all, must reach the reader that says so.
         object.append("alerts", .array(alerts.map { .text($0.base64) }))
@@ -169,13 +173,36 @@ extension RespondCommand {
         guard let mode = json["mode"]?.string?.valid.flatMap(Mode.init(rawValue:)) else { throw DeskError(.invalid, "mode must be a mode") }
         let alerts = json["alerts"]?.array?.compactMap { $0.string?.valid.flatMap { [UInt8](base64: $0) } }
         guard let alerts else { throw DeskError(.invalid, "alerts must be a list") }
-        let playbooks = json["playbooks"]?.array?.compactMap { document -> Document? in
-            guard let name = document["name"]?.string?.valid, let text = document["text"]?.string?.valid else { return nil }
-            return Document(name: name, text: text)
-        }
         self.init(
-            playbooks: playbooks, alerts: alerts, mode: mode,
+            playbooks: try json["playbooks"].map(Document.list), alerts: alerts, mode: mode,
             maximumAlertAge: json["maximum_alert_age"]?.string?.valid.flatMap { Duration(text: $0) })
+    }
+}
+
+extension RespondCommand.Document {
+    fileprivate var json: JSON { ["name": .text(name), "text": .text(text)] }
+
+    fileprivate static func list(_ json: JSON) throws(DeskError) -> [Self] {
+        let documents = json.array?.compactMap { document -> Self? in
+            guard let name = document["name"]?.string?.valid, let text = document["text"]?.string?.valid else { return nil }
+            return Self(name: name, text: text)
+        }
+        // One that is left out would be one that does not answer.
+        guard let documents, documents.count == json.array?.count else { throw DeskError(.invalid, "playbooks must be a list of documents, each with name and text") }
+        return documents
+    }
+}
+
+extension ExplainCommand {
+    var json: JSON {
+        var object: JSONObject = ["alert": .text(alert.base64), "intake": .text(intake)]
+        object.append("playbooks", playbooks.map { .array($0.map(\.json)) })
+        return .object(object)
+    }
+
+    init(json: JSON) throws(DeskError) {
+        guard let alert = json["alert"]?.string?.valid.flatMap({ [UInt8](base64: $0) }) else { throw DeskError(.invalid, "alert must be a text") }
+        self.init(alert: alert, intake: json["intake"]?.string?.repaired ?? "dry-run", playbooks: try json["playbooks"].map(RespondCommand.Document.list))
     }
 }
 

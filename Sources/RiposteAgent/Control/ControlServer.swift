@@ -69,6 +69,9 @@ struct ControlServer: Sendable {
                 ["reports": .array(try await desk.respond(RespondCommand(json: json)).map(\.json))]
             }
         }
+        router.post(RouterPath(ControlPath.explain)) { request, context in
+            await order(request, context) { desk, json throws(DeskError) in try await desk.explain(ExplainCommand(json: json)).json }
+        }
         router.get(RouterPath(ControlPath.modes)) { _, context in await respond(context) { house.engine.modesInForce } }
         router.post(RouterPath(ControlPath.steering)) { request, context in
             await order(request, context) { desk, json throws(DeskError) in try await desk.steer(SteeringCommand(json: json)).json }

@@ -23,6 +23,7 @@ package enum AgentMetric {
     static let startTime = Metric("riposte_start_time_seconds", .gauge, "When the agent began, in seconds since 1970.")
     static let mode = Metric("riposte_mode", .gauge, "1 for the mode that the agent is in, 0 for the others.", labels: ["mode"])
     static let playbooks = Metric("riposte_playbooks", .gauge, "Playbooks in force.")
+    static let degraded = Metric("riposte_playbooks_degraded", .gauge, "Playbooks in force that lack what their steps need on this machine.")
     static let rules = Metric("riposte_rules", .gauge, "Rules in force that judge.")
     static let reloads = Metric("riposte_reloads_total", .counter, "Times that files were read anew: success, failure (rejected).", labels: ["files", "result"])
     static let reloadRejected = Metric("riposte_reload_rejected", .gauge, "1 where the files as they are now were rejected, and those before are in force.", labels: ["files"])
@@ -101,7 +102,7 @@ package enum AgentMetric {
     static let processStart = Metric("process_start_time_seconds", .gauge, "When the process began, in seconds since 1970.")
 
     static let read = [
-        buildInfo, startTime, mode, playbooks, rules, reloads, reloadRejected, sensorEnabled, sensorRunning, sensorEvents, sensorKernelEvents, sensorLost, sensorMatches,
+        buildInfo, startTime, mode, playbooks, degraded, rules, reloads, reloadRejected, sensorEnabled, sensorRunning, sensorEvents, sensorKernelEvents, sensorLost, sensorMatches,
         sensorMalformed,
         sensorShed, sensorTampering, sensorProcesses, intakeAlerts, auditEvents, matches, repeats, shed, runs, plans, outcomes, underWay, approvals, approvalDeadline, incidents,
         ungrouped, undos, overdueUndos, drift, budgetUsed, budgetLimit, breakers, breakerTripped, journalSeq, journalBytes, journalFailures, journalWritable, journalProblem,

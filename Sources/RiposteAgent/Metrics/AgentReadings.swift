@@ -53,6 +53,7 @@ struct AgentReadings: Sendable {
         let mode = house.engine.agentMode.mode
         for each in Mode.allCases { sheet.set(AgentMetric.mode, each == mode, [each.rawValue]) }
         sheet.set(AgentMetric.playbooks, house.engine.playbooks.playbooks.count)
+        sheet.set(AgentMetric.degraded, Set(keepers.playbooks.degraded.degradations(of: house).map(\.playbook)).count)
         sheet.set(AgentMetric.rules, keepers.rules.rules.armed)
         for (files, reloads) in [("playbooks", keepers.playbooks.reloads), ("rules", keepers.rules.reloads)] {
             sheet.set(AgentMetric.reloads, reloads.successes, [files, "success"])

@@ -13,7 +13,7 @@ struct EventMetrics: Sendable {
         switch event {
         case .alert(let alert, _), .repeated(let alert, _): take(alert)
         case .result(let result): take(result)
-        case .breaker, .drift: break
+        case .breaker, .crowdedOut, .drift: break
         }
     }
 

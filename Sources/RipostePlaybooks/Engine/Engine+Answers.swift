@@ -33,13 +33,13 @@ extension Engine {
     /// A person's answer to the question that holds plan `id`.
     ///
     /// At a yes that is enough each plan is looked at anew and goes through the whole door: identity, guards, budget, mode. It is performed only if it is
-    /// still the plan that was shown.
+    /// still the plan that was shown. `pardons`: with a no, playbooks leave the targets alone for a while, as after an undo by hand.
     package func answer(
-        _ answer: ApprovalRequest.Answer, _ id: Identifier, by person: Person, seen: Int? = nil, reason: String? = nil
+        _ answer: ApprovalRequest.Answer, _ id: Identifier, by person: Person, seen: Int? = nil, reason: String? = nil, pardons: Bool = false
     ) async -> Answered {
         guard begin() else { return Answered(isSettled: false, results: [reply(id, nil, .failed, "the agent is stopping")]) }
         defer { end() }
-        let (request, standing) = state.questions.withLock { _ in take(answer, id, by: person, seen: seen, reason: reason) }
+        let (request, standing) = state.questions.withLock { _ in take(answer, id, by: person, seen: seen, reason: reason, pardons: pardons) }
         switch standing {
         case .settled(let isByAnswer):
             guard let request else { return Answered(isSettled: false, results: []) }
@@ -56,9 +56,10 @@ extension Engine {
 
     /// Within ``SharedInterior/questions``.
     private func take(
-        _ answer: ApprovalRequest.Answer, _ id: Identifier, by person: Person, seen: Int?, reason: String?
+        _ answer: ApprovalRequest.Answer, _ id: Identifier, by person: Person, seen: Int?, reason: String?, pardons: Bool
     ) -> (ApprovalRequest?, Standing) {
         guard let request = snapshot.approvals.request(holding: id) else { return (nil, .open(.gone, "no question is open under this id")) }
+        if pardons, configuration.undo.pardon <= .zero { return (request, .open(.refused, "undo.pardon is off in the configuration: deny it without a pardon")) }
         let now = surroundings.now()
         func write(_ state: ApprovalState, _ message: String? = nil, _ standing: Standing) -> (ApprovalRequest?, Standing) {
             var record = AuditRecord(state, of: request, by: person.actor, at: now, reason: reason)
@@ -74,7 +75,10 @@ extension Engine {
         case .grant: return write(.granted, nil, .settled(byAnswer: true))
         case .voice(let missing):
             return write(.voted, nil, .open(.pending, "\(request.voices.count + 1) of \(request.terms.quorum) have approved; \(missing) more must"))
-        case .deny: return write(.denied, nil, .settled(byAnswer: true))
+        case .deny:
+            // Before the no: a crash in between leaves the question open, and nobody unprotected of whom it was said.
+            if pardons { for target in request.members.compactMap(\.target) { pardon(target, by: person.actor, reason: reason) } }
+            return write(.denied, nil, .settled(byAnswer: true))
         case .expire: return write(.expired, "an answer came too late: the time was over at \(request.deadline.toTheSecond)", .settled(byAnswer: false))
         case .refuse(let why): return write(.refused, why, .open(.refused, why))
         }

@@ -30,8 +30,9 @@ extension Engine {
             draft.end(.pending, "would \(plan.summary); waits until \(deadline.toTheSecond): riposte approvals show \(order.id)")
         case .joined(let request, let deadline):
             draft.end(.pending, "would \(plan.summary); waits with others like it until \(deadline.toTheSecond): riposte approvals show \(request)")
-        case .overflow(let open):
+        case .overflow(let open, let told):
             draft.end(.planned, "would \(plan.summary); nobody is asked, as \(open) questions are open already")
+            if let told { report(.crowdedOut(told)) }
         case .failed(let problem):
             throw ActionError(.unavailable, "write the question into the journal", problem, remedy: "nothing was done; make room for the journal or mend its disk")
         }
@@ -40,7 +41,8 @@ extension Engine {
     enum Put {
         case opened(Timestamp)
         case joined(Identifier, Timestamp)
-        case overflow(open: Int)
+        /// With what is to be told, where it is the first one.
+        case overflow(open: Int, UnaskedPlan?)
         case failed(String)
     }
 
@@ -70,8 +72,7 @@ extension Engine {
             if request.members.contains(where: { $0.digest == plan.digest(undoAfter: order.undoAfter) }) { record.detail["hold"] = nil }
             answer = .joined(id, request.deadline)
         case .overflow(let open):
-            tellOverflow(order, open, since: book, at: now)
-            return .overflow(open: open)
+            return .overflow(open: open, noteOverflow(plan, order, open, since: book, at: now))
         }
         do { try self.record(record) } catch { return .failed("\(error)") }
         return answer
@@ -101,18 +102,20 @@ extension Engine {
         return record
     }
 
-    /// Once, until there is room again.
-    private func tellOverflow(_ order: Order, _ open: Int, since book: ApprovalBook, at now: Timestamp) {
+    /// On record once, until there is room again; gives what is to be told then.
+    private func noteOverflow(_ plan: Plan, _ order: Order, _ open: Int, since book: ApprovalBook, at now: Timestamp) -> UnaskedPlan? {
         state.withLock { $0.approvals.overflowed += 1 }
-        guard !book.isOverflowing else { return }
+        guard !book.isOverflowing else { return nil }
         logger.warning("too many questions are open; plans that would ask are only observed", metadata: ["approvals.open": "\(open)"])
         var record = AuditRecord(.approval, at: now, id: order.id, detail: ["state": .text(ApprovalState.overflow.rawValue), "open": .integer(Int64(open))])
         record.actor = order.actor
         record.playbook = order.cause?.playbook
         record.step = order.cause?.step
         record.action = order.action.rawValue
-        record.message = "\(open) questions are open: plans that would ask are only observed until there is room"
+        let unasked = UnaskedPlan(open: open, playbook: record.playbook, step: record.step, action: order.action, target: plan.target, time: now)
+        record.message = unasked.message
         do { try self.record(record) } catch { logger.error("the want of room for questions is not on record", metadata: ["error": "\(error)"]) }
+        return unasked
     }
 
     /// What comes after an outcome: the hold while a person decides, the escalation that is owed, weaker questions that have lost their point.

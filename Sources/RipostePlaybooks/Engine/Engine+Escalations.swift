@@ -45,7 +45,9 @@ extension Engine {
             }
             switch answer {
             case nil, .opened, .joined: break
-            case .overflow(let open): throw ActionError(.withdrawn, "escalate", "\(open) questions are open already")
+            case .overflow(let open, let told):
+                if let told { report(.crowdedOut(told)) }
+                throw ActionError(.withdrawn, "escalate", "\(open) questions are open already")
             case .failed:
                 let now = surroundings.now()
                 state.withLock { $0.approvals.retries[id] = now + ApprovalWork.pause }

@@ -22,8 +22,11 @@ extension Engine {
 
     /// The mode of a playbook before any alert: of the agent, the playbook and its roll-out.
     package func mode(of playbook: Playbook) -> ModeVerdict {
-        let now = surroundings.now()
-        let (modes, stage) = state.withLock { ($0.state.modes, $0.state.rollouts.stage(of: playbook)) }
+        mode(of: playbook, state.withLock { $0.state.modes }, surroundings.now())
+    }
+
+    func mode(of playbook: Playbook, _ modes: ModeTable, _ now: Timestamp) -> ModeVerdict {
+        let stage = state.withLock { $0.state.rollouts.stage(of: playbook) }
         return ModeVerdict([agentVoice(modes, now)] + playbookVoices(playbook, modes, now) + (stage.map { [($0.mode, $0.because)] } ?? []))
     }
 
@@ -76,8 +79,13 @@ extension Engine {
     /// Why a mode was not set, or a playbook not moved on.
     package struct Objection: Error, Equatable, Sendable {
         package let message: String
+        /// Set: it is wished for, and a second person must wish for it too.
+        package let proposal: Widenings.Proposal?
 
-        init(_ message: String) { self.message = message }
+        init(_ message: String, waitsFor proposal: Widenings.Proposal? = nil) {
+            self.message = message
+            self.proposal = proposal
+        }
     }
 
     /// A person sets a mode, until a time or until it is cleared.
@@ -86,7 +94,6 @@ extension Engine {
         isDryRun: Bool = false
     ) throws(Objection) {
         try check(mode, for: scope, reason)
-        guard !isDryRun else { return }
         let now = surroundings.now()
         var record = scope.record(at: now, state: "set")
         record.mode = mode
@@ -94,18 +101,17 @@ extension Engine {
         record.reason = reason
         record.detail.append("until", length.map { .text("\(now + $0)") })
         record.message = "mode of \(scope.summary) is \(mode.rawValue)" + (length.map { " for \($0.text)" } ?? "")
-        try write(record)
+        try writeSteering(record, widens: widened(by: record, scope), isDryRun: isDryRun)
     }
 
     /// A person lifts a mode that was set: things are again as the configuration and the playbook say.
     package func clearMode(for scope: ModeTable.Scope, actor: AuditRecord.Actor, reason: String? = nil, isDryRun: Bool = false) throws(Objection) {
         guard state.withLock({ $0.state.modes.settings[scope] }) != nil else { throw Objection("no mode is set for \(scope.summary.escapedForDisplay)") }
-        guard !isDryRun else { return }
         var record = scope.record(at: surroundings.now(), state: "cleared")
         record.actor = actor
         record.reason = reason
         record.message = "no mode is set for \(scope.summary) any more"
-        try write(record)
+        try writeSteering(record, widens: widened(by: record, scope), isDryRun: isDryRun)
     }
 
     private func check(_ mode: Mode, for scope: ModeTable.Scope, _ reason: String?) throws(Objection) {
@@ -130,7 +136,7 @@ extension Engine {
         }
     }
 
-    private func destroys(_ step: Step) -> Bool { catalogue[step.action].map { $0.description.impact == .destroys } ?? false }
+    func destroys(_ step: Step) -> Bool { catalogue[step.action].map { $0.description.impact == .destroys } ?? false }
 
     func write(_ record: AuditRecord) throws(Objection) {
         do { try self.record(record) } catch { throw Objection("the journal did not take it: \(error)") }

@@ -30,12 +30,9 @@ extension Engine {
         }
         guard obstacles.isEmpty else { throw Objection("playbook \(name) stays in stage \(index + 1): \(obstacles.joined(separator: "; "))") }
         let next = rollout.stages[index + 1]
-        if next.mode == .enforce, rollout.stages[index].mode < .enforce, reason?.isEmpty ?? true,
-            playbook.steps.contains(where: { catalogue[$0.action]?.description.impact == .destroys })
-        {
-            throw Objection("playbook \(name) does what cannot be taken back: to let it enforce, give a reason")
-        }
-        if !isDryRun { try move(playbook, rollout, to: index + 1, "promoted", actor, reason) }
+        let isWider = next.mode == .enforce && rollout.stages[index].mode < .enforce && playbook.steps.contains(where: destroys)
+        if isWider, reason?.isEmpty ?? true { throw Objection("playbook \(name) does what cannot be taken back: to let it enforce, give a reason") }
+        try writeSteering(record(of: playbook, rollout, to: index + 1, "promoted", actor, reason), widens: isWider ? playbook : nil, isDryRun: isDryRun)
         return "stage \(index + 2) of \(rollout.stages.count): \(next.text)"
     }
 
@@ -64,6 +61,12 @@ extension Engine {
     private func move(
         _ playbook: Playbook, _ rollout: Rollout, to stage: Int, _ what: String, _ actor: AuditRecord.Actor, _ reason: String?
     ) throws(Objection) {
+        try write(record(of: playbook, rollout, to: stage, what, actor, reason))
+    }
+
+    private func record(
+        of playbook: Playbook, _ rollout: Rollout, to stage: Int, _ what: String, _ actor: AuditRecord.Actor, _ reason: String?
+    ) -> AuditRecord {
         var record = AuditRecord(
             .rollout, at: surroundings.now(), detail: ["state": .text(what), "stage": .integer(Int64(stage)), "stages": .text(rollout.definition)])
         record.playbook = playbook.name
@@ -71,7 +74,7 @@ extension Engine {
         record.actor = actor
         record.reason = reason
         record.message = "stage \(stage + 1) of \(rollout.stages.count): \(rollout.stages[stage].text)"
-        try write(record)
+        return record
     }
 
     private func fallBack(_ playbook: Playbook, _ rollout: Rollout, _ broken: Rollout.Retreat) {

@@ -12,4 +12,7 @@ extension Engine {
         configuration.isByHand = true
         return Engine(variantOf: self, configuration: configuration, playbooks: playbooks, observe: observe)
     }
+
+    /// The same with other playbooks, to ask what it would do: ``explain(_:)``. Nothing that it does is told.
+    package func asking(_ playbooks: PlaybookSet) -> Engine { Engine(variantOf: self, configuration: configuration, playbooks: playbooks, observe: { _ in }) }
 }

@@ -48,6 +48,8 @@ package final class Engine: Sendable {
         case repeated(Alert, of: Identifier)
         case result(ActionResult)
         case breaker(BreakerChange)
+        /// No room is left for questions: plans that would ask are only observed. Told once until there is room again.
+        case crowdedOut(UnaskedPlan)
         /// The world is no longer as an action left it.
         case drift(Drift)
     }

@@ -39,6 +39,7 @@ package struct EngineState: Sendable, Equatable {
     /// What people are asked.
     package internal(set) var approvals = ApprovalBook()
     package internal(set) var modes = ModeTable()
+    package internal(set) var widenings = Widenings()
     package internal(set) var rollouts = Rollouts()
     package internal(set) var facts = ToldFacts()
     package internal(set) var tallies = Tallies()
@@ -157,7 +158,7 @@ extension EngineState {
     static let parts: [PartAccess] = [
         PartAccess("ledger", \.ledger), PartAccess("breakers", \.breakers), PartAccess("approvals", \.approvals), PartAccess("modes", \.modes),
         PartAccess("rollouts", \.rollouts), PartAccess("facts", \.facts), PartAccess("tallies", \.tallies), PartAccess("incidents", \.incidents),
-        PartAccess("pardons", \.pardons), PartAccess("drifts", \.drifts),
+        PartAccess("pardons", \.pardons), PartAccess("drifts", \.drifts), PartAccess("widenings", \.widenings),
     ]
 }
 

@@ -23,6 +23,7 @@ extension PlaybookDecoder {
         playbook.owner = keys["owner"].map { $0.text() } ?? defaults?.owner
         playbook.links = keys["links"].flatMap { $0.list(orSingle: true) }?.compactMap { $0.text() } ?? []
         playbook.isFinal = keys["final"].flatMap { $0.bool() } ?? false
+        if let node = keys["require"] { requirements(node, into: &playbook) }
         playbook.order = keys["order"].flatMap { $0.integer(in: -1_000_000...1_000_000) } ?? 0
         playbook.rollout = keys["rollout"].flatMap(rollout)
         playbook.dedup = keys["dedup"].map(dedup) ?? defaults?.dedup

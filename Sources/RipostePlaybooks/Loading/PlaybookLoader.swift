@@ -48,6 +48,8 @@ package enum PlaybookProblem {
         ("P034", "a bad approver or quorum"),
         ("P045", "an undo whose max is shorter than its after"),
         ("P046", "warning: an undo's max without extend"),
+        ("P047", "a require that names nothing known"),
+        ("P048", "something that a playbook requires and this machine lacks"),
     ]
 }
 

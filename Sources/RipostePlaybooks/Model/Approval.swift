@@ -104,6 +104,8 @@ package struct ApprovalPolicy: Sendable, Equatable {
     package var openLimit = 20
     /// Actions by hand that destroy something wait for a second person.
     package var asksByHand = false
+    /// Nobody alone sets a mode, or moves a roll-out on, so that something that destroys acts unasked.
+    package var asksToWiden = false
 
     package init() {}
 

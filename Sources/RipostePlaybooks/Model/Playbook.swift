@@ -33,6 +33,13 @@ package struct Playbook: Sendable {
     package var order = 0
     /// `on_finish`: what is told when all steps have ended.
     package var finish: [Step] = []
+    /// What the machine must be able to do, or the playbook is not taken.
+    package var requires: [Requirement] = []
+
+    package struct Requirement: Sendable, Equatable {
+        package var ability: Ability
+        package var place: Diagnostic.Place?
+    }
 }
 
 /// Which alerts a playbook answers. All keys must hold; of a list any one.

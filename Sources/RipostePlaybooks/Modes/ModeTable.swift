@@ -47,7 +47,7 @@ package struct ModeTable: EngineStatePart, Equatable {
     package var nextEnd: Timestamp? { settings.values.compactMap(\.until).min() }
 
     package mutating func apply(_ record: AuditRecord) {
-        guard record.kind == .mode, let scope = Scope(record) else { return }
+        guard record.kind == .mode, record.detail.text("state") != "proposed", let scope = Scope(record) else { return }
         settings[scope] = record.mode.map {
             Setting(
                 mode: $0, actor: record.actor, reason: record.reason, since: record.time, until: record.detail["until"]?.string.flatMap { Timestamp($0.bytes) })

@@ -36,6 +36,10 @@ enum PlaybookKeys {
         Key(name: "links", schema: ["type": "array", "items": ["type": "string"]], summary: "What to look at: run books, dashboards."),
         Key(name: "enabled", schema: ["type": "boolean", "default": true], summary: "false: read and checked, never matched."),
         Key(name: "mode", schema: mode, summary: "observe plans and reports, ask waits for a person, enforce acts. The most careful of agent, playbook and step wins."),
+        Key(
+            name: "require",
+            schema: ["oneOf": [["$ref": "#/$defs/ability"], ["type": "array", "items": ["$ref": "#/$defs/ability"], "minItems": 1]]],
+            summary: "What the machine must be able to do; an agent whose machine is not does not take the file. Without it such a playbook is degraded."),
         Key(name: "rollout", schema: ["$ref": "#/$defs/rollout"], summary: "Lets it act by and by: stages, and what throws it back."),
         Key(
             name: "order", schema: ["type": "integer", "minimum": -1_000_000, "maximum": 1_000_000, "default": 0],

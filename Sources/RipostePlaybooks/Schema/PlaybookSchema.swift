@@ -24,6 +24,7 @@ package enum PlaybookSchema {
                 "step": .object(step), "finish": .object(object(PlaybookKeys.finish)), "undo": .object(object(PlaybookKeys.undo)), "parallel": .object(object(PlaybookKeys.block)),
                 "goto": .object(object(PlaybookKeys.jump)), "retry": .object(object(PlaybookKeys.retry)),
                 "approval": .object(object(PlaybookKeys.approval, minimum: 1)), "escalate": .object(object(PlaybookKeys.escalate)),
+                "ability": ["enum": .array(Ability.allCases.sorted().map { .text($0.rawValue) })],
                 "passing": ["enum": .array(RetryPolicy.classes.map { .text($0.rawValue) })],
                 "rollout": .object(object(PlaybookKeys.rollout)), "stage": .object(object(PlaybookKeys.stage)), "dedup": .object(object(PlaybookKeys.dedup)),
                 "threshold": .object(object(PlaybookKeys.threshold)), "defaults": .object(object(PlaybookKeys.defaults)),

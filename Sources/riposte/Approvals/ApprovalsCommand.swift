@@ -71,8 +71,8 @@ struct AnswerOptions: ParsableArguments {
     @Argument(help: "The question's id, or that of a plan in it.")
     var id: Identifier
 
-    func give(_ answer: ApprovalRequest.Answer, seen: Int? = nil) async throws {
-        let command = DecisionCommand(question: id, answer: answer, seen: seen, reason: reason)
+    func give(_ answer: ApprovalRequest.Answer, seen: Int? = nil, pardons: Bool = false) async throws {
+        let command = DecisionCommand(question: id, answer: answer, seen: seen, reason: reason, pardons: pardons)
         try await common.withDesk(needsPlaybooks: true) { desk, _ in
             let answered = try await desk.decide(command)
             for result in answered.results { print(common.json ? result.json.line : ResultText.line(result)) }
@@ -104,9 +104,16 @@ struct ApprovalsApproveCommand: AsyncParsableCommand {
 struct ApprovalsDenyCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "deny", abstract: "Says no: the plan is not performed, and what was held meanwhile is let go.",
-        discussion: "Example:\n  riposte approvals deny 01KAS2V3TB4Y5MWR7H3ZQ0E8CN --reason \"our own debugging\"")
+        discussion: """
+            Examples:
+              riposte approvals deny 01KAS2V3TB4Y5MWR7H3ZQ0E8CN --reason "our own debugging"
+              riposte approvals deny 01KAS2V3TB4Y5MWR7H3ZQ0E8CN --pardon
+            """)
 
     @OptionGroup var answer: AnswerOptions
 
-    func run() async throws { try await answer.give(.deny) }
+    @Flag(name: .long, help: "Also let playbooks leave the targets alone for a while (undo.pardon), as after an undo by hand; see riposte pardon.")
+    var pardon = false
+
+    func run() async throws { try await answer.give(.deny, pardons: pardon) }
 }

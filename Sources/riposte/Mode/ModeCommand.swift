@@ -51,7 +51,7 @@ struct ModeSetCommand: AsyncParsableCommand {
         commandName: "set", abstract: "Sets the mode of the agent, a playbook or a source.",
         discussion: """
             The agent is never set wider than the configuration's mode, or mode_ceiling where that is wider. For a playbook that does what cannot be \
-            taken back, enforce needs a reason.
+            taken back, enforce needs a reason; with approvals.widening: ask it also needs a second person, who gives the same command (exit status 5 until then).
 
             Example:
               riposte mode set observe --playbook contain-shell --for 30m --reason "load test"
@@ -122,6 +122,8 @@ enum ModeText {
         var lines = ["agent  \(Terminal.paint(word(modes["agent"], "mode"), .bold))\(because(modes["agent"]))"]
         let set = modes["set"]?.array ?? []
         if !set.isEmpty { lines += ["", Terminal.table(["SET FOR", "MODE", "BY", "SINCE", "UNTIL", "REASON"], set.map(row))] }
+        let proposed = modes["proposed"]?.array ?? []
+        if !proposed.isEmpty { lines += ["", Terminal.table(["WAITS FOR A SECOND PERSON", "BY", "UNTIL", "REASON"], proposed.map(proposalRow))] }
         let playbooks = modes["playbooks"]?.array ?? []
         if !playbooks.isEmpty {
             lines += ["", Terminal.table(["PLAYBOOK", "MODE", "RUNS", "WRONG", "STAGE", "WHY"], playbooks.map(playbookRow))]
@@ -134,6 +136,10 @@ enum ModeText {
             setting["name"] == nil ? "agent" : "\(word(setting, "scope")) \(word(setting, "name"))", word(setting, "mode"), word(setting["actor"], "name"),
             clock(setting, "since"), setting["until"] == nil ? "cleared" : clock(setting, "until"), word(setting, "reason"),
         ]
+    }
+
+    private static func proposalRow(_ proposal: JSON) -> [String] {
+        [word(proposal, "wish"), word(proposal["actor"], "name"), clock(proposal, "until"), word(proposal, "reason")]
     }
 
     private static func playbookRow(_ playbook: JSON) -> [String] {

@@ -1,4 +1,5 @@
 internal import ArgumentParser
+internal import Foundation
 internal import RiposteAgent
 internal import RiposteCore
 internal import RipostePlaybooks
@@ -7,7 +8,8 @@ struct PlaybookExplainCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "explain", abstract: "Says for one alert why each playbook would or would not answer it, and how.",
         discussion: """
-            Modes, budgets, breakers and earlier alerts count as the journal tells them. Nothing is done, spent or written down.
+            A running agent is asked: its modes, budgets, breakers and earlier alerts count, and its playbooks, unless others are named. Without one they \
+            count as the journal tells them. Nothing is done, spent or written down.
 
             Example:
               riposte playbook explain playbooks/ --alert alert.json
@@ -30,46 +32,72 @@ struct PlaybookExplainCommand: AsyncParsableCommand {
 
     func run() async throws {
         let configuration = try common.configuration()
-        let set = try PlaybookSet.load(paths: try which.paths(configuration), Facilities(configuration).catalogue).set
         guard let text = try AlertFile.lines(alert).first else { throw Complaint("there is no alert in \(alert)", status: 2) }
         let read: Alert
         do throws(AlertError) { read = try Alert(parsing: text, id: .new(), arrival: .init(intake: intake)) } catch { throw Complaint("\(alert): \(error)", status: 2) }
-        let described = try world.map(WorldFile.read)
-        let explainer = AlertExplainer(configuration: configuration, playbooks: set, world: described, now: now ?? (described == nil ? nil : read.time))
-        if let remark = explainer.remark { Terminal.remark(remark.escapedForDisplay) }
-        let explanation = await explainer.explain(read)
+        let explanation: JSON
+        if let answer = try await askAgent(text, configuration) { explanation = answer } else { explanation = try await explainHere(read, configuration) }
         guard !common.json else {
-            print(explanation.json.line)
+            print(explanation.line)
             return
         }
         for line in ExplanationText.lines(explanation) { print(line) }
+    }
+
+    /// Nil where no agent answers, or what is asked is not of here and now.
+    private func askAgent(_ text: [UInt8], _ configuration: AgentConfiguration) async throws -> JSON? {
+        guard world == nil, now == nil, FileManager.default.fileExists(atPath: configuration.controlSocket) else { return nil }
+        let documents = which.paths.isEmpty ? nil : try PlaybookSet.documents(at: which.paths).map { RespondCommand.Document(name: $0.name, text: $0.text) }
+        let client = ControlClient(socket: configuration.controlSocket)
+        let answer: Result<JSON, DeskError>
+        do throws(DeskError) { answer = .success(try await client.explain(ExplainCommand(alert: text, intake: intake, playbooks: documents))) } catch { answer = .failure(error) }
+        await client.close()
+        switch answer {
+        case .success(let explanation): return explanation
+        case .failure(let error) where error.code == .noAgent: return nil
+        case .failure(let error) where error.code == .denied:
+            Terminal.remark("\(error.message.escapedForDisplay): modes, budgets and breakers are as the journal tells them")
+            return nil
+        case .failure(let error): throw error
+        }
+    }
+
+    private func explainHere(_ read: Alert, _ configuration: AgentConfiguration) async throws -> JSON {
+        let set = try PlaybookSet.load(paths: try which.paths(configuration), Facilities(configuration).catalogue).set
+        let described = try world.map(WorldFile.read)
+        let explainer = AlertExplainer(configuration: configuration, playbooks: set, world: described, now: now ?? (described == nil ? nil : read.time))
+        if let remark = explainer.remark { Terminal.remark(remark.escapedForDisplay) }
+        return await explainer.explain(read).json
     }
 }
 
 /// An explanation for people: those that answer first, with their steps; then the others, each with the key that did not fit.
 enum ExplanationText {
-    static func lines(_ explanation: AlertExplanation) -> [String] {
-        let (answering, others) = (explanation.playbooks.filter { $0.mismatch == nil }, explanation.playbooks.filter { $0.mismatch != nil })
-        var lines = ["\(explanation.alert.rule.shown), \(explanation.alert.priority), \(explanation.alert.time)"]
+    static func lines(_ explanation: JSON) -> [String] {
+        let playbooks = explanation["playbooks"]?.array ?? []
+        let (answering, others) = (playbooks.filter { $0["mismatch"] == nil }, playbooks.filter { $0["mismatch"] != nil })
+        var lines = ["\(word(explanation["alert"], "rule")), \(word(explanation["alert"], "priority")), \(word(explanation["alert"], "time"))"]
         for playbook in answering {
-            lines.append("\(Terminal.paint(playbook.name, .bold)) answers it  \(Terminal.paint(playbook.place.escapedForDisplay, .dim))")
-            if let idle = playbook.idle { lines.append("  nothing is begun: \(idle.escapedForDisplay)") }
-            lines += playbook.steps.flatMap(self.lines)
+            lines.append("\(Terminal.paint(word(playbook, "playbook"), .bold)) answers it  \(Terminal.paint(word(playbook, "place"), .dim))")
+            if playbook["idle"] != nil { lines.append("  nothing is begun: \(word(playbook, "idle"))") }
+            lines += (playbook["steps"]?.array ?? []).flatMap(step)
         }
         if answering.isEmpty { lines.append("no playbook answers it") }
         for playbook in others {
-            guard let mismatch = playbook.mismatch else { continue }
+            let mismatch = playbook["mismatch"]
             lines.append(
-                "\(Terminal.paint(playbook.name, .dim)) does not: \(mismatch.key) wants \(mismatch.wanted.escapedForDisplay); it is \(mismatch.actual.escapedForDisplay)")
+                "\(Terminal.paint(word(playbook, "playbook"), .dim)) does not: \(word(mismatch, "key")) wants \(word(mismatch, "wanted")); it is \(word(mismatch, "actual"))")
         }
         return lines
     }
 
-    private static func lines(_ step: AlertExplanation.Step) -> [String] {
-        var lines = ["  step \(step.name): \(step.action) → \(step.outcome.rawValue), \(step.because.escapedForDisplay)"]
-        lines += step.checks.map { "    \($0.what.escapedForDisplay): \($0.answer.escapedForDisplay)" }
-        lines.append("    mode: \(step.mode.rawValue)\(step.modeBecause.map { " (\($0.escapedForDisplay))" } ?? "")")
-        if let target = step.target { lines.append("    target: \(target.summary)") }
+    private static func step(_ step: JSON) -> [String] {
+        var lines = ["  step \(word(step, "step")): \(word(step, "action")) → \(word(step, "outcome")), \(word(step, "because"))"]
+        lines += (step["checks"]?.array ?? []).map { "    \(word($0, "what")): \(word($0, "answer"))" }
+        lines.append("    mode: \(word(step, "mode"))\(step["mode_because"] == nil ? "" : " (\(word(step, "mode_because")))")")
+        if let target = step["target"].flatMap(Target.init(json:)) { lines.append("    target: \(target.summary)") }
         return lines
     }
+
+    private static func word(_ json: JSON?, _ key: ByteText) -> String { json?[key]?.string?.shown ?? "" }
 }

@@ -84,6 +84,8 @@ enum ResultText {
         return "\(Terminal.paint("breaker", .bold)) \(change.name.escapedForDisplay) \(state) · \(change.message.escapedForDisplay)"
     }
 
+    static func line(_ plan: UnaskedPlan) -> String { "\(Terminal.paint("approvals", .bold)) \(Terminal.paint("no room", .red)) · \(plan.message)" }
+
     static func line(_ alert: Alert, playbooks: [String]) -> String {
         let place = alert[field: "container.name"]?.string.map { " container=\($0.shown)" } ?? ""
         let process = alert[field: "proc.cmdline"]?.string.map { " \"\(beginning($0))\"" } ?? ""
