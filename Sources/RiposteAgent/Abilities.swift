@@ -2,7 +2,7 @@ internal import CRiposte
 internal import Glibc
 internal import Logging
 internal import RiposteActions
-package import RiposteCore
+internal import RiposteCore
 internal import RiposteIntake
 package import RipostePlaybooks
 internal import RiposteSensor

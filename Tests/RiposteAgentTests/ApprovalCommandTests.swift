@@ -88,7 +88,7 @@ struct ApprovalCommandTests {
         #expect(try place.riposte("approvals", "deny", id, "--pardon", "--reason", "mine").status == 0)
         let pardon = try #require(try place.json("pardon", "list").first)
         #expect(pardon["reason"] == "mine" && pardon["target"] == question["plans"]?.array?.first?["target"], "\(pardon.line)\n\(question.line)")
-        #expect(children.allSatisfy(\.isRunning))
+        #expect(children.filter(\.isRunning).count == 2)
     }
 
     @Test(

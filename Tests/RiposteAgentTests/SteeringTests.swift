@@ -183,7 +183,7 @@ struct ExplainByAgentTests {
         let spent = try step()
         #expect(spent["outcome"] == "planned" && spent["because"]?.string?.shown.contains("1 of 1 actions per 1h") == true, "\(spent.line)")
         #expect(try place.riposte("mode", "set", "ask", "--playbook", "end").status == 0)
-        #expect(try step()["mode_because"] == "the playbook's mode was set to ask by \(NSUserName())")
+        #expect(try step()["mode_because"]?.string?.shown == "the playbook's mode was set to ask by \(NSUserName())")
         let other = try place.folder.file("other.yaml", "apiVersion: riposte/v1\nplaybooks:\n  - { name: other, match: { rules: [Bad] }, steps: [{ action: process.suspend }] }\n")
         let named = try place.riposte("playbook", "explain", other, "--alert", alerts, "--config", file)
         #expect(named.status == 0 && named.output.contains("step process-suspend: process.suspend → done") && !named.output.contains("end answers"), "\(named.output)")
@@ -191,6 +191,6 @@ struct ExplainByAgentTests {
         _ = try step()
         #expect(try place.records().count == before && children[1].isRunning, "it writes and does nothing")
         place.kill()
-        #expect(try step()["mode_because"] == "the playbook's mode was set to ask by \(NSUserName())")
+        #expect(try step()["mode_because"]?.string?.shown == "the playbook's mode was set to ask by \(NSUserName())")
     }
 }

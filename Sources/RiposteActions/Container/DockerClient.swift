@@ -1,4 +1,4 @@
-internal import RiposteCore
+package import RiposteCore
 package import RipostePlaybooks
 package import RiposteTransport
 internal import Synchronization

@@ -1,4 +1,4 @@
-package import RiposteCore
+internal import RiposteCore
 internal import Synchronization
 
 /// The second person: where the configuration asks for one, nobody alone lets something that destroys act by itself.

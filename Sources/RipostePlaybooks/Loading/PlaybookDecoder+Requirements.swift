@@ -1,4 +1,4 @@
-internal import RiposteCore
+package import RiposteCore
 internal import RiposteRules
 
 extension PlaybookDecoder {
