@@ -40,15 +40,36 @@ package final class Replay {
     /// The time that the alerts have come to.
     package var now: Timestamp? { sides.isEmpty ? nil : latest }
 
-    package func feed(_ text: [UInt8]) {
+    /// What can be done to a line of the recording apart from all others, on any thread.
+    package struct Reader: Sendable {
+        fileprivate let sets: [PlaybookSet]
+
+        package func read(_ text: [UInt8]) -> Line {
+            do throws(AlertError) {
+                let alert = try Alert(parsing: text, id: Replay.unnamed, arrival: .init(intake: "dry-run", time: Replay.epoch))
+                return Line(alert: .success(alert), isAnswered: sets.contains { !$0.matching(alert).isEmpty })
+            } catch { return Line(alert: .failure(error), isAnswered: false) }
+        }
+    }
+
+    package struct Line: Sendable {
+        fileprivate let alert: Result<Alert, AlertError>
+        fileprivate let isAnswered: Bool
+    }
+
+    package var reader: Reader { Reader(sets: sets) }
+
+    package func feed(_ text: [UInt8]) { feed(reader.read(text)) }
+
+    package func feed(_ line: Line) {
         number += 1
         do throws(AlertError) {
-            let alert = try Alert(parsing: text, id: Self.unnamed, arrival: .init(intake: "dry-run", time: Self.epoch))
+            let alert = try line.alert.get()
             if sides.isEmpty { begin(at: alert.time) }
             if alert.time + .seconds(1) < latest { sides.first?.tally.count(late: 1) }
             latest = max(latest, alert.time)
             // Nobody answers most alerts: they need no engine, and what they say changes nothing for the others.
-            guard sets.contains(where: { !$0.matching(alert).isEmpty }) else {
+            guard line.isAnswered else {
                 for side in sides { side.tally.append(AuditRecord(.alert, at: latest)) }
                 return
             }
@@ -96,8 +117,8 @@ package final class Replay {
         sides.first?.tally.count(unreadable: unreadable)
     }
 
-    private static let epoch = Timestamp(nanoseconds: 0)
-    private static let unnamed = Identifier.new(at: epoch)
+    fileprivate static let epoch = Timestamp(nanoseconds: 0)
+    fileprivate static let unnamed = Identifier.new(at: epoch)
 }
 
 extension Alert {

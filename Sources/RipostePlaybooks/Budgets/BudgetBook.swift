@@ -37,6 +37,8 @@ struct BudgetBook: Sendable {
 
     private var acts: [Act] = []
     private var series: [BudgetScope: Series] = [:]
+    /// The agent's budgets that have series: of those that count each target apart there are many series and one budget.
+    private var counted: Set<AgentBudget> = []
     private var held: [Identifier: Spend] = [:]
     private var followed = 0
     /// Acts that the ledger only counts, and when the newest of them took place.
@@ -62,8 +64,8 @@ struct BudgetBook: Sendable {
     /// An act that took place and could not be put on record counts all the same, as long as we live.
     mutating func add(_ spend: Spend, at uptime: Duration) {
         acts.append(Act(at: uptime, spend: spend))
-        for scope in series.keys where scope.covers(spend) { series[scope]?.acts.append((uptime, spend.target)) }
-        let old = acts.prefix { uptime - $0.at > Budget.horizon }.count
+        for scope in scopes(of: spend) { series[scope]?.acts.append((uptime, spend.target)) }
+        let old = acts.partitionIndex { uptime - $0.at <= Budget.horizon }
         guard old > 1024 || acts.count > 2 * BudgetLedger.actLimit else { return }
         if acts.count > 2 * BudgetLedger.actLimit {
             let dropped = acts.prefix(acts.count - BudgetLedger.actLimit)
@@ -72,8 +74,20 @@ struct BudgetBook: Sendable {
         } else {
             acts.removeFirst(old)
         }
-        series = [:]
+        forgetSeries()
     }
+
+    /// All scopes that may have a series which counts it.
+    private func scopes(of spend: Spend) -> [BudgetScope] {
+        var scopes = counted.compactMap { $0.bound(to: spend)?.scope }
+        if let playbook = spend.playbook {
+            scopes.append(.playbook(playbook))
+            if let step = spend.step { scopes.append(.step(playbook: playbook, step: step)) }
+        }
+        return scopes
+    }
+
+    private mutating func forgetSeries() { (series, counted) = ([:], []) }
 
     // MARK: - Asking
 
@@ -135,9 +149,10 @@ struct BudgetBook: Sendable {
 
     private mutating func series(of scope: BudgetScope) -> Series {
         if let known = series[scope] { return known }
-        if series.count >= Self.seriesLimit { series = [:] }
+        if series.count >= Self.seriesLimit { forgetSeries() }
         let made = Series(acts: acts.filter { scope.covers($0.spend) }.map { ($0.at, $0.spend.target) })
         series[scope] = made
+        if case .agent(let budget, _) = scope { counted.insert(budget) }
         return made
     }
 }

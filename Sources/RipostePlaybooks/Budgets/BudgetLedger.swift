@@ -12,6 +12,7 @@ package struct BudgetLedger: EngineStatePart, Equatable {
 
     /// More acts than this within the horizon are not kept one by one: ``forgotten`` counts them, against every budget whose window reaches so far back.
     static let actLimit = 65536
+    private static let oldLimit = 256
 
     package private(set) var acts: [Act] = []
     /// How many were counted ever: whoever follows takes the newest ones.
@@ -45,7 +46,8 @@ package struct BudgetLedger: EngineStatePart, Equatable {
         total += 1
         if let forgotten, act.time - forgotten.newest > Budget.horizon { self.forgotten = nil }
         let old = acts.prefix { act.time - $0.time > Budget.horizon }.count
-        if old > 0 { acts.removeFirst(old) }
+        // Seldom, as it moves all the others; windows are no longer than the horizon, so that a few too old ones count nowhere.
+        if old >= Self.oldLimit { acts.removeFirst(old) }
         guard acts.count > Self.actLimit else { return }
         // In one go and seldom: a limit's worth of acts in a week is no week to be proud of.
         let dropped = acts.prefix(Self.actLimit / 8)

@@ -1,4 +1,4 @@
-internal import RiposteCore
+package import RiposteCore
 
 extension Engine {
     /// Something that falls due by the wall clock: an undo, the expiry of an approval, an escalation.
@@ -12,20 +12,30 @@ extension Engine {
     /// All that falls due by itself.
     static let chores: [Chore] = [owedChore, recoveryChore, undoChore, breakerChore, approvalChore, modeChore, rolloutChore, incidentChore, reconciliationChore]
 
+    /// Of a chore that has nothing to do as things stand.
+    private static let never = Timestamp(nanoseconds: .max)
+
     /// Does what is due, when it is due, until the task is cancelled.
     package func keepTime() async {
         while !Task.isCancelled {
-            await doWhatIsDue()
-            await pause(until: Self.chores.compactMap { $0.next(self) }.min())
+            var next = await doWhatIsDue()
+            // Each look costs: a second one is only needed where the first one found something to do.
+            if next == nil { next = Self.chores.compactMap { $0.next(self) }.min() ?? Self.never }
+            await pause(until: next)
         }
     }
 
-    /// Does what is due at this moment, once.
-    package func doWhatIsDue() async {
+    /// Does what is due at this moment, once. Where nothing is, it says when something will be; else nil.
+    @discardableResult
+    package func doWhatIsDue() async -> Timestamp? {
         let now = surroundings.now()
+        let times = Self.chores.map { (chore: $0, next: $0.next(self) ?? Self.never) }
+        let due = times.filter { $0.next <= now }.map(\.chore)
+        guard !due.isEmpty else { return times.map(\.next).min() }
         await withTaskGroup { group in
-            for chore in Self.chores where chore.next(self).map({ $0 <= now }) ?? false { group.addTask { await chore.perform(self, now) } }
+            for chore in due { group.addTask { await chore.perform(self, now) } }
         }
+        return nil
     }
 
     /// What the wall clock will show at this ``Surroundings/uptime``, if nobody sets it: for what must not wait longer because somebody does.
@@ -34,9 +44,10 @@ extension Engine {
     /// So much after a moment, and never before it: durations are finer than timestamps.
     static func time(_ now: Timestamp, in length: Duration) -> Timestamp { length > .zero ? now + length + .nanoseconds(1) : now + length }
 
-    /// Until then, or until ``timeChanged`` rings; at most half a minute, so that a clock that was set is noticed.
+    /// Until then, or until ``timeChanged`` rings; at most half a minute where the clock may be set, so that it is noticed.
     private func pause(until next: Timestamp?) async {
-        let length = max(.milliseconds(1), min(next.map { $0 - surroundings.now() } ?? .seconds(30), .seconds(30)))
+        let rest = next.map { $0 - surroundings.now() } ?? .seconds(30)
+        let length = max(.milliseconds(1), surroundings.clockMayBeSet ? min(rest, .seconds(30)) : rest)
         await withTaskGroup { group in
             group.addTask { try? await self.surroundings.sleep(length) }
             group.addTask { await self.timeChanged.wait() }

@@ -119,6 +119,8 @@ package final class Engine: Sendable {
         /// Those that it is being asked about.
         var beingCleared: Set<Identifier> = []
         var approvals = ApprovalWork()
+        /// When the first incident ends at the earliest, found after so many changes.
+        var incidentEnd: (changes: Int, time: Timestamp)?
         /// Until then the journal is not asked again to take records that only keep books.
         var bookkeepingRests: Timestamp?
 

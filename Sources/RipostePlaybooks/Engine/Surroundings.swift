@@ -14,6 +14,8 @@ package struct Surroundings: Sendable {
     package var random: @Sendable () -> UInt64
     /// Sets something going that nobody waits for.
     package var spawn: @Sendable (@escaping @Sendable () async -> Void) -> Void
+    /// Somebody may set ``now``: who waits for it looks at it now and then.
+    package var clockMayBeSet = true
 
     package init(
         now: @escaping @Sendable () -> Timestamp, uptime: @escaping @Sendable () -> Duration, sleep: @escaping @Sendable (Duration) async throws -> Void,

@@ -2,6 +2,18 @@ internal import Logging
 internal import RiposteCore
 internal import Synchronization
 
+extension Engine.Interior {
+    /// The end of the incident that ends first, or a moment before it. Alerts only ever put ends off, so the one found last holds until it has come, or until another
+    /// incident is opened or closed.
+    mutating func nextIncidentEnd(_ settings: IncidentSettings, at now: Timestamp) -> Timestamp? {
+        let changes = state.incidents.changes
+        if let known = incidentEnd, known.changes == changes, known.time > now { return known.time }
+        let end = state.incidents.firstEnd(settings)
+        incidentEnd = end.map { (changes, $0) }
+        return end
+    }
+}
+
 extension Engine {
     /// An alert's place among the incidents.
     struct IncidentPlace {
@@ -44,13 +56,13 @@ extension Engine {
     static let incidentChore = Chore(
         next: { engine in
             guard let settings = engine.configuration.incidents else { return nil }
-            return engine.state.withLock { $0.state.incidents.ends(settings).first?.end }.map(engine.notBefore)
+            let now = engine.surroundings.now()
+            return engine.state.withLock { $0.nextIncidentEnd(settings, at: now) }.map(engine.notBefore)
         },
         perform: { engine, now in
             guard let settings = engine.configuration.incidents else { return }
-            let book = engine.state.withLock { $0.state.incidents }
-            for (id, end) in book.ends(settings) where end <= now {
-                guard let incident = book.open[id] else { continue }
+            // Not the book itself: it would have to be copied for each record that changes it.
+            for (id, incident) in engine.state.withLock({ $0.state.incidents.over(at: now, settings) }) {
                 var record = AuditRecord(.incident, at: now, id: id, detail: ["state": "closed", "story": incident.json])
                 record.incident = id
                 record.message = "closed after \(incident.alerts) alerts, \(incident.runs) runs, \(incident.acts) acts"

@@ -30,6 +30,8 @@ package struct IncidentBook: EngineStatePart {
     private static let memory = 8192
 
     package private(set) var open: [Identifier: Incident] = [:]
+    /// How often one was opened or closed, as far as this value knows.
+    private(set) var changes = 0
     private var claims: [String: Claim] = [:]
     /// Of alerts that were answered.
     private var alerts = Recent<Identifier, Identifier>(limit: memory)
@@ -55,9 +57,12 @@ package struct IncidentBook: EngineStatePart {
         record.incident ?? record.alert.flatMap { alerts[$0] } ?? record.undoes.flatMap { acts[$0] }
     }
 
-    /// When each incident ends if nothing comes.
-    func ends(_ settings: IncidentSettings) -> [(id: Identifier, end: Timestamp)] {
-        open.values.map { ($0.id, $0.end(settings)) }.sorted { ($0.1, $0.0) < ($1.1, $1.0) }
+    /// When the first incident ends if nothing comes.
+    func firstEnd(_ settings: IncidentSettings) -> Timestamp? { open.values.lazy.map { $0.end(settings) }.min() }
+
+    /// Those that have ended, in the order of their ends.
+    func over(at now: Timestamp, _ settings: IncidentSettings) -> [(id: Identifier, incident: Incident)] {
+        open.values.filter { $0.end(settings) <= now }.sorted { ($0.end(settings), $0.id) < ($1.end(settings), $1.id) }.map { ($0.id, $0) }
     }
 
     // MARK: - Records
@@ -74,6 +79,7 @@ package struct IncidentBook: EngineStatePart {
 
     private mutating func begin(_ id: Identifier, _ record: AuditRecord) {
         guard open[id] == nil else { return }
+        changes += 1
         open[id] = Incident(id: id, opened: record.time, last: record.time)
     }
 
@@ -81,7 +87,8 @@ package struct IncidentBook: EngineStatePart {
         let runs = record.detail["runs"]?.array?.count ?? 0
         if runs > 0, let alert = record.id { alerts.insert(id, for: alert) }
         begin(id, record)
-        guard var incident = open[id], let keys = IncidentKeys(record) else { return }
+        // Taken out while it changes, so that nothing of it is copied.
+        guard let keys = IncidentKeys(record), var incident = open.removeValue(forKey: id) else { return }
         incident.alerts += 1
         incident.runs += runs
         if record.detail["keeps_open"] != false { incident.last = max(incident.last, record.time) }
@@ -109,6 +116,7 @@ package struct IncidentBook: EngineStatePart {
 
     private mutating func close(_ id: Identifier) {
         guard let incident = open.removeValue(forKey: id) else { return }
+        changes += 1
         for key in incident.keys where claims[key]?.incident == id { claims[key] = nil }
     }
 }

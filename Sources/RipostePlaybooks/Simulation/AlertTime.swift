@@ -31,12 +31,14 @@ package final class AlertTime: Sendable {
     package var now: Timestamp { origin + state.withLock(\.uptime) }
 
     package var surroundings: Surroundings {
-        Surroundings(
+        var surroundings = Surroundings(
             now: { self.now }, uptime: { self.state.withLock(\.uptime) }, sleep: { try await self.sleep($0) },
             newIdentifier: {
                 self.state.withLock { state in Identifier(at: self.origin + state.uptime, using: &state.generator) }
             },
             random: { self.state.withLock { $0.generator.next() } }, spawn: { body in _ = self.run(body) })
+        surroundings.clockMayBeSet = false
+        return surroundings
     }
 
     func run(_ body: @escaping @Sendable () async -> Void) -> Task<Void, Never> { Task(executorPreference: executor) { await body() } }

@@ -117,7 +117,7 @@ extension DescribedScene.State {
     func tree(of pid: Int32) -> [DescribedWorld.Process] {
         var (found, next) = ([pid], 0)
         var children: [Int32: [Int32]] = [:]
-        for process in processes.values { if let parent = process.parent { children[parent, default: []].append(process.pid) } }
+        if hasLineage { for process in processes.values { if let parent = process.parent { children[parent, default: []].append(process.pid) } } }
         while next < found.count {
             for child in (children[found[next]] ?? []).sorted() where !found.contains(child) { found.append(child) }
             next += 1

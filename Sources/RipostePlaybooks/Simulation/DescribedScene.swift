@@ -16,6 +16,8 @@ package final class DescribedScene: Sendable {
 
     struct State {
         var processes: BoundedTable<Int32, DescribedWorld.Process>
+        /// Somebody's parent is known; alerts tell of none.
+        let hasLineage: Bool
         var containers: BoundedTable<String, DescribedWorld.Container>
         var pods: [DescribedWorld.Pod]
         var addresses: [DescribedWorld.Address]
@@ -37,7 +39,8 @@ package final class DescribedScene: Sendable {
         self.knowledge = knowledge
         self.now = now
         let limit = knowledge == .complete ? Int.max : Self.limit
-        var state = State(processes: .init(limit: limit), containers: .init(limit: limit), pods: world.pods, addresses: world.addresses)
+        let hasLineage = world.processes.contains { $0.parent != nil }
+        var state = State(processes: .init(limit: limit), hasLineage: hasLineage, containers: .init(limit: limit), pods: world.pods, addresses: world.addresses)
         for process in world.processes { state.processes[process.pid] = process }
         for container in world.containers { state.containers[String(container.id.prefix(12))] = container }
         for address in world.addresses where address.isBlocked { state.marks[Target.address(address.network).key] = [Mark(action: "network.block")] }

@@ -9,6 +9,12 @@ struct AlertStream {
     private let handle: FileHandle
     /// Nil: nobody knows, as of a pipe.
     let size: Int?
+    /// How many bytes were read so far.
+    private(set) var position = 0
+    private var rest: [UInt8] = []
+    /// What is left of a line that is too long is passed over.
+    private var skips = false
+    private var isAtEnd = false
 
     /// `-` is standard input.
     init(_ path: String) throws {
@@ -23,26 +29,31 @@ struct AlertStream {
         size = fstat(handle.fileDescriptor, &information) == 0 && information.st_mode & S_IFMT == S_IFREG ? Int(information.st_size) : nil
     }
 
-    /// Calls `body` with each line that has something in it, and how many bytes were read so far. Of a line that is too long it gets the beginning, which is no alert.
-    func forEachLine(_ body: ([UInt8], _ read: Int) throws -> Void) throws {
-        var rest: [UInt8] = []
-        var (read, skips) = (0, false)
-        func take(_ line: ArraySlice<UInt8>) throws { if line.contains(where: { $0 > 0x20 }) { try body(Array(line), read) } }
-        while let piece = try handle.read(upToCount: Self.pieceSize), !piece.isEmpty {
-            read += piece.count
+    /// The next lines that have something in them, at least so many unless the file ends; none: it has ended. Of a line that is too long it gives the beginning, which
+    /// is no alert.
+    mutating func next(_ count: Int) throws -> [[UInt8]] {
+        var lines: [[UInt8]] = []
+        func take(_ line: ArraySlice<UInt8>) { if !skips, line.contains(where: { $0 > 0x20 }) { lines.append(Array(line)) } }
+        while lines.count < count, !isAtEnd {
+            guard let piece = try handle.read(upToCount: Self.pieceSize), !piece.isEmpty else {
+                isAtEnd = true
+                take(rest[...])
+                break
+            }
+            position += piece.count
             rest += piece
             var begin = rest.startIndex
             while let end = rest[begin...].firstIndex(of: UInt8(ascii: "\n")) {
-                if !skips { try take(rest[begin..<end]) }
+                take(rest[begin..<end])
                 skips = false
                 begin = end + 1
             }
             rest.removeFirst(begin)
             guard rest.count > Self.lineLimit else { continue }
-            if !skips { try take(rest.prefix(256)) }
+            take(rest.prefix(256))
             skips = true
             rest.removeAll(keepingCapacity: true)
         }
-        if !skips { try take(rest[...]) }
+        return lines
     }
 }

@@ -59,7 +59,7 @@ struct PlaybookDryRunCommand: AsyncParsableCommand {
         let old = try compare.map { try PlaybookSet.load(paths: [$0], catalogue).set }
         let replay = Replay(
             configuration: configuration, playbooks: effective(set), comparedWith: old.map(effective), world: try WorldFile.replayWorld(world), mode: mode)
-        try feed(replay)
+        try await feed(replay)
         let report = replay.finish()
         try show(report, replay, configuration)
         if let problem = replay.firstProblem { Terminal.complain("\(report.unreadable) lines are no alerts; the first: \(problem.escapedForDisplay)") }
@@ -68,20 +68,28 @@ struct PlaybookDryRunCommand: AsyncParsableCommand {
 
     private func effective(_ set: PlaybookSet) -> PlaybookSet { ignoreModes ? set.withoutOwnModes : set }
 
-    private func feed(_ replay: Replay) throws {
-        let stream = try AlertStream(alerts)
-        let clock = ContinuousClock()
+    /// While the engine answers some lines the next ones are read: on two processors it takes as long as the longer of both.
+    private func feed(_ replay: Replay) async throws {
+        var stream = try AlertStream(alerts)
+        let (reader, clock) = (replay.reader, ContinuousClock())
         var (count, told) = (0, clock.now)
-        try stream.forEachLine { line, read in
-            replay.feed(line)
-            count += 1
-            guard progress, count % 1024 == 0, clock.now - told >= .seconds(1) else { return }
+        var reading: Task<[Replay.Line], Never>?
+        repeat {
+            let lines = try stream.next(Self.batch)
+            let ahead = lines.isEmpty ? nil : Task.detached { lines.map(reader.read) }
+            for line in await reading?.value ?? [] { replay.feed(line) }
+            reading = ahead
+            count += lines.count
+            guard progress, clock.now - told >= .seconds(1) else { continue }
             told = clock.now
-            let share = stream.size.map { ", \(100 * read / max(1, $0)) %" } ?? ""
+            let share = stream.size.map { ", \(100 * stream.position / max(1, $0)) %" } ?? ""
             Terminal.remark("\(count) alerts\(share), now at \(replay.now.map { "\($0)" } ?? "")")
-        }
+        } while reading != nil
         if progress { Terminal.remark("\(count) alerts, done") }
     }
+
+    /// So many lines are read ahead.
+    private static let batch = 2048
 
     private var premises: [String] {
         var premises = ["The agent's mode is \(mode.rawValue)\(ignoreModes ? "; modes and roll-outs of playbooks and steps are passed over" : "")."]
