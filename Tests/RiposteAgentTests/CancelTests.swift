@@ -24,7 +24,7 @@ struct CancelTests {
     @Test("status shows a kill within its grace; riposte cancel ends the wait, the process lives, and the journal says who did it and why")
     func cancel() async throws {
         let child = try ChildProcess(["sh", "-c", "trap '' TERM; while :; do sleep 0.05; done"])
-        try await place.start(arguments: ["--no-sensor"])
+        try await place.start()
         _ = try await place.post(alert("Kill it", pid: child.pid, name: "sh"))
         try await until { try place.json("status").first?["orders"]?.array?.isEmpty == false }
         let order = try #require(try place.json("status").first?["orders"]?.array?.first)

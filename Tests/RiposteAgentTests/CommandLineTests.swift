@@ -155,9 +155,10 @@ struct CommandLineTests {
         let file = place.stateDirectory + "/journal/00000000000000000001.jsonl"
         let exported = try place.riposte("audit", "export").output
         #expect(exported == (try String(contentsOfFile: file, encoding: .utf8)))
+        let edited = try #require(exported.split(separator: "\n").firstIndex { $0.contains("process.kill") }) + 1
         try exported.replacing("process.kill", with: "process.hug", maxReplacements: 1).write(toFile: file, atomically: false, encoding: .utf8)
         let (status, output) = try place.riposte("audit", "verify")
-        #expect(status == 1 && output.contains("2"), "\(output)")
+        #expect(status == 1 && output.contains("broken at record \(edited) "), "\(output)")
     }
 
     @Test("doctor says what is there, what is missing, and how to mend it")

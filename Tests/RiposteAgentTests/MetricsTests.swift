@@ -123,7 +123,7 @@ struct MetricsLiveTests {
     private func place(_ settings: String = settings) async throws -> (Workplace, Int) {
         let place = try Workplace()
         try place.write(playbooks: "  - { name: kill, match: { rules: [Bad program] }, steps: [{ action: process.kill }] }\n")
-        try await place.start(configuration: settings, arguments: ["--no-sensor"])
+        try await place.start(configuration: settings)
         return (place, try #require(place.errors.firstMatch(of: /metrics +https?:\/\/127\.0\.0\.1:(\d+)\/metrics/).flatMap { Int($0.1) }, "\(place.errors)"))
     }
 

@@ -53,14 +53,17 @@ final class Workplace {
     }
 
     /// Starts the agent and does not wait for anything.
+    ///
+    /// Without rules it has no sensor, unless the configuration speaks of it: whoever touches an agent, a debugger or another test, would be an alert.
     @discardableResult
     func launch(mode: String = "enforce", configuration: String = "", arguments: [String] = [], input: Int32? = nil) throws -> ChildProcess {
         let file = try folder.file("riposte.yaml", configuration + "\n")
         let (out, err) = (try appending("stdout"), open(folder.path + "/stderr", O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0o600))
         defer { for descriptor in [out, err] { close(descriptor) } }
+        let isDeaf = !arguments.contains("--rules") && !arguments.contains("--no-sensor") && !configuration.contains("sensor:")
         let child = try ChildProcess(
             prefix + [Riposte.path, "run", "--config", file, "--mode", mode, "--http", "127.0.0.1:0", "--playbooks", folder.path + "/playbooks"] + folders
-                + arguments, input: input, output: out, error: err)
+                + arguments + (isDeaf ? ["--no-sensor"] : []), input: input, output: out, error: err)
         agent = child
         return child
     }
@@ -100,7 +103,11 @@ final class Workplace {
     func records() throws -> [JSON] {
         let journal = stateDirectory + "/journal"
         let files = try FileManager.default.contentsOfDirectory(atPath: journal).filter { $0.hasSuffix(".jsonl") }.sorted()
-        return try files.flatMap { try String(contentsOfFile: "\(journal)/\($0)", encoding: .utf8).split(separator: "\n") }.map { try JSON(parsing: Array($0.utf8)) }
+        // What does not end with its line's end is being written, or was when the agent died.
+        return try files.flatMap { file in
+            let text = try String(contentsOfFile: "\(journal)/\(file)", encoding: .utf8)
+            return try text[..<(text.lastIndex(of: "\n") ?? text.startIndex)].split(separator: "\n").map { try JSON(parsing: Array($0.utf8)) }
+        }
     }
 
     /// The outcomes on record, as `action outcome`.
@@ -137,7 +144,7 @@ func alert(_ rule: String, pid: Int32, name: String = "sleep", startedAt: Int64?
         #"{"time":"\#(time)","rule":"\#(rule)","priority":"Warning","source":"syscall","output":"o","tags":["test"],"hostname":"h","output_fields":{"proc.pid":\#(pid),"proc.name":"\#(name)"\#(start)\#(fields)}}"#
 }
 
-func until(_ limit: Duration = .seconds(20), _ condition: () throws -> Bool, sourceLocation: SourceLocation = #_sourceLocation) async throws {
+func until(_ limit: Duration = .seconds(60), _ condition: () throws -> Bool, sourceLocation: SourceLocation = #_sourceLocation) async throws {
     let end = ContinuousClock.now + limit
     while try !condition() {
         guard .now < end else {
