@@ -47,14 +47,17 @@ package final class Replay {
         package func read(_ text: [UInt8]) -> Line {
             do throws(AlertError) {
                 let alert = try Alert(parsing: text, id: Replay.unnamed, arrival: .init(intake: "dry-run", time: Replay.epoch))
-                return Line(alert: .success(alert), isAnswered: sets.contains { !$0.matching(alert).isEmpty })
-            } catch { return Line(alert: .failure(error), isAnswered: false) }
+                // Nobody answers most alerts: they need no engine, and what they say changes nothing for the others.
+                return sets.contains { !$0.matching(alert).isEmpty } ? .answered(alert) : .passedOver(alert.time)
+            } catch { return .unreadable(error) }
         }
     }
 
-    package struct Line: Sendable {
-        fileprivate let alert: Result<Alert, AlertError>
-        fileprivate let isAnswered: Bool
+    /// What a line of the recording is.
+    package enum Line: Sendable {
+        case answered(Alert)
+        case passedOver(Timestamp)
+        case unreadable(AlertError)
     }
 
     package var reader: Reader { Reader(sets: sets) }
@@ -64,20 +67,26 @@ package final class Replay {
     package func feed(_ line: Line) {
         number += 1
         do throws(AlertError) {
-            let alert = try line.alert.get()
-            if sides.isEmpty { begin(at: alert.time) }
-            if alert.time + .seconds(1) < latest { sides.first?.tally.count(late: 1) }
-            latest = max(latest, alert.time)
-            // Nobody answers most alerts: they need no engine, and what they say changes nothing for the others.
-            guard line.isAnswered else {
+            switch line {
+            case .passedOver(let time):
+                take(time)
                 for side in sides { side.tally.append(AuditRecord(.alert, at: latest)) }
-                return
+            case .answered(let alert):
+                take(alert.time)
+                answer(try alert.named(sides.first?.rehearsal.surroundings.newIdentifier() ?? Self.unnamed))
+            case .unreadable(let error): throw error
             }
-            answer(try alert.named(sides.first?.rehearsal.surroundings.newIdentifier() ?? Self.unnamed))
         } catch {
             if firstProblem == nil { firstProblem = "alert \(number): \(error)" }
             (sides.first?.tally ?? early).count(unreadable: 1)
         }
+    }
+
+    /// The recording has come to this time, or goes back.
+    private func take(_ time: Timestamp) {
+        if sides.isEmpty { begin(at: time) }
+        if time + .seconds(1) < latest { sides.first?.tally.count(late: 1) }
+        latest = max(latest, time)
     }
 
     private func answer(_ alert: Alert) {
