@@ -67,8 +67,10 @@ package struct ContainerListing: Sendable, Equatable {
     package var image: String
     package var status: String
     package var state: String
+    package var labels: [String: String]
 
     init?(json: JSON) {
+        labels = Dictionary((json["Labels"]?.object?.members ?? []).map { ($0.key.repaired, $0.value.string?.repaired ?? "") }, uniquingKeysWith: { first, _ in first })
         guard let id = json["Id"]?.string?.valid else { return nil }
         self.id = id
         name = json["Names"]?.array?.first?.string.map { String($0.repaired.drop { $0 == "/" }) } ?? ""

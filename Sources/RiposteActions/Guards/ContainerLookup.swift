@@ -29,4 +29,9 @@ package final class ContainerLookup: Sendable {
     }
 
     var socket: String { docker.socket }
+
+    /// Those that run, paused ones too.
+    func running() async throws(ActionError) -> [(image: String, service: String?)] {
+        try await docker.list().filter { $0.state == "running" || $0.state == "paused" }.map { ($0.image, ServiceLabels.service(of: $0.labels)) }
+    }
 }

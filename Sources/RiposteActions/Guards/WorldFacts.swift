@@ -22,6 +22,36 @@ package struct WorldFacts: TargetFacts {
         }
     }
 
+    package func workload(of plan: Plan) async throws(ActionError) -> Workload? {
+        switch plan.target {
+        case .process(let identity):
+            guard let id = ProcFS.cgroup(identity.pid).flatMap(ProcFS.containerID(inCgroup:)) else { return nil }
+            return try await workload(ofContainer: id)
+        case .container(let identity): return try await workload(ofContainer: identity.id)
+        case .pod(let identity): return try await workload(ofPod: identity.namespace, identity.name)
+        case .address, .host: return nil
+        }
+    }
+
+    private func workload(ofContainer id: String) async throws(ActionError) -> Workload {
+        let container = try await containers.container(id)
+        if let (namespace, name) = container.podName { return try await workload(ofPod: namespace, name) }
+        let all = try await containers.running()
+        if let service = container.service {
+            return Workload(name: service, replicas: all.count { $0.service == service })
+        }
+        return Workload(name: container.image, replicas: all.count { $0.service == nil && $0.image == container.image })
+    }
+
+    private func workload(ofPod namespace: String, _ name: String) async throws(ActionError) -> Workload {
+        let client = try access()
+        let pod = try await client.pod(namespace, name)
+        // A pod that nobody makes anew is all there is of it.
+        guard let owner = pod.owner else { return Workload(name: "\(namespace)/Pod/\(name)", replicas: 1) }
+        let siblings = try await client.pods(namespace).filter { $0.owner?.kind == owner.kind && $0.owner?.name == owner.name && $0.phase == "Running" && !$0.isTerminating }
+        return Workload(name: "\(namespace)/\(owner.kind)/\(owner.name)", replicas: siblings.count)
+    }
+
     private static func subject(_ fill: (inout GuardFacts.Subject) -> Void) -> GuardFacts.Subject {
         var subject = GuardFacts.Subject()
         fill(&subject)
@@ -142,6 +172,9 @@ package struct WorldFacts: TargetFacts {
 }
 
 extension GuardFacts.Container {
+    /// Of Compose or Swarm, by the labels that they put on.
+    var service: String? { ServiceLabels.service(of: labels) }
+
     /// Of the pod that the kubelet made it for, by the labels that it puts on.
     var podName: (namespace: String, name: String)? {
         guard let namespace = labels["io.kubernetes.pod.namespace"], let name = labels["io.kubernetes.pod.name"] else { return nil }
@@ -169,5 +202,13 @@ extension ProcFS {
             result.append(pid)
         }
         return result.sorted()
+    }
+}
+
+/// Which service a container is a copy of, by the labels that Compose and Swarm put on.
+enum ServiceLabels {
+    static func service(of labels: [String: String]) -> String? {
+        if let project = labels["com.docker.compose.project"], let service = labels["com.docker.compose.service"] { return "\(project)_\(service)" }
+        return labels["com.docker.swarm.service.name"]
     }
 }

@@ -30,6 +30,25 @@ package final class KubernetesClient: Sendable {
         return state
     }
 
+    /// All of a namespace, page by page.
+    func pods(_ namespace: String) async throws(ActionError) -> [PodState] {
+        let doing = "list the pods of namespace \(namespace.escapedForDisplay)"
+        // A name that can be one: the path of any pod in it says so.
+        let path = String(try Self.path(namespace, "x", doing).dropLast("/x".count))
+        var pods: [PodState] = []
+        var next: String?
+        for _ in 0..<Self.pageLimit {
+            let answer = try await call(.get, "\(path)?limit=500\(next.map { "&continue=\($0.escapedForPath)" } ?? "")", doing: doing)
+            guard let items = answer["items"]?.array else { throw ActionError(.unavailable, doing, "the API's answer is no list") }
+            pods += items.compactMap(PodState.init(json:))
+            next = answer["metadata"]?["continue"]?.string?.repaired
+            guard let token = next, !token.isEmpty else { return pods }
+        }
+        throw ActionError(.unavailable, doing, "there are more than \(Self.pageLimit * 500)")
+    }
+
+    private static let pageLimit = 40
+
     func delete(_ pod: PodIdentity, grace: Duration, isDryRun: Bool = false) async throws(ActionError) {
         let doing = "delete pod \(pod.namespace)/\(pod.name)"
         var options: JSON = [

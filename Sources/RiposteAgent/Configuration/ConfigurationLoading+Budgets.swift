@@ -15,13 +15,13 @@ extension AgentConfiguration {
 }
 
 extension AgentBudget {
-    private static let keys = ["name", "actions", "targets", "per", "over", "reopen", "kinds", "class", "namespaces", "each"]
+    private static let keys = ["name", "actions", "targets", "share", "per", "over", "reopen", "kinds", "class", "namespaces", "each"]
 
     fileprivate init?(reading node: YAMLNode) {
         guard let keys = node.mapping(known: Self.keys, what: "a budget", code: "C002") else { return nil }
-        for key in ["name", "per"] where keys[key] == nil { node.report(code: "C003", "a budget needs the key \"\(key)\"") }
+        for key in ["name"] where keys[key] == nil { node.report(code: "C003", "a budget needs the key \"\(key)\"") }
         let impact = keys["class"]?.integer(in: 1...3, code: "C003").flatMap { ActionDescription.Impact(rawValue: $0) }
-        let budget = Budget(reading: keys, at: node, destroys: impact == .destroys, codes: (type: "C003", empty: "C003", key: "C002"))
+        let budget = Budget(reading: keys, at: node, destroys: impact == .destroys, codes: (type: "C003", empty: "C003", key: "C002", missing: "C003"))
         guard let name = keys["name"]?.text(code: "C003"), let budget else { return nil }
         self.init(name, budget, kinds: Self.patterns(keys["kinds"]), impact: impact, namespaces: Self.patterns(keys["namespaces"]))
         each = keys["each"]?.choice(Each.self, code: "C003")

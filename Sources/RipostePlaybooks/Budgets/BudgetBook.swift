@@ -12,9 +12,17 @@ struct BudgetBook: Sendable {
         var used: Int
         var limit: Int
         var countsTargets: Bool
+        /// Set: a share of it is taken up.
+        var workload: Workload?
 
         /// "the budget of playbook p is spent: 10 of 10 actions per 1h"
-        var text: String { "\(bound.scope.text) is spent: \(used) of \(limit) \(countsTargets ? "targets" : "actions") per \(bound.budget.per.text)" }
+        var text: String {
+            guard let workload, let share = bound.budget.share else {
+                return "\(bound.scope.text) is spent: \(used) of \(limit) \(countsTargets ? "targets" : "actions") per \(bound.budget.per.text)"
+            }
+            guard workload.replicas > 0 else { return "\(bound.scope.text) leaves \(share.text), and how many replicas \(workload.name) has is not known" }
+            return "\(bound.scope.text) leaves \(share.text), \(limit) of the \(workload.replicas) replicas of \(workload.name); \(used) are hit"
+        }
     }
 
     private struct Act: Sendable {
@@ -113,6 +121,15 @@ struct BudgetBook: Sendable {
         if let limit = bound.budget.actions, use.actions >= limit { return Excess(bound: bound, used: use.actions, limit: limit, countsTargets: false) }
         guard let limit = bound.budget.targets, use.targets.count >= limit, !use.targets.contains(spend.target) else { return nil }
         return Excess(bound: bound, used: use.targets.count, limit: limit, countsTargets: true)
+    }
+
+    /// Targets of a workload that are being hit, or were hit within the window by what cannot be taken back.
+    func taken(of workload: String, within window: Duration, at uptime: Duration) -> Set<String> {
+        var targets = Set(held.values.filter { $0.workload?.name == workload }.map(\.target))
+        for act in acts[acts.partitionIndex { uptime - $0.at < window }...] where act.spend.impact == .destroys && act.spend.workload?.name == workload {
+            targets.insert(act.spend.target)
+        }
+        return targets
     }
 
     /// A budget of which more is used than there is, or, where `isSpent`, all of it.

@@ -10,10 +10,14 @@ package struct Spend: Sendable, Hashable {
     /// ``Target/key``.
     package var target: String
     package var namespace: String?
+    /// Where a budget counts by it.
+    package var workload: Workload?
 
     package init(
-        playbook: String? = nil, step: String? = nil, action: String, impact: ActionDescription.Impact, target: String, namespace: String? = nil
+        playbook: String? = nil, step: String? = nil, action: String, impact: ActionDescription.Impact, target: String, namespace: String? = nil,
+        workload: Workload? = nil
     ) {
+        self.workload = workload
         self.playbook = playbook
         self.step = step
         self.action = action
@@ -29,13 +33,14 @@ package struct Spend: Sendable, Hashable {
         else { return nil }
         self.init(
             playbook: record.playbook, step: record.step, action: action, impact: impact, target: target,
-            namespace: spends["namespace"]?.string?.repaired)
+            namespace: spends["namespace"]?.string?.repaired, workload: spends["workload"].flatMap(Workload.init(json:)))
     }
 
     /// What a record says of it beside its own members.
     var detail: JSON {
         var object: JSONObject = ["class": .integer(Int64(impact.rawValue))]
         object.append("namespace", namespace.map(JSON.text))
+        object.append("workload", workload?.json)
         return .object(object)
     }
 
@@ -44,6 +49,7 @@ package struct Spend: Sendable, Hashable {
         object.append("playbook", playbook.map(JSON.text))
         object.append("step", step.map(JSON.text))
         object.append("namespace", namespace.map(JSON.text))
+        object.append("workload", workload?.json)
         return .object(object)
     }
 
@@ -52,6 +58,8 @@ package struct Spend: Sendable, Hashable {
         guard let action = text("action"), let target = text("target"),
             let impact = json["class"]?.integer.flatMap({ ActionDescription.Impact(rawValue: Int($0)) })
         else { return nil }
-        self.init(playbook: text("playbook"), step: text("step"), action: action, impact: impact, target: target, namespace: text("namespace"))
+        self.init(
+            playbook: text("playbook"), step: text("step"), action: action, impact: impact, target: target, namespace: text("namespace"),
+            workload: json["workload"].flatMap(Workload.init(json:)))
     }
 }

@@ -48,7 +48,7 @@ extension Engine {
         case .held(let breaker) where breaker.over == .ask && order.hasPersonsYes:
             // A person was asked, and has said yes: what the budgets have room for is done.
             let uptime = surroundings.uptime()
-            if let excess = state.withLock({ $0.book.reserve(order.id, spend, in: budgets, at: uptime) }) { throw ActionError(.budget, "perform \(order.action)", excess.text) }
+            if let excess = state.withLock({ $0.reserve(order.id, spend, in: budgets, at: uptime) }) { throw ActionError(.budget, "perform \(order.action)", excess.text) }
             return Braking(mode: order.mode)
         case .held(let breaker):
             return Braking(
@@ -90,7 +90,7 @@ extension Engine {
                 guard letsOneThrough, trial == nil else { return .held(breaker) }
                 trial = name
             }
-            if let excess = interior.book.reserve(order.id, spend, in: budgets, at: uptime) {
+            if let excess = interior.reserve(order.id, spend, in: budgets, at: uptime) {
                 let name = excess.bound.scope.breaker(for: spend)
                 let hasRoom = interior.state.breakers[name] != nil || !interior.state.breakers.isFull
                 return .over(excess, trips: hasRoom && interior.tripping.insert(name).inserted)

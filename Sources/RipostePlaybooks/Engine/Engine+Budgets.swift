@@ -22,7 +22,7 @@ extension Engine {
         let (budgets, uptime) = (budgets(covering: spend, order), surroundings.uptime())
         let excess = state.withLock { interior -> BudgetBook.Excess? in
             guard !interior.book.isHeld(order.id) else { return nil }
-            let excess = interior.book.reserve(order.id, spend, in: budgets, at: uptime)
+            let excess = interior.reserve(order.id, spend, in: budgets, at: uptime)
             if excess != nil, order.isByHand { interior.book.hold(order.id, spend) }
             return excess
         }
@@ -48,6 +48,7 @@ extension Engine {
         guard order.cause != nil, let spend = await spend(of: order, plan) else { return nil }
         let (budgets, uptime) = (budgets(covering: spend, order), surroundings.uptime())
         return state.withLock { interior in
+            if let excess = interior.shareExcess(of: spend, in: budgets, at: uptime) { return excess.text }
             if let excess = interior.shadow.reserve(order.id, spend, in: budgets, at: uptime) { return excess.text }
             interior.shadow.release(order.id)
             if !budgets.isEmpty { interior.shadow.add(spend, at: uptime) }
@@ -70,7 +71,7 @@ extension Engine {
         guard order.undoes == nil, let impact = catalogue[plan.action]?.description.impact, impact > .readsOnly, !catalogue.isRelease(plan.action) else { return nil }
         return Spend(
             playbook: order.cause?.playbook, step: order.cause?.step, action: plan.action.rawValue, impact: impact, target: plan.target.key,
-            namespace: await namespace(of: plan))
+            namespace: await namespace(of: plan), workload: await workload(of: plan, order))
     }
 
     /// Asked for only where a budget counts by it.

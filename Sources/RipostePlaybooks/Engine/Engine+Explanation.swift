@@ -159,12 +159,14 @@ extension Engine {
                 told.append(("breaker \(name)", "\(breaker.state.rawValue): \(breaker.cause)", breaker.state == .open ? breaker.over.mode : nil))
             }
             for bound in bounds {
-                if let excess = interior.book.excess(of: spend, in: bound, at: uptime) {
+                if let excess = interior.book.excess(of: spend, in: bound, at: uptime) ?? interior.shareExcess(of: spend, in: [bound], at: uptime) {
                     told.append((bound.scope.text, excess.text, bound.budget.over.mode))
                 } else {
                     let use = interior.book.use(of: bound, at: uptime)
                     let parts = [bound.budget.actions.map { "\(use.actions) of \($0) actions" }, bound.budget.targets.map { "\(use.targets.count) of \($0) targets" }]
-                    told.append((bound.scope.text, "\(parts.compactMap(\.self).joined(separator: ", ")) per \(bound.budget.per.text)", nil))
+                    let counts = parts.compactMap(\.self).joined(separator: ", ")
+                    let share = bound.budget.share.map { "at most \($0.text)" }
+                    told.append((bound.scope.text, [counts.isEmpty ? nil : "\(counts) per \(bound.budget.per.text)", share].compactMap(\.self).joined(separator: ", "), nil))
                 }
             }
             return told

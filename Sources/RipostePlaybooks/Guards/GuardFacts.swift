@@ -88,4 +88,7 @@ package struct GuardNeeds: OptionSet, Sendable {
 package protocol TargetFacts: Sendable {
     /// What cannot be found out of a part is ``GuardFacts/Fact/unknown(_:)`` there; throws where nothing at all can be said.
     func facts(of plan: Plan, _ needs: GuardNeeds) async throws(ActionError) -> GuardFacts
+
+    /// What the target is a copy of; nil: of nothing, as an address, or a process outside of containers. Throws where nobody could say.
+    func workload(of plan: Plan) async throws(ActionError) -> Workload?
 }

@@ -11,7 +11,7 @@ extension PlaybookDecoder {
 
     func budget(_ node: YAMLNode, destroys: Bool) -> Budget? {
         guard let keys = mapping(node, PlaybookKeys.budget, "budget") else { return nil }
-        return Budget(reading: keys, at: node, destroys: destroys, codes: (type: "P002", empty: "P020", key: "P001"))
+        return Budget(reading: keys, at: node, destroys: destroys, codes: (type: "P002", empty: "P020", key: "P001", missing: "P003"))
     }
 
     /// Whoever lets it destroy alone says how often.
@@ -26,18 +26,38 @@ extension PlaybookDecoder {
 }
 
 extension Budget {
-    /// Of a mapping with `actions`, `targets`, `per`, `over` and `reopen`; nil where something is wrong, which is reported under these codes.
-    package init?(reading keys: [String: YAMLNode], at node: YAMLNode, destroys: Bool, codes: (type: String, empty: String, key: String)) {
+    /// Of a mapping with `actions`, `targets`, `share`, `per`, `over` and `reopen`; nil where something is wrong, which is reported under these codes.
+    package init?(reading keys: [String: YAMLNode], at node: YAMLNode, destroys: Bool, codes: (type: String, empty: String, key: String, missing: String)) {
         let actions = keys["actions"].flatMap { $0.integer(in: 1...Self.actionLimit, code: codes.type) }
         let targets = keys["targets"].flatMap { $0.integer(in: 1...Self.actionLimit, code: codes.type) }
-        if keys["actions"] == nil, keys["targets"] == nil { node.report(code: codes.empty, "a budget needs actions, targets, or both") }
-        let window = keys["per"]?.duration(code: codes.type)
+        let share = keys["share"].flatMap { Share(reading: $0, codes.type, codes.key) }
+        let counts = keys["actions"] != nil || keys["targets"] != nil
+        if !counts, keys["share"] == nil { node.report(code: codes.empty, "a budget needs actions, targets or share") }
+        if counts, keys["per"] == nil { node.report(code: codes.missing, "a budget of actions or targets needs the key \"per\"") }
+        let window = keys["per"].map { $0.duration(code: codes.type) } ?? (counts ? nil : .seconds(3600))
         if let window, window > Self.horizon { keys["per"]?.report(code: codes.type, "a budget's window is at most \(Self.horizon.text)") }
         let over = keys["over"].map { $0.choice(Overflow.self, code: codes.type) ?? .observe }
         let reopening = keys["reopen"].flatMap { Reopening(reading: $0, codes.type, codes.key) }
-        guard actions != nil || targets != nil, let window else { return nil }
+        guard actions != nil || targets != nil || share != nil, let window else { return nil }
         self.init(
             actions: actions, targets: targets, per: window, over: over ?? .observe, reopening: reopening ?? (destroys ? .byHand : .quiet(.seconds(1800))))
+        self.share = share
+    }
+}
+
+extension Budget.Share {
+    /// `{ of: workload, max: 20% }`
+    fileprivate init?(reading node: YAMLNode, _ type: String, _ key: String) {
+        guard let keys = node.mapping(known: ["of", "max", "at_least_one"], what: "share", code: key) else { return nil }
+        for name in ["of", "max"] where keys[name] == nil { node.report(code: type, "a share says of what and how much: { of: workload, max: 20% }") }
+        if let of = keys["of"], of.text(code: type) != "workload" { of.report(code: type, "a share is of a workload", suggestion: "workload") }
+        let isAtLeastOne = keys["at_least_one"].flatMap { $0.bool(code: type) } ?? false
+        guard let maximum = keys["max"], let text = maximum.text(code: type, expected: "a share such as 20%") else { return nil }
+        guard let hundredths = Rollout.share(of: text), hundredths > 0 || isAtLeastOne else {
+            maximum.report(code: type, "expected a share of more than 0%, at most 100%, with at most two decimals")
+            return nil
+        }
+        self.init(hundredths: hundredths, isAtLeastOne: isAtLeastOne)
     }
 }
 

@@ -23,10 +23,7 @@ struct PlaybookDecoder {
         guard let members = node.members() else { return nil }
         let known = keys.map(\.name)
         for (key, keyNode, _) in members where !known.contains(key) {
-            let isPlanned = PlaybookKeys.planned.contains(key)
-            keyNode.report(
-                code: "P001", isPlanned ? "key \"\(key)\" is not supported by this version" : "unknown key \"\(key)\" in \(what)",
-                suggestion: isPlanned ? nil : nearMiss(to: key, among: known))
+            keyNode.report(code: "P001", "unknown key \"\(key)\" in \(what)", suggestion: nearMiss(to: key, among: known))
         }
         let values = Dictionary(members.map { ($0.key, $0.value) }, uniquingKeysWith: { first, _ in first })
         for key in keys where key.isRequired && values[key.name] == nil { node.report(code: "P003", "\(what) needs the key \"\(key.name)\"") }

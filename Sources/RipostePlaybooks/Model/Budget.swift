@@ -36,6 +36,27 @@ package struct Budget: Sendable, Hashable {
         }
     }
 
+    /// Of a workload's replicas, so many at the same time.
+    package struct Share: Sendable, Hashable {
+        /// In hundredths of a percent.
+        package var hundredths: Int
+        /// One, where the share of a small workload would be none.
+        package var isAtLeastOne: Bool
+
+        package init(hundredths: Int, isAtLeastOne: Bool = false) {
+            self.hundredths = hundredths
+            self.isAtLeastOne = isAtLeastOne
+        }
+
+        /// Rounded down.
+        package func limit(of replicas: Int) -> Int {
+            guard replicas > 0 else { return 0 }
+            return max(isAtLeastOne ? 1 : 0, replicas * hundredths / 10_000)
+        }
+
+        package var text: String { "\(Rollout.percent(hundredths)) of a workload" }
+    }
+
     /// Acts that change something.
     package var actions: Int?
     /// Different ones among them: many targets hit by one rule at once are a bad rule or a roll-out, not many attacks.
@@ -43,6 +64,8 @@ package struct Budget: Sendable, Hashable {
     package var per: Duration
     package var over = Overflow.observe
     package var reopening = Reopening.quiet(.seconds(1800))
+    /// Replicas that are hit count as long as what was done to them stands; where it cannot be taken back, for the window.
+    package var share: Share?
 
     package static let actionLimit = 100_000
     /// The longest window that is counted.
@@ -63,6 +86,9 @@ package struct Budget: Sendable, Hashable {
             actions: json["actions"]?.integer.map { Int(clamping: $0) }, targets: json["targets"]?.integer.map { Int(clamping: $0) }, per: per,
             over: json["over"]?.string?.valid.flatMap(Overflow.init(rawValue:)) ?? .observe,
             reopening: json["reopen"]?.string?.valid.flatMap(Reopening.init(text:)) ?? .quiet(.seconds(1800)))
+        share = json["share"].flatMap { share in
+            share.text("max").flatMap { Rollout.share(of: $0) }.map { Share(hundredths: $0, isAtLeastOne: share["at_least_one"]?.bool ?? false) }
+        }
     }
 
     package var json: JSON {
@@ -72,12 +98,14 @@ package struct Budget: Sendable, Hashable {
         object.append("per", .text(per.text))
         object.append("over", .text(over.rawValue))
         object.append("reopen", .text(reopening.text))
+        object.append("share", share.map { ["of": "workload", "max": .text(Rollout.percent($0.hundredths)), "at_least_one": .bool($0.isAtLeastOne)] })
         return .object(object)
     }
 
     /// "10 actions, 3 targets per 1h"
     package var text: String {
-        [actions.map { "\($0) actions" }, targets.map { "\($0) targets" }].compactMap(\.self).joined(separator: ", ") + " per \(per.text)"
+        let counts = [actions.map { "\($0) actions" }, targets.map { "\($0) targets" }].compactMap(\.self).joined(separator: ", ")
+        return [counts.isEmpty ? nil : "\(counts) per \(per.text)", share.map { "at most \($0.text)" }].compactMap(\.self).joined(separator: ", ")
     }
 }
 

@@ -141,7 +141,15 @@ enum PlaybookKeys {
     static let budget = [
         Key(name: "actions", schema: ["type": "integer", "minimum": 1, "maximum": .integer(Int64(Budget.actionLimit))], summary: "Actions that change something."),
         Key(name: "targets", schema: ["type": "integer", "minimum": 1, "maximum": .integer(Int64(Budget.actionLimit))], summary: "Different targets among them."),
-        Key(name: "per", schema: duration, summary: "The window, at most 7d.", isRequired: true),
+        Key(
+            name: "share",
+            schema: .object([
+                "type": "object",
+                "properties": ["of": ["const": "workload"], "max": percent, "at_least_one": ["type": "boolean", "default": false]],
+                "required": ["of", "max"], "additionalProperties": false,
+            ]),
+            summary: "At most this part of a workload's replicas at the same time, rounded down; held as long as what was done stands."),
+        Key(name: "per", schema: duration, summary: "The window, at most 7d; needed for actions and targets."),
         Key(
             name: "over", schema: ["enum": .array(Budget.Overflow.allCases.map { .text($0.rawValue) }), "default": "observe"],
             summary: "What becomes of acts that are over: planned and reported, or put to a person."),
@@ -241,9 +249,4 @@ enum PlaybookKeys {
     ]
 
     static let holds = ["process.suspend", "container.pause", "container.isolate"]
-
-    /// Keys that people will look for because the format is to have them.
-    static let planned = [
-        "target", "evidence",
-    ]
 }

@@ -21,6 +21,17 @@ extension DescribedScene: TargetFacts {
         }
     }
 
+    package func workload(of plan: Plan) async throws(ActionError) -> Workload? {
+        withState { state in
+            switch plan.target {
+            case .process(let identity): state.processes[identity.pid].flatMap { state.container(of: $0) }.map { state.workload(of: $0) }
+            case .container(let identity): state.containers[String(identity.id.prefix(12))].map { state.workload(of: $0) }
+            case .pod(let identity): state.pods.first { $0.uid == identity.uid }.map { state.workload(of: $0) }
+            case .address, .host: nil
+            }
+        }
+    }
+
     fileprivate static func unknown(_ why: String) -> GuardFacts.Subject {
         var subject = GuardFacts.Subject()
         (subject.process, subject.container, subject.namespace, subject.pod) = (.unknown(why), .unknown(why), .unknown(why), .unknown(why))
@@ -29,6 +40,19 @@ extension DescribedScene: TargetFacts {
 }
 
 extension DescribedScene.State {
+    /// Copies that have not ended: of the pod's owner, else of the same image.
+    fileprivate func workload(of container: DescribedWorld.Container) -> Workload {
+        if let pod = pods.first(where: { $0.containers.contains { $0.hasPrefix(container.id) || container.id.hasPrefix($0) } }) { return workload(of: pod) }
+        return Workload(
+            name: container.image, replicas: containers.values.count { $0.image == container.image && ended[$0.target.key] == nil && !isStopped($0) })
+    }
+
+    fileprivate func workload(of pod: DescribedWorld.Pod) -> Workload {
+        guard let owner = pod.owner else { return Workload(name: "\(pod.namespace)/Pod/\(pod.name)", replicas: 1) }
+        return Workload(
+            name: "\(pod.namespace)/\(owner)", replicas: pods.count { $0.namespace == pod.namespace && $0.owner == owner && ended[$0.target.key] == nil })
+    }
+
     fileprivate func subject(of process: DescribedWorld.Process) -> GuardFacts.Subject {
         var subject = container(of: process).map { surroundings(of: $0) } ?? GuardFacts.Subject()
         subject.process = .known(.init(pid: process.pid, name: process.name, executable: process.executable, userID: process.userID, user: process.user))

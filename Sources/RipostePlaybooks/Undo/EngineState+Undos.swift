@@ -29,6 +29,7 @@ extension EngineState {
             action: id, actionName: ActionName(rawValue: name), inverse: ActionName(rawValue: inverse), target: target,
             parameters: plan?["parameters"]?.object ?? JSONObject(), token: undo["token"]?.object, due: undo["due"]?.string.flatMap { Timestamp($0.bytes) },
             playbook: record.playbook, alert: record.alert, incident: record.incident, actor: intent?.actor ?? record.actor, since: record.time)
+        open.workload = (intent?.detail["spends"] ?? record.detail["spends"])?["workload"]?.text("name")
         // One and the same state of the world is taken back once: by the newest, when the last time is up.
         for older in openUndos.values.filter({ $0.actionName == open.actionName && $0.target.key == target.key && $0.action != id }).sorted(by: { $0.action < $1.action }) {
             open.absorb(older)

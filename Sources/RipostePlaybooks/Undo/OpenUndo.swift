@@ -22,6 +22,8 @@ extension EngineState {
         package var refusal: String?
         /// Earlier acts of the same kind on the same target, whose place this one took: they end with it.
         package var absorbed: [Identifier] = []
+        /// What the target is a copy of, where a budget asked.
+        package var workload: String?
     }
 }
 
@@ -39,6 +41,7 @@ extension EngineState.OpenUndo {
         object.append("incident", incident.map { .text("\($0)") })
         object.append("actor", actor?.json)
         object.append("refusal", refusal.map(JSON.text))
+        object.append("workload", workload.map(JSON.text))
         if !absorbed.isEmpty { object.append("absorbed", .array(absorbed.map { .text("\($0)") })) }
         return .object(object)
     }
@@ -53,7 +56,7 @@ extension EngineState.OpenUndo {
             parameters: json["parameters"]?.object ?? JSONObject(), token: json["token"]?.object, due: json["due"]?.string.flatMap { Timestamp($0.bytes) },
             playbook: json["playbook"]?.string?.valid, alert: identifier("alert"), incident: identifier("incident"),
             actor: json["actor"].flatMap(AuditRecord.Actor.init(json:)), since: since, refusal: json["refusal"]?.string?.repaired,
-            absorbed: json["absorbed"]?.array?.compactMap { $0.string?.valid.flatMap { Identifier($0) } } ?? [])
+            absorbed: json["absorbed"]?.array?.compactMap { $0.string?.valid.flatMap { Identifier($0) } } ?? [], workload: json["workload"]?.string?.repaired)
     }
 
     /// Takes the place of an earlier act of the same kind on the same target: the longer time of the two holds, and what either has to restore is restored.
