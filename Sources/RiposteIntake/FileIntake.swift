@@ -98,10 +98,7 @@ package struct FileIntake: Intake {
     private func readOn(_ state: inout Following, _ thread: SourceThread) -> Bool {
         guard var file = state.file else { return true }
         defer { state.file = file }
-        file.noticeTruncation()
-        while true {
-            let pieces = file.next()
-            guard let pieces else { break }
+        while let pieces = file.next() {
             for piece in pieces where !take(piece, thread) { return false }
             offsetFile.save(file.position)
         }
@@ -170,25 +167,29 @@ private struct FollowedFile {
         }
     }
 
-    /// A file that was emptied is shorter than what was read, or, refilled already, begins otherwise.
-    mutating func noticeTruncation() {
+    /// A file that was emptied is shorter than what was read, or, refilled already, begins otherwise: then it is read from its beginning.
+    private mutating func wasTruncated() -> Bool {
         var information = stat()
         fstat(descriptor, &information)
         let head = head
-        if Int(information.st_size) < offset || !head.starts(with: knownHead.prefix(offset)) {
-            offset = 0
-            lines = LineSplitter()
-        }
-        knownHead = head
+        defer { knownHead = head }
+        guard Int(information.st_size) < offset || !head.starts(with: knownHead.prefix(offset)) else { return false }
+        offset = 0
+        lines = LineSplitter()
+        return true
     }
 
     /// The lines of the next piece; nil where there is nothing more for now.
     mutating func next() -> [LineSplitter.Piece]? {
         var buffer = [UInt8](repeating: 0, count: 1 << 16)
-        let count = pread(descriptor, &buffer, buffer.count, off_t(offset))
-        guard count > 0 else { return nil }
-        offset += count
-        return lines.take(buffer.prefix(count))
+        while true {
+            let count = pread(descriptor, &buffer, buffer.count, off_t(offset))
+            // Asked after the read: what was read of another text that took this one's place is the middle of it.
+            if wasTruncated() { continue }
+            guard count > 0 else { return nil }
+            offset += count
+            return lines.take(buffer.prefix(count))
+        }
     }
 
     mutating func lastLine() -> [UInt8]? { lines.end() }

@@ -119,7 +119,8 @@ struct HostileInputTests {
         #expect(try await place.post(alert("Kill it", pid: child.pid)).status == 202)
         #expect(try await child.waitForExit(within: .seconds(10)) == 128 + SIGKILL)
         try place.sendToSocket(alert("Nothing", pid: 1) + "\n")
-        try await until { try place.json("status").first?["engine"]?["alerts"]?.integer == 2 }
+        try await until { try place.records().contains { $0["detail"]?["alert"]?["rule"] == "Nothing" } }
+        #expect(try place.riposte("status").output.contains("riposte"), "a person is heard too")
     }
 
     @Test("a journal that cannot be written: nothing is done that is not on record, and the alert is not taken")
