@@ -19,7 +19,7 @@ define install
 		$(SUDO) apt-get update -qq && $(SUDO) env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $$missing >/dev/null; fi
 endef
 
-.PHONY: run build bpf test test-long simulate bench demo check fmt clean help dependencies bpf-dependencies test-dependencies bench-dependencies demo-dependencies
+.PHONY: run build bpf test test-long simulate simulate-planted bench demo check fmt clean help dependencies bpf-dependencies test-dependencies bench-dependencies demo-dependencies
 
 run: build ## install what is missing, build, and run the agent (mode observe)
 	$(SUDO) .build/release/riposte run --config config/riposte.yaml $(RUN_ARGUMENTS)
@@ -43,6 +43,9 @@ STEPS ?= 1000000
 
 simulate: dependencies bpf ## the engine through STEPS=1000000 chances, from seed FIRST=0 on; SEED=n plays one again
 	env RIPOSTE_SIMULATION_STEPS=$(STEPS) RIPOSTE_SIMULATION_FIRST=$(FIRST) $(if $(SEED),RIPOSTE_SIMULATION_SEED=$(SEED)) $(SWIFT) test --filter RiposteSimulationTests
+
+simulate-planted: dependencies bpf ## show that the simulation finds bugs that are planted in a copy of the sources, .build-planted
+	python3 Tests/Planted/plant.py $(firstword $(SWIFT)) $(BUG)
 
 bench: bench-dependencies build ## measure the release build against a floor in the same run
 	$(SWIFT) build -c release --product riposte-bench

@@ -39,7 +39,8 @@ private enum Field: String, CaseIterable, CustomTestStringConvertible {
     }
 }
 
-/// The program that ships, with its real journal, on real processes, containers and packet filters, ended by `kill -9` again and again.
+/// The program that ships, with its real journal, on real processes, containers and packet filters, ended by `kill -9` again and again: at any moment, and, every
+/// other time, while a deed is under way, its intent on record and its outcome not.
 ///
 /// `RIPOSTE_KILLS`: how often; `make test-long` says 200.
 @Suite(
@@ -51,9 +52,10 @@ struct KillTrialTests {
     @Test(arguments: Field.allCases)
     private func trial(_ field: Field) async throws {
         let trial = try Trial(field)
-        for _ in 0..<max(1, Self.kills / Field.allCases.count) { try await trial.live() }
+        let lives = max(1, Self.kills / Field.allCases.count)
+        for life in 0..<lives { try await trial.live(isAimed: life.isMultiple(of: 2)) }
         try await trial.settle()
-        try trial.checkJournal()
+        try trial.checkJournal(lives: lives)
         try trial.checkWorld()
     }
 }
@@ -70,6 +72,8 @@ private final class Trial {
     private var lastNumber = 0
     /// Numbers of alerts that the agent said it had taken.
     private var taken: Set<Int> = []
+    /// Deeds that were under way when the agent was killed at such a moment.
+    private var deedsHit: Set<String> = []
     private let configuration: String
 
     init(_ field: Field) throws {
@@ -83,9 +87,12 @@ private final class Trial {
         configuration = "docker: { socket: \(engine.socket) }\nbudgets: [{ name: plenty, actions: 100000, per: 1m }]"
     }
 
-    /// One life: alerts, and its end at any moment, now and then before it is ready.
-    func live() async throws {
-        if Int.random(in: 0..<4) == 0 {
+    /// One life: alerts, and its end while a deed is under way, or at any moment, now and then before it is ready.
+    func live(isAimed: Bool) async throws {
+        if isAimed {
+            try await place.start(configuration: configuration)
+            try await waitForDeed()
+        } else if Int.random(in: 0..<4) == 0 {
             try place.launch(configuration: configuration)
             usleep(UInt32.random(in: 0..<400_000))
         } else {
@@ -97,6 +104,22 @@ private final class Trial {
             }
         }
         place.kill()
+        if isAimed { deedsHit.formUnion(try openIntents(place.records())) }
+    }
+
+    /// Alerts until one of them has an intent on record and no outcome; then a moment more, in most cases none.
+    private func waitForDeed() async throws {
+        let journal = JournalTail(place.stateDirectory)
+        let end = ContinuousClock.now + .seconds(5)
+        while ContinuousClock.now < end {
+            try await tell()
+            let patience = ContinuousClock.now + .milliseconds(200)
+            while ContinuousClock.now < patience {
+                guard journal.hasOpenIntent() else { continue }
+                usleep([0, 0, UInt32.random(in: 0..<1000), UInt32.random(in: 0..<10_000)][Int.random(in: 0..<4)])
+                return
+            }
+        }
     }
 
     private func tell() async throws {
@@ -136,7 +159,7 @@ private final class Trial {
 
     private func names(_ records: [JSON], _ kind: String) -> Set<String> { Set(records.filter { $0["kind"]?.string?.shown == kind }.compactMap { $0["id"]?.string?.shown }) }
 
-    func checkJournal() throws {
+    func checkJournal(lives: Int) throws {
         let (status, output) = try place.riposte("audit", "verify")
         #expect(status == 0, "\(output)")
         let records = try place.records()
@@ -148,8 +171,10 @@ private final class Trial {
         let recovered = records.count { $0["actor"]?["type"] == "recovery" }
         #expect(done > 0 && undone > 0)
         print(
-            "\(field.rawValue): \(lastNumber) alerts, \(taken.count) known to be taken, \(numbers.count) on record; \(done) done, \(undone) undone, \(recovered) cleared up after a restart"
+            "\(field.rawValue): \(lives) kills, \(deedsHit.count) deeds hit between intent and outcome; \(lastNumber) alerts, \(taken.count) known to be taken, \(numbers.count) on record; \(done) done, \(undone) undone, \(recovered) cleared up after a restart"
         )
+        #expect(deedsHit.count * 4 >= lives, "too few kills hit a deed under way to say anything of them")
+        #expect(recovered >= deedsHit.count, "deeds that were under way when the agent was killed were not cleared up")
         let twice = Dictionary(grouping: records.filter { $0["outcome"] == "undone" }.compactMap { $0["undoes"]?.string?.shown }, by: \.self).filter { $0.value.count > 1 }
         #expect(twice.isEmpty, "taken back twice: \(twice.keys)")
     }
@@ -173,5 +198,46 @@ private final class Trial {
 
     private func state(of pid: Int32) -> String? {
         (try? String(contentsOfFile: "/proc/\(pid)/stat", encoding: .utf8)).flatMap { $0.components(separatedBy: ") ").last?.prefix(1) }.map(String.init)
+    }
+}
+
+/// What is appended to a journal while somebody else writes it, looked at as fast as can be: which intents have no outcome yet.
+private final class JournalTail {
+    private let folder: String
+    private var file: Int32 = -1
+    private var place: Int64 = 0
+    private var rest: [UInt8] = []
+    private var open: Set<String> = []
+
+    /// From the end of what is there on.
+    init(_ stateDirectory: String) {
+        folder = stateDirectory + "/journal"
+        let newest = (try? FileManager.default.contentsOfDirectory(atPath: folder))?.filter { $0.hasSuffix(".jsonl") }.max()
+        if let newest { file = Glibc.open("\(folder)/\(newest)", O_RDONLY | O_CLOEXEC) }
+        place = file >= 0 ? Int64(lseek(file, 0, SEEK_END)) : 0
+    }
+
+    deinit { if file >= 0 { close(file) } }
+
+    func hasOpenIntent() -> Bool {
+        var buffer = [UInt8](repeating: 0, count: 1 << 16)
+        let count = pread(file, &buffer, buffer.count, off_t(place))
+        guard count > 0 else { return !open.isEmpty }
+        place += Int64(count)
+        rest += buffer.prefix(count)
+        while let end = rest.firstIndex(of: UInt8(ascii: "\n")) {
+            follow(Array(rest[..<end]))
+            rest.removeFirst(end + 1)
+        }
+        return !open.isEmpty
+    }
+
+    private func follow(_ line: [UInt8]) {
+        guard let record = try? JSON(parsing: line), let id = record["id"]?.string?.shown else { return }
+        switch record["kind"] {
+        case "intent": open.insert(id)
+        case "outcome": open.remove(id)
+        default: break
+        }
     }
 }

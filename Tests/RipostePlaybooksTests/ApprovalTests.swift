@@ -80,6 +80,39 @@ struct ApprovalTests {
         #expect(stage.deeds.isEmpty)
     }
 
+    @Test("a clock that is set back gives nobody a longer time to say yes, and what is then over is told", arguments: [true, false])
+    func clockSetBack(_ isAnswered: Bool) async throws {
+        let bench = try Bench(stage: stage, playbook("      - { name: a, action: container.kill, approval: { expires: 10m } }\n"))
+        let id = try await bench.respond(one)[0].id
+        bench.clock.advance(by: .seconds(300))
+        bench.clock.set(to: bench.clock.now + .seconds(-86400))
+        bench.clock.advance(by: .seconds(299))
+        #expect(await bench.engine.answer(.approve, id, by: person("eve", 1003), seen: 2).isSettled == false)
+        #expect(try bench.question().isWaiting)
+        bench.clock.advance(by: .seconds(1))
+        if isAnswered {
+            #expect(await bench.engine.answer(.approve, id, by: ann).results.map(\.outcome) == [.expired])
+        } else {
+            await bench.settle(after: .zero)
+            #expect(bench.takeResults().map(\.outcome) == [.expired])
+        }
+        #expect(stage.deeds.isEmpty && bench.engine.snapshot.approvals.requests.isEmpty)
+    }
+
+    @Test("after a restart on a clock that was set back a question has its whole term before it, and no more")
+    func clockSetBackAtRestart() async throws {
+        let text = playbook("      - { name: a, action: container.kill, approval: { expires: 10m } }\n")
+        let first = try Bench(stage: stage, text)
+        let id = try await first.respond(one)[0].id
+        first.clock.set(to: first.clock.now + .seconds(-86400))
+        let next = try Bench(stage: stage, text, state: first.state, clock: first.clock)
+        await next.settle(after: .seconds(599))
+        #expect(try next.question().isWaiting)
+        await next.settle(after: .seconds(1))
+        #expect(await next.engine.answer(.approve, id, by: ann).results.map(\.outcome) == [.gone])
+        #expect(stage.deeds.isEmpty)
+    }
+
     @Test("for the gravest two different persons must say yes; who does not count is told and on record")
     func quorum() async throws {
         let bench = try Bench(stage: stage, playbook("      - { name: kill, action: container.kill, approval: { quorum: 2, approvers: [\"group:oncall\"] } }\n"))

@@ -282,6 +282,23 @@ struct EngineBudgetTests {
         #expect(scene.engine.snapshot.ledger.acts.isEmpty && scene.breakers.isEmpty)
     }
 
+    @Test("observing says what enforcing would have met at that moment: what was spent in earnest, and the breaker that it tripped")
+    func observingAfterActing() async throws {
+        let text = playbook("{ actions: 1, per: 1h, reopen: by hand }")
+        let scene = try BrakeScene(text)
+        #expect(try await scene.respond(times: 1) == [.done])
+        let ann = AuditRecord.Actor(.person, name: "ann")
+        try scene.engine.setMode(.observe, for: .agent, actor: ann)
+        #expect(try await scene.respond(BrakeScene.id(1))[0].detail?.hasSuffix("; the budget of playbook p is spent: 1 of 1 actions per 1h") == true)
+        try scene.engine.clearMode(for: .agent, actor: ann)
+        #expect(try await scene.respond(times: 1, from: 2) == [.refused])
+        try scene.engine.setMode(.observe, for: .agent, actor: ann)
+        await scene.letTimePass(.seconds(3600))
+        #expect(try await scene.respond(BrakeScene.id(3))[0].detail?.contains("; breaker playbook/p is open: ") == true)
+        let record = try #require(scene.log.records.last { $0.kind == .outcome })
+        #expect(record.detail["would_be_held_back"] != nil && record.detail["held_back_by"] == nil, "looking keeps no breaker open")
+    }
+
     @Test("a clock that is set, forwards or back, makes no window shorter or longer", arguments: [Duration.seconds(86400), .seconds(-86400)])
     func clock(_ jump: Duration) async throws {
         let scene = try BrakeScene(playbook("{ actions: 1, per: 1h, reopen: { quiet: 1s } }"))

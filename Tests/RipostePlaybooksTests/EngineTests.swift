@@ -86,6 +86,17 @@ struct EngineTests {
         #expect(bench.log.records.count { $0.outcome == .planned } == 36)
     }
 
+    @Test("the end of a run that the journal does not take is owed to it")
+    func owedEnd() async throws {
+        let bench = try Bench(Bench.pause)
+        bench.log.refuse([.run])
+        #expect(try await bench.respond(Bench.one).map(\.outcome) == [.done])
+        #expect(bench.engine.snapshot.openRuns.count == 1)
+        bench.log.refuse([])
+        try bench.engine.payOwed()
+        #expect(bench.state.openRuns.isEmpty && bench.log.records.count { $0.kind == .run } == 1 && bench.state == bench.engine.snapshot)
+    }
+
     @Test("a guard's no is the answer, and nothing is touched")
     func guards() async throws {
         struct Never: Guard {

@@ -199,6 +199,82 @@ struct StepFeatureTests {
         #expect(try await bench.respond(Bench.one).map(\.outcome) == [.already], "the turn is free again")
     }
 
+    /// An agent whose deed hangs: its outcome is on record, and it has not come back. The gate lets it.
+    private func hung() async throws -> (bench: Bench, gate: Gate) {
+        let bench = try Bench(Self.hanging)
+        let (entered, gate) = (Gate(), Gate())
+        bench.world.hold {
+            await entered.open()
+            await gate.pass()
+        }
+        let run = Task { try await bench.respond(Bench.one) }
+        await entered.pass()
+        await until { bench.clock.sleepers == 1 }
+        bench.clock.advance(by: .seconds(3))
+        await until { bench.clock.sleepers == 1 }
+        bench.clock.advance(by: Engine.settlingTime)
+        #expect(try await run.value.map(\.outcome) == [.failed])
+        bench.world.hold(nil)
+        return (bench, gate)
+    }
+
+    private static let hanging = playbook("    - { name: a, action: container.pause, timeout: 3s, undo: { after: 1h } }")
+
+    @Test("a hanging deed whose answer is lost in the end: the world is asked what it came to", arguments: [true, false])
+    func lostLate(_ tookEffect: Bool) async throws {
+        let (bench, gate) = try await hung()
+        let error = ActionError(.unavailable, "mark", "connection reset")
+        if tookEffect { bench.world.loseAnswers(with: error) } else { bench.world.fail(with: error) }
+        await gate.open()
+        await until { bench.engine.ordersUnderWay(atLeast: .zero).isEmpty }
+        let late = try #require(bench.log.records.last { $0.kind == .outcome })
+        #expect(late.detail["late"] == true && late.outcome == (tookEffect ? .done : .failed))
+        #expect(bench.state.openUndos.count == (tookEffect ? 1 : 0) && bench.state.hanging.isEmpty && bench.state == bench.engine.snapshot)
+    }
+
+    @Test(
+        "the agent ends while a deed hangs: the next one asks the world what it came to, once",
+        arguments: [("carried out after all", Outcome.done, 1), ("not carried out", .failed, 0), ("done by another since", .failed, 1)])
+    func hungAtTheEnd(_ what: String, _ expected: Outcome, _ undos: Int) async throws {
+        let (dead, gate) = try await hung()
+        #expect(dead.state.hanging.count == 1)
+        if what == "carried out after all" { dead.world.markSilently(Bench.one) }
+        if what == "done by another since" {
+            var other = AuditRecord(.outcome, at: dead.clock.now, id: .new(at: dead.clock.now), detail: ["undo": ["inverse": "container.unpause"]])
+            (other.action, other.outcome, other.target) = ("container.pause", .done, dead.log.records.last { $0.kind == .intent }?.target)
+            try dead.log.append(other)
+            dead.world.markSilently(Bench.one)
+        }
+        let next = try dead.restarted(Self.hanging)
+        #expect(await next.engine.recover().intents.map(\.outcome) == [expected])
+        #expect(next.engine.snapshot.openUndos.count == undos && next.engine.snapshot.hanging.isEmpty)
+        #expect(next.log.records.first { $0.kind == .outcome }?.detail["late"] == true)
+        #expect(next.engine.snapshot.ledger.acts.count == 1, "it counts as one act, as it did when nobody could say that it was none")
+        await gate.open()
+    }
+
+    @Test("an attempt whose answer was lost, and a guard that then forbids another one: the world is asked what the first came to")
+    func doubtBeforeRefusal() async throws {
+        let ban = Ban()
+        let bench = try Bench(Self.playbook("    - { name: a, action: container.pause, undo: { after: 1h } }"), guards: [ban])
+        bench.world.loseAnswers(with: ActionError(.unavailable, "mark", "connection reset"))
+        let run = Task { try await bench.respond(Bench.one) }
+        await until { bench.engine.ordersUnderWay(atLeast: .zero).first?.phase == .retrying && bench.clock.sleepers == 2 }
+        ban.begin()
+        bench.clock.advance(by: .seconds(1))
+        #expect(try await run.value.map(\.outcome) == [.done])
+        #expect(bench.world.performed.count == 1 && bench.state.openUndos.count == 1)
+    }
+
+    /// Forbids everything, from a moment on.
+    private final class Ban: Guard {
+        let name = "ban"
+        private let isOn = Mutex(false)
+
+        func begin() { isOn.withLock { $0 = true } }
+        func refusal(of plan: Plan) async -> String? { isOn.withLock(\.self) ? "not any more" : nil }
+    }
+
     @Test("what took effect before the time was up is done")
     func inTimeAfterAll() async throws {
         let bench = try Bench(Self.playbook("    - { name: a, action: container.pause, timeout: 3s }"))

@@ -5,6 +5,9 @@ import RipostePlaybooks
 struct Consents: Sendable {
     private struct Question: Sendable {
         var deadline: Timestamp
+        /// The same by the time that really passes.
+        var ends: Duration
+        var term: Duration
         var quorum: Int
         var needsOnCall: Bool
         /// The record's `kind`: a plan, or an escalation.
@@ -22,22 +25,28 @@ struct Consents: Sendable {
 
     func escalated(by plan: Identifier) -> Identifier? { plans[plan].flatMap { questions[$0.question]?.escalates } }
 
-    mutating func problem(with record: AuditRecord) -> String? {
+    /// After a restart the wall clock is all that there is to go by, as it stands at that moment; but no question begins anew for longer than its term.
+    mutating func begin(now: Timestamp, uptime: Duration) {
+        for (id, question) in questions { questions[id]?.ends = uptime + min(question.deadline - now, question.term) }
+    }
+
+    mutating func problem(with record: AuditRecord, _ uptime: Duration) -> String? {
         switch record.kind {
-        case .approval: return follow(record)
-        case .intent: return problem(withIntent: record)
+        case .approval: return follow(record, uptime)
+        case .intent: return problem(withIntent: record, uptime)
         default: return nil
         }
     }
 
-    private mutating func follow(_ record: AuditRecord) -> String? {
+    private mutating func follow(_ record: AuditRecord, _ uptime: Duration) -> String? {
         guard let id = record.id, let state = record.detail["state"]?.string?.valid else { return "an approval without a name" }
         switch state {
         case "requested":
             guard let deadline = record.detail["deadline"]?.string.flatMap({ Timestamp($0.bytes) }) else { return "question \(id) has no end" }
             let isEscalation = record.detail["kind"]?.string?.valid == "escalation"
             questions[id] = Question(
-                deadline: deadline, quorum: Int(record.detail["quorum"]?.integer ?? 0), needsOnCall: record.detail["approvers"]?.array?.isEmpty == false,
+                deadline: deadline, ends: uptime + (deadline - record.time), term: deadline - record.time, quorum: Int(record.detail["quorum"]?.integer ?? 0),
+                needsOnCall: record.detail["approvers"]?.array?.isEmpty == false,
                 isEscalation: isEscalation,
                 escalates: record.detail["escalates"]?.string?.valid.flatMap { Identifier($0) },
                 actsOnSilence: record.detail["on_expiry"]?.string?.valid == "perform", mayEnforce: record.detail["may_enforce"]?.bool ?? false)
@@ -46,7 +55,7 @@ struct Consents: Sendable {
             guard let question = record.detail["request"]?.string?.valid.flatMap({ Identifier($0) }) else { return "\(id) joined nothing" }
             if questions[question]?.end != nil { return "\(id) joined a question that was \(questions[question]?.end ?? "") before" }
             plans[id] = (question, record.detail["plan_digest"])
-        case "voted", "granted": return hear(record, id, isEnough: state == "granted")
+        case "voted", "granted": return hear(record, id, uptime, isEnough: state == "granted")
         case "denied", "expired", "withdrawn":
             // Of an escalation that was never put there is no question.
             if let end = questions[id]?.end { return "question \(id) was \(end), and then \(state)" }
@@ -56,10 +65,10 @@ struct Consents: Sendable {
         return nil
     }
 
-    private mutating func hear(_ record: AuditRecord, _ id: Identifier, isEnough: Bool) -> String? {
+    private mutating func hear(_ record: AuditRecord, _ id: Identifier, _ uptime: Duration, isEnough: Bool) -> String? {
         guard var question = questions[id], let uid = record.actor?.uid else { return "a yes to what nobody asked" }
         if let end = question.end { return "question \(id) was \(end), and then approved" }
-        if record.time >= question.deadline { return "a yes to \(id) counted after its time" }
+        if record.time >= question.deadline || uptime >= question.ends { return "a yes to \(id) counted after its time" }
         if question.needsOnCall, !SimulatedPeople.onCall.contains(uid) { return "a yes of somebody who has no say" }
         if !question.voices.insert(uid).inserted { return "two voices of one person" }
         if isEnough != (question.voices.count >= question.quorum) { return "\(question.voices.count) of \(question.quorum) said yes to \(id)" }
@@ -68,7 +77,7 @@ struct Consents: Sendable {
         return nil
     }
 
-    private func problem(withIntent intent: AuditRecord) -> String? {
+    private func problem(withIntent intent: AuditRecord, _ uptime: Duration) -> String? {
         guard let id = intent.id else { return nil }
         guard let plan = plans[id], let question = questions[plan.question] else {
             let step = "\(intent.playbook ?? "")/\(intent.step ?? "")"
@@ -78,7 +87,7 @@ struct Consents: Sendable {
         }
         if intent.detail["plan_digest"] != plan.digest { return "\(id) was approved as another plan" }
         switch question.end {
-        case "granted": return intent.time < question.deadline ? nil : "\(id) was approved, and is begun after its time"
+        case "granted": return intent.time < question.deadline && uptime < question.ends ? nil : "\(id) was approved, and is begun after its time"
         case "expired": return question.actsOnSilence && question.mayEnforce ? nil : "\(id) is begun, and nobody has said yes"
         default: return "\(id) is begun, and its question is \(question.end ?? "open")"
         }

@@ -30,8 +30,6 @@ final class Ledger: Sendable {
         var ownIntents: [Identifier: Int] = [:]
         var intents: [Identifier: AuditRecord] = [:]
         var settled: [Identifier: Outcome] = [:]
-        /// Targets of deeds that hung when they had their outcome, and did not live to come back.
-        var hanging: [Identifier: String] = [:]
         var undone: Set<Identifier> = []
         /// What can be taken back in time: when it is due by the wall clock, and by the time that has really passed.
         var dues: [Identifier: (due: Timestamp, uptime: Duration)] = [:]
@@ -60,6 +58,7 @@ final class Ledger: Sendable {
     var seen: [String: Int] { state.withLock(\.seen) }
     var replayed: EngineState { state.withLock(\.replayed) }
 
+    func note(_ word: String) { state.withLock { $0.seen[word, default: 0] += 1 } }
     func report(_ problem: String) { state.withLock { $0.problem = $0.problem ?? problem } }
     func force(_ order: Identifier) { state.withLock { _ = $0.forced.insert(order) } }
     func knows(alert: Identifier) -> Bool { state.withLock { $0.alerts.contains(alert) } }
@@ -71,15 +70,26 @@ final class Ledger: Sendable {
     func begin(now: Timestamp, uptime: Duration) {
         state.withLock { state in
             state.spending.begin(now: now, uptime: uptime)
+            state.consents.begin(now: now, uptime: uptime)
             // After a restart the wall clock is all that there is to go by, as it stands at that moment.
             state.dues = state.dues.mapValues { ($0.due, min($0.uptime, uptime + ($0.due - now))) }
         }
     }
 
+    /// What the wall clock shows before somebody sets it: what was due by then stays so.
+    func see(now: Timestamp) {
+        state.withLock { state in
+            state.dues = state.dues.filter { $0.value.due > now }
+            state.pardons = state.pardons.filter { $0.value > now }
+        }
+    }
+
     // MARK: - While it goes on
 
+    private static let guardGrace = Duration.seconds(150)
+
     /// A deed is about to take place: the journal must know of it, as this plan and no other, and not as one that only looks.
-    func watch(deed plan: Plan) {
+    func watch(deed plan: Plan, guardedFor length: Duration?) {
         state.withLock { state in
             let announced = state.openIntents.values.filter { intent in
                 intent.action == plan.action.rawValue && intent.target?.key == plan.target.key && intent.detail["plan"]?["parameters"] == .object(plan.parameters.json)
@@ -88,6 +98,8 @@ final class Ledger: Sendable {
             func report(_ problem: String) { state.problem = state.problem ?? problem }
             if announced.isEmpty { report("\(name) without an intent on record") }
             if SimulatedWorld.protected.contains(plan.target.key) { report("\(name), which is protected") }
+            // What this guard had let through before may still come to its deed after those that are asked later, and are slow.
+            if let length, length > Self.guardGrace, !SimulatedWorld.releases.contains(plan.action.rawValue) { report("\(name), which is guarded since \(length)") }
             let isForced = announced.contains { $0.id.map(state.forced.contains) ?? false }
             if plan.target.key == SimulatedWorld.kept, !isForced, !SimulatedWorld.releases.contains(plan.action.rawValue) { report("\(name), which a guard keeps") }
         }
@@ -128,8 +140,9 @@ final class Ledger: Sendable {
             if let request = engine.approvals.requests.keys.sorted().first { problems.append("question \(request) is still open") }
             if let hold = engine.approvals.looseHolds.sorted().first { problems.append("\(hold) is still held, and nobody is asked any more") }
             if let owed = engine.approvals.owed.keys.sorted().first { problems.append("nobody was asked about what was to follow on \(owed)") }
-            // Of a deed whose answer never came, the journal says that it is not known.
-            let known = Set(engine.openUndos.values.map(\.target.key)).union(world.lost).union(state.hanging.values)
+            if let hanging = engine.hanging.values.first { problems.append("nobody has found out what became of \(hanging.record.id.map { "\($0)" } ?? "?"), which hung") }
+            // Also where an answer was lost, or a deed outlived its agent: then the world was asked.
+            let known = Set(engine.openUndos.values.map(\.target.key))
             for (key, marks) in world.marks.sorted(by: { $0.key < $1.key }) where !marks.isEmpty && !known.contains(key) {
                 problems.append("\(key) is still \(marks.sorted().joined(separator: ", ")), and nothing will take it back")
             }
@@ -140,8 +153,10 @@ final class Ledger: Sendable {
 
 extension Ledger.State {
     fileprivate mutating func problem(with record: AuditRecord, _ uptime: Duration, _ life: Int) -> String? {
-        if let problem = consents.problem(with: record) { return problem }
+        if let problem = consents.problem(with: record, uptime) { return problem }
         observing.follow(record, replayed, uptime)
+        // Over once the wall clock has shown it, wherever that is set afterwards.
+        pardons = pardons.filter { $0.value > record.time }
         switch record.kind {
         case .alert, .repeat:
             if let id = record.id { alerts.insert(id) }
@@ -188,7 +203,6 @@ extension Ledger.State {
         if let undone = record.undoes, record.outcome != .undone, let problem = prematureUndo(record, of: undone, uptime) { return problem }
         let isLate = record.detail["late"]?.bool ?? false
         let intent = openIntents.removeValue(forKey: id) ?? (isLate ? intents[id] : nil)
-        hanging[id] = record.detail["hanging"]?.bool == true ? record.target?.key : nil
         defer { spending.settle(record, intent, uptime) }
         if record.outcome != .pending {
             // A deed that hung and came back has a second one, if what was said first was not so.

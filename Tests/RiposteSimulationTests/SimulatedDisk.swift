@@ -9,13 +9,19 @@ final class SimulatedDisk: JournalDisk {
         /// Of the write at the death, so many thousandths are on the disk.
         var share = 0
         var isDead = false
+        /// What was written at the death was written then.
+        var diedAt: Duration?
         var isFull = false
     }
 
     private let real = FileDisk()
+    private let machine: SimulatedMachine
     private let state = Mutex(State())
+    var diedAt: Duration? { state.withLock(\.diedAt) }
     var isDead: Bool { state.withLock(\.isDead) }
     var isFull: Bool { state.withLock(\.isFull) }
+
+    init(_ machine: SimulatedMachine) { self.machine = machine }
 
     func die(afterWrites count: Int, share: Int) {
         state.withLock { state in
@@ -24,7 +30,7 @@ final class SimulatedDisk: JournalDisk {
         }
     }
 
-    func die() { state.withLock { $0.isDead = true } }
+    func die() { state.withLock { ($0.isDead, $0.diedAt) = (true, $0.diedAt ?? machine.uptime) } }
 
     func fill(_ isFull: Bool) { state.withLock { $0.isFull = isFull } }
 

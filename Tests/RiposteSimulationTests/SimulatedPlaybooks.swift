@@ -18,6 +18,8 @@ enum SimulatedPlaybooks {
     /// Its alerts find room and an answer, whatever floods the others.
     static let canary = "canary"
     static let names = ["pause", "kill", "isolate", "block", "suspend", "ask", "both", "silent", "climb", "steps", "rolled", "twice", "count"]
+    /// Those whose first step runs alone, so that what it comes to does not depend on another one.
+    static let comparable = names.filter { $0 != "steps" }
     static let rules = names + ["all", "nothing", "a\u{1b}[31m{{ rule }}\n\"<x>"]
 
     static func text(_ variant: Int) -> String {

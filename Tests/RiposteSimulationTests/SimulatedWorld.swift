@@ -16,8 +16,8 @@ final class SimulatedWorld: Sendable {
         var delays = 0
         /// Of the late ones so many do not even end when they are called off.
         var stuck = 0
-        /// Targets of deeds whose answer was lost on the way.
-        var lost: Set<String> = []
+        /// Targets that a guard keeps, and since when.
+        var guarded: [String: Duration] = [:]
         var problems: [String] = []
     }
 
@@ -76,6 +76,8 @@ final class SimulatedWorld: Sendable {
 
     func leave(_ key: String, _ life: Int) { state.withLock { $0.busy["\(life) \(key)", default: 1] -= 1 } }
 
+    func isGuarded(_ key: String) -> Bool { state.withLock { $0.guarded[key] != nil } }
+    func guardedFor(_ key: String) -> Duration? { state.withLock(\.guarded)[key].map { machine.uptime - $0 } }
     func isEnded(_ key: String) -> Bool { state.withLock { $0.ended.contains(key) } }
     func isMarked(_ key: String, _ mark: String) -> Bool {
         state.withLock { $0.marks[key]?.contains(mark) ?? false || $0.foreignMarks[key]?.contains(mark) ?? false }
@@ -125,7 +127,6 @@ struct SimulatedAction: Action {
         var wasSo = false
         world.change { state in
             state.deeds += 1
-            if case .failsAfterwards = answer { state.lost.insert(plan.target.key) }
             switch effect {
             case .mark(let mark):
                 wasSo = state.foreignMarks[plan.target.key]?.contains(mark) ?? false || !state.marks[plan.target.key, default: []].insert(mark).inserted
@@ -201,18 +202,23 @@ extension SimulatedWorld {
         asked.addresses = IPNetwork("192.0.2.5").map { [$0] } ?? []
         asked.actions = ["network.block"]
         asked.answer = .ask
-        return [ProtectionGuard(), ConfiguredGuard(kept, world: SimulatedFacts(world: self)), ConfiguredGuard(asked, world: SimulatedFacts(world: self))]
+        return [ProtectionGuard(world: self), ConfiguredGuard(kept, world: SimulatedFacts(world: self)), ConfiguredGuard(asked, world: SimulatedFacts(world: self))]
     }
 
     static let releases: Set<String> = ["container.unpause", "container.release", "process.resume", "network.unblock"]
     static let destroying: Set<String> = ["container.kill", "process.kill"]
 }
 
-/// Protects what must never be hit.
+/// Protects what must never be hit, and what for a while is not to be.
 private struct ProtectionGuard: Guard {
     let name = "simulated.protection"
+    let world: SimulatedWorld
 
-    func refusal(of plan: Plan) async -> String? { SimulatedWorld.protected.contains(plan.target.key) ? "it is protected" : nil }
+    func answer(to question: GuardQuestion) async -> GuardAnswer? {
+        let key = question.plan.target.key
+        guard SimulatedWorld.protected.contains(key) || world.isGuarded(key) && !question.isRelease else { return nil }
+        return GuardAnswer(name: name, verdict: .refuse, reason: "it is protected")
+    }
 }
 
 private struct SimulatedFacts: TargetFacts {

@@ -30,7 +30,7 @@ extension Simulation {
         case ...750: world.change { [trouble = (number(0...40), number(0...40), number(0...60))] in ($0.failures, $0.delays, $0.stuck) = trouble }
         case ...765: life.disk.fill(chance(30))
         case ...800: disturb()
-        case ...815: machine.setClock(by: .seconds(number(-900...900)))
+        case ...815: setClock()
         case ...840: try reload(life)
         case ...920: answer(life)
         case ...935: close(life)
@@ -38,7 +38,8 @@ extension Simulation {
         case ...965: rollout(life)
         case ...980: cancel(life)
         case ...983: try flood(life)
-        case ...990: look(life)
+        case ...987: look(life)
+        case ...993: try compareModes(life)
         default: try end()
         }
         if self.life != nil { try drain() }
@@ -52,6 +53,19 @@ extension Simulation {
 
     @discardableResult
     private func tell(_ life: Life, _ rule: String, about index: Int, isPlain: Bool = false) throws -> (id: Identifier, isTaken: Bool) {
+        let alert = try self.alert(rule, about: index, isPlain: isPlain)
+        let problem = admission(of: alert, life.engine)
+        switch problem {
+        case nil: if !ledger.knows(alert: alert.id) { throw failure("alert \(alert.id) was taken, and is not on record") }
+        case .full: turnedAway += 1
+        case .closed: throw failure("an alert was not taken, as the engine is closed")
+        case .unsafe: if !life.disk.isDead, !life.disk.isFull { throw failure("an alert was not taken, though nothing was wrong") }
+        }
+        return (alert.id, problem == nil)
+    }
+
+    /// `isPlain`: of this moment, from a source that is trusted.
+    func alert(_ rule: String, about index: Int, isPlain: Bool = true) throws -> Alert {
         let age = isPlain || chance(90) ? 0 : number(-4000...7200)
         let process = SimulatedWorld.processes[min(index, 5)]
         let fields: JSONObject = [
@@ -62,19 +76,11 @@ extension Simulation {
             "rule": .text(rule), "priority": "Warning", "time": .text("\(machine.now + .seconds(-age))"), "source": "syscall", "output": .text("\(rule) happened"),
             "output_fields": .object(fields),
         ]
-        let id = machine.newIdentifier
         let arrival = Alert.Arrival(intake: "sim", trust: isPlain || chance(90) ? .trusted : .untrusted, time: machine.now)
-        let problem = admission(of: try Alert(document, id: id, arrival: arrival), life.engine)
-        switch problem {
-        case nil: if !ledger.knows(alert: id) { throw failure("alert \(id) was taken, and is not on record") }
-        case .full: turnedAway += 1
-        case .closed: throw failure("an alert was not taken, as the engine is closed")
-        case .unsafe: if !life.disk.isDead, !life.disk.isFull { throw failure("an alert was not taken, though nothing was wrong") }
-        }
-        return (id, problem == nil)
+        return try Alert(document, id: machine.newIdentifier, arrival: arrival)
     }
 
-    private func admission(of alert: Alert, _ engine: Engine) -> Engine.AdmissionError? {
+    func admission(of alert: Alert, _ engine: Engine) -> Engine.AdmissionError? {
         do throws(Engine.AdmissionError) {
             try engine.accept(alert)
             return nil
@@ -172,11 +178,18 @@ extension Simulation {
 
     // MARK: - The world and the files
 
-    /// Somebody else changes the world: a target ends and another comes in its place, a mark is set or lifted.
+    private func setClock() {
+        ledger.see(now: machine.now)
+        machine.setClock(by: .seconds(number(-900...900)))
+        isClockSet = true
+    }
+
+    /// Somebody else changes the world: a target ends and another comes in its place, a mark is set or lifted, a guard keeps a target for a while.
     private func disturb() {
         let index = number(0...5)
         let key = ["container:\(SimulatedWorld.containers[index])", "process:\(1000 + index)@77", "address:\(SimulatedWorld.addresses[index])"][number(0...2)]
-        let kind = number(0...5)
+        let kind = number(0...7)
+        let uptime = machine.uptime
         world.change { state in
             switch kind {
             case 0:
@@ -184,6 +197,8 @@ extension Simulation {
                 (state.marks[key], state.foreignMarks[key]) = (nil, nil)
             case 1...3: state.ended = []
             case 4: state.marks[key] = nil
+            case 5: state.guarded[key] = state.guarded[key] ?? uptime
+            case 6: state.guarded = [:]
             default: state.foreignMarks[key, default: []].insert(["paused", "stopped", "blocked"][index % 3])
             }
         }

@@ -27,8 +27,12 @@ final class Simulation {
     private(set) var steps = 0
     /// Alerts of this life for which there was no room.
     var turnedAway = 0
+    /// In this life somebody has set the wall clock.
+    var isClockSet = false
     private let folder: TemporaryFolder
     private var lives = 0
+    /// When the last life ended.
+    private var diedAt: Duration?
     private var place = JournalReader.ReadingPlace(seq: 1)
 
     /// One run of the agent from its start to its end.
@@ -75,18 +79,18 @@ final class Simulation {
     func start() throws {
         lives += 1
         let number = lives
-        let disk = SimulatedDisk()
+        let disk = SimulatedDisk(machine)
         let journal = try Journal(stateDirectory: folder.path, configuration: .init(segmentBytes: 16 << 10, durability: .strict), disk: disk, logger: Self.quiet)
         try readWhatIsThere()
         ledger.begin(now: machine.now, uptime: machine.uptime)
         let state = try survivor(of: ledger.replayed)
         let log = TellingLog(journal, machine, ledger, life: number)
-        let catalogue = world.catalogue(life: number, isAlive: { !disk.isDead }, watch: { [ledger] in ledger.watch(deed: $0) })
+        let catalogue = world.catalogue(life: number, isAlive: { !disk.isDead }, watch: { [ledger, world] in ledger.watch(deed: $0, guardedFor: world.guardedFor($0.target.key)) })
         let engine = Engine(
             configuration: Self.configuration, catalogue: catalogue, guards: world.guards, log: log, playbooks: try PlaybookSet.load(playbookFiles, catalogue).set, state: state,
             surroundings: machine.surroundings, logger: Self.quiet)
         life = Life(number: number, journal: journal, disk: disk, engine: engine)
-        turnedAway = 0
+        (turnedAway, isClockSet) = (0, false)
         // As the agent begins: what it finds, then everything that waits.
         machine.spawn { [machine] in
             var record = AuditRecord(.start, at: machine.now)
@@ -99,7 +103,7 @@ final class Simulation {
         try drain()
     }
 
-    private static let configuration = {
+    static let configuration = {
         var configuration = Engine.Configuration(mode: .enforce, runLimit: 64, maximumAlertAge: .seconds(3600), budgets: SimulatedPlaybooks.agentBudgets)
         configuration.approvals.openLimit = 6
         configuration.reconciliation.every = .seconds(60)
@@ -113,7 +117,7 @@ final class Simulation {
     /// What the last life wrote in its last moment and did not live to know of.
     private func readWhatIsThere() throws {
         _ = try JournalReader(stateDirectory: folder.path).read(&place) { entry in
-            if entry.seq > Int64(ledger.count) { ledger.tell(entry.record, at: machine.uptime, life: lives - 1) }
+            if entry.seq > Int64(ledger.count) { ledger.tell(entry.record, at: diedAt ?? machine.uptime, life: lives - 1) }
             return true
         }
     }
@@ -128,8 +132,9 @@ final class Simulation {
     func end() throws {
         guard let life else { return }
         guard life.engine.counters.shed == turnedAway else { throw failure("\(turnedAway) alerts were turned away, and \(life.engine.counters.shed) are counted") }
-        if chance(25), life.engine.snapshot != ledger.replayed { throw failure("the engine's state is not what its journal gives: \(difference(life.engine.snapshot))") }
+        if life.engine.snapshot != ledger.replayed { throw failure("the engine's state is not what its journal gives: \(difference(life.engine.snapshot))") }
         life.disk.die()
+        diedAt = life.disk.diedAt
         machine.killAll()
         guard machine.executor.drain() else { throw failure("what was left of a dead agent does not end") }
         life.journal.close()

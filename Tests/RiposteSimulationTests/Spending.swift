@@ -31,7 +31,7 @@ struct Spending: Sendable {
         guard let id = outcome.id else { return }
         open[id] = nil
         guard let intent, spends(intent) else { return }
-        let isUnclear = outcome.outcome == .failed && [.partial, .timeout, .unknown].contains(outcome.failure)
+        let isUnclear = outcome.outcome == .failed && [.partial, .timeout, .unknown].contains(outcome.failure) || outcome.detail["hanging"]?.bool == true
         if outcome.outcome == .done { firstDone[id] = firstDone[id] ?? uptime }
         if outcome.outcome == .done || isUnclear || outcome.actor?.kind == .recovery { acts[id] = Act(record: outcome, at: uptime) }
     }

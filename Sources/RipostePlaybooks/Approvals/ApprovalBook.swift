@@ -51,11 +51,11 @@ package struct ApprovalBook: EngineStatePart, Equatable {
     }
 
     /// One that is like an open question nobody has answered in part goes into it; another one becomes a question if there is room.
-    func place(playbookDigest: String?, step: String?, action: ActionName, workload: String, limit: Int, at now: Timestamp) -> Place {
+    func place(playbookDigest: String?, step: String?, action: ActionName, workload: String, limit: Int, isOver: (ApprovalRequest) -> Bool) -> Place {
         if let playbookDigest {
             let open = requests.values.filter { request in
                 request.phase == .waiting([]) && request.kind == .plan && request.playbookDigest == playbookDigest && request.opening.step == step
-                    && request.opening.action == action.rawValue && request.workload == workload && !request.isOverdue(at: now)
+                    && request.opening.action == action.rawValue && request.workload == workload && !isOver(request)
                     && request.members.count < ApprovalPolicy.memberLimit
             }
             if let oldest = open.map(\.id).min() { return .join(oldest) }

@@ -116,8 +116,15 @@ struct BudgetBook: Sendable {
     func isHeld(_ id: Identifier) -> Bool { held[id] != nil }
 
     /// Why one more act like this does not fit, or nil.
-    mutating func excess(of spend: Spend, in bound: BoundBudget, at uptime: Duration) -> Excess? {
-        let use = use(of: bound, at: uptime)
+    mutating func excess(of spend: Spend, in bound: BoundBudget, at uptime: Duration) -> Excess? { Self.excess(of: spend, in: bound, use(of: bound, at: uptime)) }
+
+    /// The same, where what stands in another book counts too.
+    mutating func excess(of spend: Spend, in bound: BoundBudget, beside other: inout BudgetBook, at uptime: Duration) -> Excess? {
+        let (ours, theirs) = (use(of: bound, at: uptime), other.use(of: bound, at: uptime))
+        return Self.excess(of: spend, in: bound, (ours.actions + theirs.actions, ours.targets.union(theirs.targets)))
+    }
+
+    private static func excess(of spend: Spend, in bound: BoundBudget, _ use: (actions: Int, targets: Set<String>)) -> Excess? {
         if let limit = bound.budget.actions, use.actions >= limit { return Excess(bound: bound, used: use.actions, limit: limit, countsTargets: false) }
         guard let limit = bound.budget.targets, use.targets.count >= limit, !use.targets.contains(spend.target) else { return nil }
         return Excess(bound: bound, used: use.targets.count, limit: limit, countsTargets: true)

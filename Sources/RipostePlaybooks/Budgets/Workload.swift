@@ -33,12 +33,14 @@ extension Engine.Interior {
         return book.reserve(id, spend, in: budgets, at: uptime)
     }
 
-    /// The first budget whose share of the workload is taken up: by what stands and has not been taken back, whoever did it, and by what is under way.
-    func shareExcess(of spend: Spend, in budgets: [BoundBudget], at uptime: Duration) -> BudgetBook.Excess? {
+    /// The first budget whose share of the workload is taken up: by what stands and has not been taken back, whoever did it, and by what is under way;
+    /// where another book is given, also by what stands there.
+    func shareExcess(of spend: Spend, in budgets: [BoundBudget], beside other: BudgetBook? = nil, at uptime: Duration) -> BudgetBook.Excess? {
         guard let workload = spend.workload else { return nil }
         for bound in budgets {
             guard let share = bound.budget.share else { continue }
             var taken = book.taken(of: workload.name, within: bound.budget.per, at: uptime)
+            if let other { taken.formUnion(other.taken(of: workload.name, within: bound.budget.per, at: uptime)) }
             for open in state.openUndos.values where open.workload == workload.name { taken.insert(open.target.key) }
             let limit = share.limit(of: workload.replicas)
             if !taken.contains(spend.target), taken.count >= limit {

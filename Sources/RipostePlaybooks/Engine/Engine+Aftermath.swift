@@ -32,7 +32,7 @@ extension Engine {
     /// nothing stays paused or cut off for ever.
     func settle(_ failure: ActionError, of plan: Plan, by action: any Action, _ draft: inout OutcomeDraft) async {
         if failure.failure == .partial { return draft.standsInPart(failure, of: plan) }
-        guard failure.failure?.leavesDoubt == true else { return draft.fail(failure) }
+        guard failure.failure?.leavesDoubt == true || draft.isInDoubt else { return draft.fail(failure) }
         let order = draft.order
         switch await aftermath(of: action, on: plan.target, parameters: plan.parameters.json, token: order.token) {
         case .inEffect(let words):

@@ -71,7 +71,7 @@ extension Engine {
             }
             return (request, standing)
         }
-        switch request.ruling(on: answer, by: person, seen: seen, at: now) {
+        switch request.ruling(on: answer, by: person, seen: seen, at: time(of: request.id)) {
         case .grant: return write(.granted, nil, .settled(byAnswer: true))
         case .voice(let missing):
             return write(.voted, nil, .open(.pending, "\(request.voices.count + 1) of \(request.terms.quorum) have approved; \(missing) more must"))

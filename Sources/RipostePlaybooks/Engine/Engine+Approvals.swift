@@ -52,7 +52,7 @@ extension Engine {
         let book = snapshot.approvals
         let place = book.place(
             playbookDigest: kind == .plan ? question.playbookDigest : nil, step: order.cause?.step, action: order.action, workload: question.workload,
-            limit: configuration.approvals.openLimit, at: now)
+            limit: configuration.approvals.openLimit, isOver: { [self] in $0.isOverdue(at: time(of: $0.id)) })
         var record = questionRecord(plan, order, question, at: now)
         let answer: Put
         switch place {
@@ -146,7 +146,7 @@ extension Engine {
                     "approved was \"\(consent.summary)\" (plan \(consent.digest.prefix(12))), and now it would \(plan.summary) (plan \(digest.prefix(12)))"))
             return false
         }
-        if let until = consent.until, surroundings.now() >= until {
+        if let until = consent.until, time(of: consent.request) >= until {
             draft.end(.expired, "it was approved, but the time for it was over at \(until.toTheSecond), before it could be performed")
             return false
         }

@@ -53,7 +53,7 @@ extension Engine {
         case .held(let breaker):
             return Braking(
                 mode: min(order.mode, breaker.over.mode), heldBackBy: breaker.name,
-                reason: "breaker \(breaker.name) is \(breaker.state == .open ? "open" : "half-open, at its one act"): \(breaker.cause)")
+                reason: breaker.words)
         case .over(let excess, let trips):
             let mode = excess.bound.budget.over.mode
             if trips {
@@ -83,13 +83,8 @@ extension Engine {
         let names = breakerNames(spend, budgets)
         let uptime = surroundings.uptime()
         return state.withLock { interior -> Finding in
-            var trial: String?
-            for name in names {
-                guard let breaker = interior.state.breakers[name] else { continue }
-                let letsOneThrough = breaker.state == .halfOpen && !interior.trials.contains(name) && !interior.state.breakers.isOnTrial(name)
-                guard letsOneThrough, trial == nil else { return .held(breaker) }
-                trial = name
-            }
+            if let breaker = interior.breaker(among: names) { return .held(breaker) }
+            let trial = names.first { interior.state.breakers[$0] != nil }
             if let excess = interior.reserve(order.id, spend, in: budgets, at: uptime) {
                 let name = excess.bound.scope.breaker(for: spend)
                 let hasRoom = interior.state.breakers[name] != nil || !interior.state.breakers.isFull
@@ -201,4 +196,23 @@ extension Engine {
         report(.breaker(change))
         return true
     }
+}
+
+extension Engine.Interior {
+    /// The one of these that holds an act back: each that is open; of the half-open ones, which let one act through at a time, all but the first.
+    func breaker(among names: [String]) -> Breakers.Breaker? {
+        var isOnTrial = false
+        for name in names {
+            guard let breaker = state.breakers[name] else { continue }
+            let letsOneThrough = breaker.state == .halfOpen && !trials.contains(name) && !state.breakers.isOnTrial(name)
+            guard letsOneThrough, !isOnTrial else { return breaker }
+            isOnTrial = true
+        }
+        return nil
+    }
+}
+
+extension Breakers.Breaker {
+    /// "breaker playbook/p is open: the budget of playbook p is spent: 10 of 10 actions per 1h"
+    var words: String { "breaker \(name) is \(state == .open ? "open" : "half-open, at its one act"): \(cause)" }
 }

@@ -43,14 +43,16 @@ extension Engine {
         }
     }
 
-    /// What would be over budget, of an order that only plans: by counters of its own, so that looking costs nobody an act.
+    /// What would hold back an order that only plans, if it were to act at this moment: a breaker, or a budget of which too much is spent, in earnest or by others
+    /// that only planned. What it would spend goes to counters of its own, so that looking costs nobody an act.
     func shadow(_ plan: Plan, _ order: Order) async -> String? {
         guard order.cause != nil, let spend = await spend(of: order, plan) else { return nil }
         let (budgets, uptime) = (budgets(covering: spend, order), surroundings.uptime())
+        let names = breakerNames(spend, budgets)
         return state.withLock { interior in
-            if let excess = interior.shareExcess(of: spend, in: budgets, at: uptime) { return excess.text }
-            if let excess = interior.shadow.reserve(order.id, spend, in: budgets, at: uptime) { return excess.text }
-            interior.shadow.release(order.id)
+            if let breaker = interior.breaker(among: names) { return breaker.words }
+            if let excess = interior.shareExcess(of: spend, in: budgets, beside: interior.shadow, at: uptime) { return excess.text }
+            for bound in budgets { if let excess = interior.book.excess(of: spend, in: bound, beside: &interior.shadow, at: uptime) { return excess.text } }
             if !budgets.isEmpty { interior.shadow.add(spend, at: uptime) }
             return nil
         }

@@ -36,7 +36,8 @@ extension Engine {
         mutating func count(_ record: AuditRecord) {
             switch record.kind {
             case .outcome:
-                guard let outcome = record.outcome else { return }
+                // A deed that hung and came back without effect is counted already.
+                guard let outcome = record.outcome, record.detail["late"] == nil || outcome != .failed else { return }
                 outcomes[outcome, default: 0] += 1
                 var deed = Deed(action: record.action ?? "", outcome: outcome, mode: record.mode)
                 if deeds[deed] == nil, deeds.count >= Self.deedLimit { deed.action = "other" }

@@ -35,8 +35,8 @@ extension Engine {
             order.budget = current?.budget
             let plan = try await action.plan(ActionRequest(claim: .proved(target), parameters: parameters, time: surroundings.now()))
             var terms = configuration.approvals.terms([current?.approval], for: action.description)
-            // Counted from the deed, not from now: a restart in between gains nobody time.
-            terms.expires = max(.milliseconds(1), follower.after - (surroundings.now() - intent.time))
+            // Counted from the deed, not from now: a restart in between gains nobody time, nor does a clock that was set back.
+            terms.expires = min(follower.after, max(.milliseconds(1), follower.after - (surroundings.now() - intent.time)))
             terms.onExpiry = .perform
             let question = Order.Question(
                 terms: terms, mayEnforce: true, isModeGiven: follower.isModeGiven, playbookDigest: follower.playbookDigest, workload: target.summary)

@@ -28,7 +28,7 @@ extension Engine {
             return
         }
         order.budget = playbooks.playbooks.first { $0.name == playbook }?.budget
-        order.undoAfter = max(.seconds(1), request.deadline - surroundings.now() + Self.grace)
+        order.undoAfter = max(.seconds(1), min(request.terms.expires, request.deadline - surroundings.now()) + Self.grace)
         let result = await perform(order)
         // The answer was faster.
         guard result.outcome == .done, snapshot.approvals.request(holding: plan) == nil else { return }

@@ -77,7 +77,10 @@ extension Engine {
         switch braking.mode {
         case .observe:
             var why = braking.reason ?? (wanted == .observe ? nil : ruling.reason)
-            if wanted == .observe { why = await shadow(plan, draft.order) }
+            if wanted == .observe {
+                draft.wouldBeHeldBack = await shadow(plan, draft.order)
+                why = draft.wouldBeHeldBack
+            }
             draft.end(.planned, "would \(plan.summary)\(why.map { "; \($0)" } ?? "")")
         case .ask: try putToPerson(plan, &draft)
         case .enforce:

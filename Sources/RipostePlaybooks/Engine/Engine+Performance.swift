@@ -70,7 +70,7 @@ extension Engine {
         var attempts = Attempts(draft.order.retries ? draft.order.retry : .never)
         while true {
             watch.enter(.performing)
-            let (attempt, late) = (plan, lateHandler(of: first, draft))
+            let (attempt, late) = (plan, lateHandler(of: first, by: action, draft))
             let answer = await patiently(watch, until: watch.deadline, { await result { () throws(ActionError) in try await action.perform(attempt) } }, late: late)
             guard let answer else {
                 draft.isHanging = true
@@ -91,8 +91,10 @@ extension Engine {
                 if watch.interruption(at: surroundings.uptime()) == nil { throw failure }
                 return try await aftermath(of: first, by: action, watch, failure.message)
             }
+            // Until the world was looked at, what failed may stand.
+            draft.isInDoubt = failure.failure?.leavesDoubt == true
             switch try await planAgain(first, by: action, draft, after: failure) {
-            case .perform(let again): plan = again
+            case .perform(let again): (plan, draft.isInDoubt) = (again, false)
             case .over(let performance): return performance
             }
         }
@@ -150,28 +152,38 @@ extension Engine {
 
     // MARK: - A deed that comes back late
 
-    private func lateHandler(of plan: Plan, _ draft: OutcomeDraft) -> @Sendable (Result<Performance, ActionError>) -> Void {
+    private func lateHandler(of plan: Plan, by action: any Action, _ draft: OutcomeDraft) -> @Sendable (Result<Performance, ActionError>) -> Void {
         let draft = draft
         return { result in
-            draft.watch.comeLate { recorded in self.settleLate(plan, result, draft, recorded: recorded) }
+            draft.watch.comeLate { recorded in self.surroundings.spawn { await self.settleLate(plan, by: action, result, draft, recorded: recorded) } }
         }
     }
 
-    /// The first outcome stands where it was right; else the truth is put on record, so that the act is counted and can be taken back.
-    private func settleLate(_ plan: Plan, _ result: Result<Performance, ActionError>, _ draft: OutcomeDraft, recorded: Outcome) {
-        if case .success(let performance) = result, performance.outcome == .done, ![.done, .undone, .already].contains(recorded) {
+    /// The first outcome stands where it was right; else the truth is put on record, so that the act is counted and can be taken back. That a deed came back
+    /// without effect is on record too: else the next start would ask the world what became of it.
+    private func settleLate(_ plan: Plan, by action: any Action, _ result: Result<Performance, ActionError>, _ draft: OutcomeDraft, recorded: Outcome) async {
+        if recorded == .failed || recorded == .gone {
             var late = draft
-            var told = performance
-            told.message = "it came through after its time was up: \(performance.message ?? "done")"
-            late.note(told, of: plan)
             late.isLate = true
-            // A failure is logged and counted there.
-            try? record(late.outcomeRecord)
-            report(.result(late.result))
+            switch result {
+            case .success(var performance) where performance.outcome == .done:
+                performance.message = "it came through after its time was up: \(performance.message ?? "done")"
+                late.note(performance, of: plan)
+            case .success(let performance): late.end(.failed, "it came back after its time was up, and nothing was done: \(performance.message ?? performance.outcome.rawValue)")
+            case .failure(let error): await settle(error, of: plan, by: action, &late)
+            }
+            // Of what had ended, and what could not be done, nothing is new but that it has come back.
+            if late.outcome == .done || late.outcome == .undone || recorded == .failed { tellLate(late) }
         }
         releaseBudget(for: draft)
         if catalogue[plan.action]?.description.impact != .readsOnly { lanes.leave(plan.target.key) }
         forget(draft.watch)
+    }
+
+    private func tellLate(_ late: OutcomeDraft) {
+        // A failure is logged and counted there.
+        try? record(late.outcomeRecord)
+        if late.outcome != .failed { report(.result(late.result)) }
     }
 
     // MARK: - Waiting

@@ -20,13 +20,14 @@ extension Engine {
     }
 
     private func approvalTimes() -> [Errand: Timestamp] {
-        state.withLock { interior in
+        let (now, uptime) = (surroundings.now(), surroundings.uptime())
+        return state.withLock { interior in
             let (book, work) = (interior.state.approvals, interior.approvals)
             let always = Timestamp(nanoseconds: 0)
             var times: [Errand: Timestamp] = [:]
             for request in book.requests.values where !work.concluding.contains(request.id) {
                 if request.isWaiting {
-                    times[.expire(request.id)] = max(request.deadline, work.retries[request.id] ?? always)
+                    times[.expire(request.id)] = max(deadline(of: request, interior, at: now, uptime: uptime), work.retries[request.id] ?? always)
                 } else if request.members.contains(where: { !$0.isAnnounced }) {
                     times[.conclude(request.id)] = work.retries[request.id] ?? always
                 }
@@ -83,7 +84,7 @@ extension Engine {
     private func expire(_ id: Identifier) -> Bool {
         state.questions.withLock { _ in
             let now = surroundings.now()
-            guard let request = snapshot.approvals.requests[id], request.isOverdue(at: now) else { return false }
+            guard let request = snapshot.approvals.requests[id], request.isOverdue(at: time(of: id)) else { return false }
             let record = AuditRecord(.expired, of: request, by: AuditRecord.Actor(.timer, name: "approval.expires"), at: now)
             do { try self.record(record, claiming: id) } catch {
                 state.withLock { $0.approvals.retries[id] = now + ApprovalWork.pause }

@@ -20,7 +20,7 @@ extension Engine {
     package func recover(resumingRuns: Bool = true) async -> Recovery {
         let left = snapshot
         var recovery = Recovery(openUndos: left.openUndos.count)
-        for (_, intent) in left.openIntents.sorted(by: { $0.key < $1.key }) {
+        for (_, intent) in left.openIntents.merging(left.hanging, uniquingKeysWith: { intent, _ in intent }).sorted(by: { $0.key < $1.key }) {
             if let result = await clearUp(intent.record) { recovery.intents.append(result) }
         }
         guard resumingRuns else { return recovery }
@@ -44,7 +44,8 @@ extension Engine {
             let uptime = engine.surroundings.uptime()
             let due = engine.state.withLock { interior in interior.unclear.filter { $0.value.at <= uptime }.keys.sorted() }
             for id in due {
-                guard let intent = engine.snapshot.openIntents[id] else {
+                let state = engine.snapshot
+                guard let intent = state.openIntents[id] ?? state.hanging[id] else {
                     _ = engine.state.withLock { $0.unclear.removeValue(forKey: id) }
                     continue
                 }
@@ -78,10 +79,12 @@ extension Engine {
             return nil
         }
         defer { lanes.leave(target.key) }
-        guard let finding = await finding(on: intent, target) else {
+        guard var finding = await finding(on: intent, target) else {
             askLater(about: id, after: last * 2)
             return nil
         }
+        let hung = snapshot.hanging[id] != nil
+        if hung, finding.isInEffect, isExplained(otherwise: intent, target) { finding.isOfAnother() }
         var record = intent
         record.kind = .outcome
         record.time = surroundings.now()
@@ -91,6 +94,7 @@ extension Engine {
         record.message = finding.message
         record.detail = JSONObject()
         record.detail.append("plan_digest", intent.detail["plan_digest"])
+        if hung { record.detail.append("late", true) }
         if let restored = intent.detail["restores"]?["action"] { record.detail.append("restores", ["action": restored, "token": .object(finding.token ?? JSONObject())]) }
         let due = intent.detail["undo_after"]?.string?.valid.flatMap { Duration(text: $0) }.map { intent.time + $0 }
         if finding.isInEffect, intent.undoes == nil, intent.detail["restores"] == nil, let inverse = intent.detail["plan"]?["inverse"] {
@@ -119,6 +123,15 @@ extension Engine {
         /// The act is in force, or may be: what takes it back, or finds nothing to take back, is armed with this.
         var isInEffect = false
         var token: JSONObject?
+
+        mutating func isOfAnother() { self = Finding(outcome: .failed, failure: .unknown, message: "\(message), by another action") }
+    }
+
+    /// A deed that hung was given up: since then another one may have done the same.
+    private func isExplained(otherwise intent: AuditRecord, _ target: Target) -> Bool {
+        let state = snapshot
+        if let undone = intent.undoes { return state.openUndo(of: undone) == nil }
+        return intent.action.flatMap { state.openUndo(of: ActionName(rawValue: $0), on: target.key) }.map { $0.action != intent.id } ?? false
     }
 
     /// What the world says of it; nil where it cannot be asked at this moment.

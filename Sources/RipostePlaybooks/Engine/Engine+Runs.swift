@@ -178,7 +178,7 @@ extension Engine {
         record.outcome = outcome
         record.failure = failure
         record.message = message
-        // Without this record the run counts as unfinished: a restart looks at it again, and finds its steps settled.
+        // Where it is not taken it is owed; an agent that dies before that looks at the run again, and finds its steps settled.
         do { try self.record(record) } catch {
             logger.warning("end of a run is not on record", metadata: ["run.id": "\(run)", "error": "\(error)"])
         }

@@ -110,25 +110,29 @@ package final class Engine: Sendable {
         /// Orders that have no outcome yet, and those whose deed hangs.
         var watches: [Identifier: OrderWatch] = [:]
         var counters = Counters()
-        /// Outcomes that the journal did not take, oldest first: it gets them before anything else, as soon as it takes records again.
+        /// Outcomes, and ends of runs, that the journal did not take, oldest first: it gets them before anything else, as soon as it takes records again.
         var owed: [AuditRecord] = []
         /// At which uptime it is tried again.
         var owedAt: Duration?
-        /// Intents of an earlier life of which the world could not be asked yet, and at which uptime it is asked again.
+        /// Intents of an earlier life, also of deeds that hung when it ended, of which the world could not be asked yet, and at which uptime it is asked again.
         var unclear: [Identifier: (at: Duration, pause: Duration)] = [:]
         /// Those that it is being asked about.
         var beingCleared: Set<Identifier> = []
         var approvals = ApprovalWork()
         /// When the first incident ends at the earliest, found after so many changes.
         var incidentEnd: (changes: Int, time: Timestamp)?
+        var questionClocks: [Identifier: QuestionClock] = [:]
         /// Until then the journal is not asked again to take records that only keep books.
         var bookkeepingRests: Timestamp?
+
+        func owes(nothingOf run: Identifier?) -> Bool { !owed.contains { $0.kind == .run && $0.id == run } }
 
         init(state: EngineState, now: Timestamp, uptime: Duration) {
             self.state = state
             book = BudgetBook(state.ledger, wall: now, at: uptime)
-            unclear = state.openIntents.mapValues { _ in (uptime, .seconds(1)) }
+            unclear = state.openIntents.merging(state.hanging) { intent, _ in intent }.mapValues { _ in (uptime, .seconds(1)) }
             for id in state.openUndos.keys { arm(id, now: now, uptime: uptime) }
+            for id in state.approvals.requests.keys { startClock(ofQuestion: id, now: now, uptime: uptime) }
             // Nobody takes back what may be taken back at this moment.
             undosUnderWay = Set(state.openIntents.values.compactMap(\.record.undoes))
         }
@@ -194,7 +198,8 @@ package final class Engine: Sendable {
 
     /// Writes a record and lets the state follow. The one place where both happen.
     ///
-    /// An outcome that the journal does not take is owed to it: the deed is done, and the undo that it arms must not be forgotten.
+    /// An outcome that the journal does not take is owed to it: the deed is done, and the undo that it arms must not be forgotten. So is the end of a run, which
+    /// would else be taken up again.
     package func record(_ record: AuditRecord) throws {
         var record = record
         if record.incident == nil { record.incident = state.withLock { $0.state.incidents.incident(of: record) } }
@@ -217,13 +222,13 @@ package final class Engine: Sendable {
 
     static let owedChore = Chore(next: { engine in engine.state.withLock(\.owedAt).map(engine.wallTime) }, perform: { engine, _ in try? engine.payOwed() })
 
-    /// As many as there are deeds under way at most: of other outcomes nothing depends.
+    /// As many as there are deeds and runs under way at most, as the journal takes no new ones meanwhile: of other outcomes nothing depends.
     private func owe(_ record: AuditRecord) {
         let retry = surroundings.uptime() + .seconds(1)
         state.withLock { interior in
             interior.counters.journalFailures += 1
             let isOfDeed = record.detail["late"] != nil || record.id.map { interior.state.openIntents[$0] != nil } ?? false
-            if record.kind == .outcome, isOfDeed { interior.owed.append(record) }
+            if record.kind == .outcome && isOfDeed || record.kind == .run && interior.owes(nothingOf: record.id) { interior.owed.append(record) }
             if !interior.owed.isEmpty { interior.owedAt = retry }
         }
         timeChanged.ring()
@@ -250,6 +255,7 @@ package final class Engine: Sendable {
         state.withLock { interior in
             interior.state.apply(record)
             for id in record.armedActions { interior.arm(id, now: now, uptime: uptime) }
+            if record.opensQuestion, let id = record.id { interior.startClock(ofQuestion: id, now: now, uptime: uptime) }
             interior.book.follow(interior.state.ledger, at: uptime)
             if record.kind == .outcome, record.actor?.kind == .recovery, let id = record.id { interior.book.release(id) }
             interior.counters.count(record)

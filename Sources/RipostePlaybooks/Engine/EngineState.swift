@@ -24,6 +24,8 @@ package struct EngineState: Sendable, Equatable {
 
     package internal(set) var openUndos: [Identifier: OpenUndo] = [:]
     package private(set) var openIntents: [Identifier: OpenIntent] = [:]
+    /// Intents of deeds that have an outcome and have not come back: they may still be carried out.
+    package private(set) var hanging: [Identifier: OpenIntent] = [:]
     package private(set) var openRuns: [Identifier: OpenRun] = [:]
     /// The records of alerts that open runs are about, with the number of those runs.
     package private(set) var alerts: [Identifier: (record: AuditRecord, openRuns: Int)] = [:]
@@ -86,6 +88,13 @@ package struct EngineState: Sendable, Equatable {
     private mutating func settle(_ record: AuditRecord) {
         guard let id = record.id, let outcome = record.outcome else { return }
         let intent = openIntents.removeValue(forKey: id)
+        if record.detail["late"]?.bool == true {
+            hanging[id] = nil
+            // Only that it has come back: what was said first stands.
+            if outcome == .failed, record.detail["undo"] == nil { return }
+        } else if record.detail["hanging"]?.bool == true, outcome == .failed {
+            hanging[id] = intent
+        }
         // What nobody knows and is not in effect is not settled: a restart does the step again.
         if let run = record.run, let step = record.step {
             openRuns[run]?.settled[step] = record.failure == .unknown ? nil : StepFacts(record, intent: intent?.record)
@@ -171,6 +180,7 @@ extension EngineState {
         var object: JSONObject = [
             "undos": .array(openUndos.values.sorted { $0.action < $1.action }.map(\.json)),
             "intents": .array(openIntents.sorted { $0.key < $1.key }.map { .object($0.value.record.members) }),
+            "hanging": .array(hanging.sorted { $0.key < $1.key }.map { .object($0.value.record.members) }),
             "runs": .array(openRuns.values.sorted { $0.id < $1.id }.map(\.json)),
             "alerts": .array(alerts.sorted { $0.key < $1.key }.map { .object($0.value.record.members) }),
             "cooldowns": .array(
@@ -186,13 +196,16 @@ extension EngineState {
     /// Nil where it is not such a snapshot: then the journal is replayed.
     package init?(json: JSONObject) {
         self.init()
-        guard let undos = json["undos"]?.array, let intents = json["intents"]?.array, let runs = json["runs"]?.array,
+        guard let undos = json["undos"]?.array, let intents = json["intents"]?.array, let hanging = json["hanging"]?.array, let runs = json["runs"]?.array,
             let alertRecords = json["alerts"]?.array, let cooldowns = json["cooldowns"]?.array,
             let takenBack = json["taken_back"]?.array
         else { return nil }
         for undo in undos.compactMap(OpenUndo.init(json:)) { openUndos[undo.action] = undo }
         for record in intents.compactMap({ $0.object.flatMap(AuditRecord.init(members:)) }) {
             if let id = record.id { openIntents[id] = OpenIntent(record: record) }
+        }
+        for record in hanging.compactMap({ $0.object.flatMap(AuditRecord.init(members:)) }) {
+            if let id = record.id { self.hanging[id] = OpenIntent(record: record) }
         }
         for run in runs.compactMap(OpenRun.init(json:)) { openRuns[run.id] = run }
         for record in alertRecords.compactMap({ $0.object.flatMap(AuditRecord.init(members:)) }) {
@@ -208,7 +221,7 @@ extension EngineState {
             guard let json = json[part.name], part.load(json, &self) else { return nil }
         }
         self.takenBack = takenBack.compactMap { $0.string?.valid.flatMap { Identifier($0) } }
-        guard openUndos.count == undos.count, openIntents.count == intents.count, openRuns.count == runs.count else { return nil }
+        guard openUndos.count == undos.count, openIntents.count == intents.count, self.hanging.count == hanging.count, openRuns.count == runs.count else { return nil }
     }
 }
 

@@ -29,7 +29,11 @@ struct OutcomeDraft {
     private var ruling: GuardRuling?
     private var braking: Engine.Braking?
     private var remarks: [String] = []
+    /// Of an order that only looks: what would be in its way if it were to act.
+    var wouldBeHeldBack: String?
     var isRecorded = false
+    /// An attempt before the last failure may have been carried out, and nobody has looked since.
+    var isInDoubt = false
     /// The deed has not come back; its end is put on record when it does.
     var isHanging = false
     /// A second outcome of the same action, after the deed came back.
@@ -95,7 +99,7 @@ struct OutcomeDraft {
     mutating func doubt(_ failure: ActionError, _ answer: ActionError, of plan: Plan, token: JSONObject?) {
         fail(failure)
         guard let inverse = plan.inverse, order.undoes == nil, order.restores == nil else { return }
-        self.failure = .unknown
+        (outcome, self.failure) = (.failed, .unknown)
         message = "\(failure.message); whether it took place could not be found out: \(answer.message)"
         doubt = (inverse, token)
         due = term.map { time + $0 }
@@ -163,6 +167,7 @@ struct OutcomeDraft {
         // What the kernel did had no intent.
         if intended == nil, outcome == .done { record.detail.append("spends", spend?.detail) }
         record.detail.append("held_back_by", braking?.heldBackBy.map(JSON.text))
+        record.detail.append("would_be_held_back", wouldBeHeldBack.map(JSON.text))
         record.detail.append("guards", ruling?.json)
         if !remarks.isEmpty { record.detail.append("remarks", .array(remarks.map(JSON.text))) }
         if let performance { record.detail.append("confirmed", .bool(performance.isConfirmed)) }

@@ -163,7 +163,8 @@ extension Engine {
     private func isExplained(_ target: Target, _ name: ActionName) -> Bool {
         state.withLock { interior in
             interior.state.openUndos.values.contains { $0.actionName == name && $0.target.key == target.key }
-                || interior.state.openIntents.values.contains { $0.record.target?.key == target.key } || !interior.owed.isEmpty
+                || interior.state.openIntents.values.contains { $0.record.target?.key == target.key }
+                || interior.state.hanging.values.contains { $0.record.target?.key == target.key } || !interior.owed.isEmpty
         }
     }
 
