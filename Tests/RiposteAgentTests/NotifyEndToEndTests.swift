@@ -160,7 +160,7 @@ struct NotifyEndToEndTests {
         if way != .withAgent { try await place.start(configuration: configuration) }
         try await until { texts("duty").count == 1 }
         #expect(texts("duty") == [hostile] && messages("duty")[0]["priority"] == "Error" && messages("duty")[0]["rule"]?.string?.repaired.contains("By hand") == true)
-        #expect(try place.records().contains { $0["action"] == "notify.send" && $0["actor"]?["kind"] == "person" })
+        #expect(try place.records().contains { $0["action"] == "notify.send" && $0["actor"]?["type"] == "person" })
         #expect(try await place.stop() == 0)
     }
 }
