@@ -168,10 +168,12 @@ import Testing
         #expect(!told.contains("hunter2"))
     }
 
-    @Test("a configuration with a mistake anywhere in it changes nothing, and says so", arguments: [
-        ("outputs:\n  - { name: a, type: flie, path: /x }\n", "expected one of"), ("outputs: [\n", "riposte.yaml"), ("senser: {}\n", "senser"),
-        ("outputs:\n  - { name: a, type: http, url: { file: /nonexistent } }\n", "cannot be read"),
-    ])
+    @Test(
+        "a configuration with a mistake anywhere in it changes nothing, and says so",
+        arguments: [
+            ("outputs:\n  - { name: a, type: flie, path: /x }\n", "expected one of"), ("outputs: [\n", "riposte.yaml"), ("senser: {}\n", "senser"),
+            ("outputs:\n  - { name: a, type: http, url: { file: /nonexistent } }\n", "cannot be read"),
+        ])
     func aBrokenConfiguration(_ text: String, _ words: String) async throws {
         let good = try await Receiver { 200 }
         let place = try Workplace()

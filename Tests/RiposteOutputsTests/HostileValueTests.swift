@@ -15,7 +15,8 @@ struct HostileValueTests {
 
     static let alert = Samples.message(
         Samples.alert(
-            evil, source: evil, tags: [evil], fields: ["proc.name": .text(evil), "proc.cmdline": .text(evil), ByteText(evil): .text(evil), "container.id": .text(evil)], output: evil))
+            evil, source: evil, tags: [evil], fields: ["proc.name": .text(evil), "proc.cmdline": .text(evil), ByteText(evil): .text(evil), "container.id": .text(evil)],
+            output: evil))
 
     /// A destination, the key that holds a template, the template, and what whoever receives it reads: of a field, the value.
     struct Case: Sendable, CustomTestStringConvertible {
@@ -218,7 +219,9 @@ private enum Arrival {
             try await deliver(ProgramDestination(settings: settings, context: Samples.context()), settings)
             return try line(out)
         case "syslog":
-            let format = try #require(SyslogFormat(settings([("hostname", plain("h"))] + (test.key.isEmpty ? [("format", plain("json"))] : [("bom", "false")])), Samples.context(), standardLimit: 1 << 20))
+            let format = try #require(
+                SyslogFormat(
+                    settings([("hostname", plain("h"))] + (test.key.isEmpty ? [("format", plain("json"))] : [("bom", "false")])), Samples.context(), standardLimit: 1 << 20))
             let text = String(decoding: format.bytes(of: HostileValueTests.alert), as: UTF8.self)
             return try #require(SyslogReader.read(text)).words
         case "nats":
@@ -232,7 +235,8 @@ private enum Arrival {
             let address = try #require(MailAddress("a@example.org"))
             let mail = String(decoding: composer.mail(of: [HostileValueTests.alert], from: address, to: [address]), as: UTF8.self)
             let header = try #require(mail.firstMatch(of: /(?s)\r\nSubject: (.*?)\r\n(?=[A-Z])/)).1
-            return header.matches(of: /=\?utf-8\?B\?([A-Za-z0-9+\/=]*)\?=/).compactMap { Data(base64Encoded: String($0.1)) }.map { String(decoding: $0, as: UTF8.self) }.joined() + "z"
+            return header.matches(of: /=\?utf-8\?B\?([A-Za-z0-9+\/=]*)\?=/).compactMap { Data(base64Encoded: String($0.1)) }.map { String(decoding: $0, as: UTF8.self) }.joined()
+                + "z"
         default: return try await request(test, settings)
         }
     }
@@ -259,7 +263,8 @@ private enum Arrival {
         case "slack": return try #require(body["text"]?.string?.valid)
         case "discord": return try #require(body["embeds"]?.array?.first?["description"]?.string?.valid)
         case "telegram": return try #require(body["text"]?.string?.valid)
-        case "googlechat": return try #require(body["cardsV2"]?.array?.first?["card"]?["sections"]?.array?.first?["widgets"]?.array?.first?["textParagraph"]?["text"]?.string?.valid)
+        case "googlechat":
+            return try #require(body["cardsV2"]?.array?.first?["card"]?["sections"]?.array?.first?["widgets"]?.array?.first?["textParagraph"]?["text"]?.string?.valid)
         case "teams":
             let blocks = body["attachments"]?.array?.first?["content"]?["body"]?.array ?? []
             return blocks.flatMap { $0["inlines"]?.array ?? [] }.compactMap { $0["text"]?.string?.valid }.joined(separator: "\n")
