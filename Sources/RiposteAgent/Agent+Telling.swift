@@ -92,6 +92,7 @@ func status(_ house: EngineHouse, _ keepers: Keepers, _ intakes: [any Intake], _
             "checkpoints": house.checkpoints?.status ?? .null,
         ],
     ]
+    object.append("outputs_configuration", keepers.outputs.status)
     if !outputs.isEmpty { object.append("outputs", outputs.status) }
     if let counts = audit?.counts {
         object.append(
@@ -113,8 +114,9 @@ private func approvals(_ book: ApprovalBook) -> JSON {
 struct Keepers: Sendable {
     let playbooks: PlaybookKeeper
     let rules: RulesKeeper
+    let outputs: OutputsKeeper
     let sensor: SensorKeeper
 
-    /// Each whole or not at all, whatever becomes of the other.
-    @Sendable func reload() -> JSON { ["playbooks": playbooks.reload(), "rules": rules.reload()] }
+    /// Each whole or not at all, whatever becomes of the others.
+    @Sendable func reload() async -> JSON { ["playbooks": playbooks.reload(), "rules": rules.reload(), "outputs": await outputs.reload()] }
 }

@@ -42,6 +42,7 @@ package struct Agent: Sendable {
     /// Theirs alone: what an action asks of Docker never waits behind them.
     private let outputHTTP = HTTPClient()
     private let outputs: [Output]
+    private let configurationWatch: FileWatch
     private let logger: Logger
 
     /// Reads the playbooks, the rules and the key; an agent does not start on ones that have an error.
@@ -49,6 +50,7 @@ package struct Agent: Sendable {
         self.configuration = configuration
         self.logger = logger
         facilities = Facilities(configuration)
+        configurationWatch = FileWatch([configuration.file].compactMap(\.self))
         (playbookWatch, rulesWatch) = (FileWatch(configuration.playbooks), FileWatch(configuration.rules.files))
         playbooks = try PlaybookSet.load(paths: configuration.playbooks, facilities.catalogue).set
         rules = try LoadedRules.load(configuration.rules)
@@ -65,8 +67,12 @@ package struct Agent: Sendable {
         }
     }
 
-    /// Runs until SIGTERM or SIGINT, then finishes what is under way and closes the journal. `observe` must not wait.
-    package func run(onReady: @escaping @Sendable (Banner) -> Void, observe: @escaping @Sendable (Engine.Event) -> Void) async throws {
+    /// Runs until SIGTERM or SIGINT, then finishes what is under way and closes the journal. `observe` must not wait. `onStandardOutput`: whether an output
+    /// has standard output for itself, each time when outputs are read anew.
+    package func run(
+        onReady: @escaping @Sendable (Banner) -> Void, onStandardOutput: @escaping @Sendable (Bool) -> Void = { _ in },
+        observe: @escaping @Sendable (Engine.Event) -> Void
+    ) async throws {
         Self.raiseDescriptorLimit()
         let degraded = DegradedPlaybooks(MachineAbilities(facilities, configuration), hostname: configuration.rules.hostnameInAlerts, logger: logger)
         // Only what is required is waited for: an engine that does not answer must not hold up the start.
@@ -101,7 +107,7 @@ package struct Agent: Sendable {
         }
         house.journal.onAppend { outputs.ring() }
         try await Self.carrying(outputs) {
-            do { try await serve(house, outputs, registry, brakes, drifts, degraded, rearm, onReady) } catch {
+            do { try await serve(house, outputs, registry, brakes, drifts, degraded, rearm, onReady, onStandardOutput) } catch {
                 await house.close()
                 throw error
             }
@@ -114,7 +120,6 @@ package struct Agent: Sendable {
 
     /// Outputs begin before all that writes to the journal, and end when its last record is written.
     private static func carrying(_ outputs: Outputs, _ body: () async throws -> Void) async throws {
-        guard !outputs.isEmpty else { return try await body() }
         try await withThrowingTaskGroup { group in
             group.addTask { await outputs.run() }
             let result: Result<Void, any Error>
@@ -129,8 +134,7 @@ package struct Agent: Sendable {
 
     private func serve(
         _ house: EngineHouse, _ outputs: Outputs, _ registry: MetricRegistry, _ brakes: BrakeAlerts, _ drifts: DriftAlerts, _ degraded: DegradedPlaybooks,
-        _ rearming: Rearming,
-        _ onReady: @escaping @Sendable (Banner) -> Void
+        _ rearming: Rearming, _ onReady: @escaping @Sendable (Banner) -> Void, _ onStandardOutput: @escaping @Sendable (Bool) -> Void
     ) async throws {
         let door = AlertDoor(house, logger: logger)
         drifts.open(door)
@@ -143,7 +147,11 @@ package struct Agent: Sendable {
         let keepers = Keepers(
             playbooks: PlaybookKeeper(playbookWatch, house: house, degraded: degraded, logger: logger) { sensor.playbooksChanged() },
             rules: RulesKeeper(configuration.rules, rules, rulesWatch, house: house, logger: logger) { sensor.use($0) },
+            outputs: OutputsKeeper(
+                outputs, configuration.outputSurroundings(outputHTTP, logger), configuration.file, configurationWatch, house: house, logger: logger
+            ) { onStandardOutput($0.takeStandardOutput) },
             sensor: sensor)
+        house.facilities.outputNames.follow { outputs.names }
         house.engine.whenModesChange { sensor.playbooksChanged() }
         let auditDoor = KubernetesAuditDoor(door, judges: keepers.rules.kubernetesAudit, formatter: formatter)
         let section = configuration.intake
@@ -176,11 +184,12 @@ package struct Agent: Sendable {
             service("checkpoints") { try await every(.seconds(1)) { house.checkpoints?.writeIfDue() } },
             service("playbooks") { try await keepers.playbooks.keepUp() },
             service("abilities") { try await degraded.keepUp(house) },
+            service("outputs") { try await keepers.outputs.keepUp() },
             service("rules") { try await keepers.rules.keepUp() },
             service("containers") { try await sensor.run() },
             service("reload") {
                 for await _ in await UnixSignalsSequence(trapping: .sighup) {
-                    _ = keepers.reload()
+                    _ = await keepers.reload()
                     await outputs.reopen()
                 }
             },

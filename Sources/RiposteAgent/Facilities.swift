@@ -12,9 +12,12 @@ package struct Facilities: Sendable {
     /// Built-in ones, then those of the configuration.
     package let guards: [any Guard]
     package let world: any TargetFacts
+    let outputNames: OutputNames
 
     package init(_ configuration: AgentConfiguration) {
         let http = HTTPClient()
+        let outputNames = OutputNames(configuration.outputs.names)
+        self.outputNames = outputNames
         let docker = DockerClient(socket: configuration.docker.socket, client: http)
         let section = configuration.kubernetes
         // Looked for when it is first needed, and again if it was not there.
@@ -31,7 +34,7 @@ package struct Facilities: Sendable {
             ContainerRestart(docker: docker), ContainerStart(docker: docker), ContainerIsolate(docker: docker), ContainerRelease(docker: docker),
             PodDelete(access: access), PodEvict(access: access),
             NetworkBlock(), NetworkUnblock(), NetworkIsolate(managementAllow: allow), NetworkRelease(),
-            NotifySend(outputs: configuration.outputs.names),
+            NotifySend(outputs: { outputNames.current }),
         ])
         let ownNamespace = (try? KubernetesConfiguration.find(kubeconfig: section.kubeconfig, context: section.context))?.ownNamespace
         let containers = ContainerLookup(docker: docker)

@@ -13,7 +13,7 @@ struct FileWatch: Sendable {
     }
 
     /// Calls `changed` behind each change until cancelled.
-    func run(_ changed: () -> Void) async throws {
+    func run(_ changed: () async -> Void) async throws {
         var seen = first
         while true {
             try await Task.sleep(for: .seconds(1))
@@ -28,7 +28,7 @@ struct FileWatch: Sendable {
             }
             guard latest != seen else { continue }
             seen = latest
-            changed()
+            await changed()
         }
     }
 

@@ -30,7 +30,7 @@ package final class LinePrinter<Element: Sendable>: Sendable {
         var rest: [UInt8]
     }
 
-    private let descriptor: CInt
+    private let descriptor: Atomic<CInt>
     private let bound: Int
     private let quiet: UInt64
     private let line: @Sendable (Element) -> String
@@ -45,7 +45,7 @@ package final class LinePrinter<Element: Sendable>: Sendable {
         descriptor: CInt = STDOUT_FILENO, bound: Int = 8192, quiet: Duration = .milliseconds(1), onLoss: @escaping @Sendable (Int) -> Void,
         line: @escaping @Sendable (Element) -> String
     ) {
-        self.descriptor = descriptor
+        self.descriptor = Atomic(descriptor)
         self.bound = bound
         self.quiet = UInt64(max(0, quiet / .nanoseconds(1)))
         self.line = line
@@ -62,6 +62,9 @@ package final class LinePrinter<Element: Sendable>: Sendable {
         }
         if isForThread { attendant.withLock { $0?.call() } }
     }
+
+    /// From now on to another one, which stays the caller's too.
+    package func use(descriptor: CInt) { self.descriptor.store(descriptor, ordering: .relaxed) }
 
     /// Whether nobody reads any more.
     package var hasLostReader: Bool { readerIsGone.load(ordering: .relaxed) }
@@ -88,7 +91,7 @@ package final class LinePrinter<Element: Sendable>: Sendable {
     /// Whether the line is written; if not, what is left of it waits for the thread.
     private func tryNow(_ element: Element, _ waiting: inout Waiting) -> Bool {
         let bytes = Self.bytes(line(element))
-        switch bytes.withUnsafeBytes({ riposte_write_now(descriptor, $0.baseAddress, $0.count) }) {
+        switch bytes.withUnsafeBytes({ riposte_write_now(descriptor.load(ordering: .relaxed), $0.baseAddress, $0.count) }) {
         case let count where count >= 0: waiting.rest = Array(bytes[count...])
         case -Int(EPIPE): readerIsGone.store(true, ordering: .relaxed)
         case -Int(EAGAIN), -Int(EINTR): waiting.rest = bytes
@@ -121,6 +124,7 @@ package final class LinePrinter<Element: Sendable>: Sendable {
     }
 
     private func write(_ bytes: [UInt8]) {
+        let descriptor = descriptor.load(ordering: .relaxed)
         var rest = bytes[...]
         while !rest.isEmpty {
             let count = rest.withUnsafeBytes { Glibc.write(descriptor, $0.baseAddress, $0.count) }

@@ -114,25 +114,41 @@ extension AuditRecord {
 
     /// Reads ``members`` back; members that it does not know (the chain's) are passed over. Nil where kind or time is missing.
     package init?(members: JSONObject) {
-        func text(_ key: ByteText) -> String? { members[key]?.string?.repaired }
-        func identifier(_ key: ByteText) -> Identifier? { text(key).flatMap { Identifier($0) } }
-        guard let kind = text("kind").flatMap(Kind.init(rawValue:)), let time = text("ts").flatMap({ Timestamp($0) }) else { return nil }
-        self.init(kind, at: time, id: identifier("id"), detail: members["detail"]?.object ?? JSONObject())
-        run = identifier("run")
-        alert = identifier("alert")
-        incident = identifier("incident")
-        undoes = identifier("undoes")
-        actor = members["actor"].flatMap(Actor.init(json:))
-        playbook = text("playbook")
-        step = text("step")
-        action = text("action")
-        target = members["target"].flatMap(Target.init(json:))
-        mode = text("mode").flatMap(Mode.init(rawValue:))
-        dryRun = members["dry_run"]?.bool ?? false
-        outcome = text("outcome").flatMap(Outcome.init(rawValue:))
-        failure = text("class").flatMap(FailureClass.init(rawValue:))
-        reason = text("reason")
-        message = text("message")
+        var record = AuditRecord(.start, at: Timestamp(nanoseconds: 0))
+        var (hasKind, hasTime) = (false, false)
+        // In one pass: of each record in a journal all of this is asked.
+        for member in members.members {
+            let text = member.value.string
+            func identifier() -> Identifier? { text.flatMap { Identifier($0.repaired) } }
+            switch member.key.repaired {
+            case "kind":
+                guard let kind = text.flatMap({ Kind(rawValue: $0.repaired) }) else { return nil }
+                (record.kind, hasKind) = (kind, true)
+            case "ts":
+                guard let time = text.flatMap({ Timestamp($0.bytes) }) else { return nil }
+                (record.time, hasTime) = (time, true)
+            case "id": record.id = identifier()
+            case "run": record.run = identifier()
+            case "alert": record.alert = identifier()
+            case "incident": record.incident = identifier()
+            case "undoes": record.undoes = identifier()
+            case "actor": record.actor = Actor(json: member.value)
+            case "playbook": record.playbook = text?.repaired
+            case "step": record.step = text?.repaired
+            case "action": record.action = text?.repaired
+            case "target": record.target = Target(json: member.value)
+            case "mode": record.mode = text.flatMap { Mode(rawValue: $0.repaired) }
+            case "dry_run": record.dryRun = member.value.bool ?? false
+            case "outcome": record.outcome = text.flatMap { Outcome(rawValue: $0.repaired) }
+            case "class": record.failure = text.flatMap { FailureClass(rawValue: $0.repaired) }
+            case "reason": record.reason = text?.repaired
+            case "message": record.message = text?.repaired
+            case "detail": record.detail = member.value.object ?? JSONObject()
+            default: continue
+            }
+        }
+        guard hasKind, hasTime else { return nil }
+        self = record
     }
 }
 

@@ -21,8 +21,8 @@ package struct Identifier: Hashable, Comparable, Sendable, CustomStringConvertib
         var high: UInt64 = 0
         var low: UInt64 = 0
         for (index, byte) in text.utf8.enumerated() {
-            let upper = byte >= UInt8(ascii: "a") ? byte & 0xDF : byte
-            guard let digit = Self.alphabet.firstIndex(of: upper), index > 0 || digit < 8 else { return nil }
+            let digit = Self.digits[Int(byte)]
+            guard digit < 32, index > 0 || digit < 8 else { return nil }
             high = high << 5 | low >> 59
             low = low << 5 | UInt64(digit)
         }
@@ -41,6 +41,11 @@ package struct Identifier: Hashable, Comparable, Sendable, CustomStringConvertib
     }
 
     package static func < (left: Identifier, right: Identifier) -> Bool { (left.high, left.low) < (right.high, right.low) }
+
+    /// By byte, in any case; 255: none.
+    private static let digits: [UInt8] = (UInt8.min...UInt8.max).map { byte in
+        alphabet.firstIndex(of: byte >= UInt8(ascii: "a") ? byte & 0xDF : byte).map { UInt8($0) } ?? 255
+    }
 
     private static let alphabet = Array("0123456789ABCDEFGHJKMNPQRSTVWXYZ".utf8)
 }

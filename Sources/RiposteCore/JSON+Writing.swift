@@ -6,7 +6,7 @@ extension JSON {
     /// The bytes of ``line``, without the detour over a `String`.
     package var bytes: [UInt8] {
         var result: [UInt8] = []
-        result.reserveCapacity(256)
+        result.reserveCapacity(1024)
         write(to: &result)
         return result
     }
@@ -30,18 +30,31 @@ extension JSON {
     }
 
     fileprivate static func write(_ text: ByteText, to result: inout [UInt8]) {
-        let isASCII = text.bytes.allSatisfy { $0 < 0x80 }
+        let (isASCII, isPlain) = text.bytes.withUnsafeBufferPointer { bytes in
+            // Without branches, so that it is done for many bytes at once: most texts are plain.
+            var (high, special): (UInt8, Bool) = (0, false)
+            for byte in bytes {
+                high |= byte
+                special = special || isSpecial(byte)
+            }
+            return (high < 0x80, !special)
+        }
         let bytes = isASCII || text.valid != nil ? text.bytes : Array(text.repaired.utf8)
         result.append(UInt8(ascii: "\""))
+        if isPlain { result.append(contentsOf: bytes) } else { writeEscaped(bytes, to: &result) }
+        result.append(UInt8(ascii: "\""))
+    }
+
+    private static func isSpecial(_ byte: UInt8) -> Bool { (byte < 0x20) || (byte == UInt8(ascii: "\"")) || (byte == UInt8(ascii: "\\")) || (byte == 0x7F) }
+
+    private static func writeEscaped(_ bytes: [UInt8], to result: inout [UInt8]) {
         var plainFrom = 0
-        for (index, byte) in bytes.enumerated()
-        where byte < 0x20 || byte == UInt8(ascii: "\"") || byte == UInt8(ascii: "\\") || byte == 0x7F {
+        for (index, byte) in bytes.enumerated() where isSpecial(byte) {
             result.append(contentsOf: bytes[plainFrom..<index])
             writeEscape(of: byte, to: &result)
             plainFrom = index + 1
         }
         result.append(contentsOf: bytes[plainFrom...])
-        result.append(UInt8(ascii: "\""))
     }
 
     private static func writeEscape(of byte: UInt8, to result: inout [UInt8]) {

@@ -85,13 +85,11 @@ private final class Driver: @unchecked Sendable {
     private var active: [UnsafeMutableRawPointer: Transfer] = [:]
 
     init() {
-        _ = Self.globalSetUp
+        CurlLibrary.setUp()
         multi = curl_multi_init()
     }
 
     deinit { curl_multi_cleanup(multi) }
-
-    private static let globalSetUp: Void = { curl_global_init(Int(CURL_GLOBAL_DEFAULT)) }()
 
     func wake() { curl_multi_wakeup(multi) }
 
@@ -155,14 +153,9 @@ private final class Transfer: @unchecked Sendable {
     private var body: [UInt8] = []
     private var isTooLarge = false
     private var headerList: UnsafeMutablePointer<curl_slist>?
-    private let problem = UnsafeMutablePointer<CChar>.allocate(capacity: Int(CURL_ERROR_SIZE))
+    private let problem = CurlProblem()
 
-    init(_ request: HTTPRequest) {
-        self.request = request
-        problem.initialize(repeating: 0, count: Int(CURL_ERROR_SIZE))
-    }
-
-    deinit { problem.deallocate() }
+    init(_ request: HTTPRequest) { self.request = request }
 
     var title: String { "\(request.method.rawValue) \(request.unixSocket.map { "\($0) " } ?? "")\(request.url)" }
 
@@ -191,10 +184,8 @@ private final class Transfer: @unchecked Sendable {
             riposte_curl_set_text(handle, CURLOPT_PROXY, request.proxy ?? ""),
             riposte_curl_set_long(handle, CURLOPT_FOLLOWLOCATION, 0),
             riposte_curl_set_long(handle, CURLOPT_NOSIGNAL, 1),
-            riposte_curl_set_long(handle, CURLOPT_TIMEOUT_MS, Int(max(1, request.timeout.milliseconds))),
-            riposte_curl_set_long(handle, CURLOPT_SSL_VERIFYPEER, request.tls.verifiesPeer ? 1 : 0),
-            riposte_curl_set_long(handle, CURLOPT_SSL_VERIFYHOST, request.tls.verifiesPeer ? 2 : 0),
-            riposte_curl_set_pointer(handle, CURLOPT_ERRORBUFFER, problem),
+            riposte_curl_set_long(handle, CURLOPT_TIMEOUT_MS, request.timeout.wholeMilliseconds),
+            riposte_curl_set_pointer(handle, CURLOPT_ERRORBUFFER, problem.text),
             riposte_curl_set_pointer(handle, CURLOPT_WRITEDATA, this),
             riposte_curl_set_pointer(handle, CURLOPT_HEADERDATA, this),
             riposte_curl_set_sink(handle, CURLOPT_WRITEFUNCTION) { bytes, size, count, this in
@@ -205,7 +196,7 @@ private final class Transfer: @unchecked Sendable {
             },
         ]
         if let socket = request.unixSocket { codes.append(riposte_curl_set_text(handle, CURLOPT_UNIX_SOCKET_PATH, socket)) }
-        codes += setBody(handle) + setTLS(handle)
+        codes += setBody(handle) + request.tls.options(of: handle)
         // An empty value takes away the header that libcurl would add.
         for header in request.headers + [("Expect", "")] {
             headerList = curl_slist_append(headerList, header.value.isEmpty ? "\(header.name):" : "\(header.name): \(header.value)")
@@ -227,21 +218,9 @@ private final class Transfer: @unchecked Sendable {
         return body.withUnsafeBytes { bytes in
             [
                 riposte_curl_set_size(handle, CURLOPT_POSTFIELDSIZE_LARGE, curl_off_t(bytes.count)),
-                riposte_curl_set_text(handle, CURLOPT_COPYPOSTFIELDS, bytes.baseAddress?.assumingMemoryBound(to: CChar.self) ?? UnsafePointer(problem)),
+                riposte_curl_set_text(handle, CURLOPT_COPYPOSTFIELDS, bytes.baseAddress?.assumingMemoryBound(to: CChar.self) ?? UnsafePointer(problem.text)),
             ]
         }
-    }
-
-    private func setTLS(_ handle: UnsafeMutableRawPointer) -> [CURLcode] {
-        let version = request.tls.minimumVersion == .tls13 ? CURL_SSLVERSION_TLSv1_3 : CURL_SSLVERSION_TLSv1_2
-        var codes = [riposte_curl_set_long(handle, CURLOPT_SSLVERSION, Int(version))]
-        for (option, bytes) in [
-            (CURLOPT_CAINFO_BLOB, request.tls.authorities), (CURLOPT_SSLCERT_BLOB, request.tls.certificate), (CURLOPT_SSLKEY_BLOB, request.tls.key),
-        ] {
-            guard let bytes else { continue }
-            codes.append(bytes.withUnsafeBytes { riposte_curl_set_blob(handle, option, $0.baseAddress, $0.count) })
-        }
-        return codes
     }
 
     // MARK: - Answer
@@ -274,27 +253,11 @@ private final class Transfer: @unchecked Sendable {
         guard code != CURLE_OK else {
             return .success(HTTPResponse(status: riposte_curl_status(handle), headers: headers, body: body))
         }
-        let detail = String(cString: problem)
-        let answer = detail.isEmpty ? String(cString: curl_easy_strerror(code)) : detail
-        return .failure(TransportError(errorCode(code), "\(title): \(answer)"))
+        return .failure(TransportError(errorCode(code), "\(title): \(problem.words(for: code))"))
     }
 
     private func errorCode(_ code: CURLcode) -> TransportError.Code {
-        switch code {
-        case CURLE_COULDNT_CONNECT:
-            if let socket = request.unixSocket, access(socket, F_OK) == 0, access(socket, R_OK | W_OK) != 0 { .denied } else { .unreachable }
-        case CURLE_COULDNT_RESOLVE_HOST: .unreachable
-        case CURLE_OPERATION_TIMEDOUT: .timedOut
-        case CURLE_WRITE_ERROR: isTooLarge ? .tooLarge : .broken
-        case CURLE_SSL_CONNECT_ERROR, CURLE_PEER_FAILED_VERIFICATION, CURLE_SSL_CACERT_BADFILE, CURLE_SSL_CERTPROBLEM, CURLE_SSL_CIPHER,
-            CURLE_SSL_ISSUER_ERROR:
-            .tls
-        case CURLE_URL_MALFORMAT, CURLE_UNSUPPORTED_PROTOCOL, CURLE_BAD_FUNCTION_ARGUMENT: .invalid
-        default: .broken
-        }
+        if code == CURLE_COULDNT_CONNECT, let socket = request.unixSocket, access(socket, F_OK) == 0, access(socket, R_OK | W_OK) != 0 { return .denied }
+        return code == CURLE_WRITE_ERROR && isTooLarge ? .tooLarge : TransportError.Code(code)
     }
-}
-
-extension Duration {
-    fileprivate var milliseconds: Int64 { components.seconds.multipliedReportingOverflow(by: 1000).partialValue + components.attoseconds / 1_000_000_000_000_000 }
 }

@@ -65,8 +65,8 @@ struct Run: AsyncParsableCommand {
         if noSensor { configuration.sensor.isEnabled = false }
         if noPushDown { configuration.sensor.configuration.pushesDown = false }
         // An output of type stdout has standard output for itself.
-        let descriptor = configuration.outputs.takeStandardOutput ? STDERR_FILENO : STDOUT_FILENO
-        let printer = LinePrinter<Engine.Event>(descriptor: descriptor, onLoss: Terminal.complainOfLoss) { [asJSON = common.json] event in
+        let descriptor = { @Sendable (isTaken: Bool) in isTaken ? STDERR_FILENO : STDOUT_FILENO }
+        let printer = LinePrinter<Engine.Event>(descriptor: descriptor(configuration.outputs.takeStandardOutput), onLoss: Terminal.complainOfLoss) { [asJSON = common.json] event in
             switch event {
             case .alert(let alert, let playbooks): asJSON ? JSON.object(alert.document).line : ResultText.line(alert, playbooks: playbooks)
             case .repeated(let alert, let first): asJSON ? JSON.object(alert.document).line : ResultText.repetition(of: first, by: alert)
@@ -79,7 +79,9 @@ struct Run: AsyncParsableCommand {
         }
         do {
             let agent = try Agent(configuration, logger: CommonOptions.logger(configuration.logLevel))
-            try await agent.run(onReady: { Self.greet($0) }, observe: { event in if case .drift = event {} else { printer.take(event) } })
+            try await agent.run(
+                onReady: { Self.greet($0) }, onStandardOutput: { printer.use(descriptor: descriptor($0)) },
+                observe: { event in if case .drift = event {} else { printer.take(event) } })
         } catch let error as JournalError {
             throw Complaint(error.message + (error.code == .inUse ? "; another agent runs on this state directory" : ""), status: 1)
         } catch let error as HTTPIntake.Misconfigured {

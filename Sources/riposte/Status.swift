@@ -89,6 +89,7 @@ struct Status: AsyncParsableCommand {
                 }))
         lines += orders(status["orders"]?.array ?? [])
         if let outputs = status["outputs"]?.array { lines += ["", OutputText.table(outputs)] }
+        lines += rejection(status["outputs_configuration"])
         let undos = status["undos"]?.array ?? []
         if !undos.isEmpty {
             lines.append("")

@@ -5,7 +5,7 @@ import Testing
 
 /// `notify.send`: who can be told, and what the plan says.
 struct NotifySendTests {
-    private let action = NotifySend(outputs: ["soc", "pager"])
+    private let action = NotifySend(outputs: { ["soc", "pager"] })
 
     private func request(_ parameters: JSONObject) throws -> ActionRequest {
         ActionRequest(claim: .host, parameters: try Parameters(checking: parameters, for: action.description))
@@ -38,7 +38,7 @@ struct NotifySendTests {
 
     @Test func whereNoneIsConfigured() async throws {
         let request = try request(["to": ["soc"], "message": "x"])
-        let error = await #expect(throws: ActionError.self) { try await NotifySend(outputs: []).plan(request) }
+        let error = await #expect(throws: ActionError.self) { try await NotifySend(outputs: { [] }).plan(request) }
         #expect(error?.message.contains("add it to outputs") == true)
     }
 }

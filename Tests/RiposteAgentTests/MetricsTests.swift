@@ -120,9 +120,11 @@ struct ReadinessReportTests {
 struct MetricsLiveTests {
     private static let settings = "metrics: { enabled: true, listen: \"127.0.0.1:0\" }\n"
 
-    private func place(_ settings: String = settings) async throws -> (Workplace, Int) {
+    private static let killing = "  - { name: kill, match: { rules: [Bad program] }, steps: [{ action: process.kill }] }\n"
+
+    private func place(_ settings: String = settings, playbooks: String = killing) async throws -> (Workplace, Int) {
         let place = try Workplace()
-        try place.write(playbooks: "  - { name: kill, match: { rules: [Bad program] }, steps: [{ action: process.kill }] }\n")
+        try place.write(playbooks: playbooks)
         try await place.start(configuration: settings)
         return (place, try #require(place.errors.firstMatch(of: /metrics +https?:\/\/127\.0\.0\.1:(\d+)\/metrics/).flatMap { Int($0.1) }, "\(place.errors)"))
     }
@@ -221,6 +223,46 @@ struct MetricsLiveTests {
     }
 }
 
+extension MetricsLiveTests {
+    /// What a test agent has no series of, and why: all else must be there.
+    private static let absent: [String: String] = [
+        "riposte_sensor_kernel_events_total": "it runs without the sensor", "riposte_sensor_lost_events_total": "it runs without the sensor",
+        "riposte_breaker_tripped": "no breaker is open",
+    ]
+
+    @Test(
+        "Prometheus takes every query of the dashboard and of the rules, and has the series that they ask for",
+        .enabled(if: Machine.has("prometheus") && Machine.has("curl"), "needs prometheus and curl"))
+    func queries() async throws {
+        let (place, port) = try await place(
+            Self.settings + "outputs: [{ name: disk, type: file, path: /dev/null/nowhere, retry: { first: 10ms } }]\n",
+            playbooks: Self.killing + "  - { name: ask, match: { rules: [Ask] }, mode: ask, steps: [{ action: process.kill }] }\n")
+        let server = try Prometheus(scraping: port, in: place.folder)
+        let victim = try ChildProcess(["sleep", "300"])
+        for rule in ["Bad program", "Ask"] { #expect(try await place.post(alert(rule, pid: victim.pid)).status == 202) }
+        #expect(victim.waitForSignal() == SIGKILL)
+        try await until(.seconds(60)) { try server.value(of: #"sum(riposte_outcomes_total{outcome="done"})"#) == 1 }
+        // Rates and quantiles take a few scrapes.
+        try await until(.seconds(60)) { try server.value(of: "count_over_time(riposte_build_info[1m]) >= bool 4") == 1 }
+        let dashboard = try #require(try json("config/grafana/riposte.json")["panels"]?.array)
+        let panels = dashboard.flatMap { panel in (panel["targets"]?.array ?? []).map { (panel["title"]?.string?.shown ?? "", $0["expr"]?.string?.shown ?? "") } }
+        let rules = (try server.ask("rules")["groups"]?.array ?? []).flatMap { $0["rules"]?.array ?? [] }.map {
+            ($0["name"]?.string?.shown ?? "", $0["query"]?.string?.shown ?? "")
+        }
+        #expect(panels.count > 30 && rules.count == 20)
+        for (title, expression) in panels + rules {
+            // As Grafana fills in its variables.
+            let query = expression.replacing("$instance", with: ".*").replacing("$__rate_interval", with: "1m")
+            #expect(try server.isTaken(query), "\(title): \(query)")
+        }
+        let names = Set((panels + rules).flatMap { $0.1.matches(of: /\b(?:riposte|process)_[a-z_]+/).map { String($0.output) } })
+        for name in names.sorted() {
+            #expect((try server.value(of: "count(\(name))") ?? 0 > 0) == (Self.absent[name] == nil), "\(name)")
+        }
+        #expect(try await place.stop() == 0)
+    }
+}
+
 /// A Prometheus of our own with the configuration that we ship.
 private final class Prometheus {
     private let port: Int
@@ -243,6 +285,9 @@ private final class Prometheus {
         let answer = try run(["curl", "-s", "--max-time", "10"] + arguments + ["http://127.0.0.1:\(port)/api/v1/\(path)"])
         return (try? JSON(parsing: Array(answer.output.utf8)))?["data"] ?? .null
     }
+
+    /// Whether it understands a query; an answer without series is one.
+    func isTaken(_ query: String) throws -> Bool { try ask("query", query: query)["resultType"] != nil }
 
     func value(of query: String) throws -> Double? {
         try ask("query", query: query)["result"]?.array?.first?["value"]?.array?.last?.string?.valid.flatMap { Double($0) }

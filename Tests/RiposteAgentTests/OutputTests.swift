@@ -132,6 +132,83 @@ import Testing
         #expect(try place.riposte("doctor", "--config", file).output.contains("outputs"))
     }
 
+    /// The configuration is exchanged under a running agent: who is the same notices nothing, who is changed or new gets all that is theirs.
+    @Test func aNewConfigurationWithoutARestart() async throws {
+        let good = try await Receiver { 200 }
+        let hung = try await Receiver {
+            try? await Task.sleep(for: .seconds(3600))
+            return 200
+        }
+        let (after, added) = (try await Receiver { 200 }, try await Receiver { 200 })
+        let place = try Workplace()
+        let head = "sensor: { enabled: false }\noutputs:\n"
+        let secret = try place.folder.file("key", "one\n")
+        let signed = "    signature: { secret: { file: \(secret) } }"
+        try await place.start(configuration: head + good.section("good", signed) + hung.section("fickle") + hung.section("gone"))
+        for number in 1...10 { #expect(try await place.post(alert("rule \(number)", pid: 1)).status == 202) }
+        try await until { good.rules.count == 10 && hung.server.requests.count == 2 }
+        _ = try place.folder.file("riposte.yaml", head + good.section("good", signed) + after.section("fickle") + added.section("new"))
+        try await until { after.rules.count == 10 }
+        #expect(after.rules == (1...10).map { "rule \($0)" }, "what the one before did not take")
+        #expect(try place.json("output", "list").map { $0["name"] } == ["good", "fickle", "new"])
+        #expect(try place.json("output", "list").first?["sent"] == 10, "who is the same was not exchanged")
+        #expect(added.rules.isEmpty)
+        for number in 11...20 { #expect(try await place.post(alert("rule \(number)", pid: 1)).status == 202) }
+        let late = (11...20).map { "rule \($0)" }
+        try await until { added.rules == late && Array(after.rules.dropFirst(10)) == late && good.rules.count == 20 }
+        // A new secret is no change of the file: SIGHUP.
+        _ = try place.folder.file("key", "two\n")
+        place.agent?.signal(SIGHUP)
+        try await until { try place.records().count { $0["message"] == "outputs are in force" } == 2 }
+        let changes = try place.records().filter { $0["message"] == "outputs are in force" }
+        #expect(changes[0]["detail"]?["added"] == ["new"] && changes[0]["detail"]?["changed"] == ["fickle"] && changes[0]["detail"]?["removed"] == ["gone"])
+        #expect(changes[1]["detail"]?["changed"] == ["good"])
+        #expect(try await place.stop() == 0)
+        let told = try place.errors + place.records().map(\.line).joined()
+        #expect(!told.contains("hunter2"))
+    }
+
+    @Test(
+        "a configuration with a mistake anywhere in it changes nothing, and says so",
+        arguments: [
+            ("outputs:\n  - { name: a, type: flie, path: /x }\n", "expected one of"), ("outputs: [\n", "riposte.yaml"), ("senser: {}\n", "senser"),
+            ("outputs:\n  - { name: a, type: http, url: { file: /nonexistent } }\n", "cannot be read"),
+        ])
+    func aBrokenConfiguration(_ text: String, _ words: String) async throws {
+        let good = try await Receiver { 200 }
+        let place = try Workplace()
+        let configuration = "sensor: { enabled: false }\noutputs:\n" + good.section("good")
+        try await place.start(configuration: configuration)
+        _ = try place.folder.file("riposte.yaml", text)
+        try await until { try place.riposte("status").output.contains("files rejected") }
+        let (_, status) = try place.riposte("status")
+        #expect(status.contains("those before stay in force") && status.contains(words), "\(status)")
+        #expect(try place.records().last?["message"] == "outputs were rejected; those before stay in force")
+        #expect(try await place.post(alert("rule 1", pid: 1)).status == 202)
+        try await until { good.rules == ["rule 1"] }
+        _ = try place.folder.file("riposte.yaml", configuration)
+        try await until { try !place.riposte("status").output.contains("files rejected") }
+        #expect(try await place.stop() == 0)
+    }
+
+    /// The agent's own lines make room.
+    @Test func standardOutputIsGivenAndTaken() async throws {
+        let place = try Workplace()
+        try await place.start(configuration: "sensor: { enabled: false }\n")
+        _ = try await place.post(alert("rule 1", pid: 1))
+        try await until { place.output.contains("rule 1") }
+        _ = try place.folder.file("riposte.yaml", "sensor: { enabled: false }\noutputs: [{ name: out, type: stdout }]\n")
+        try await until { try place.json("output", "list").count == 1 }
+        _ = try await place.post(alert("rule 2", pid: 1))
+        try await until { place.output.contains(#""rule":"rule 2""#) && place.errors.contains("rule 2") }
+        _ = try place.folder.file("riposte.yaml", "sensor: { enabled: false }\n")
+        try await until { try place.json("output", "list").isEmpty }
+        _ = try await place.post(alert("rule 3", pid: 1))
+        try await until { place.output.contains("rule 3") }
+        #expect(!place.errors.contains("rule 3") && !place.output.contains(#""rule":"rule 3""#))
+        #expect(try await place.stop() == 0)
+    }
+
     private func lines(of path: String) throws -> [JSON] {
         guard let text = try? String(contentsOfFile: path, encoding: .utf8) else { return [] }
         return text.split(separator: "\n").compactMap { try? JSON(parsing: Array($0.utf8)) }

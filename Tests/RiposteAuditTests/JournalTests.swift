@@ -51,6 +51,38 @@ struct JournalTests {
         #expect(report.isIntact && report.records == 30 && report.first == 1 && report.last == 30)
     }
 
+    /// What stands at the journal's end, behind the last record.
+    @Test("the last record is found from the end", arguments: ["", "torn", "damaged\n", "damaged\ntorn", "{\"seq\":9}\n", "new segment"])
+    func last(_ end: String) throws {
+        for length in [1, 70_000, 600_000] {
+            let folder = try TemporaryFolder()
+            #expect(try JournalReader(stateDirectory: folder.path).last() == nil)
+            let journal = try open(folder)
+            for text in ["0", "1", String(repeating: "x", count: length)] { try journal.append(record(text)) }
+            journal.close()
+            let path = try #require(try segments(folder).last)
+            if end == "new segment" {
+                _ = try folder.file("journal/00000000000000000004.jsonl", "")
+            } else {
+                let file = try FileHandle(forWritingTo: URL(fileURLWithPath: path))
+                try file.seekToEnd()
+                try file.write(contentsOf: Data(end.utf8))
+                try file.close()
+            }
+            let found = try #require(try JournalReader(stateDirectory: folder.path).last())
+            #expect(found.entry.seq == 3 && found.entry.record.detail["text"]?.string?.bytes.count == length)
+            var place = found.start
+            var again: [JournalEntry] = []
+            _ = try JournalReader(stateDirectory: folder.path).read(&place) { entry in
+                again.append(entry)
+                return true
+            }
+            #expect(again.map(\.hash) == [found.entry.hash])
+            place = found.end
+            #expect(try JournalReader(stateDirectory: folder.path).read(&place) { _ in false }, "nothing stands behind it")
+        }
+    }
+
     @Test("many threads append; every record has its place")
     func threads() throws {
         let folder = try TemporaryFolder()

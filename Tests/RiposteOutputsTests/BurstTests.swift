@@ -29,6 +29,14 @@ struct BurstTests {
             if let message = groups.take(Samples.message(seq, record), settings, at: now) { tell(message) }
         }
 
+        /// A playbook says something.
+        mutating func say(_ title: String, _ priority: Priority = .notice, text: String = "t") {
+            seq += 1
+            let notice = Notice(title: title, text: text, priority: priority)
+            let message = OutputMessage(seq: seq, hash: OutputMessage.digest(of: "\(seq)"), time: now, host: "h", content: .notice(notice))
+            if let message = groups.take(message, settings, at: now) { tell(message) }
+        }
+
         mutating func pass(_ time: Duration) {
             now = now + time
             for message in groups.due(at: now, settings, host: "h") { tell(message) }
@@ -73,6 +81,21 @@ struct BurstTests {
         for _ in 0..<5 { scene.come("Shell") }
         scene.pass(.seconds(300))
         #expect(scene.sent == ["Shell", "Shell: 2 more", "Shell: 5 more"])
+    }
+
+    /// A thousand runs of a playbook are no thousand mails; but what failed is told, whatever succeeded before, and what is of a container is not of a message.
+    @Test func whatPlaybooksSayIsGroupedByItsTitleAndPriority() throws {
+        var scene = try Scene(by: ["container.id"])
+        for _ in 0..<10 { scene.say("contain") }
+        scene.say("Not contained", .critical)
+        scene.say("contain", .error, text: "pause failed")
+        scene.come("Shell")
+        #expect(scene.sent == ["contain", "Not contained", "contain", "Shell"])
+        try scene.restart()
+        #expect(scene.groups.isGrouped(by: ["container.id"]) && !scene.groups.isGrouped(by: ["rule"]))
+        for _ in 0..<3 { scene.say("contain") }
+        scene.pass(.seconds(300))
+        #expect(scene.sent.dropFirst(4) == ["contain: 12 more"])
     }
 
     @Test func aDigestHoldsTheFirstToo() throws {

@@ -116,6 +116,24 @@ struct CourierTests {
         #expect(letter["message"]?["rule"] == "r")
     }
 
+    /// As long as a full disk does not take what was rejected, a restart sends it again.
+    @Test func aDeadLetterIsLostToNoFullDisk() async throws {
+        let scene = try Scene()
+        scene.alerts(2)
+        func rejecting() -> RecordingDestination { RecordingDestination { DeliveryReport(whole: .rejected(reason: "bad"), count: $0.count) } }
+        _ = try await scene.run(RecordingDestination { DeliveryReport(whole: .delivered, count: $0.count) })
+        let path = scene.folder.path + "/siem.dead.jsonl"
+        try FileManager.default.createSymbolicLink(atPath: path, withDestinationPath: "/dev/full")
+        scene.alerts(3)
+        let status = try await scene.run(rejecting())
+        #expect(status["dead"] == 3 && status["problem"]?.string?.repaired.contains("dead letters are not on the disk") == true, "\(status)")
+        try FileManager.default.removeItem(atPath: path)
+        let again = try await scene.run(rejecting())
+        #expect(again["problem"] == nil)
+        let letters = try String(contentsOfFile: path, encoding: .utf8).split(separator: "\n").map { try JSON(parsing: Array($0.utf8))["seq"] }
+        #expect(letters == [3, 4, 5])
+    }
+
     @Test func whatLiesTooFarBackIsSkippedAndCounted() async throws {
         let scene = try Scene()
         scene.alerts(100)

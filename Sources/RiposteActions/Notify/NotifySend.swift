@@ -6,10 +6,10 @@ package import RipostePlaybooks
 /// The journal's record of it is the message: what an output gets stands in the plan, and is carried like everything else that is in the journal. So it is
 /// done as soon as it is on record; a destination that is slow or dead holds up no step.
 package struct NotifySend: Action {
-    private let outputs: [String]
+    private let outputs: @Sendable () -> [String]
 
-    /// `outputs`: those that are configured.
-    package init(outputs: [String]) { self.outputs = outputs }
+    /// `outputs`: those that are configured now.
+    package init(outputs: @escaping @Sendable () -> [String]) { self.outputs = outputs }
 
     package let description = ActionDescription(
         name: "notify.send", summary: "Sends a message to outputs of the configuration.", target: .host, impact: .readsOnly,
@@ -34,6 +34,7 @@ package struct NotifySend: Action {
             throw ActionError(.invalid, "send a message", "it goes to nobody", remedy: "name outputs in the parameter to")
         }
         let names = values.compactMap { if case .text(let name) = $0 { name.repaired } else { nil } }
+        let outputs = outputs()
         for name in names where !outputs.contains(name) {
             let near = nearMiss(to: name, among: outputs).map { "did you mean \"\($0)\"?" }
             let known = outputs.isEmpty ? "none is configured: add it to outputs, see docs/outputs.md" : "there are \(outputs.sorted().joined(separator: ", "))"

@@ -28,18 +28,23 @@ extension AgentConfiguration {
         var configuration = AgentConfiguration()
         let named = overrides.file ?? environment["RIPOSTE_CONFIG"]
         if let path = named ?? (FileManager.default.fileExists(atPath: defaultFile) ? defaultFile : nil) {
-            guard let data = FileManager.default.contents(atPath: path) else {
-                throw Diagnostics([Diagnostic(code: "C001", file: path, message: "the file cannot be read: \(Self.whyUnreadable(path))")])
-            }
-            guard let text = String(validating: data, as: UTF8.self) else {
-                throw Diagnostics([Diagnostic(code: "C001", file: path, message: "the file is not UTF-8")])
-            }
-            try configuration.read(text, file: path)
+            try configuration.read(contentsOf: path)
             configuration.file = path
         }
         try configuration.apply(environment)
         configuration.apply(overrides)
         return configuration
+    }
+
+    /// Reads a file over what is set.
+    mutating func read(contentsOf path: String) throws(Diagnostics) {
+        guard let data = FileManager.default.contents(atPath: path) else {
+            throw Diagnostics([Diagnostic(code: "C001", file: path, message: "the file cannot be read: \(Self.whyUnreadable(path))")])
+        }
+        guard let text = String(validating: data, as: UTF8.self) else {
+            throw Diagnostics([Diagnostic(code: "C001", file: path, message: "the file is not UTF-8")])
+        }
+        try read(text, file: path)
     }
 
     private static func whyUnreadable(_ path: String) -> String {

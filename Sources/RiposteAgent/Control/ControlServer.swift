@@ -16,7 +16,7 @@ struct ControlServer: Sendable {
     let groupID: UInt32?
     let house: EngineHouse
     let status: @Sendable () -> JSON
-    let reload: @Sendable () -> JSON
+    let reload: @Sendable () async -> JSON
     let outputs: Outputs
     let logger: Logger
     let libraryLogger: Logger
@@ -25,7 +25,7 @@ struct ControlServer: Sendable {
         try UnixSocket.clear(path)
         let router = Router(context: ControlContext.self)
         router.get(RouterPath(ControlPath.status)) { _, context in await respond(context) { status() } }
-        router.post(RouterPath(ControlPath.reload)) { _, context in await respond(context) { reload() } }
+        router.post(RouterPath(ControlPath.reload)) { _, context in await respond(context) { await reload() } }
         router.post(RouterPath(ControlPath.actions)) { request, context in
             await order(request, context) { desk, json throws(DeskError) in try await desk.act(ManualCommand(json: json)).json }
         }
@@ -109,9 +109,9 @@ struct ControlServer: Sendable {
         }
     }
 
-    private func respond(_ context: ControlContext, _ body: () -> JSON) async -> Response {
+    private func respond(_ context: ControlContext, _ body: () async -> JSON) async -> Response {
         guard await desk(context) != nil else { return denied }
-        return Self.response(.ok, body())
+        return Self.response(.ok, await body())
     }
 
     private var denied: Response { Self.response(.forbidden, DeskError(.denied, "the agent takes no orders from this user").json) }

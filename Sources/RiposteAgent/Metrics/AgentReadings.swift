@@ -55,7 +55,7 @@ struct AgentReadings: Sendable {
         sheet.set(AgentMetric.playbooks, house.engine.playbooks.playbooks.count)
         sheet.set(AgentMetric.degraded, Set(keepers.playbooks.degraded.degradations(of: house).map(\.playbook)).count)
         sheet.set(AgentMetric.rules, keepers.rules.rules.armed)
-        for (files, reloads) in [("playbooks", keepers.playbooks.reloads), ("rules", keepers.rules.reloads)] {
+        for (files, reloads) in [("playbooks", keepers.playbooks.reloads), ("rules", keepers.rules.reloads), ("outputs", keepers.outputs.reloads)] {
             sheet.set(AgentMetric.reloads, reloads.successes, [files, "success"])
             sheet.set(AgentMetric.reloads, reloads.failures, [files, "failure"])
             sheet.set(AgentMetric.reloadRejected, reloads.isRejected, [files])

@@ -27,9 +27,10 @@ package struct JournalSpool: Spool {
     package func bytes(behind place: SpoolPlace) -> Int { reader.bytes(behind: JournalReader.ReadingPlace(place)) }
 
     package func last() throws -> SpoolRecord? {
-        guard let seq = try reader.lastSeq() else { return nil }
-        var place = SpoolPlace(seq: seq)
-        return try read(&place, count: 1, bytes: 0).first
+        try reader.last().map { entry, start, end in
+            SpoolRecord(
+                seq: entry.seq, hash: entry.hash, bytes: entry.line.count + 1, record: entry.record, start: SpoolPlace(start), end: SpoolPlace(end))
+        }
     }
 }
 

@@ -14,15 +14,24 @@ package final class Courier: Sendable {
     private let logger: Logger
     private let cursorFile: CursorFile
     private let deadLetters: DeadLetterFile
+    /// Dead letters that the disk did not take. As long as there are any the cursor stays where it is on the disk, so that after a restart they are sent,
+    /// and rejected, once more.
+    private let unwritten = Mutex<[CourierState.DeadLetter]>([])
     private let bell = Bell()
     private let state: Mutex<CourierState>
     private let orders = Mutex(Orders())
     private let position: Mutex<Position>
+    /// When patience with the destination ends.
+    private let lastMoment = AsyncStream<ContinuousClock.Instant>.makeStream(bufferingPolicy: .bufferingNewest(1))
 
     private struct Orders {
         var tests: [CheckedContinuation<Test, Never>] = []
         var isEnding = false
+        var isRetiring = false
+        /// No test is taken any more.
         var hasEnded = false
+        var isClosed = false
+        var waitingForEnd: [CheckedContinuation<Void, Never>] = []
     }
 
     /// Where reading and the cursor stand. Written by `run` alone.
@@ -32,6 +41,8 @@ package final class Courier: Sendable {
         /// The last record read, where one was.
         var last: Cursor
         var bursts = BurstGroups()
+        /// They were counted by other fields than those that are set now: they are told early.
+        var isRegrouped = false
         /// Settled.
         var committed: Cursor
         var settledPlace: SpoolPlace
@@ -53,9 +64,11 @@ package final class Courier: Sendable {
         package var took: Duration
     }
 
-    /// `beginning`: where a destination begins that has no cursor yet.
+    /// `beginning`: where a destination begins that has no cursor yet. `predecessor`: the one of the same name that has ended for this one; what it knows
+    /// is newer than its cursor on the disk, where that cannot be written.
     package init(
-        _ output: Output, spool: any Spool, recent: RecentRecords, beginning: SpoolRecord?, folder: String, host: String, clock: OutputClock, seed: UInt64, logger: Logger
+        _ output: Output, spool: any Spool, recent: RecentRecords, beginning: SpoolRecord?, after predecessor: Courier? = nil, folder: String, host: String,
+        clock: OutputClock, seed: UInt64, logger: Logger
     ) {
         self.output = output
         self.spool = spool
@@ -73,7 +86,7 @@ package final class Courier: Sendable {
         let cursor = start.map { Cursor(behind: $0) } ?? .origin
         let place = start?.end ?? SpoolPlace(seq: 1)
         position = Mutex(Position(place: place, last: cursor, committed: cursor, settledPlace: place))
-        resume()
+        if let predecessor { take(over: predecessor) } else { resume() }
     }
 
     // MARK: - Cursor
@@ -88,6 +101,14 @@ package final class Courier: Sendable {
             if let record = find(cursor) ?? before.flatMap(find) { return take(up: Cursor(behind: record), record.end, cursor.bursts) }
             beginAnew("the journal is not the one that its cursor is of: all that is in it is sent")
         }
+    }
+
+    private func take(over predecessor: Courier) {
+        let (committed, place, saved) = predecessor.position.withLock { ($0.committed, $0.settledPlace, $0.saved) }
+        take(up: committed, place, committed.bursts)
+        position.withLock { $0.saved = saved }
+        let letters = predecessor.unwritten.withLock(\.self)
+        unwritten.withLock { $0 = letters }
     }
 
     private func find(_ cursor: Cursor) -> SpoolRecord? {
@@ -105,6 +126,7 @@ package final class Courier: Sendable {
             position.last = cursor
             position.committed = cursor
             position.bursts = bursts ?? BurstGroups()
+            position.isRegrouped = !position.bursts.isGrouped(by: output.grouping?.by.map(\.name) ?? [])
             position.savedBefore = cursor
         }
     }
@@ -133,7 +155,7 @@ package final class Courier: Sendable {
     private func save() {
         let now = clock.now().instant
         let (cursor, before) = position.withLock { ($0.committed, $0.saved?.cursor ?? $0.savedBefore) }
-        guard position.withLock({ $0.saved?.cursor != cursor }) else { return }
+        guard position.withLock({ $0.saved?.cursor != cursor }), setAside([]) else { return }
         do throws(OutputFileError) { try cursorFile.save(cursor, before: before) } catch {
             return note("the cursor is not on the disk: \(error)")
         }
@@ -154,11 +176,25 @@ package final class Courier: Sendable {
 
     // MARK: - Work
 
-    /// Until ``end()``, or cancelled.
+    /// Until ``end()`` or ``retire(draining:within:)``, or cancelled.
     package func run() async {
+        await withTaskGroup { group in
+            group.addTask { await self.work() }
+            group.addTask { [clock, moments = lastMoment.stream] in
+                for await moment in moments { return await clock.sleep(moment) }
+            }
+            await group.next()
+            group.cancelAll()
+        }
+    }
+
+    private func work() async {
         while !Task.isCancelled {
             await serveOrders()
-            switch state.withLock({ $0.next(at: clock.now().instant) }) {
+            let step = state.withLock { $0.next(at: clock.now().instant) }
+            // What is settled is not sent once more by whoever comes next.
+            if orders.withLock(\.isRetiring), step != .commit { break }
+            switch step {
             case .read(let count): await read(count)
             case .listen(let until): await listen(until: until)
             case .deliver(let count): await handOver(count)
@@ -181,6 +217,13 @@ package final class Courier: Sendable {
         }
         for continuation in waiting { continuation.resume(returning: Self.ended) }
         await output.destination.close()
+        recent.removeReader(reader)
+        let waitingForEnd = orders.withLock { orders in
+            defer { orders.waitingForEnd = [] }
+            orders.isClosed = true
+            return orders.waitingForEnd
+        }
+        for continuation in waitingForEnd { continuation.resume() }
     }
 
     private func read(_ count: Int) async {
@@ -206,7 +249,9 @@ package final class Courier: Sendable {
     /// What is to be sent of records, and of bursts whose time has come. Reading stands behind them.
     private func take(_ records: [SpoolRecord], _ place: SpoolPlace, at now: Timestamp) -> [OutputMessage] {
         position.withLock { position in
-            var messages = output.grouping.map { position.bursts.due(at: now, $0, host: host) } ?? []
+            var messages = position.isRegrouped ? position.bursts.flush(host: host, at: now) : []
+            position.isRegrouped = false
+            if let grouping = output.grouping { messages += position.bursts.due(at: now, grouping, host: host) }
             for record in records {
                 position.missing += max(0, Int(record.seq - position.last.seq - 1))
                 position.last = Cursor(behind: record)
@@ -262,7 +307,24 @@ package final class Courier: Sendable {
         tell(report, wasHealthy: wasHealthy, failures: failures)
         guard !dead.isEmpty else { return }
         logger.error("output rejected messages for good", metadata: ["count": "\(dead.count)", "reason": "\(dead[0].reason)", "file": "\(deadLetters.path)"])
-        do throws(OutputFileError) { try deadLetters.append(dead, at: now.wall) } catch { note("dead letters are not on the disk: \(error)") }
+        _ = setAside(dead)
+    }
+
+    /// More are not kept; they are the oldest, and stand behind the cursor.
+    private static let unwrittenLimit = 1000
+
+    /// Whether all that was rejected is on the disk.
+    private func setAside(_ dead: [CourierState.DeadLetter]) -> Bool {
+        let letters = unwritten.withLock { $0 + dead }
+        guard !letters.isEmpty else { return true }
+        do throws(OutputFileError) { try deadLetters.append(letters) } catch {
+            unwritten.withLock { $0 = letters.suffix(Self.unwrittenLimit) }
+            note("dead letters are not on the disk: \(error)")
+            return false
+        }
+        unwritten.withLock { $0 = [] }
+        position.withLock { $0.trouble = nil }
+        return true
     }
 
     /// Once when it fails and once when it is back; the rest is in the status.
@@ -322,9 +384,14 @@ package final class Courier: Sendable {
     private func shedBeyondBound(_ now: Moment) {
         guard spool.bytes(behind: position.withLock(\.settledPlace)) > output.spoolBytes else { return }
         state.withLock { $0.shedBatch() }
-        while case var place = position.withLock(\.place), spool.bytes(behind: place) > output.spoolBytes {
-            guard let records = try? spool.read(&place, count: 256, bytes: Self.readBytes), !records.isEmpty else { break }
-            let messages = take(records, place, at: now.wall)
+        while case var place = position.withLock(\.place), case var excess = spool.bytes(behind: place) - output.spoolBytes, excess > 0 {
+            guard let records = try? spool.read(&place, count: 256, bytes: Self.readBytes) else { break }
+            let passed = records.prefix { record in
+                defer { excess -= record.bytes }
+                return excess > 0
+            }
+            guard let last = passed.last else { break }
+            let messages = take(Array(passed), last.end, at: now.wall)
             state.withLock { $0.passedOver(messages.count) }
         }
     }
@@ -364,6 +431,27 @@ package final class Courier: Sendable {
         bell.ring(.orders)
     }
 
+    /// Lets ``run()`` return within `grace`, for another one that goes on from the cursor: when what is on its way has been answered, or, draining, as
+    /// ``end()`` does.
+    func retire(draining: Bool, within grace: Duration) {
+        orders.withLock { orders in
+            if draining { orders.isEnding = true } else { orders.isRetiring = true }
+        }
+        lastMoment.continuation.yield(clock.now().instant + grace)
+        bell.ring(.orders)
+    }
+
+    /// Returns when ``run()`` has: the cursor is on the disk and the destination closed.
+    func hasEnded() async {
+        await withCheckedContinuation { continuation in
+            let isClosed = orders.withLock { orders in
+                if !orders.isClosed { orders.waitingForEnd.append(continuation) }
+                return orders.isClosed
+            }
+            if isClosed { continuation.resume() }
+        }
+    }
+
     package func reopen() async { await output.destination.reopen() }
 
     // MARK: - Status
@@ -371,10 +459,11 @@ package final class Courier: Sendable {
     package var status: JSON {
         let now = clock.now()
         let state = state.withLock(\.self)
+        let newest = (try? spool.last())?.seq ?? 0
         let (committed, settled, missing, problem) = position.withLock { ($0.committed.seq, $0.settledPlace, $0.missing, $0.trouble ?? $0.problem) }
         var object: JSONObject = [
             "name": .text(output.name), "type": .text(type(of: output.destination).kind), "place": .text(output.mask.masked(output.destination.place)),
-            "state": .text(word(state, now.instant)), "acknowledged": .integer(committed), "behind": .integer(max(0, recent.newest - committed)),
+            "state": .text(word(state, now.instant)), "acknowledged": .integer(committed), "behind": .integer(max(0, newest - committed)),
             "behind_bytes": .integer(Int64(spool.bytes(behind: settled))), "sent": .integer(Int64(state.counts.sent)), "retried": .integer(Int64(state.counts.retried)),
             "dead": .integer(Int64(state.counts.dead)), "shed": .integer(Int64(state.counts.shed)), "missing": .integer(Int64(missing)),
         ]

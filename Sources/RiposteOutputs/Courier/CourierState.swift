@@ -43,6 +43,7 @@ package struct CourierState: Sendable {
     package struct DeadLetter: Sendable {
         package var message: OutputMessage
         package var reason: String
+        package var time: Timestamp
     }
 
     package enum Breaker: Sendable, Equatable {
@@ -179,7 +180,7 @@ package struct CourierState: Sendable {
                 counts.dead += 1
                 isProgress = true
                 note(reason, at: now)
-                dead.append(DeadLetter(message: message, reason: reason))
+                dead.append(DeadLetter(message: message, reason: reason, time: now.wall))
             case .tryAgain(let reason, let after):
                 counts.retried += 1
                 note(reason, at: now)

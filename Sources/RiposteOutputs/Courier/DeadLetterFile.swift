@@ -13,10 +13,11 @@ struct DeadLetterFile: Sendable {
         self.sizeLimit = sizeLimit
     }
 
-    func append(_ letters: [CourierState.DeadLetter], at now: Timestamp) throws(OutputFileError) {
+    /// All of them, or none.
+    func append(_ letters: [CourierState.DeadLetter]) throws(OutputFileError) {
         let lines = letters.flatMap { letter -> [UInt8] in
             let json: JSON = [
-                "ts": .text("\(now)"), "reason": .text(letter.reason), "seq": .integer(letter.message.seq), "kind": .text(letter.message.kind.rawValue),
+                "ts": .text("\(letter.time)"), "reason": .text(letter.reason), "seq": .integer(letter.message.seq), "kind": .text(letter.message.kind.rawValue),
                 "message": .object(letter.message.falcosidekickPayload),
             ]
             return json.bytes + [UInt8(ascii: "\n")]
@@ -24,8 +25,14 @@ struct DeadLetterFile: Sendable {
         let file = open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0o600)
         guard file >= 0 else { throw OutputFileError("open \(path)", errno) }
         defer { close(file) }
-        guard write(file, lines, lines.count) == lines.count else { throw OutputFileError("write \(path)", errno) }
         var facts = stat()
-        if fstat(file, &facts) == 0, facts.st_size >= sizeLimit, rename(path, path + ".1") != 0 { throw OutputFileError("rename \(path)", errno) }
+        let length = fstat(file, &facts) == 0 ? facts.st_size : 0
+        let written = write(file, lines, lines.count)
+        guard written == lines.count else {
+            let problem = written < 0 ? errno : ENOSPC
+            if written > 0 { ftruncate(file, length) }
+            throw OutputFileError("write \(path)", problem)
+        }
+        if length + lines.count >= sizeLimit, rename(path, path + ".1") != 0 { throw OutputFileError("rename \(path)", errno) }
     }
 }

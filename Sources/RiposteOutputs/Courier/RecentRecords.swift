@@ -2,28 +2,35 @@ package import Logging
 internal import RiposteCore
 internal import Synchronization
 
-/// The end of the journal in memory: each record is read and decoded once, for all destinations that keep up, and let go when all of them have
-/// taken it. Who is further behind than the limits reads from the disk at a pace of their own.
+/// A piece of the journal in memory, which all destinations that keep up with one another share: each record is read and decoded once, and let go when
+/// all of them have taken it. It ends where the foremost of them stands, or at the journal's end. Who is further behind than the limits reads from the
+/// disk at a pace of their own.
 package final class RecentRecords: Sendable {
     /// Lines, as they stand in the journal; decoded they are several times as large.
-    private static let byteLimit = 2 << 20
-    private static let countLimit = 4096
+    fileprivate static let byteLimit = 4 << 20
+    fileprivate static let countLimit = 4096
 
     fileprivate struct Interior {
         /// Nil: let go. Those at the front are taken out together now and then.
         var records: [SpoolRecord?] = []
         var first = 0
         /// The next number that each reader wants.
-        var wanted: [Int64] = []
+        var wanted: [Int: Int64] = [:]
+        var lastReader = 0
         var bytes = 0
         var place: SpoolPlace
         var problem: String?
+        /// Somebody reads on in the journal; whoever else would is done by that one.
+        var isPulling = false
+        var isCalled = false
+        /// The journal's end was not reached.
+        var hasMore = true
     }
 
     private let spool: any Spool
     private let logger: Logger
     private let interior: Mutex<Interior>
-    private let bells = Mutex<[Bell]>([])
+    private let bells = Mutex<[Int: Bell]>([:])
 
     /// Begins behind `place`.
     package init(_ spool: any Spool, from place: SpoolPlace, logger: Logger) {
@@ -34,19 +41,62 @@ package final class RecentRecords: Sendable {
 
     /// A reader, by number, whose bell rings behind each pull that brought something.
     func addReader(_ bell: Bell) -> Int {
-        bells.withLock { $0.append(bell) }
-        return interior.withLock { interior in
-            interior.wanted.append(0)
-            return interior.wanted.count - 1
+        let reader = interior.withLock { interior in
+            interior.lastReader += 1
+            interior.wanted[interior.lastReader] = 0
+            return interior.lastReader
+        }
+        bells.withLock { $0[reader] = bell }
+        return reader
+    }
+
+    /// Nothing is kept for this one any more.
+    func removeReader(_ reader: Int) {
+        bells.withLock { $0[reader] = nil }
+        interior.withLock { interior in
+            interior.wanted[reader] = nil
+            dropTaken(&interior)
         }
     }
 
-    /// Reads what was written since. On one thread.
-    package func pull() {
-        var hasNew = false
-        while pullPiece() > 0 { hasNew = true }
+    /// Reads what was written since, as far as there is room or somebody waits for it. Any thread; not on two at a time.
+    package func pull() { pull(pieces: .max) }
+
+    private func pull(pieces: Int) {
+        guard beginPulling() else { return }
+        var (left, hasNew) = (pieces, false)
+        while isToPull(&left) {
+            left -= 1
+            let count = pullPiece()
+            if count > 0 { hasNew = true } else { interior.withLock { $0.hasMore = false } }
+        }
         guard hasNew else { return }
-        for bell in bells.withLock(\.self) { bell.ring(.records) }
+        for bell in bells.withLock({ Array($0.values) }) { bell.ring(.records) }
+    }
+
+    private func beginPulling() -> Bool {
+        interior.withLock { interior in
+            interior.isCalled = interior.isPulling
+            guard !interior.isPulling else { return false }
+            (interior.isPulling, interior.hasMore) = (true, true)
+            return true
+        }
+    }
+
+    /// If not, then nobody is pulling any more.
+    private func isToPull(_ left: inout Int) -> Bool {
+        let isCalled = interior.withLock { interior in
+            defer { interior.isCalled = false }
+            if interior.isCalled { interior.hasMore = true }
+            return interior.isCalled
+        }
+        // The work of whoever called is ours now.
+        if isCalled { left = .max }
+        return interior.withLock { interior in
+            let isWanted = !interior.isFull || interior.wanted.values.contains { $0 >= interior.place.seq }
+            interior.isPulling = left > 0 && interior.hasMore && isWanted
+            return interior.isPulling
+        }
     }
 
     /// Reads without the lock: who takes records never waits for the disk.
@@ -59,7 +109,8 @@ package final class RecentRecords: Sendable {
                 interior.problem = nil
                 interior.records += fresh
                 interior.bytes += fresh.reduce(0) { $0 + $1.bytes }
-                trim(&interior)
+                while interior.isOverfull, dropOldest(&interior) {}
+                compact(&interior)
             }
             return fresh.count
         } catch {
@@ -70,11 +121,6 @@ package final class RecentRecords: Sendable {
             if isNew { logger.error("outputs cannot read the journal", metadata: ["error": "\(error)"]) }
             return 0
         }
-    }
-
-    private func trim(_ interior: inout Interior) {
-        while interior.records.count - interior.first > Self.countLimit || interior.bytes > Self.byteLimit, dropOldest(&interior) {}
-        compact(&interior)
     }
 
     private func dropOldest(_ interior: inout Interior) -> Bool {
@@ -93,32 +139,43 @@ package final class RecentRecords: Sendable {
 
     /// What all who keep up have taken. Who wants an older one than the oldest here reads from the disk until they have caught up.
     private func dropTaken(_ interior: inout Interior) {
-        guard let oldest = interior.oldest, let wanted = interior.wanted.filter({ $0 >= oldest }).min() else { return }
+        guard let oldest = interior.oldest, let wanted = interior.wanted.values.filter({ $0 >= oldest }).min() else { return }
         while let oldest = interior.oldest, oldest < wanted, dropOldest(&interior) {}
         compact(&interior)
     }
 
     /// The records from `place` on, for one reader; nil where some of them are gone from memory.
     func read(_ place: inout SpoolPlace, reader: Int, count: Int, bytes: Int) -> [SpoolRecord]? {
+        let (held, hasMore) = take(&place, reader, count, bytes)
+        // It is the foremost, and the journal goes on.
+        guard let held, held.isEmpty, hasMore else { return held }
+        pull(pieces: 1)
+        return take(&place, reader, count, bytes).held
+    }
+
+    private func take(_ place: inout SpoolPlace, _ reader: Int, _ count: Int, _ bytes: Int) -> (held: [SpoolRecord]?, hasMore: Bool) {
         interior.withLock { interior in
             defer {
                 interior.wanted[reader] = place.seq
                 dropTaken(&interior)
             }
-            guard let oldest = interior.oldest else { return place.seq >= interior.place.seq ? [] : nil }
-            guard place.seq >= oldest else { return nil }
+            guard let oldest = interior.oldest else { return (place.seq >= interior.place.seq ? [] : nil, interior.hasMore) }
+            guard place.seq >= oldest else { return (nil, interior.hasMore) }
             let taken = interior.records(from: place.seq, count: count, bytes: bytes)
             if let last = taken.last { place = last.end }
-            return taken
+            return (taken, interior.hasMore)
         }
     }
 
-    /// The number of the newest record that was read.
-    var newest: Int64 { interior.withLock { $0.place.seq - 1 } }
     package var problem: String? { interior.withLock(\.problem) }
 }
 
 extension RecentRecords.Interior {
+    /// By more than what one piece brings: somebody went on without those who did not take the oldest.
+    fileprivate var isOverfull: Bool { records.count - first >= RecentRecords.countLimit + 256 || bytes >= RecentRecords.byteLimit + 512 << 10 }
+
+    fileprivate var isFull: Bool { records.count - first >= RecentRecords.countLimit || bytes >= RecentRecords.byteLimit }
+
     fileprivate var oldest: Int64? { first < records.count ? records[first]?.seq : nil }
 
     fileprivate func records(from seq: Int64, count: Int, bytes: Int) -> [SpoolRecord] {

@@ -29,7 +29,7 @@ package final class FileDestination: Destination {
                 settings.report("mode", "expected permissions such as 0640 for mode of \(settings.title)")
             }
         }
-        body = settings.template("line", for: .line)
+        body = settings.lineTemplate("line")
         guard let path else { return nil }
         self.path = path
         now = context.now

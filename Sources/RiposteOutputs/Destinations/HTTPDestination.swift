@@ -31,8 +31,7 @@ package struct HTTPDestination: Destination {
         method = settings.choice("method", Method.self).flatMap { HTTPRequest.Method(rawValue: $0.rawValue) } ?? .post
         let format = settings.choice("format", Format.self) ?? .single
         let type = settings.word("content_type", isAllowed: { 0x20...0x7E ~= $0.value }, expecting: "a media type such as application/json")
-        // In a JSON body a value ends where its string does; in all others it is one line.
-        body = settings.template("body", for: type.map { $0.contains("json") } ?? true ? .jsonString : .plain)
+        body = settings.template("body", for: type.map { Self.format($0, format) } ?? .jsonString)
         let isGiven = settings.isSet("signature")
         let signature = isGiven ? Signature(settings.section("signature")) : nil
         let batch = settings.section("batch")
@@ -52,6 +51,16 @@ package struct HTTPDestination: Destination {
             : BatchLimits(count: count ?? 500, bytes: bytes ?? 1 << 20, linger: linger ?? .milliseconds(200), deadline: endpoint.timeout + .seconds(5))
     }
 
+    /// What values in a body of this type are escaped for.
+    private static func format(_ type: String, _ format: Format) -> TextFormat {
+        let type = type.lowercased()
+        if type.contains("json") || type.contains("yaml") { return .jsonString }
+        // A line feed would end the message.
+        if format == .lines { return .line }
+        if type.contains("html") || type.contains("xml") { return .html }
+        return type.contains("x-www-form-urlencoded") ? .urlQuery : .plain
+    }
+
     package var place: String { "\(method.rawValue) \(endpoint.origin)" }
 
     package func deliver(_ batch: [OutputMessage]) async -> DeliveryReport {
@@ -67,11 +76,16 @@ package struct HTTPDestination: Destination {
     /// A newline ends each body, as with falcosidekick.
     private func body(of batch: [OutputMessage]) -> [UInt8] {
         let documents = batch.map { message in body.map { Array($0.text(for: message).utf8) } ?? message.payloadBytes }
-        let newline = [UInt8(ascii: "\n")]
-        switch format {
-        case .single, .lines: return Array(documents.joined(separator: newline)) + newline
-        case .array: return [UInt8(ascii: "[")] + documents.joined(separator: [UInt8(ascii: ",")]) + [UInt8(ascii: "]")] + newline
+        var bytes: [UInt8] = []
+        bytes.reserveCapacity(documents.reduce(3) { $0 + $1.count + 1 })
+        if format == .array { bytes.append(UInt8(ascii: "[")) }
+        for (index, document) in documents.enumerated() {
+            if index > 0 { bytes.append(UInt8(ascii: format == .array ? "," : "\n")) }
+            bytes += document
         }
+        if format == .array { bytes.append(UInt8(ascii: "]")) }
+        bytes.append(UInt8(ascii: "\n"))
+        return bytes
     }
 }
 

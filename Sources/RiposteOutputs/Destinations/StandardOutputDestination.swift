@@ -25,7 +25,7 @@ package final class StandardOutputDestination: Destination {
 
     init?(_ settings: DestinationSettings, _ context: DestinationContext, descriptor: Int32) {
         format = settings.choice("format", Format.self) ?? .json
-        line = settings.template("line", for: .line)
+        line = settings.lineTemplate("line")
         if line != nil, settings.isSet("format") { settings.report("format", "format has no effect in \(settings.title): line says what is written") }
         timeout = .seconds(10)
         limits = BatchLimits(count: 500, deadline: timeout + .seconds(5))

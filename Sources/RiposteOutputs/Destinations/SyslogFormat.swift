@@ -35,7 +35,7 @@ struct SyslogFormat: Sendable {
         appName = String((settings.word("app_name", isAllowed: visible, expecting: "a word of at most 48 visible ASCII characters") ?? "riposte").prefix(48))
         hostname = Self.headerWord(settings.word("hostname", isAllowed: visible, expecting: "a word of visible ASCII characters") ?? context.host, 255)
         words = settings.choice("format", Words.self) ?? .json
-        text = settings.template("text", for: .line)
+        text = settings.lineTemplate("text")
         if text != nil, words != .text { settings.report("text", "text has no effect in \(settings.title): format is \(words.rawValue)") }
         let data = settings.section("structured_data")
         let isOn = data.bool("enabled") ?? true

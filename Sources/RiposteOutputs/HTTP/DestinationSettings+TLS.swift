@@ -27,6 +27,7 @@ extension DestinationSettings {
             report(key, "\(key) of \(title): \(path) cannot be read, or is no PEM file")
             return (nil, true)
         }
+        note(input: Array(data))
         return (Array(data), false)
     }
 

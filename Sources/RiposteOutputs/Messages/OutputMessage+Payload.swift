@@ -13,17 +13,24 @@ extension OutputMessage {
         }
     }
 
-    private static let payloadKeys: Set<ByteText> = ["uuid", "output", "priority", "rule", "time", "output_fields", "source", "tags", "hostname"]
-
     private func payload(of alert: Alert) -> JSONObject {
-        var object: JSONObject = [
-            "uuid": .text(uuid), "output": .string(alert.output ?? ""), "priority": .text(alert.priority.name), "rule": .string(alert.rule), "time": .text("\(alert.time)"),
-            "output_fields": .object(alert.fields),
-        ]
+        var object = JSONObject()
+        object.members.reserveCapacity(12)
+        object.append("uuid", .text(uuid))
+        object.append("output", .string(alert.output ?? ""))
+        object.append("priority", .text(alert.priority.name))
+        object.append("rule", .string(alert.rule))
+        object.append("time", .text("\(alert.time)"))
+        object.append("output_fields", .object(alert.fields))
         object.append("source", .string(alert.source ?? "syscall"))
         if !alert.tags.isEmpty { object.append("tags", .array(alert.tags.sorted().map(JSON.string))) }
         object.append("hostname", .string(alert.hostname ?? ByteText(host)))
-        for member in alert.document.members where !Self.payloadKeys.contains(member.key) { object.members.append(member) }
+        for member in alert.document.members {
+            switch member.key.repaired {
+            case "uuid", "output", "priority", "rule", "time", "output_fields", "source", "tags", "hostname": continue
+            default: object.members.append(member)
+            }
+        }
         return object
     }
 

@@ -4,7 +4,8 @@ internal import Synchronization
 
 /// What a destination gets: one thing that people or systems should learn of, made of one record of the journal.
 package struct OutputMessage: Sendable {
-    package enum Content: Sendable {
+    /// Indirect: messages are handed from one to the next, and one of them is as large as an alert.
+    package indirect enum Content: Sendable {
         /// An alert that was accepted.
         case alert(Alert)
         /// Anything else in the journal: an intent, an outcome, a start.
@@ -49,8 +50,10 @@ package struct OutputMessage: Sendable {
     }
 
     /// SHA-256 as 64 hexadecimal digits.
-    static func digest(of text: String) -> String {
-        SHA256.hash(data: Array(text.utf8)).map { ($0 < 16 ? "0" : "") + String($0, radix: 16) }.joined()
+    static func digest(of text: String) -> String { digest(of: Array(text.utf8)) }
+
+    static func digest(of bytes: [UInt8]) -> String {
+        SHA256.hash(data: bytes).map { ($0 < 16 ? "0" : "") + String($0, radix: 16) }.joined()
     }
 
     /// ``hash`` in the shape of a UUID (RFC 9562, version 8: the bits are ours).

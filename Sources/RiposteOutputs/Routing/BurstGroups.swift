@@ -1,7 +1,7 @@
 package import RiposteCore
 
-/// Bursts of equal alerts: of those with the same key the first is sent at once, the rest is counted and told in a summary. A value, so that it can
-/// be kept with the cursor: what was counted before a restart counts after it.
+/// Bursts of equal alerts, and of equal messages of playbooks: of those with the same key the first is sent at once, the rest is counted and told in a
+/// summary. A value, so that it can be kept with the cursor: what was counted before a restart counts after it.
 package struct BurstGroups: Sendable, Equatable {
     package struct Settings: Sendable {
         package enum First: String, CaseIterable, Sendable {
@@ -57,24 +57,28 @@ package struct BurstGroups: Sendable, Equatable {
     package var count: Int { bursts.count }
 
     /// Were all of them grouped by these fields?
-    func isGrouped(by fields: [String]) -> Bool { bursts.values.allSatisfy { $0.fields == fields } }
+    func isGrouped(by fields: [String]) -> Bool { bursts.values.allSatisfy { $0.fields == fields || $0.fields == fields + [Self.noticeField] } }
+
+    /// Beside what messages are grouped by: those of playbooks are told apart by their titles and priorities in any case, so that no failure is counted
+    /// onto a success.
+    fileprivate static let noticeField = "message"
 
     /// When ``due(at:)`` has something to do.
     package var nextDue: Timestamp? { bursts.values.map(\.due).min() }
 
     /// The message where it is to be sent now; nil where it was counted.
     package mutating func take(_ message: OutputMessage, _ settings: Settings, at now: Timestamp) -> OutputMessage? {
-        guard case .alert(let alert) = message.content else { return message }
-        let key = settings.by.map { field in field.value(alert).map { ByteText(Array($0.keyText.bytes.prefix(Self.keyBytes))) } ?? "" }
+        guard let (fields, values) = message.groupingKey(settings.by) else { return message }
+        let key = values.map { ByteText(Array($0.bytes.prefix(Self.keyBytes))) }
         if bursts[key] != nil {
-            bursts[key]?.add(alert, message)
+            bursts[key]?.add(message)
             return nil
         }
         guard bursts.count < Self.limit else { return message }
         var burst = Burst(
-            key: key, fields: settings.by.map(\.name), rule: alert.rule, priority: alert.priority, first: alert.time, last: alert.time, due: now + settings.summaryEvery,
-            seq: message.seq, hash: message.hash)
-        if settings.first == .hold { burst.add(alert, message) }
+            key: key, fields: fields, rule: message.title, priority: message.priority, first: message.happened, last: message.happened,
+            due: now + settings.summaryEvery, seq: message.seq, hash: message.hash)
+        if settings.first == .hold { burst.add(message) }
         bursts[key] = burst
         return settings.first == .hold ? nil : message
     }
@@ -105,15 +109,16 @@ package struct BurstGroups: Sendable, Equatable {
 }
 
 extension BurstGroups.Burst {
-    fileprivate mutating func add(_ alert: Alert, _ message: OutputMessage) {
-        if count == 0 { first = alert.time }
+    fileprivate mutating func add(_ message: OutputMessage) {
+        let time = message.happened
+        if count == 0 { first = time }
         count += 1
-        first = min(first, alert.time)
-        last = max(last, alert.time)
-        priority = max(priority, alert.priority)
+        first = min(first, time)
+        last = max(last, time)
+        priority = max(priority, message.priority)
         (seq, hash) = (message.seq, message.hash)
         guard examples.count < BurstGroups.exampleLimit else { return }
-        examples.append(ByteText(Array((alert.output ?? alert.rule).bytes.prefix(BurstGroups.exampleBytes))))
+        examples.append(ByteText(Array(message.text.bytes.prefix(BurstGroups.exampleBytes))))
     }
 
     fileprivate mutating func beginAnew(due: Timestamp) {
@@ -129,6 +134,31 @@ extension BurstGroups.Burst {
         lines += examples.map { "e.g. \($0.repaired)" }
         let notice = Notice(title: "\(rule.repaired): \(count) more", text: lines.joined(separator: "\n"), priority: priority, summary: summary)
         return OutputMessage(seq: seq, hash: OutputMessage.digest(of: "summary \(hash) \(count)"), time: now, host: host, content: .notice(notice))
+    }
+}
+
+extension OutputMessage {
+    /// Of an alert, when what it tells of happened.
+    fileprivate var happened: Timestamp { alert?.time ?? time }
+
+    /// By what it is the same as others, with names; nil where each is to be told.
+    fileprivate func groupingKey(_ by: [(name: String, value: OutputLanguage.Expression)]) -> (fields: [String], values: [ByteText])? {
+        switch content {
+        case .alert(let alert): return (by.map(\.name), by.map { $0.value(alert)?.keyText ?? "" })
+        case .notice:
+            let values: [ByteText] = by.map { field in
+                switch field.name {
+                case "rule": title
+                case "priority": ByteText(priority.name.lowercased())
+                case "source": "riposte"
+                case "hostname": ByteText(host)
+                // Fields of an alert, which a message of a playbook has not.
+                default: ""
+                }
+            }
+            return (by.map(\.name) + [BurstGroups.noticeField], values + [ByteText("\(title.repaired) (\(priority.name))")])
+        case .record, .test: return nil
+        }
     }
 }
 

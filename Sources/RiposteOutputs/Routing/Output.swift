@@ -12,10 +12,12 @@ package struct Output: Sendable {
     package let spoolBytes: Int
     package let startsAtBeginning: Bool
     package let mask: SecretMask
+    /// Two of the same name and fingerprint do the same.
+    let fingerprint: String
 
     package init(
         name: String, destination: any Destination, route: Route = Route(), grouping: BurstGroups.Settings? = nil, settings: CourierState.Settings? = nil,
-        spoolBytes: Int = 1 << 30, startsAtBeginning: Bool = false, mask: SecretMask = SecretMask([])
+        spoolBytes: Int = 1 << 30, startsAtBeginning: Bool = false, mask: SecretMask = SecretMask([]), fingerprint: String = ""
     ) {
         self.name = name
         self.destination = destination
@@ -25,6 +27,7 @@ package struct Output: Sendable {
         self.spoolBytes = spoolBytes
         self.startsAtBeginning = startsAtBeginning
         self.mask = mask
+        self.fingerprint = fingerprint
     }
 
     /// `enabled: false` is read and checked like all others, and gives no output.
@@ -53,7 +56,7 @@ package struct Output: Sendable {
         if let longest { courier.longestWait = longest }
         return Output(
             name: name, destination: destination, route: route, grouping: grouping, settings: courier, spoolBytes: bytes ?? 1 << 30,
-            startsAtBeginning: start == .beginning, mask: SecretMask(settings.secrets))
+            startsAtBeginning: start == .beginning, mask: SecretMask(settings.secrets), fingerprint: settings.fingerprint)
     }
 
     /// Hands a marked message over, apart from any courier.

@@ -10,6 +10,8 @@ package final class DestinationSettings {
     private final class Report {
         var diagnostics: [Diagnostic] = []
         var secrets: [Secret] = []
+        /// What was read beside the configuration file: secrets, certificates.
+        var inputs: [[UInt8]] = []
     }
 
     /// What the section is called in messages: `output "siem"`.
@@ -38,6 +40,15 @@ package final class DestinationSettings {
 
     /// All secrets that were read, for the mask.
     package var secrets: [Secret] { report.secrets }
+
+    /// The same where a section, and all that was read because of it, is the same as before; call when all is read. Made of secrets too: for comparing,
+    /// not for writing down.
+    package var fingerprint: String {
+        OutputMessage.digest(of: JSON.array([value.json] + report.inputs.map { .string(ByteText($0)) }).bytes)
+    }
+
+    /// Something beside the configuration file was read, on which the output depends.
+    func note(input bytes: [UInt8]) { report.inputs.append(bytes) }
 
     /// Everything that is wrong, unknown keys included; call when all is read.
     package func problems() -> [Diagnostic] {
@@ -239,6 +250,12 @@ package final class DestinationSettings {
 
     /// The same where only a part of it is to be hidden, which the caller then says with ``derived(_:)``.
     package func unmaskedSecret(_ key: String) -> Secret? {
+        guard let secret = readSecret(key) else { return nil }
+        note(input: Array(secret.revealed.utf8))
+        return secret
+    }
+
+    private func readSecret(_ key: String) -> Secret? {
         guard let member = member(key) else { return nil }
         guard case .mapping = member.shape else {
             guard let text = text(key) else { return nil }
@@ -275,6 +292,12 @@ package final class DestinationSettings {
             report(key, "\(key) of \(title): \(error.message)\(at(error.offset, in: text))", suggestion: error.suggestion)
             return nil
         }
+    }
+
+    /// A template for one line. One that begins as a JSON object does is one: its values are escaped for JSON's strings.
+    package func lineTemplate(_ key: String) -> MessageTemplate? {
+        let begin = member(key)?.text.map { $0.drop { $0 == " " }.prefix(2) } ?? ""
+        return template(key, for: begin.hasPrefix("{") && begin != "{{" ? .jsonString : .line)
     }
 
     /// A condition on the fields of an alert.

@@ -1,0 +1,58 @@
+internal import ArgumentParser
+internal import Foundation
+internal import RiposteCore
+internal import RipostePlaybooks
+
+struct NotifyCommand: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "notify", abstract: "Tells people something, by outputs of the configuration.", subcommands: [NotifySendCommand.self])
+}
+
+struct NotifySendCommand: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "send", abstract: "Sends a message to one or several outputs.",
+        discussion: """
+            The journal's record is the message: it is done when that is written, and carried like everything else; `riposte output list` shows how far. Without an \
+            agent it goes out when one is started.
+
+            Examples:
+              riposte notify send --to duty "web-7 is contained, I look at it now"
+              riposte notify send --to duty --to siem --priority critical --title "Host cut off" - < words.txt
+            """)
+
+    @OptionGroup var action: ActionOptions
+
+    @Option(name: .long, help: "The name of an output; may be repeated.")
+    var to: [String] = []
+
+    @Option(name: .long, help: "A few words that stand above (default: Riposte).")
+    var title: String?
+
+    @Option(name: .long, help: "How grave it is: debug, informational, notice, warning, error, critical, alert or emergency (default: notice).")
+    var priority: String?
+
+    @Argument(help: "What is said; - reads it from standard input.")
+    var message: String
+
+    func validate() throws {
+        if to.isEmpty { throw ValidationError("name an output with --to; `riposte output list` shows them") }
+    }
+
+    func run() async throws {
+        var parameters: JSONObject = ["to": .array(to.map(JSON.text)), "message": .text(try words())]
+        parameters.append("title", title.map(JSON.text))
+        parameters.append("priority", priority.map(JSON.text))
+        try await action.carryOut("notify.send", on: .host, with: parameters)
+    }
+
+    /// Beyond what a message may hold nothing is read.
+    private static let limit = 1 << 20
+
+    private func words() throws -> String {
+        guard message == "-" else { return message }
+        guard let data = try FileHandle.standardInput.read(upToCount: Self.limit), let text = String(validating: data, as: UTF8.self) else {
+            throw Complaint("standard input has no UTF-8 text", status: 2)
+        }
+        return text.trimmingCharacters(in: .newlines)
+    }
+}

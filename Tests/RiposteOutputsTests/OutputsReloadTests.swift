@@ -1,0 +1,263 @@
+import Foundation
+import RiposteCore
+import RiposteTestSupport
+import Synchronization
+import Testing
+
+@testable import RiposteOutputs
+
+/// What becomes of outputs at work when the configuration changes: nothing is lost, nothing comes twice that was settled, and who is not concerned
+/// notices nothing.
+struct OutputsReloadTests {
+    /// A journal in memory, outputs that carry it, and a configuration that can be exchanged.
+    private final class Scene: Sendable {
+        let spool = MemorySpool()
+        let folder: TemporaryFolder
+        let clock = HandClock(at: Samples.time)
+        let outputs: Outputs
+        private let running: Task<Void, Never>
+
+        init(_ first: [Output], spool records: Int = 0) throws {
+            folder = try TemporaryFolder()
+            for _ in 0..<records { spool.append(Samples.alert("r")) }
+            var surroundings = Outputs.Surroundings(
+                stateDirectory: folder.path, host: "h", http: Samples.context().http, language: Samples.language, logger: Samples.logger)
+            surroundings.clock = clock.ofOutputs
+            let outputs = try Outputs(first, spool: spool, surroundings)
+            self.outputs = outputs
+            running = Task { await outputs.run() }
+        }
+
+        func alerts(_ count: Int, _ rule: String = "r") {
+            for _ in 0..<count { spool.append(Samples.alert(rule)) }
+            outputs.ring()
+        }
+
+        func use(_ wanted: [Output]) async throws -> Outputs.Change { try await outputs.use { wanted } }
+
+        func end() async {
+            outputs.end()
+            await running.value
+        }
+
+        func status(_ name: String) -> JSON? { outputs.status.array?.first { $0["name"]?.string?.repaired == name } }
+    }
+
+    fileprivate static func output(
+        _ name: String, _ destination: RecordingDestination, version: String = "1", grouping: BurstGroups.Settings? = nil, fromStart: Bool = true
+    ) -> Output {
+        Output(
+            name: name, destination: destination, grouping: grouping, settings: .init(limits: destination.limits, firstWait: .seconds(60), longestWait: .seconds(60)),
+            startsAtBeginning: fromStart, fingerprint: version)
+    }
+
+    fileprivate static func taking(_ limits: BatchLimits = .single) -> RecordingDestination {
+        RecordingDestination(limits: limits) { DeliveryReport(whole: .delivered, count: $0.count) }
+    }
+
+    private static func dead() -> RecordingDestination { RecordingDestination { DeliveryReport(whole: .tryAgain(reason: "no"), count: $0.count) } }
+
+    @Test func theSameGoesOnAndTheChangedGoesOnFromItsCursor() async throws {
+        let (same, before, after) = (Self.taking(), Self.taking(), Self.taking())
+        let scene = try Scene([Self.output("same", same), Self.output("siem", before)])
+        scene.alerts(20)
+        try await becomes { same.messages.count == 20 && before.messages.count == 20 }
+        let change = try await scene.use([Self.output("same", Self.dead()), Self.output("siem", after, version: "2")])
+        #expect(change == Outputs.Change(changed: ["siem"]))
+        scene.alerts(20)
+        try await becomes { same.messages.count == 40 && after.messages.count == 20 }
+        #expect(before.messages.map(\.seq) + after.messages.map(\.seq) == Array(1...40))
+        #expect(same.messages.map(\.seq) == Array(1...40), "who is the same is not exchanged, whatever was read")
+        await scene.end()
+    }
+
+    @Test("a destination that is dead is exchanged at once, and its successor gets all that it did not take")
+    func theDeadIsExchanged() async throws {
+        let scene = try Scene([Self.output("siem", Self.dead())])
+        scene.alerts(10)
+        try await becomes { scene.status("siem")?["retried"]?.integer ?? 0 > 0 }
+        let after = Self.taking()
+        _ = try await scene.use([Self.output("siem", after, version: "2")])
+        try await becomes { after.messages.count == 10 }
+        #expect(after.messages.map(\.seq) == Array(1...10))
+        await scene.end()
+    }
+
+    @Test("one that never answers is waited for as long as the grace is, by no other")
+    func theHungIsExchanged() async throws {
+        let hung = RecordingDestination { batch in
+            try? await Task.sleep(for: .seconds(3600))
+            return DeliveryReport(whole: .tryAgain(reason: "cancelled"), count: batch.count)
+        }
+        let (same, after, added) = (Self.taking(), Self.taking(), Self.taking())
+        let scene = try Scene([Self.output("siem", hung), Self.output("same", same)])
+        scene.alerts(3)
+        try await becomes { same.messages.count == 3 && scene.clock.sleepers > 0 }
+        async let change = scene.use([Self.output("siem", after, version: "2"), Self.output("same", same), Self.output("new", added)])
+        scene.alerts(3)
+        try await becomes { same.messages.count == 6 && added.messages.count == 6 }
+        #expect(after.messages.isEmpty && scene.outputs.names == ["siem", "same", "new"], "while it is waited for, playbooks find it")
+        // Beside the deadline of the delivery, the grace.
+        try await becomes { scene.clock.sleepers == 2 }
+        scene.clock.advance(by: .seconds(2))
+        #expect(try await change == Outputs.Change(added: ["new"], changed: ["siem"]))
+        try await becomes { after.messages.count == 6 }
+        #expect(after.messages.map(\.seq) == Array(1...6))
+        #expect(scene.outputs.status.array?.map { $0["name"] } == ["siem", "same", "new"], "in the order of the file")
+        await scene.end()
+    }
+
+    @Test("who is taken out gets what was there, leaves its cursor, and goes on from it when it is back")
+    func takenOutAndBack() async throws {
+        let (first, second) = (Self.taking(), Self.taking())
+        let scene = try Scene([Self.output("siem", first), Self.output("same", Self.taking())])
+        scene.alerts(5)
+        try await becomes { first.messages.count == 5 }
+        #expect(try await scene.use([Self.output("same", Self.taking())]) == Outputs.Change(removed: ["siem"]))
+        #expect(scene.outputs.names == ["same"])
+        #expect(await scene.outputs.test("siem") == nil)
+        scene.alerts(5)
+        _ = try await scene.use([Self.output("siem", second, fromStart: false), Self.output("same", Self.taking())])
+        try await becomes { second.messages.count == 5 }
+        #expect(second.messages.map(\.seq) == Array(6...10))
+        await scene.end()
+    }
+
+    @Test("from none to one, which begins now, and to none again")
+    func fromNoneAndBack() async throws {
+        let scene = try Scene([], spool: 7)
+        #expect(scene.outputs.isEmpty)
+        let added = Self.taking()
+        #expect(try await scene.use([Self.output("siem", added, fromStart: false)]) == Outputs.Change(added: ["siem"]))
+        scene.alerts(2)
+        try await becomes { added.messages.map(\.seq) == [8, 9] }
+        #expect(try await scene.use([]) == Outputs.Change(removed: ["siem"]))
+        #expect(scene.outputs.isEmpty && scene.outputs.status == [])
+        scene.alerts(2)
+        let again = Self.taking()
+        _ = try await scene.use([Self.output("siem", again, fromStart: false)])
+        try await becomes { again.messages.map(\.seq) == [10, 11] }
+        await scene.end()
+    }
+
+    @Test func whatIsWrongChangesNothing() async throws {
+        let siem = Self.taking()
+        let scene = try Scene([Self.output("siem", siem)])
+        let problems = Diagnostics([Diagnostic(code: "C003", file: "f", message: "m")])
+        await #expect(throws: Diagnostics.self) { try await scene.outputs.use { throw problems } }
+        scene.alerts(3)
+        try await becomes { siem.messages.count == 3 }
+        #expect(scene.outputs.names == ["siem"])
+        await scene.end()
+    }
+
+    @Test("bursts are carried over; where they are grouped otherwise from now on, what was counted is told at once", arguments: [true, false])
+    func bursts(_ isSame: Bool) async throws {
+        func grouping(_ name: String) -> BurstGroups.Settings {
+            let rule: OutputLanguage.Expression = { .string($0.rule) }
+            return BurstGroups.Settings(by: [(name: name, value: rule)], summaryEvery: .seconds(300))
+        }
+        let (before, after) = (Self.taking(), Self.taking())
+        let scene = try Scene([Self.output("siem", before, grouping: grouping("rule"))])
+        scene.alerts(10)
+        try await becomes { before.messages.count == 1 && scene.status("siem")?["acknowledged"] == 10 }
+        _ = try await scene.use([Self.output("siem", after, version: "2", grouping: isSame ? grouping("rule") : nil)])
+        scene.alerts(1)
+        if isSame {
+            try await becomes { scene.status("siem")?["acknowledged"] == 11 }
+            #expect(after.messages.isEmpty)
+            await scene.end()
+            #expect(after.messages.map { "\($0.title)" } == ["r: 10 more"])
+        } else {
+            try await becomes { after.messages.count == 2 }
+            #expect(after.messages.map { "\($0.title)" } == ["r: 9 more", "r"])
+            await scene.end()
+        }
+    }
+
+    @Test("a cursor that is not on the disk is handed over all the same")
+    func noDisk() async throws {
+        let (before, after) = (Self.taking(), Self.taking())
+        let folder = try TemporaryFolder()
+        try FileManager.default.createDirectory(atPath: folder.path + "/siem.cursor.new", withIntermediateDirectories: true)
+        let spool = MemorySpool()
+        for _ in 1...3 { spool.append(Samples.alert("r")) }
+        let recent = RecentRecords(spool, from: SpoolPlace(seq: 1), logger: Samples.logger)
+        func courier(_ output: Output, after predecessor: Courier? = nil) -> Courier {
+            Courier(
+                output, spool: spool, recent: recent, beginning: try? spool.last(), after: predecessor, folder: folder.path, host: "h", clock: .system, seed: 1,
+                logger: Samples.logger)
+        }
+        let first = courier(Self.output("siem", before))
+        first.end()
+        await first.run()
+        spool.append(Samples.alert("r"))
+        let second = courier(Self.output("siem", after, fromStart: false), after: first)
+        second.end()
+        await second.run()
+        #expect(before.messages.map(\.seq) == [1, 2, 3] && after.messages.map(\.seq) == [4])
+        #expect(first.status["problem"]?.string?.repaired.contains("the cursor is not on the disk") == true)
+    }
+
+    @Test("many changes at a time come one after the other, and the last one that was read is in force")
+    func oneAfterTheOther() async throws {
+        let all = Self.taking()
+        let scene = try Scene([Self.output("siem", all)])
+        let reader = Reader(all)
+        await withTaskGroup { group in
+            for number in 1...20 {
+                group.addTask { _ = try? await scene.outputs.use { reader.read(number) } }
+                scene.alerts(5)
+            }
+        }
+        #expect(scene.outputs.names == ["siem", "n\(reader.last)"])
+        try await becomes { all.messages.count >= 100 }
+        #expect(Set(all.messages.map(\.seq)) == Set(1...100))
+        await scene.end()
+    }
+
+    /// A file that is another one each time.
+    private final class Reader: Sendable {
+        private let siem: RecordingDestination
+        private let number = Mutex(0)
+
+        init(_ siem: RecordingDestination) { self.siem = siem }
+
+        var last: Int { number.withLock(\.self) }
+
+        func read(_ number: Int) -> [Output] {
+            self.number.withLock { $0 = number }
+            return [OutputsReloadTests.output("siem", siem, version: "v\(number)"), OutputsReloadTests.output("n\(number)", OutputsReloadTests.taking())]
+        }
+    }
+
+    /// Secrets from files, and certificates, are a part of what an output is.
+    @Test func whatMakesADifference() throws {
+        func print(_ keys: SettingsValue, secret: String) -> String? {
+            let secrets = SecretSource(environment: { _ in nil }, file: { _ in Array(secret.utf8) })
+            let settings = Samples.settings(keys, secrets: secrets)
+            return Output.read(settings, name: "siem", Samples.context())?.fingerprint
+        }
+        let keys: SettingsValue = ["name": "siem", "type": "http", "url": ["file": "/run/url"]]
+        let first = try #require(print(keys, secret: "http://a.example/1"))
+        #expect(first == print(keys, secret: "http://a.example/1"))
+        #expect(first != print(keys, secret: "http://a.example/2"))
+        #expect(first != print(["name": "siem", "type": "http", "url": ["file": "/run/url"], "send": "both"], secret: "http://a.example/1"))
+        #expect(!first.contains("a.example"))
+    }
+}
+
+extension HandClock {
+    /// As outputs want it.
+    var ofOutputs: OutputClock {
+        let begin = ContinuousClock.now
+        return OutputClock(
+            now: { Moment(instant: begin + self.uptime, wall: self.now) }, sleep: { end in try? await self.sleep(end - (begin + self.uptime)) })
+    }
+}
+
+/// Waits until tasks have brought something about, and no longer than half a minute.
+func becomes(_ condition: () throws -> Bool, sourceLocation: SourceLocation = #_sourceLocation) async throws {
+    let isSo = try await Service.comesAbout(condition)
+    if !isSo { Issue.record("it never came to be", sourceLocation: sourceLocation) }
+}
