@@ -58,18 +58,37 @@ static __always_inline void begin_state_event(struct work *work)
 	work->sock = 0;
 }
 
-static __always_inline long send(void *ring, struct work *work, struct event *event, u32 kind)
+static __always_inline long send(void *ring, struct work *work, struct event *event, u32 kind, u64 wake)
 {
 	u32 size = work->size;
 
 	if (size < sizeof(struct riposte_event) || size > RIPOSTE_EVENT_BYTES)
 		return -1;
 	((struct riposte_event *)event->bytes)->kind = kind;
-	return bpf_ringbuf_output(ring, event->bytes, size, 0);
+	return bpf_ringbuf_output(ring, event->bytes, size, wake);
+}
+
+/*
+ * Whether the reader is to be woken for a state event. To wake it costs the host more than all else that is done for the start of a program, and what only
+ * the process table wants to know is in time with the next event that a rule may match: whoever reads that one reads what came before it first. The reader
+ * looks by itself once a second, and well before the ring is full. In a hurry is what rules may match, and the first program of a cgroup that user space
+ * has not classified, whose container's facts are to be fetched.
+ *
+ * What has to be heard of is always told by force: by itself the kernel wakes nobody for a record behind others that were not taken.
+ */
+static __always_inline u64 wake_for_state(struct event *event, u32 kind, u32 hurry)
+{
+	u64 cgroup = ((struct riposte_event *)event->bytes)->cgroup;
+
+	if (!hurry && (kind == RIPOSTE_EVENT_EXEC || kind == RIPOSTE_EVENT_FORK) && cgroup)
+		hurry = !bpf_map_lookup_elem(&cgroups, &cgroup);
+	if (!hurry)
+		hurry = bpf_ringbuf_query(&state_events, BPF_RB_AVAIL_DATA) > bpf_ringbuf_query(&state_events, BPF_RB_RING_SIZE) / 8;
+	return hurry ? BPF_RB_FORCE_WAKEUP : BPF_RB_NO_WAKEUP;
 }
 
 /* The header last: it tells the size of it all. */
-__noinline int send_state(u32 room, u64 task, u32 kind)
+__noinline int send_state(u32 room, u64 task, u32 kind, u32 hurry)
 {
 	struct riposte_counters *count = counters_entry();
 	struct work *work = work_of(room);
@@ -79,7 +98,7 @@ __noinline int send_state(u32 room, u64 task, u32 kind)
 	if (!work || !event || !count)
 		return 0;
 	put_header(room, task);
-	failed = send(&state_events, work, event, kind);
+	failed = send(&state_events, work, event, kind, wake_for_state(event, kind, hurry));
 	kind &= 7;
 	if (failed)
 		count->state_dropped[kind]++;
@@ -99,7 +118,7 @@ __noinline int send_call(u32 room)
 	if (!work || !event || !count)
 		return 0;
 	put_header(room, bpf_get_current_task());
-	failed = send(&call_events, work, event, RIPOSTE_EVENT_SYSCALL);
+	failed = send(&call_events, work, event, RIPOSTE_EVENT_SYSCALL, 0);
 	index = work->index & (RIPOSTE_CALLS - 1);
 	if (failed)
 		count->dropped[index]++;
@@ -189,7 +208,7 @@ __noinline int send_update(u32 room)
 	begin_event(work, work->flags);
 	put_process(room, task, 0);
 	put_directory(room);
-	send_state(room, task, RIPOSTE_EVENT_UPDATE);
+	send_state(room, task, RIPOSTE_EVENT_UPDATE, 0);
 	begin_event(work, work->flags & RIPOSTE_FLAG_COMPAT);
 	return 0;
 }
@@ -374,7 +393,7 @@ int BPF_PROG(riposte_exec, struct task_struct *task, int old_pid, struct linux_b
 	struct riposte_control *settings = control_entry();
 	struct work *work = work_of(ROOM_EXEC);
 	struct mm_struct *mm;
-	bool compat;
+	bool compat, hurry;
 
 	if (!settings || !work || bpf_get_current_pid_tgid() >> 32 == settings->self)
 		return 0;
@@ -395,15 +414,19 @@ int BPF_PROG(riposte_exec, struct task_struct *task, int old_pid, struct linux_b
 	work->known = SOURCE(RESULT) | SOURCE(NR);
 
 	put_program(ROOM_EXEC, (u64)BPF_CORE_READ(program, filename));
-	if (work->filter && work->call.wanted & RIPOSTE_WANTED_RULES && judge(ROOM_EXEC, work) && work->reflex)
-		act(ROOM_EXEC);
+	hurry = work->nr != NR_EXECVE && work->nr != NR_EXECVE_COMPAT;	/* of execveat rules may want what they do not of execve */
+	if (work->call.wanted & RIPOSTE_WANTED_RULES) {
+		hurry |= !work->filter || judge(ROOM_EXEC, work) || settings->filters_off;
+		if (work->filter && work->reflex)
+			act(ROOM_EXEC);
+	}
 	put_process(ROOM_EXEC, bpf_get_current_task(), 0);
 	mm = BPF_CORE_READ(task, mm);
 	put_strings(ROOM_EXEC, work, RIPOSTE_ITEM_ARGUMENTS, BPF_CORE_READ(mm, arg_start), BPF_CORE_READ(mm, arg_end));
 	put_strings(ROOM_EXEC, work, RIPOSTE_ITEM_ENVIRONMENT, BPF_CORE_READ(mm, env_start), BPF_CORE_READ(mm, env_end));
 	put_directory(ROOM_EXEC);
 	put_cgroup(ROOM_EXEC, bpf_get_current_task());
-	send_state(ROOM_EXEC, bpf_get_current_task(), RIPOSTE_EVENT_EXEC);
+	send_state(ROOM_EXEC, bpf_get_current_task(), RIPOSTE_EVENT_EXEC, hurry);
 	return 0;
 }
 
@@ -433,7 +456,7 @@ int BPF_PROG(riposte_fork, struct task_struct *parent, struct task_struct *child
 	put_process(ROOM_FORK, address, clone_flags);
 	if (tgid == BPF_CORE_READ(child, pid))
 		put_cgroup(ROOM_FORK, address);
-	send_state(ROOM_FORK, address, RIPOSTE_EVENT_FORK);
+	send_state(ROOM_FORK, address, RIPOSTE_EVENT_FORK, 0);
 	return 0;
 }
 
@@ -454,6 +477,6 @@ int BPF_PROG(riposte_exit, struct task_struct *task)
 	work->result = BPF_CORE_READ(task, exit_code);
 	if (!BPF_CORE_READ(task, signal, live.counter))
 		work->flags = RIPOSTE_FLAG_LAST_THREAD;
-	send_state(ROOM_EXIT, bpf_get_current_task(), RIPOSTE_EVENT_EXIT);
+	send_state(ROOM_EXIT, bpf_get_current_task(), RIPOSTE_EVENT_EXIT, settings->exits_judged);
 	return 0;
 }

@@ -215,6 +215,39 @@ static __always_inline void forget(struct scan *scan)
 	__builtin_memset(scan, 0, sizeof(*scan));
 }
 
+/* Looks over SCAN_WORDS words of a text, from word `from` on. True: that was its end. */
+static __always_inline bool scan_words(struct scan *scan, struct event *event, u32 at, u32 from, u32 length)
+{
+	for (u32 step = 0; step < SCAN_WORDS; step++) {
+		u64 word, slashes, dots, any;
+		u32 i = from + step;
+
+		if (i * 8 >= length)
+			return true;
+		word = word_of(event, at, i);
+		slashes = zero_bytes(word ^ BYTES('/'));
+		dots = zero_bytes(word ^ BYTES('.'));
+		scan->odd |= ((slashes << 8 | scan->slashes >> 56) & (slashes | dots)) | ((dots << 8 | scan->dots >> 56) & dots);
+		scan->slashes = slashes;
+		scan->dots = dots;
+		any = mask_if(slashes);
+		scan->last_word = (scan->last_word & ~any) | (i & any);
+		scan->last_slashes = (scan->last_slashes & ~any) | slashes;
+	}
+	return false;
+}
+
+/* A piece of a text that is longer than one. */
+__noinline int scan_piece(u32 room, u32 at, u32 from, u32 length)
+{
+	struct work *work = work_of(room);
+	struct event *event = event_of(room);
+
+	if (!work || !event || from > RIPOSTE_PATH_BYTES)
+		return 1;
+	return scan_words(&work->scan, event, at, from, length);
+}
+
 /*
  * Looks over a path in the event, eight bytes at a time. Sets work->text_normal where it begins with `/` and joining it to a directory would not change it,
  * and where its last component is: work->name_length 0 for none, `.` and `..`. Normal is what KernelFilter.Facts.isPlain calls plain, to the byte, since
@@ -235,20 +268,10 @@ __noinline int examine_text(u32 room, u32 at, u32 length)
 		return 0;
 	scan = &work->scan;
 	forget(scan);
-	for (u32 i = 0; i < RIPOSTE_PATH_BYTES / 8; i++) {
-		u64 word, slashes, dots, any;
-
-		if (i * 8 >= length)
-			break;
-		word = word_of(event, at, i);
-		slashes = zero_bytes(word ^ BYTES('/'));
-		dots = zero_bytes(word ^ BYTES('.'));
-		scan->odd |= ((slashes << 8 | scan->slashes >> 56) & (slashes | dots)) | ((dots << 8 | scan->dots >> 56) & dots);
-		scan->slashes = slashes;
-		scan->dots = dots;
-		any = mask_if(slashes);
-		scan->last_word = (scan->last_word & ~any) | (i & any);
-		scan->last_slashes = (scan->last_slashes & ~any) | slashes;
+	if (!scan_words(scan, event, at, 0, length)) {
+		for (u32 piece = 1; piece < SCAN_PIECES; piece++)
+			if (scan_piece(room, at, piece * SCAN_WORDS, length))
+				break;
 	}
 	if (scan->last_slashes)
 		name = scan->last_word * 8 + highest_byte(scan->last_slashes) + 1;
@@ -364,17 +387,59 @@ __noinline u64 find_comm(u32 room, u32 subject, u64 address)
 	return find_name(&work->name_key);
 }
 
-/* Are two texts of the same length in the event the same? Behind both are zeros up to the next word. */
-static __always_inline bool is_same(struct event *event, u32 one, u32 other, u32 length)
+/* One word of what the walk has written. */
+static __always_inline u64 walked_word(struct work *work, u32 i)
+{
+	u32 place = work->walk.at + i * 8;
+	u64 *word;
+
+	BOUND(place, RIPOSTE_PATH_BYTES - 1);
+	word = (u64 *)&work->path[place];
+	LAUNDER(word);
+	return *word;
+}
+
+/* Of whole words, SCAN_WORDS from `from` on and `count` in all: are the text in the event and what the walk has written not the same? */
+static __always_inline bool words_differ(struct work *work, struct event *event, u32 at, u32 from, u32 count)
 {
 	u64 differences = 0;
 
-	for (u32 i = 0; i < RIPOSTE_PATH_BYTES / 8; i++) {
-		if (i * 8 >= length)
+	for (u32 step = 0; step < SCAN_WORDS; step++) {
+		if (from + step >= count)
 			break;
-		differences |= word_of(event, one, i) ^ word_of(event, other, i);
+		differences |= word_of(event, at, from + step) ^ walked_word(work, from + step);
 	}
-	return !differences;
+	return differences != 0;
+}
+
+__noinline int piece_differs(u32 room, u32 at, u32 from, u32 count)
+{
+	struct work *work = work_of(room);
+	struct event *event = event_of(room);
+
+	if (!work || !event || from > RIPOSTE_PATH_BYTES)
+		return 1;
+	return words_differ(work, event, at, from, count);
+}
+
+/* Is the text in the event the one that the walk has written? */
+static __always_inline bool is_walked(u32 room, struct work *work, struct event *event, u32 at, u32 length)
+{
+	u32 count = length / 8, rest = length & 7;
+
+	if (work->walk.cut || length != RIPOSTE_PATH_BYTES - work->walk.at)
+		return false;
+	if (rest && (word_of(event, at, count) ^ walked_word(work, count)) << (64 - 8 * rest))
+		return false;
+	if (words_differ(work, event, at, 0, count))
+		return false;
+	for (u32 piece = 1; piece < SCAN_PIECES; piece++) {
+		if (piece * SCAN_WORDS >= count)
+			break;
+		if (piece_differs(room, at, piece * SCAN_WORDS, count))
+			return false;
+	}
+	return true;
 }
 
 /* Atoms that hold for a path in the event. */
@@ -457,12 +522,34 @@ static __always_inline void put_path2(u32 room)
 static __always_inline void put_file_path(u32 room)
 {
 	struct work *work = work_of(room);
+	struct event *event = event_of(room);
 
-	if (!work || work->file_path_tried || !work->file)
+	if (!work || !event || work->file_path_tried || !work->file)
 		return;
 	work->file_path_tried = 1;
-	work->kernel_path_at = put_path(room, RIPOSTE_ITEM_FILE_PATH, path_of(work->file), 0);
+	if (work->walked_file == work->file)
+		work->kernel_path_at = put_walked(work, event, RIPOSTE_ITEM_FILE_PATH, 0);
+	else
+		work->kernel_path_at = put_path(room, RIPOSTE_ITEM_FILE_PATH, path_of(work->file), 0);
 	work->kernel_path_length = work->item_length;
+}
+
+/*
+ * Walks the path of work->file; is it the text that was given? What the walk has written stays for put_file_path(), but where it wrote nothing: that is
+ * the root, or a file that has no path, which put_path() tells apart.
+ */
+static __always_inline bool opened_as_given(u32 room, struct work *work, struct event *event, u32 at, u32 length)
+{
+	struct path path;
+
+	read_path(&path, path_of(work->file));
+	if (!path.dentry)
+		return false;
+	walk_path(room, work, (u64)path.dentry, path.mnt);
+	if (work->walk.at >= RIPOSTE_PATH_BYTES)
+		return false;
+	work->walked_file = work->file;
+	return is_walked(room, work, event, at, length);
 }
 
 /*
@@ -499,6 +586,10 @@ __noinline int judge_paths(u32 room)
 			return 0;	/* closed by another thread already */
 	}
 	by_name = work->name_length ? filter->file_name_atoms & work->relevant : 0;
+	by_path = work->text_normal ? filter->path_atoms & work->relevant : 0;
+	/* What mostly is: the file that was asked for. Then its name is that of the path. */
+	if (file && by_path && opened_as_given(room, work, event, at, length))
+		file = NULL;
 	if (by_name) {
 		given = find_text(work, event, RIPOSTE_SUBJECT_FILE_NAME, work->name_at, work->name_length);
 		opened = given;
@@ -508,7 +599,6 @@ __noinline int judge_paths(u32 room)
 		}
 		decide_both(work, by_name, given, opened);
 	}
-	by_path = work->text_normal ? filter->path_atoms & work->relevant : 0;
 	if (by_path) {
 		given = find_prefix(room, RIPOSTE_SUBJECT_PATH, at, length);
 		opened = given;
@@ -517,8 +607,7 @@ __noinline int judge_paths(u32 room)
 			at = work->kernel_path_at;
 			if (!at)
 				return 0;
-			if (work->kernel_path_length != length || !is_same(event, at, work->path1_at, length))
-				opened = find_prefix(room, RIPOSTE_SUBJECT_PATH, at, work->kernel_path_length);
+			opened = find_prefix(room, RIPOSTE_SUBJECT_PATH, at, work->kernel_path_length);
 		}
 		decide_both(work, by_path, given, opened);
 	}

@@ -15,8 +15,14 @@
 enum room { ROOM_CALL, ROOM_EXEC, ROOM_FORK, ROOM_EXIT, ROOMS };
 
 #define PATH_SLACK 256		/* the longest component, NAME_MAX + 1 */
-#define WALK_STEPS 128		/* components per call of path_step() */
-#define WALK_CALLS 17		/* 128 * 17 > 2048 components and some mounts */
+/*
+ * Loops over long texts and deep folders are cut into pieces, each a function that the verifier looks at once: its work is that of one piece, and not of
+ * all. What is common is done by the first piece, so that it costs nothing when it runs.
+ */
+#define WALK_STEPS 16		/* components per call of path_step() */
+#define WALK_CALLS 136		/* 16 * 136 > 2048 components and some mounts */
+#define SCAN_WORDS 32		/* of a path, per piece */
+#define SCAN_PIECES (RIPOSTE_PATH_BYTES / 8 / SCAN_WORDS)
 
 /* Where a walk from a dentry to the root has come to. */
 struct walk {
@@ -58,6 +64,7 @@ struct work {
 	u32 file_kind;		/* enum riposte_file_kind */
 	u32 file_flags;		/* enum riposte_file_flag of the last put_file() */
 	u32 file_path_tried;
+	u64 walked_file;	/* what work->path has the path of, 0: another one's or none */
 	u32 item_length;	/* of the item that was put last */
 	u32 exe_at;		/* of ITEM_EXE_PATH's text, EXEC only */
 	u32 exe_length;

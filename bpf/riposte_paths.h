@@ -42,6 +42,20 @@ static __always_inline void read_part(struct name_part *part, u64 address)
 	part->name = (u64)BPF_CORE_READ(dentry, d_name.name);
 }
 
+/* Likewise mount and dentry of a path. */
+static __always_inline void read_path(struct path *path, u64 address)
+{
+	struct path *from = (void *)address;
+
+	if (bpf_core_field_offset(struct path, mnt) == 0 && bpf_core_field_offset(struct path, dentry) == sizeof(void *)) {
+		if (bpf_probe_read_kernel(path, sizeof(*path), from))
+			path->dentry = NULL;
+		return;
+	}
+	path->mnt = BPF_CORE_READ(from, mnt);	/* RANDSTRUCT */
+	path->dentry = BPF_CORE_READ(from, dentry);
+}
+
 /* Takes up to WALK_STEPS steps. 1: the top has been reached. */
 __noinline int path_step(u32 room)
 {
@@ -127,6 +141,7 @@ static __always_inline void walk_path(u32 room, struct work *work, u64 dentry, s
 	work->walk.root_mount = (u64)root - bpf_core_field_offset(struct mount, mnt);
 	work->walk.at = RIPOSTE_PATH_BYTES;
 	work->walk.cut = 0;
+	work->walked_file = 0;
 	for (int i = 0; i < WALK_CALLS; i++) {
 		if (path_step(room))
 			return;
@@ -142,15 +157,14 @@ __noinline int put_path(u32 room, u32 type, u64 address, u32 detail)
 {
 	struct work *work = work_of(room);
 	struct event *event = event_of(room);
-	struct path *path = (void *)address;
-	struct vfsmount *mount;
 	struct name_part part;
 	struct dentry *dentry;
+	struct path path;
 
 	if (!work || !event || !address)
 		return 0;
-	dentry = BPF_CORE_READ(path, dentry);
-	mount = BPF_CORE_READ(path, mnt);
+	read_path(&path, address);
+	dentry = path.dentry;
 	read_part(&part, (u64)dentry);
 	if (!part.parent)
 		return 0;
@@ -162,7 +176,7 @@ __noinline int put_path(u32 room, u32 type, u64 address, u32 detail)
 			return 0;
 		return put_kernel_text(room, type, part.name);
 	}
-	walk_path(room, work, (u64)dentry, mount);
+	walk_path(room, work, (u64)dentry, path.mnt);
 	return put_walked(work, event, type, detail);
 }
 

@@ -111,36 +111,33 @@ static __always_inline struct kernfs_node *kernfs_parent(struct kernfs_node *nod
 	return BPF_CORE_READ((struct kernfs_node___parent *)node, parent);
 }
 
-#define CGROUP_DEPTH 64
+#define CGROUP_STEPS 8		/* levels per call of cgroup_step() */
+#define CGROUP_CALLS 8
 
-/* ITEM_CGROUP. Of cgroups that are nested deeper the beginning is missing. */
-__noinline int put_cgroup(u32 room, u64 address)
+/* Writes the names of up to CGROUP_STEPS levels, from `address` upwards. The node to go on with, 0: that was the top. */
+__noinline u64 cgroup_step(u32 room, u64 address)
 {
 	struct work *work = work_of(room);
-	struct event *event = event_of(room);
-	struct kernfs_node *node;
-	u32 at = RIPOSTE_PATH_BYTES;
+	struct kernfs_node *node = (void *)address;
+	u32 at;
 
-	if (!work || !event)
+	if (!work)
 		return 0;
-	work->walk.cut = 0;
-	node = cgroup_node((struct task_struct *)address);
-	for (int i = 0; i < CGROUP_DEPTH && node; i++) {
+	at = work->walk.at;
+	for (int i = 0; i < CGROUP_STEPS && node; i++) {
 		struct kernfs_node *parent = kernfs_parent(node);
 		const char *name = BPF_CORE_READ(node, name);
 		u32 to = at;
 		long length;
 
-		if (!parent)
-			break;
-		if (at < PATH_SLACK + 1) {
+		if (parent && at < PATH_SLACK + 1)
 			work->walk.cut = 1;
-			break;
-		}
+		if (!parent || at < PATH_SLACK + 1 || at > RIPOSTE_PATH_BYTES)
+			return 0;
 		/* Its length is not known beforehand: read it to behind the text, then to its place. */
 		length = bpf_probe_read_kernel_str(&work->path[RIPOSTE_PATH_BYTES], PATH_SLACK, name);
 		if (length <= 1)
-			break;
+			return 0;
 		to -= length;
 		BOUND(to, RIPOSTE_PATH_BYTES - 1);
 		length--;
@@ -148,9 +145,27 @@ __noinline int put_cgroup(u32 room, u64 address)
 		work->path[to] = '/';
 		bpf_probe_read_kernel(&work->path[to + 1], length, name);
 		at = to;
+		work->walk.at = at;
 		node = parent;
 	}
-	work->walk.at = at;
+	return (u64)node;
+}
+
+/* ITEM_CGROUP. Of cgroups that are nested deeper the beginning is missing. */
+__noinline int put_cgroup(u32 room, u64 address)
+{
+	struct work *work = work_of(room);
+	struct event *event = event_of(room);
+	u64 node;
+
+	if (!work || !event)
+		return 0;
+	work->walk.at = RIPOSTE_PATH_BYTES;
+	work->walk.cut = 0;
+	work->walked_file = 0;
+	node = (u64)cgroup_node((struct task_struct *)address);
+	for (int i = 0; i < CGROUP_CALLS && node; i++)
+		node = cgroup_step(room, node);
 	return put_walked(work, event, RIPOSTE_ITEM_CGROUP, 0);
 }
 

@@ -53,6 +53,16 @@ enum {
 	BPF_F_MMAPABLE = 1024,
 };
 
+enum {
+	BPF_RB_NO_WAKEUP = 1,
+	BPF_RB_FORCE_WAKEUP = 2,
+};
+
+enum {
+	BPF_RB_AVAIL_DATA = 0,
+	BPF_RB_RING_SIZE = 1,
+};
+
 /* To ask which helpers there are, see bpf_core_enum_value_exists(). */
 enum bpf_func_id___riposte {
 	BPF_FUNC_get_current_task_btf___riposte = 158,

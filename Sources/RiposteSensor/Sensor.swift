@@ -28,7 +28,8 @@ package final class Sensor: Sendable {
     package struct Configuration: Sendable {
         /// Of each processor's calls together; a power of two is taken.
         package var bufferBytes = 8 << 20
-        package var stateBufferBytes = 8 << 20
+        /// Of starts, forks and ends of processes: as many as a machine with two processors makes in a tenth of a second if it does nothing else.
+        package var stateBufferBytes = 4 << 20
         /// Whether the kernel drops what no rule can match.
         package var pushesDown = true
         /// Judge successful opens under the path that the kernel opened too, where it differs from what the program asked for.

@@ -20,6 +20,7 @@ final class SensorLoop {
     private var reflexes: ReflexDesk
     private var lostBefore = Sensor.KernelCounts()
     private var nextLook: UInt64 = 0
+    private var pace = Pace()
     private var judgesExits = false
     private var tamperWatch: TamperWatch?
     private(set) var counts = Sensor.Counts()
@@ -28,6 +29,10 @@ final class SensorLoop {
     private static let sleepMilliseconds: CInt = 1000
     /// After so many events it looks whether somebody wants something of it.
     private static let eventsBetweenOrders = 256
+    /// From so many events a second on it is woken for many at once: going to sleep and being woken costs more than an event does, here and in whoever
+    /// made it. Alerts come by as much later, and none is lost: the rings hold what comes in this time a hundred times over.
+    private static let denseRate: UInt64 = 20_000
+    private static let restNanoseconds = 200_000
 
     init(
         _ configuration: Sensor.Configuration, _ rules: RuleSet, _ reflexes: ReflexSet, _ containers: any ContainerKnowledge, _ sink: any SensorSink, bell: CInt
@@ -64,6 +69,12 @@ final class SensorLoop {
         }
     }
 
+    private func monotonicNanoseconds() -> UInt64 {
+        var now = timespec()
+        clock_gettime(CLOCK_MONOTONIC, &now)
+        return UInt64(now.tv_sec) * 1_000_000_000 + UInt64(now.tv_nsec)
+    }
+
     /// Nanoseconds from CLOCK_BOOTTIME to the wall clock.
     private static func wallOffset() -> Int64 {
         var (boot, wall) = (timespec(), timespec())
@@ -82,7 +93,7 @@ final class SensorLoop {
         let places = try self.reflexes.arm(reflexes)
         let filters = rules.kernelFilters(reflexes: reflexes.reflexes.map(\.rule)).adding(tamperWatch?.filters ?? [:])
         try tables.load(filters, places, sparing: configuration.sparedPrograms)
-        judgesExits = tables.wants(Self.procexit)
+        judgesExits = tables.wants(KernelTables.procexit)
     }
 
     // MARK: - Events
@@ -97,6 +108,7 @@ final class SensorLoop {
             if taken % Self.eventsBetweenOrders == 0, isCalled() { break }
         }
         counts.events += UInt64(taken)
+        pace.taken += UInt64(taken)
         counts.processes = world.processes.count
         counts.table = world.processes.counters
     }
@@ -114,7 +126,7 @@ final class SensorLoop {
             judge(record, call?.type ?? Self.execve, call, process, time)
         case .exit:
             let process = world.processes.apply(record)
-            if judgesExits { judge(record, Self.procexit, nil, process, time) }
+            if judgesExits { judge(record, KernelTables.procexit, nil, process, time) }
         case .call:
             guard let call = SystemCall.number(nr: header.pointee.nr, isCompat: record.has(RIPOSTE_FLAG_COMPAT)) else { return }
             judge(record, call.type, call, place(record, world.processes.process(of: record)), time)
@@ -122,7 +134,6 @@ final class SensorLoop {
     }
 
     private static let execve = EventType(named: "execve") ?? .other
-    private static let procexit = EventType(named: "procexit") ?? .other
 
     /// Reads a container's account files when its first program starts, which is there for long, and not when a rule asks about one that is gone by then.
     private func meetAccounts(_ record: SensorRecord, _ process: ProcessEntry?) {
@@ -166,17 +177,22 @@ final class SensorLoop {
 
     /// Sleeps until there is something in a ring or somebody rings the bell.
     func sleep() {
+        if pace.isDense(Self.denseRate, at: monotonicNanoseconds()) { rest() }
         guard poll(&waits, nfds_t(waits.count), Self.sleepMilliseconds) > 0 else { return }
         if waits[2].revents != 0 { riposte_eventfd_clear(bell) }
     }
 
+    /// Lets events gather.
+    private func rest() {
+        var length = timespec(tv_sec: 0, tv_nsec: Self.restNanoseconds)
+        nanosleep(&length, nil)
+    }
+
     /// Looks once a second what the kernel could not hand over; the wall clock may have been set, too.
     func tellLosses() {
-        var now = timespec()
-        clock_gettime(CLOCK_MONOTONIC, &now)
-        let nanoseconds = UInt64(now.tv_sec) * 1_000_000_000 + UInt64(now.tv_nsec)
-        guard nanoseconds >= nextLook else { return }
-        nextLook = nanoseconds + 1_000_000_000
+        let now = monotonicNanoseconds()
+        guard now >= nextLook else { return }
+        nextLook = now + 1_000_000_000
         world.wallOffset = Self.wallOffset()
         reflexes.turn(at: .now())
         let present = kernelCounts()
@@ -193,6 +209,26 @@ final class SensorLoop {
     private static let stateTypes = ["exec", "fork", "procexit", "update"]
 
     func kernelCounts() -> Sensor.KernelCounts { tables.counts() }
+}
+
+/// How fast events come, over spans of a few milliseconds.
+struct Pace {
+    /// Since the span began.
+    var taken: UInt64 = 0
+    private var began: UInt64 = 0
+    private var wasDense = false
+    private static let span: UInt64 = 2_000_000
+
+    init() {}
+
+    /// Whether in the last whole span, `now` being nanoseconds of any clock that only goes forwards, at least `rate` events a second came.
+    mutating func isDense(_ rate: UInt64, at now: UInt64) -> Bool {
+        let length = now &- began
+        guard length >= Self.span else { return wasDense }
+        wasDense = taken &* 1_000_000_000 / length >= rate
+        (taken, began) = (0, now)
+        return wasDense
+    }
 }
 
 /// Which cgroups are of containers, as told to the kernel. A cgroup's id is never used again while the machine runs, so what was said once stays true.

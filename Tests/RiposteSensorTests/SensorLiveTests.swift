@@ -10,7 +10,7 @@ import Testing
 @testable import RiposteSensor
 
 /// Whether the programs can be loaded here.
-private let canLoadSensor = Machine.isRoot && KernelFeatures().features.allSatisfy { $0.isThere || !$0.isNeeded }
+let canLoadSensor = Machine.isRoot && KernelFeatures().features.allSatisfy { $0.isThere || !$0.isNeeded }
 
 @Suite("the sensor's thread on the real kernel", .serialized, .enabled(if: canLoadSensor, "needs root and a kernel with BTF and ring buffers"), .timeLimit(.minutes(2)))
 struct SensorLiveTests {

@@ -16,7 +16,7 @@ struct riposte_ring {
 	size_t data_bytes;
 };
 
-// Maps the ring of a BPF_MAP_TYPE_RINGBUF map; `bytes` is its max_entries. 0, or -errno.
+// Maps the ring of a BPF_MAP_TYPE_RINGBUF map of events; `bytes` is its max_entries, 64 KiB at least. 0, or -errno.
 int riposte_ring_open(struct riposte_ring *ring, int map, uint32_t bytes);
 void riposte_ring_close(struct riposte_ring *ring);
 

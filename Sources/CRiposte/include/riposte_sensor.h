@@ -369,7 +369,7 @@ struct riposte_control {
 	riposte_u32 self;		// tgid of the agent: its own calls are no events, but for tampering
 	riposte_u64 self_start;
 	riposte_u32 filters_off;	// 1: everything that is wanted passes
-	riposte_u32 reserved;
+	riposte_u32 exits_judged;	// 1: rules may match EXIT, so the reader is woken for each
 	struct riposte_call calls[2][RIPOSTE_CALLS];
 };
 

@@ -57,9 +57,12 @@ enum AccountFiles {
         let stamp: [Int64]
 
         init(below root: CInt, _ path: String) {
-            descriptor = riposte_open_regular_below(root, path)
+            // Not by way of `self` until it is whole: the optimizer of Swift 6.3 takes the right side of `&&`, which is a closure, for its last user, and
+            // releases the stamp that is not there yet.
+            let file = riposte_open_regular_below(root, path)
             var facts = stat()
-            let isThere = descriptor >= 0 && fstat(descriptor, &facts) == 0
+            let isThere = file >= 0 && fstat(file, &facts) == 0
+            descriptor = file
             stamp =
                 isThere
                 ? [

@@ -51,11 +51,13 @@ struct KernelTables {
         writeCalls(types, numbers, next)
         wanted = types
         programs.control.pointee.filters_off = pushesDown ? 0 : 1
+        programs.control.pointee.exits_judged = types.contains(Self.procexit) ? 1 : 0
         riposte_control_switch(programs.control, next)
         clear(next ^ 1)
     }
 
     private static let starts = Set(["execve", "execveat"].compactMap(EventType.init(named:)))
+    static let procexit = EventType(named: "procexit") ?? .other
 
     /// Calls that a busy host makes by the million. Rules that name no type of event do not get them, as with Falco; those that name them do.
     private static let bulk = Set(
