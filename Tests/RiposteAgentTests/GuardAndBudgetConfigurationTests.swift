@@ -106,7 +106,7 @@ struct GuardAndBudgetConfigurationTests {
             ])
     }
 
-    @Test("docs/budgets.md: the playbook is good, and the agent's budgets are those that are shipped")
+    @Test("docs/budgets.md: the playbooks are good, and the agent's budgets are those that are shipped")
     func budgetsPage() throws {
         let pages = try examples(in: "budgets.md")
         let facilities = Facilities(AgentConfiguration())
@@ -116,6 +116,8 @@ struct GuardAndBudgetConfigurationTests {
         let budget = try #require(set.playbooks.first?.budget)
         #expect(budget == Budget(actions: 10, targets: 3, per: .seconds(3600), over: .ask, reopening: .quiet(.seconds(1800))))
         #expect(set.playbooks.first?.steps.last?.budget == Budget(actions: 2, per: .seconds(3600), reopening: .byHand))
-        #expect(try load(pages[1]).budgets == AgentBudget.standard)
+        let (sharing, others) = try PlaybookSet.load([.init(name: "budgets.md", text: pages[1])], facilities.catalogue)
+        #expect(others.isEmpty && sharing.playbooks.first?.budget?.share != nil, "\(others)")
+        #expect(try load(pages[2]).budgets == AgentBudget.standard)
     }
 }

@@ -141,7 +141,7 @@ struct TamperingLiveTests {
     func objects() async throws {
         let pid = try await start()
         let second = try Workplace()
-        try await second.start(mode: "observe")
+        try await second.start(mode: "observe", configuration: "sensor: { enabled: true }")
         let other = try #require(second.agent?.pid)
         try await check([
             Case(["map", try #require(ids("map_id", of: pid).first)], ["bpf", "a handle on a BPF map was taken", try #require(ids("map_id", of: pid).first)]),
