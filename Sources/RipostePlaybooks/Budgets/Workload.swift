@@ -1,4 +1,4 @@
-package import RiposteCore
+internal import RiposteCore
 
 /// What runs in several copies that stand in for each other: the pods of one owner, the containers of one service.
 package struct Workload: Sendable, Hashable {
