@@ -52,6 +52,7 @@ bench: bench-dependencies build ## measure the release build against a floor in 
 	$(SUDO) python3 benchmarks/run.py .build/release/riposte
 	$(SUDO) python3 benchmarks/sensor.py .build/release/riposte
 	python3 benchmarks/outputs.py .build/release/riposte-bench
+	python3 benchmarks/dryrun.py .build/release/riposte
 
 demo: demo-dependencies build ## a dozen harmless attacks on this host and in a container, each caught and answered
 	$(SUDO) python3 examples/demo/demo.py .build/release/riposte

@@ -110,6 +110,8 @@ package final class Replay {
         var settings = Rehearsal.Settings()
         settings.engine = configuration.engineConfiguration
         settings.engine.mode = mode
+        // Nobody but the engine touches this world: there is nothing to look after.
+        settings.engine.reconciliation.every = nil
         settings.guards = configuration.guards
         settings.protectedNamespaces = configuration.kubernetes.protectedNamespaces
         let actions = Facilities(configuration).catalogue.descriptions
