@@ -42,7 +42,7 @@ package struct OutputMessage: Sendable {
     }
 
     /// ``falcosidekickPayload`` as JSON on one line.
-    package var payloadBytes: [UInt8] { shared?.bytes { JSON.object(falcosidekickPayload).bytes } ?? JSON.object(falcosidekickPayload).bytes }
+    package var payloadBytes: [UInt8] { shared?.bytes(makePayloadBytes) ?? makePayloadBytes() }
 
     /// A marked message, to see whether a destination takes any.
     package static func test(host: String, at time: Timestamp) -> OutputMessage {
