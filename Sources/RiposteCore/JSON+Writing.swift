@@ -32,12 +32,12 @@ extension JSON {
     fileprivate static func write(_ text: ByteText, to result: inout [UInt8]) {
         let (isASCII, isPlain) = text.bytes.withUnsafeBufferPointer { bytes in
             // Without branches, so that it is done for many bytes at once: most texts are plain.
-            var (high, special): (UInt8, Bool) = (0, false)
+            var (high, special): (UInt8, UInt8) = (0, 0)
             for byte in bytes {
                 high |= byte
-                special = special || isSpecial(byte)
+                special |= (byte < 0x20 ? 1 : 0) | (byte == UInt8(ascii: "\"") ? 1 : 0) | (byte == UInt8(ascii: "\\") ? 1 : 0) | (byte == 0x7F ? 1 : 0)
             }
-            return (high < 0x80, !special)
+            return (high < 0x80, special == 0)
         }
         let bytes = isASCII || text.valid != nil ? text.bytes : Array(text.repaired.utf8)
         result.append(UInt8(ascii: "\""))

@@ -18,8 +18,16 @@ package enum Priority: Int, CaseIterable, Comparable, Sendable {
 
     /// Falco's long form: `Informational`.
     package var name: String {
-        let name = "\(self)"
-        return name.prefix(1).uppercased() + name.dropFirst()
+        switch self {
+        case .emergency: "Emergency"
+        case .alert: "Alert"
+        case .critical: "Critical"
+        case .error: "Error"
+        case .warning: "Warning"
+        case .notice: "Notice"
+        case .informational: "Informational"
+        case .debug: "Debug"
+        }
     }
 
     package static func < (left: Priority, right: Priority) -> Bool { left.rawValue < right.rawValue }

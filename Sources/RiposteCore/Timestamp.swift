@@ -35,8 +35,27 @@ extension Timestamp: CustomStringConvertible {
         let (seconds, fraction) = nanoseconds.flooredQuotientAndRemainder(by: 1_000_000_000)
         let (days, secondOfDay) = seconds.flooredQuotientAndRemainder(by: 86400)
         let (year, month, day) = civilDate(fromDays: days)
-        let clock = [secondOfDay / 3600, secondOfDay / 60 % 60, secondOfDay % 60].map { $0.padded(2) }.joined(separator: ":")
-        return "\(year.padded(4))-\(month.padded(2))-\(day.padded(2))T\(clock).\(fraction.padded(9))Z"
+        // Each record and each alert has some of these: digits are put in place, no text is joined.
+        return String(unsafeUninitializedCapacity: 30) { bytes in
+            var place = 0
+            func put(_ value: Int64, _ digits: Int, _ end: Unicode.Scalar) {
+                var rest = value
+                for index in stride(from: place + digits - 1, through: place, by: -1) {
+                    bytes[index] = UInt8(ascii: "0") + UInt8(truncatingIfNeeded: rest % 10)
+                    rest /= 10
+                }
+                bytes[place + digits] = UInt8(ascii: end)
+                place += digits + 1
+            }
+            put(year, 4, "-")
+            put(month, 2, "-")
+            put(day, 2, "T")
+            put(secondOfDay / 3600, 2, ":")
+            put(secondOfDay / 60 % 60, 2, ":")
+            put(secondOfDay % 60, 2, ".")
+            put(fraction, 9, "Z")
+            return place
+        }
     }
 }
 
@@ -109,11 +128,6 @@ extension Int64 {
     fileprivate func flooredQuotientAndRemainder(by divisor: Int64) -> (Int64, Int64) {
         let (quotient, remainder) = quotientAndRemainder(dividingBy: divisor)
         return remainder < 0 ? (quotient - 1, remainder + divisor) : (quotient, remainder)
-    }
-
-    fileprivate func padded(_ width: Int) -> String {
-        let digits = String(self)
-        return String(repeating: "0", count: Swift.max(0, width - digits.count)) + digits
     }
 }
 

@@ -26,6 +26,18 @@ struct MessageTests {
         #expect(Samples.message(record).falcosidekickPayload["cluster"] == "prod-1")
     }
 
+    @Test("an alert's payload is written without the object, and is the same")
+    func bytes() throws {
+        var record = Self.hostile
+        var document = try #require(record.detail["alert"]?.object)
+        document.append("cluster\"", ["a": 1])
+        record.detail["alert"] = .object(document)
+        for record in [record, Samples.alert("r"), Samples.notify(to: ["a"], "m")] {
+            let message = Samples.message(record)
+            #expect(String(decoding: message.payloadBytes, as: UTF8.self) == JSON.object(message.falcosidekickPayload).line)
+        }
+    }
+
     @Test func theUUIDIsTheSameEachTime() {
         let (first, second) = (Samples.message(1, Self.hostile), Samples.message(1, Self.hostile))
         #expect(first.uuid == second.uuid && first.uuid != Samples.message(2, Self.hostile).uuid)

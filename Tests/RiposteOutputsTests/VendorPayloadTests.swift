@@ -110,6 +110,16 @@ struct VendorPayloadTests {
         #expect(value("e") == ["kvlistValue": ["values": [["key": "f", "value": ["stringValue": "g"]]]]] && value("h") == ["stringValue": "1e999"])
     }
 
+    /// The names of falcosidekick's `details`.
+    @Test func opsgenieDetailsAreInPlace() async throws {
+        let body = try await requests("opsgenie", [], [Samples.alert("Shell", tags: ["b", "a"], fields: ["proc.name": "sh", "proc.pid": 4])]).map { try JSON(parsing: $0.body) }
+        let details = try #require(body.first?["details"])
+        for (name, value) in [("rule", "Shell"), ("priority", "Warning"), ("source", "syscall"), ("hostname", "node-7"), ("proc_name", "sh"), ("proc_pid", "4")] {
+            #expect(details[ByteText(name)]?.string?.repaired == value, "\(name)")
+        }
+        #expect(details["tags"]?.string?.repaired.contains("a") == true)
+    }
+
     @Test(arguments: [("pagerduty", "dedup_key"), ("opsgenie", "alias")])
     func theSameTroubleIsOneIncident(_ kind: String, _ key: String) async throws {
         let again = Samples.alert("Shell", fields: ["container.id": "3f0c", "proc.pid": 2])

@@ -196,10 +196,14 @@ package final class Courier: Sendable {
             if orders.withLock(\.isRetiring), step != .commit { break }
             switch step {
             case .read(let count): await read(count)
-            case .listen(let until): await listen(until: until)
+            case .listen(let until):
+                recent.dropPieces()
+                await listen(until: until)
             case .deliver(let count): await handOver(count)
             case .commit: commit()
-            case .rest(let until): await bell.listen(until: until, onlyOrders: true, clock)
+            case .rest(let until):
+                recent.dropPieces()
+                await bell.listen(until: until, onlyOrders: true, clock)
             case .stop:
                 if flushBursts() { continue }
                 return await finish()
@@ -234,7 +238,7 @@ package final class Courier: Sendable {
             records = held
         } else {
             // Far behind: from the disk, and between two pieces everybody else has their turn.
-            do { records = try spool.read(&place, count: count, bytes: Self.readBytes) } catch {
+            do { records = try recent.readBehind(&place, count: count, bytes: Self.readBytes) } catch {
                 note("the journal cannot be read: \(error)")
                 return state.withLock { $0.took([], of: 0, at: now) }
             }

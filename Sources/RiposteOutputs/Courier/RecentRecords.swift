@@ -7,7 +7,7 @@ internal import Synchronization
 /// disk at a pace of their own.
 package final class RecentRecords: Sendable {
     /// Lines, as they stand in the journal; decoded they are several times as large.
-    fileprivate static let byteLimit = 4 << 20
+    fileprivate static let byteLimit = 3 << 20
     fileprivate static let countLimit = 4096
 
     fileprivate struct Interior {
@@ -27,6 +27,14 @@ package final class RecentRecords: Sendable {
         var hasMore = true
     }
 
+    /// What somebody far behind has read from the disk: others who are not far from there take it from here.
+    private struct Piece {
+        var records: [SpoolRecord]
+        var bytes: Int
+        var end: SpoolPlace
+    }
+
+    private let pieces = Mutex<[Piece]>([])
     private let spool: any Spool
     private let logger: Logger
     private let interior: Mutex<Interior>
@@ -58,6 +66,35 @@ package final class RecentRecords: Sendable {
             dropTaken(&interior)
         }
     }
+
+    /// The records from `place` on, for whom ``read(_:reader:count:bytes:)`` has none.
+    func readBehind(_ place: inout SpoolPlace, count: Int, bytes: Int) throws -> [SpoolRecord] {
+        if let (records, end) = piece(at: place.seq) {
+            place = end
+            return records
+        }
+        let records = try spool.read(&place, count: count, bytes: bytes)
+        guard !records.isEmpty else { return [] }
+        let piece = Piece(records: records, bytes: records.reduce(0) { $0 + $1.bytes }, end: place)
+        pieces.withLock { pieces in
+            pieces.append(piece)
+            var total = pieces.reduce(0) { $0 + $1.bytes }
+            while total > Self.byteLimit, pieces.count > 1 { total -= pieces.removeFirst().bytes }
+        }
+        return records
+    }
+
+    private func piece(at seq: Int64) -> (records: [SpoolRecord], end: SpoolPlace)? {
+        pieces.withLock { pieces in
+            guard let piece = pieces.last(where: { $0.records[0].seq <= seq && seq < $0.end.seq }), let first = piece.records.firstIndex(where: { $0.seq >= seq }) else {
+                return nil
+            }
+            return (first == 0 ? piece.records : Array(piece.records[first...]), piece.end)
+        }
+    }
+
+    /// Nobody goes on from them just now.
+    func dropPieces() { pieces.withLock { $0 = [] } }
 
     /// Reads what was written since, as far as there is room or somebody waits for it. Any thread; not on two at a time.
     package func pull() { pull(pieces: .max) }

@@ -30,15 +30,20 @@ package struct OTLPDestination: Destination {
         let scope: JSON = ["scope": ["name": "riposte"], "logRecords": .array(records)]
         let body: JSON = ["resourceLogs": [["resource": ["attributes": .array(resource)], "scopeLogs": [scope]]]]
         let exchange = await endpoint.send(path: "/v1/logs", headers: [("Content-Type", "application/json")], body: body.bytes)
-        return DeliveryReport(whole: exchange.fate(at: now(), Self.verdict), count: batch.count, answer: exchange.answer)
+        if let refusal = Self.refusal(exchange, of: batch.count) {
+            // Never once more (OTLP, "Partial Success"): those that were taken would come twice. So all of them are set aside, lest one is lost.
+            return DeliveryReport(Array(repeating: .rejected(reason: refusal), count: batch.count), answer: exchange.answer)
+        }
+        return DeliveryReport(whole: exchange.fate(at: now()), count: batch.count, answer: exchange.answer)
     }
 
-    /// A partial success says how many were refused for good, not which. The courier finds them: each is sent alone then, with the uuid that it had.
-    private static func verdict(_ response: HTTPResponse) -> DeliveryReport.Fate? {
-        guard response.status == 200, let partial = response.json?["partialSuccess"] else { return nil }
+    /// A partial success says how many were refused for good, not which.
+    private static func refusal(_ exchange: HTTPEndpoint.Exchange, of total: Int) -> String? {
+        guard let partial = exchange.success?.json?["partialSuccess"] else { return nil }
         let count = partial["rejectedLogRecords"].flatMap { $0.integer ?? $0.string.flatMap { Int64($0.repaired) } } ?? 0
-        guard count > 0 else { return .delivered }
-        return .rejected(reason: "\(count) refused: \(ByteText(Array((partial["errorMessage"]?.string ?? "").bytes.prefix(200))).shown)")
+        guard count > 0 else { return nil }
+        let words = ByteText(Array((partial["errorMessage"]?.string ?? "").bytes.prefix(200))).shown
+        return "\(count) of \(total) refused\(count < total ? ", which is not said" : ""): \(words)"
     }
 
     private func record(_ message: OutputMessage) -> JSON {

@@ -54,13 +54,14 @@ package struct OpsgenieDestination: Destination {
         return .object(object)
     }
 
-    /// Texts, as many as fit.
+    /// Texts, as many as fit, under falcosidekick's names: dots are `_`.
     private func details(_ message: OutputMessage, _ facts: MessageFacts) -> JSONObject {
         let own: [(name: ByteText, value: ByteText)] = [
-            ("uuid", ByteText(message.uuid)), ("priority", ByteText(facts.priority.name)), ("source", facts.source), ("time", ByteText("\(facts.time)")),
+            ("uuid", ByteText(message.uuid)), ("rule", facts.rule), ("priority", ByteText(facts.priority.name)), ("source", facts.source), ("hostname", facts.hostname),
+            ("tags", facts.tagList), ("time", ByteText("\(facts.time)")),
         ]
         var (details, left) = (JSONObject(), Self.detailsLimit)
-        for fact in own + facts.fields.map({ ($0.name, $0.value.templateText) }) {
+        for fact in own + facts.fields.map({ (ByteText($0.name.bytes.map { $0 == UInt8(ascii: ".") ? UInt8(ascii: "_") : $0 }), $0.value.templateText) }) where !fact.value.isEmpty {
             let value = TextFormat.html.escaped(fact.value, atMost: 1000)
             let name = ByteText(TextFormat.line.escaped(fact.name, atMost: 100))
             left -= value.utf16.count + name.bytes.count

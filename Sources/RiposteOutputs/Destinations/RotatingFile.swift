@@ -69,7 +69,7 @@ struct RotatingFile: ~Copyable {
     private mutating func open() throws(OutputFileError) {
         // Never through a link that somebody else put there, and never waiting for a pipe's other end.
         file = Glibc.open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK, policy.mode)
-        guard file >= 0 else { throw OutputFileError("open \(path)", errno) }
+        guard file >= 0 else { throw OutputFileError(errno == ELOOP ? "open \(path), a symbolic link" : "open \(path)", errno) }
         var facts = stat()
         guard fstat(file, &facts) == 0, facts.st_mode & S_IFMT == S_IFREG else {
             close()

@@ -13,6 +13,42 @@ extension OutputMessage {
         }
     }
 
+    /// ``falcosidekickPayload`` as bytes. Of alerts, which are many, without making the object first.
+    func makePayloadBytes() -> [UInt8] {
+        guard let alert else { return JSON.object(falcosidekickPayload).bytes }
+        var bytes: [UInt8] = []
+        bytes.reserveCapacity(size + 128)
+        func write(_ name: StaticString, _ value: JSON) {
+            bytes.append(UInt8(ascii: bytes.isEmpty ? "{" : ","))
+            bytes.append(contentsOf: UnsafeBufferPointer(start: name.utf8Start, count: name.utf8CodeUnitCount))
+            value.write(to: &bytes)
+        }
+        write("\"uuid\":", .text(uuid))
+        write("\"output\":", .string(alert.output ?? ""))
+        write("\"priority\":", .text(alert.priority.name))
+        write("\"rule\":", .string(alert.rule))
+        write("\"time\":", .text("\(alert.time)"))
+        write("\"output_fields\":", .object(alert.fields))
+        write("\"source\":", .string(alert.source ?? "syscall"))
+        if !alert.tags.isEmpty { write("\"tags\":", .array(alert.tags.sorted().map(JSON.string))) }
+        write("\"hostname\":", .string(alert.hostname ?? ByteText(host)))
+        for member in alert.document.members where !Self.isPayloadKey(member.key) {
+            bytes.append(UInt8(ascii: ","))
+            JSON.string(member.key).write(to: &bytes)
+            bytes.append(UInt8(ascii: ":"))
+            member.value.write(to: &bytes)
+        }
+        bytes.append(UInt8(ascii: "}"))
+        return bytes
+    }
+
+    private static func isPayloadKey(_ key: ByteText) -> Bool {
+        switch key.repaired {
+        case "uuid", "output", "priority", "rule", "time", "output_fields", "source", "tags", "hostname": true
+        default: false
+        }
+    }
+
     private func payload(of alert: Alert) -> JSONObject {
         var object = JSONObject()
         object.members.reserveCapacity(12)
@@ -25,12 +61,7 @@ extension OutputMessage {
         object.append("source", .string(alert.source ?? "syscall"))
         if !alert.tags.isEmpty { object.append("tags", .array(alert.tags.sorted().map(JSON.string))) }
         object.append("hostname", .string(alert.hostname ?? ByteText(host)))
-        for member in alert.document.members {
-            switch member.key.repaired {
-            case "uuid", "output", "priority", "rule", "time", "output_fields", "source", "tags", "hostname": continue
-            default: object.members.append(member)
-            }
-        }
+        for member in alert.document.members where !Self.isPayloadKey(member.key) { object.members.append(member) }
         return object
     }
 

@@ -42,7 +42,7 @@ package struct OutputMessage: Sendable {
     }
 
     /// ``falcosidekickPayload`` as JSON on one line.
-    package var payloadBytes: [UInt8] { shared?.bytes { JSON.object(falcosidekickPayload).bytes } ?? JSON.object(falcosidekickPayload).bytes }
+    package var payloadBytes: [UInt8] { shared?.bytes(makePayloadBytes) ?? makePayloadBytes() }
 
     /// A marked message, to see whether a destination takes any.
     package static func test(host: String, at time: Timestamp) -> OutputMessage {
@@ -58,18 +58,22 @@ package struct OutputMessage: Sendable {
 
     /// ``hash`` in the shape of a UUID (RFC 9562, version 8: the bits are ours).
     package var uuid: String {
-        var digits = Array(hash.utf8.prefix(32))
+        let (digits, variants) = (hash.utf8.prefix(32), Array("89ab".utf8))
         guard digits.count == 32 else { return hash }
-        digits[12] = UInt8(ascii: "8")
-        digits[16] = Array("89ab".utf8)[Int(digits[16] & 3)]
-        let text = String(decoding: digits, as: UTF8.self)
-        var parts: [Substring] = []
-        var rest = text[...]
-        for length in [8, 4, 4, 4, 12] {
-            parts.append(rest.prefix(length))
-            rest = rest.dropFirst(length)
+        return String(unsafeUninitializedCapacity: 36) { bytes in
+            var place = 0
+            for (index, digit) in digits.enumerated() {
+                switch index {
+                case 8, 12, 16, 20:
+                    bytes[place] = UInt8(ascii: "-")
+                    place += 1
+                default: break
+                }
+                bytes[place] = index == 12 ? UInt8(ascii: "8") : index == 16 ? variants[Int(digit & 3)] : digit
+                place += 1
+            }
+            return place
         }
-        return parts.joined(separator: "-")
     }
 }
 
