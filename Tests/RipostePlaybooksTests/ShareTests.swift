@@ -56,7 +56,8 @@ struct ShareTests {
         let undo = try #require(scene.engine.snapshot.openUndos.keys.first)
         _ = await scene.engine.undo(undo, actor: AuditRecord.Actor(.timer, name: "t"))
         #expect(scene.engine.snapshot.openUndos.isEmpty)
-        #expect(try await scene.respond(names[2]).map(\.outcome) == [.done])
+        // The undo's own result is told before.
+        #expect(try await scene.respond(names[2]).last?.outcome == .done)
     }
 
     @Test("what destroys counts for the window; the same target needs no second place")
