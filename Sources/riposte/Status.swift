@@ -154,7 +154,8 @@ struct Status: AsyncParsableCommand {
             return Terminal.paint("mode       \(what) was set to \(word(setting, "mode")) by \(word(setting["actor"], "name"))\(until)\(reason)", .yellow)
         }
         lines += (modes?["proposed"]?.array ?? []).map { proposal in
-            Terminal.paint("mode       \(word(proposal, "wish")): \(word(proposal["actor"], "name")) wants it; waits for a second person until \(word(proposal, "until").prefix(19))Z", .yellow)
+            let wish = "\(word(proposal, "wish")): \(word(proposal["actor"], "name")) wants it"
+            return Terminal.paint("mode       \(wish); waits for a second person until \(word(proposal, "until").prefix(19))Z", .yellow)
         }
         for playbook in modes?["playbooks"]?.array ?? [] where playbook["stages"] != nil || number(playbook, "false_positives") > 0 {
             let stage = playbook["stages"] == nil ? "" : ", stage \(ModeText.stage(playbook))"

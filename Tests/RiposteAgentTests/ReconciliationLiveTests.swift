@@ -33,7 +33,7 @@ struct NetworkReconciliationLiveTests {
 
     private func empty() throws { #expect(try host.execute(["nft", "flush", "set", "inet", "riposte", "host4"]).status == 0) }
 
-    @Test("a set that somebody empties is filled again at once, with the time that is left; the journal, an alert and status tell of it; after three times it is said that somebody works against us")
+    @Test("a set that somebody empties is filled again at once, with the time that is left; after three times it is told that somebody works against us")
     func emptied() async throws {
         try place.write(playbooks: "  - { name: p, match: { rules: [Never] }, steps: [{ action: network.block, with: { address: 192.0.2.9 }, undo: { after: 1h } }] }\n")
         try await place.start(configuration: settings)
@@ -77,7 +77,9 @@ struct NetworkReconciliationLiveTests {
 
 @Suite("an agent whose doings others undo, in Docker", .serialized, .enabled(if: DockerEngine.isAvailable, "needs root, dockerd and busybox"))
 struct ContainerReconciliationLiveTests {
-    private func unpause(_ container: TestContainer, _ engine: DockerEngine) throws { #expect(try run(["docker", "-H", "unix://" + engine.socket, "unpause", container.id]).status == 0) }
+    private func unpause(_ container: TestContainer, _ engine: DockerEngine) throws {
+        #expect(try run(["docker", "-H", "unix://" + engine.socket, "unpause", container.id]).status == 0)
+    }
 
     @Test("a container that somebody lets go is told of at once, and paused again only where the policy says so", arguments: ["report", "repair"])
     func unpaused(policy: String) async throws {

@@ -56,8 +56,7 @@ struct ShareTests {
         let undo = try #require(scene.engine.snapshot.openUndos.keys.first)
         _ = await scene.engine.undo(undo, actor: AuditRecord.Actor(.timer, name: "t"))
         #expect(scene.engine.snapshot.openUndos.isEmpty)
-        // The undo's own result is told before.
-        #expect(try await scene.respond(names[2]).last?.outcome == .done)
+        #expect(try await scene.respond(names[2]).map(\.outcome) == [.undone, .done])
     }
 
     @Test("what destroys counts for the window; the same target needs no second place")
@@ -93,7 +92,8 @@ struct ShareTests {
     @Test(
         "mistakes are told with their remedy",
         arguments: [
-            ("{ max: 20% }", "a share says of what and how much"), ("{ of: node, max: 20% }", "did you mean \"workload\"?"), ("{ of: workload, max: 0% }", "a share of more than 0%"),
+            ("{ max: 20% }", "a share says of what and how much"), ("{ of: node, max: 20% }", "did you mean \"workload\"?"),
+            ("{ of: workload, max: 0% }", "a share of more than 0%"),
             ("{ of: workload, max: 120% }", "at most 100%"), ("{ of: workload, max: 20%, most: 1 }", "unknown key \"most\""),
             ("{ of: workload, max: 20% }, actions: 3", "needs the key \"per\""),
         ])

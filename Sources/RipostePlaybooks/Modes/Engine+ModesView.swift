@@ -10,7 +10,8 @@ extension Engine {
         let set = modes.sorted.filter { modes.setting(for: $0.scope, at: now) != nil }
         return [
             "agent": .object(members(of: agent)), "ceiling": .text(configuration.effectiveCeiling.rawValue),
-            "set": .array(set.map { ModeTable.json($0.scope, $0.setting) }), "proposed": .array(proposals.map(\.json)), "playbooks": .array(playbooks.playbooks.map { json(of: $0, rollouts, now) }),
+            "set": .array(set.map { ModeTable.json($0.scope, $0.setting) }), "proposed": .array(proposals.map(\.json)),
+            "playbooks": .array(playbooks.playbooks.map { json(of: $0, rollouts, now) }),
         ]
     }
 
