@@ -34,8 +34,9 @@ bpf: bpf-dependencies ## build the BPF programs for all processors, which the bi
 test: test-dependencies bpf ## install what tests need and run all of them (as root, so that nothing is skipped)
 	$(SUDO) env PATH="$$PATH" RIPOSTE_STRICT="$$RIPOSTE_STRICT" CI="$$CI" $(SWIFT) test --no-parallel $(TEST_ARGUMENTS)
 
-test-long: test-dependencies bpf ## the same, with 100 sensors and 200 agents killed one after the other where test has 30 and 12, and a million events by chance
-	$(SUDO) env PATH="$$PATH" RIPOSTE_KILL_ROUNDS=100 RIPOSTE_KILLS=200 RIPOSTE_FUZZ_INPUTS=2500000 $(SWIFT) test --no-parallel --filter "SensorRobustness|Pushdown|KillTrial"
+test-long: test-dependencies bpf ## the same, with 100 sensors and 200 agents killed one after the other where test has 30 and 12, a million events by chance, five million to the sensor, 10 000 reflexes
+	$(SUDO) env PATH="$$PATH" RIPOSTE_KILL_ROUNDS=100 RIPOSTE_KILLS=200 RIPOSTE_FUZZ_INPUTS=2500000 RIPOSTE_SOAK_EVENTS=5000000 RIPOSTE_REFLEXES=10000 \
+		$(SWIFT) test --no-parallel --filter "SensorRobustness|Pushdown|KillTrial|StrangeProcess|ReflexLive"
 
 SEED ?=
 FIRST ?= 0

@@ -22,7 +22,7 @@ final class SensorLoop {
     private var nextLook: UInt64 = 0
     private var pace = Pace()
     private var judgesExits = false
-    private var tamperWatch: TamperWatch?
+    private let tamperWatch: TamperWatch?
     private(set) var counts = Sensor.Counts()
 
     /// How long the thread sleeps at most: losses are looked for that often.
@@ -236,6 +236,8 @@ struct CgroupClasses {
     private let programs: KernelPrograms
     private let buffer = ProcessReadBuffer()
     private var told: Set<UInt64> = []
+    /// Mostly it is the same one again.
+    private var lastTold: UInt64 = 0
     /// As many as the kernel's map holds; then both begin anew.
     private static let limit = 16_000
 
@@ -243,7 +245,9 @@ struct CgroupClasses {
 
     /// Says what kind the cgroup is, once, where that is certain: by its path.
     mutating func tell(_ id: UInt64, _ record: SensorRecord, _ process: ProcessEntry) {
-        guard id != 0, !told.contains(id), let reference = look(record, process) else { return }
+        guard id != 0, id != lastTold else { return }
+        if told.contains(id) { lastTold = id }
+        guard lastTold != id, let reference = look(record, process) else { return }
         if told.count >= Self.limit { told.removeAll(keepingCapacity: true) }
         told.insert(id)
         // What cannot be written is handed up for ever, which is right, if slower.

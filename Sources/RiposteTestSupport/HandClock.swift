@@ -23,6 +23,8 @@ package final class HandClock: Sendable {
     package var now: Timestamp { state.withLock(\.now) }
     package var uptime: Duration { state.withLock(\.uptime) }
     package var sleepers: Int { state.withLock(\.sleepers.count) }
+    /// How often somebody has wanted to sleep so far.
+    package var sleeps: Int { state.withLock(\.next) }
 
     /// Time passes, on the wall clock too.
     package func advance(by length: Duration) {
@@ -64,6 +66,7 @@ package final class HandClock: Sendable {
     package var surroundings: Surroundings {
         Surroundings(
             now: { self.now }, uptime: { self.uptime }, sleep: { try await self.sleep($0) }, newIdentifier: { .new(at: self.now) },
-            random: { UInt64.random(in: 0...UInt64.max) }, spawn: { body in Task { await body() } })
+            random: { UInt64.random(in: 0...UInt64.max) }, spawn: { body in Task { await body() } },
+            start: { body in Task.immediate { await body() } })
     }
 }

@@ -10,14 +10,14 @@ package final class RecordingAction: Action {
 
     package init(
         _ name: ActionName, world: RecordingWorld, inverse: ActionName? = nil, target: ActionDescription.TargetKind = .container, takesAway: Bool = false,
-        impact: ActionDescription.Impact = .reversible, needs: [String] = []
+        impact: ActionDescription.Impact = .reversible, needs: [String] = [], isPrompt: Bool = false
     ) {
         description = ActionDescription(
             name: name, summary: "Marks a target.", target: target, impact: impact,
             parameters: [
                 Parameter("for", .duration(max: .seconds(3600)), summary: "How long."), Parameter("note", .text(maxBytes: 256), summary: "Kept in the evidence."),
                 Parameter("grace", .duration(max: .seconds(3600)), summary: "How long it may take."),
-            ], inverse: inverse, needs: needs, waits: "grace")
+            ], inverse: inverse, needs: needs, waits: "grace", isPrompt: isPrompt)
         self.world = world
         self.takesAway = takesAway
     }

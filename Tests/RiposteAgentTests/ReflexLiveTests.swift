@@ -52,12 +52,15 @@ struct ReflexLiveTests {
         return try place.outcomes()
     }
 
+    /// RIPOSTE_REFLEXES: how many; `make test-long` says 10000.
+    private static let reflexes = ProcessInfo.processInfo.environment["RIPOSTE_REFLEXES"].flatMap(Int.init) ?? 300
+
     @Test("the program is dead before it prints, each time, and each is on record as the step's outcome")
     func kills() async throws {
-        try await start()
-        #expect(try victims(300) == (0, 300))
-        let outcomes = try await outcomes(300)
-        #expect(outcomes == Array(repeating: "process.kill done", count: 300))
+        try await start(budget: Self.reflexes)
+        #expect(try victims(Self.reflexes) == (0, Self.reflexes))
+        let outcomes = try await outcomes(Self.reflexes)
+        #expect(outcomes == Array(repeating: "process.kill done", count: Self.reflexes))
         #expect(try place.records().filter { $0["kind"] == "outcome" }.allSatisfy { $0.line.contains("\"reflex\":true") })
     }
 

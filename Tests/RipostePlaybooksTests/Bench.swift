@@ -51,10 +51,10 @@ final class Bench: Sendable {
         return ""
     }
 
-    static func catalogue(_ world: RecordingWorld) -> ActionCatalogue {
+    static func catalogue(_ world: RecordingWorld, isPrompt: Bool = false) -> ActionCatalogue {
         ActionCatalogue([
-            RecordingAction("container.pause", world: world, inverse: "container.unpause"), RecordingAction("container.unpause", world: world, takesAway: true),
-            RecordingAction("container.kill", world: world),
+            RecordingAction("container.pause", world: world, inverse: "container.unpause", isPrompt: isPrompt),
+            RecordingAction("container.unpause", world: world, takesAway: true), RecordingAction("container.kill", world: world),
         ])
     }
 

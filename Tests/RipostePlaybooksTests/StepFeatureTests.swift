@@ -166,9 +166,11 @@ struct StepFeatureTests {
 
     // MARK: - Timeout
 
-    @Test("a deed that hangs ends its step in time; its target's turn is kept until it comes back, and what it did then is on record")
-    func hanging() async throws {
-        let bench = try Bench(Self.playbook("    - { name: a, action: container.pause, timeout: 3s, undo: { after: 1h } }"))
+    @Test("a deed that hangs ends its step in time; its target's turn is kept until it comes back, and what it did then is on record", arguments: [false, true])
+    func hanging(isPrompt: Bool) async throws {
+        let world = RecordingWorld()
+        let bench = try Bench(
+            Self.playbook("    - { name: a, action: container.pause, timeout: 3s, undo: { after: 1h } }"), world: world, catalogue: Bench.catalogue(world, isPrompt: isPrompt))
         let (entered, gate) = (Gate(), Gate())
         bench.world.hold {
             await entered.open()
@@ -273,6 +275,14 @@ struct StepFeatureTests {
 
         func begin() { isOn.withLock { $0 = true } }
         func refusal(of plan: Plan) async -> String? { isOn.withLock(\.self) ? "not any more" : nil }
+    }
+
+    @Test("nobody watches over a prompt action that waits for nothing; over another one somebody does", arguments: [false, true])
+    func prompt(isPrompt: Bool) async throws {
+        let world = RecordingWorld()
+        let bench = try Bench(Self.playbook("    - { name: a, action: container.pause }"), world: world, catalogue: Bench.catalogue(world, isPrompt: isPrompt))
+        #expect(try await bench.respond(Bench.one).map(\.outcome) == [.done])
+        #expect((bench.clock.sleeps == 0) == isPrompt)
     }
 
     @Test("what took effect before the time was up is done")

@@ -108,42 +108,51 @@ struct SensorLiveTests {
         #expect(loop.kernelCounts().passed["openat", default: 0] > before)
     }
 
-    /// Processes as /proc lists them, without those that have ended and only wait for their parent to ask how.
-    private static func present() throws -> Set<UInt32> {
-        Set(
-            try FileManager.default.contentsOfDirectory(atPath: "/proc").compactMap { UInt32($0) }.filter { pid in
-                guard let stat = try? String(contentsOfFile: "/proc/\(pid)/stat", encoding: .utf8), let end = stat.lastIndex(of: ")") else { return false }
-                guard ["Z", "X"].contains(stat[end...].dropFirst(2).prefix(1)) else { return true }
-                // A first thread that has ended stays as long as others of its process run.
-                return ((try? FileManager.default.contentsOfDirectory(atPath: "/proc/\(pid)/task").count) ?? 0) > 1
-            })
-    }
-
     @Test("after thousands of short lives the table is what /proc is")
     func tableIsProc() throws {
         let loop = try loop("evt.type = connect and fd.sport = 1", bufferBytes: 1 << 20, sink: NoSink())
         let load = try ChildProcess(["sh", "-c", "i=0; while [ $i -lt 3000 ]; do /bin/true; (exit 0) & i=$((i+1)); done; wait"], output: nil, error: nil)
         while load.isRunning { loop.drain { false } }
-        // Others' processes come and go meanwhile; those that both lists have at two moments are there.
-        var differences: Set<UInt32> = []
-        for round in 0..<50 {
-            loop.drain { false }
-            let known = Set(loop.world.processes.allEntries.map(\.pid))
-            let present = try Self.present()
-            let now = known.symmetricDifference(present)
-            differences = round == 0 ? now : differences.intersection(now)
-            if differences.isEmpty { break }
-            try run(["true"])
-        }
-        let known = Set(loop.world.processes.allEntries.map(\.pid))
-        #expect(differences.isEmpty, "in the table alone \(differences.intersection(known).sorted()), in /proc alone \(differences.subtracting(known).sorted())")
+        #expect(try TableComparison.differences(loop) == [])
         #expect(loop.world.processes.counters.incomplete == 0 && loop.kernelCounts().dropped.values.allSatisfy { $0 == 0 })
-        for entry in loop.world.processes.allEntries where !entry.isKernelThread {
-            guard let status = try? String(contentsOfFile: "/proc/\(entry.pid)/status", encoding: .utf8) else { continue }
-            let parent = status.split(separator: "\n").first { $0.hasPrefix("PPid:") }?.split(whereSeparator: \.isWhitespace).last.flatMap { UInt32($0) }
+        #expect(try TableComparison.wrongParents(loop) == [])
+    }
+
+    // MARK: - More than the kernel's maps hold
+
+    /// Counts what holds.
+    private final class Tally: SensorSink {
+        let count = Mutex(0)
+        func take(_ rule: Rule, _ event: SensorEvent, _ values: RuleJudge) { count.withLock { $0 += 1 } }
+        func lost(_ events: [String: UInt64]) {}
+    }
+
+    @Test("lists that the kernel has no room for are judged here, and take no room from others; other such lists can follow while it runs")
+    func longLists() throws {
+        func rules(_ prefix: String) throws -> RuleSet {
+            let names = (0..<70_000).map { "\(prefix)\($0)" }.joined(separator: ", ")
+            let paths = (0..<20_000).map { "/\(prefix)/\($0)" }.joined(separator: ", ")
+            let text = """
+                - list: names
+                  items: [\(names), true]
+                - { rule: name, desc: d, condition: evt.type = execve and evt.rawres = 0 and proc.name in (names), output: o, priority: INFO }
+                - { rule: path, desc: d, condition: "evt.type = openat and fd.name in (\(paths), /dev/null)", output: o, priority: INFO }
+                """
+            return try #require(RuleSet.load([RuleSet.File(name: "r", text: text)], RulesSettings()).0)
+        }
+        let tally = Tally()
+        let loop = try SensorLoop(Sensor.Configuration(), rules("a"), ReflexSet(), Self.containers, tally, bell: -1)
+        for next in ["b", "c", "d"] {
             loop.drain { false }
-            guard loop.world.processes.process(withPID: entry.pid) === entry else { continue }
-            #expect(loop.world.processes.parent(of: entry)?.pid ?? 0 == parent ?? 0, "parent of \(entry.pid)")
+            let (before, opened) = (tally.count.withLock(\.self), loop.kernelCounts())
+            try run(["sh", "-c", "/bin/true; : < /dev/null"])
+            loop.drain { false }
+            #expect(tally.count.withLock(\.self) >= before + 2)
+            // The paths have found room: others' opens are dropped by the kernel.
+            try run(["sh", "-c", "for i in 1 2 3 4 5 6 7 8 9; do : < /etc/hostname; done"])
+            let after = loop.kernelCounts()
+            #expect(after.passed["openat", default: 0] - opened.passed["openat", default: 0] < after.seen["openat", default: 0] - opened.seen["openat", default: 0])
+            try loop.use(rules(next), ReflexSet())
         }
     }
 }

@@ -167,4 +167,42 @@ struct StrangeProcessTests {
         #expect(after.dropped.values.allSatisfy { $0 == 0 } && loop.world.processes.counters.evicted == 0)
         #expect(!loop.world.processes.allEntries.contains { $0.comm.elementsEqual("strange".utf8) })
     }
+
+    // MARK: - A day
+
+    /// RIPOSTE_SOAK_EVENTS: how many; `make test-long` says five million.
+    private static let soakEvents = ProcessInfo.processInfo.environment["RIPOSTE_SOAK_EVENTS"].flatMap(Int.init) ?? 80_000
+
+    private static func residentKiB() throws -> Int {
+        let status = try String(contentsOfFile: "/proc/self/status", encoding: .utf8)
+        return try #require(status.split(separator: "\n").first { $0.hasPrefix("VmRSS:") }?.split(whereSeparator: \.isWhitespace).dropFirst().first.flatMap { Int($0) })
+    }
+
+    @Test("through a day's worth of events memory stays as it is, no event is lost, and the table is /proc's", .timeLimit(.minutes(30)))
+    func soak() throws {
+        let watched = try folder.file("watched")
+        let told = try program()
+        let condition = "evt.type in (open, openat) and fd.name endswith /watched and proc.cmdline contains nobody-has-this"
+        let text = "[{rule: r, desc: d, condition: \"\(condition)\", output: o, priority: INFO}]"
+        let rules = try #require(RuleSet.load([RuleSet.File(name: "r", text: text)], RulesSettings()).0)
+        let loop = try SensorLoop(Sensor.Configuration(), rules, ReflexSet(), ContainerDirectory(inspector: nil), Notebook([]), bell: -1)
+        // As much at a time as both rings hold for certain.
+        let rounds = 400
+        var (early, resident) = (0, 0)
+        var turns = 0
+        while loop.counts.events < UInt64(Self.soakEvents) {
+            #expect(try run([strange, "busy", "\(rounds)", watched, told]).status == 0)
+            loop.drain { false }
+            resident = try Self.residentKiB()
+            turns += 1
+            // By then everything has been met: what comes is more of the same.
+            if turns == 3 { early = resident }
+        }
+        #expect(turns > 6 && resident - early < 4096, "\(early) KiB, then \(resident) KiB after \(loop.counts.events) events")
+        let counts = loop.kernelCounts()
+        #expect(counts.dropped.values.allSatisfy { $0 == 0 } && loop.counts.malformed == 0 && loop.world.processes.counters.incomplete == 0, "\(counts.dropped)")
+        #expect(counts.passed["openat", default: 0] + counts.passed["open", default: 0] >= UInt64(turns * rounds * 16))
+        #expect(try TableComparison.differences(loop) == [])
+        #expect(try TableComparison.wrongParents(loop) == [])
+    }
 }

@@ -10,6 +10,7 @@
  *     strange deep FOLDER PROGRAM WORD     opens a file in folders below FOLDER that are as deep as a path of 4095 bytes can be
  *     strange long PROGRAM WORD            with an argument of 128 KiB behind WORD
  *     strange short COUNT                  COUNT processes one after the other, each of which ends at once
+ *     strange busy COUNT FILE PROGRAM      COUNT times a process that ends at once and 16 opens of FILE, and each eighth time PROGRAM
  *     strange told …                       ends at once
  */
 #define _GNU_SOURCE
@@ -189,11 +190,35 @@ static void short_lives(char **words)
 	exit(0);
 }
 
+static void busy(char **words)
+{
+	for (long left = atol(words[0]); left > 0; left--) {
+		pid_t child = vfork();
+
+		if (child == 0) {
+			if (left % 8 == 0)
+				execl(words[2], words[2], "told", (char *)NULL);
+			_exit(0);
+		}
+		if (child < 0 || waitpid(child, NULL, 0) != child)
+			fail("vfork");
+		for (int i = 0; i < 16; i++) {
+			int file = open(words[1], O_RDONLY | O_CLOEXEC);
+
+			if (file < 0)
+				fail(words[1]);
+			close(file);
+		}
+	}
+	exit(0);
+}
+
 int main(int count, char **words)
 {
 	static const struct { const char *name; int words; void (*body)(char **); } commands[] = {
 		{ "thread", 2, from_thread }, { "deleted", 2, deleted }, { "memfd", 2, from_memory }, { "chroot", 3, in_root }, { "user", 2, in_user_namespace },
 		{ "nested", 2, in_outer_namespace }, { "deep", 3, open_deep }, { "long", 2, with_long_argument }, { "short", 1, short_lives },
+		{ "busy", 3, busy },
 	};
 
 	if (count > 1 && strcmp(words[1], "told") == 0)

@@ -12,7 +12,7 @@ package struct ProcessKill: Action {
                 "grace", .duration(max: .seconds(60)),
                 summary: "Send the signal (TERM, unless one is named) and KILL what is left after this time. It gives an attacker that time."),
         ],
-        needs: ["CAP_KILL", "the host's pid namespace"], fields: ["proc.pid", "proc.pid.ts", "proc.name", "proc.exepath", "proc.cmdline"], waits: "grace")
+        needs: ["CAP_KILL", "the host's pid namespace"], fields: ["proc.pid", "proc.pid.ts", "proc.name", "proc.exepath", "proc.cmdline"], waits: "grace", isPrompt: true)
 
     /// How long a KILL may take until it is called unseen.
     private let confirmation: Duration

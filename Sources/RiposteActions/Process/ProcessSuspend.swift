@@ -7,7 +7,7 @@ package struct ProcessSuspend: Action {
         name: "process.suspend", summary: "Stops a process (SIGSTOP) without ending it.", target: .process, impact: .reversible,
         parameters: [Parameter("tree", .bool, default: .bool(false), summary: "The process with all its descendants.")],
         inverse: "process.resume", needs: ["CAP_KILL", "the host's pid namespace"],
-        fields: ["proc.pid", "proc.pid.ts", "proc.name", "proc.exepath", "proc.cmdline"])
+        fields: ["proc.pid", "proc.pid.ts", "proc.name", "proc.exepath", "proc.cmdline"], isPrompt: true)
 
     package init() {}
 
@@ -90,7 +90,7 @@ package struct ProcessResume: Action {
     package let description = ActionDescription(
         name: "process.resume", summary: "Lets a stopped process go on (SIGCONT).", target: .process, impact: .reversible,
         parameters: [Parameter("tree", .bool, default: .bool(false), summary: "The process with all its descendants.")],
-        needs: ["CAP_KILL", "the host's pid namespace"], fields: ["proc.pid", "proc.pid.ts", "proc.name", "proc.exepath", "proc.cmdline"])
+        needs: ["CAP_KILL", "the host's pid namespace"], fields: ["proc.pid", "proc.pid.ts", "proc.name", "proc.exepath", "proc.cmdline"], isPrompt: true)
 
     package init() {}
 

@@ -37,10 +37,14 @@ package struct ActionDescription: Sendable {
     package var waits: String?
     /// The parameter that gets the story of the run where a playbook gives no words of its own.
     package var tells: String?
+    /// Whether planning and performing wait for nobody but by `await`: a handful of system calls that answer at once. They are made where the order is,
+    /// without a task of their own, which is half of the time from an alert to the deed. A call that can block without an `await` must not say so: nobody
+    /// could give up waiting for it.
+    package var isPrompt: Bool
 
     package init(
         name: ActionName, summary: String, target: TargetKind, impact: Impact, parameters: [Parameter] = [], inverse: ActionName? = nil,
-        needs: [String] = [], fields: [String] = [], isOffered: Bool = true, waits: String? = nil, tells: String? = nil
+        needs: [String] = [], fields: [String] = [], isOffered: Bool = true, waits: String? = nil, tells: String? = nil, isPrompt: Bool = false
     ) {
         self.name = name
         self.summary = summary
@@ -53,6 +57,7 @@ package struct ActionDescription: Sendable {
         self.isOffered = isOffered
         self.waits = waits
         self.tells = tells
+        self.isPrompt = isPrompt
     }
 }
 

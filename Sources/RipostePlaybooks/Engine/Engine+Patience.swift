@@ -6,12 +6,21 @@ extension Engine {
     static let settlingTime = Duration.seconds(2)
 
     /// Makes a call that heeds cancellation, and cancels it when the order's time is up or the order is called off. Returns when the call does.
+    ///
+    /// A prompt call begins here and now. Where it is back without having waited for anything, nobody has to watch over it, and no timer is set.
     func heeding<Value: Sendable>(
-        _ watch: OrderWatch, until deadline: Duration, interrupted: @escaping @Sendable () -> Void = {}, _ call: @escaping @Sendable () async -> Value
+        _ watch: OrderWatch, until deadline: Duration, isPrompt: Bool = false, interrupted: @escaping @Sendable () -> Void = {}, _ call: @escaping @Sendable () async -> Value
     ) async -> Value {
         let left = deadline - surroundings.uptime()
+        let isBack = Flag()
         return await withTaskGroup(of: CallPart<Value>.self) { group in
-            group.addTask { .answer(await call()) }
+            let part: @Sendable () async -> CallPart<Value> = {
+                let value = await call()
+                isBack.raise()
+                return .answer(value)
+            }
+            if isPrompt { group.addImmediateTask(operation: part) } else { group.addTask(operation: part) }
+            guard !isPrompt || !isBack.isRaised else { return await Self.answer(&group) {} }
             group.addTask {
                 await watch.calledOff()
                 return .interruption
@@ -20,25 +29,31 @@ extension Engine {
                 try? await self.surroundings.sleep(max(.zero, left))
                 return .interruption
             }
-            var answer: Value?
-            for await part in group {
-                if case .answer(let value) = part { answer = value } else if answer == nil, !group.isCancelled { interrupted() }
-                group.cancelAll()
-            }
-            guard let answer else { preconditionFailure("the group ends when the call has returned") }
-            return answer
+            return await Self.answer(&group, interrupted)
         }
+    }
+
+    /// What the call in the group comes to. Whoever is first ends the others.
+    private static func answer<Value: Sendable>(_ group: inout TaskGroup<CallPart<Value>>, _ interrupted: () -> Void) async -> Value {
+        var answer: Value?
+        for await part in group {
+            if case .answer(let value) = part { answer = value } else if answer == nil, !group.isCancelled { interrupted() }
+            group.cancelAll()
+        }
+        guard let answer else { preconditionFailure("the group ends when the call has returned") }
+        return answer
     }
 
     /// The same for a call that may not heed cancellation: nil when it has not come back ``settlingTime`` after it was cancelled. Then it goes on by itself, and
     /// `late` takes what it returns in the end.
     func patiently<Value: Sendable>(
-        _ watch: OrderWatch, until deadline: Duration, _ call: @escaping @Sendable () async -> Value, late: @escaping @Sendable (Value) -> Void = { _ in }
+        _ watch: OrderWatch, until deadline: Duration, isPrompt: Bool, _ call: @escaping @Sendable () async -> Value, late: @escaping @Sendable (Value) -> Void = { _ in }
     ) async -> Value? {
         let answer = OneAnswer<Value>()
-        surroundings.spawn {
+        let begin = isPrompt ? surroundings.start : surroundings.spawn
+        begin {
             let value = await self.heeding(
-                watch, until: deadline,
+                watch, until: deadline, isPrompt: isPrompt,
                 interrupted: {
                     self.surroundings.spawn {
                         try? await self.surroundings.sleep(Self.settlingTime)
@@ -53,6 +68,14 @@ extension Engine {
 
 /// What happens first while a call is under way.
 private enum CallPart<Value: Sendable>: Sendable { case answer(Value), interruption }
+
+/// Raised once, by whoever is under way.
+private final class Flag: Sendable {
+    private let state = Atomic(false)
+
+    var isRaised: Bool { state.load(ordering: .acquiring) }
+    func raise() { state.store(true, ordering: .releasing) }
+}
 
 /// One answer for one who waits; whoever gives first gives it.
 private final class OneAnswer<Value: Sendable>: Sendable {

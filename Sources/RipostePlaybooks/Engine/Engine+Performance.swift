@@ -18,7 +18,9 @@ extension Engine {
         while true {
             watch.enter(.planning)
             let request = try request(for: order, action.description)
-            let answer = await patiently(watch, until: watch.deadline) { await result { () throws(ActionError) in try await action.plan(request) } }
+            let answer = await patiently(watch, until: watch.deadline, isPrompt: action.description.isPrompt) {
+                await result { () throws(ActionError) in try await action.plan(request) }
+            }
             if let interruption = watch.interruption(at: surroundings.uptime()) { throw error(interruption, watch, "plan \(order.action)") }
             guard let answer else { throw error(.overdue, watch, "plan \(order.action)") }
             switch answer {
@@ -71,7 +73,8 @@ extension Engine {
         while true {
             watch.enter(.performing)
             let (attempt, late) = (plan, lateHandler(of: first, by: action, draft))
-            let answer = await patiently(watch, until: watch.deadline, { await result { () throws(ActionError) in try await action.perform(attempt) } }, late: late)
+            let answer = await patiently(
+                watch, until: watch.deadline, isPrompt: action.description.isPrompt, { await result { () throws(ActionError) in try await action.perform(attempt) } }, late: late)
             guard let answer else {
                 draft.isHanging = true
                 return try await aftermath(of: first, by: action, watch, "it was cancelled and has not come back")
@@ -119,7 +122,7 @@ extension Engine {
 
     func look(_ plan: Plan, by action: any Action, _ watch: OrderWatch, until deadline: Duration) async throws(ActionError) -> Plan {
         let request = ActionRequest(claim: .proved(plan.target), parameters: plan.parameters, token: watch.order.token, time: surroundings.now())
-        let answer = await patiently(watch, until: deadline) { await result { () throws(ActionError) in try await action.plan(request) } }
+        let answer = await patiently(watch, until: deadline, isPrompt: action.description.isPrompt) { await result { () throws(ActionError) in try await action.plan(request) } }
         guard let answer else { throw ActionError(.timeout, "look at \(plan.target.summary)", "the world does not answer") }
         return try answer.get()
     }

@@ -75,17 +75,22 @@ package final class RuleSetJudge {
     package let ruleSet: RuleSet
     private let source: RuleSet.Source?
     private let judge: RuleJudge?
+    private let stopsAtFirst: Bool
 
     package init(_ ruleSet: RuleSet, source: String) {
         self.ruleSet = ruleSet
+        stopsAtFirst = ruleSet.matching == .first
         self.source = ruleSet.sources[source]
         judge = self.source.map { RuleJudge($0.plan) }
     }
 
     /// Calls `body` for each rule that holds, in the order of the rules, with the judge that can tell the event's values.
     package func judge(_ event: any RuleEvent, _ body: (Rule, RuleJudge) throws -> Void) rethrows {
-        guard let judge, let source else { return }
-        for condition in judge.judge(event, stopsAtFirst: ruleSet.matching == .first) { try body(ruleSet.rules[source.rules[Int(condition)]], judge) }
+        guard let judge else { return }
+        let held = judge.judge(event, stopsAtFirst: stopsAtFirst)
+        // Of most events nothing holds, and to look into the set costs as much as a test.
+        guard !held.isEmpty, let source else { return }
+        for condition in held { try body(ruleSet.rules[source.rules[Int(condition)]], judge) }
     }
 
     /// How many rules hold; for measuring.

@@ -113,9 +113,13 @@ struct KernelTables {
 
     // MARK: - Filters
 
+    /// Half of what the kernel's maps hold, as there are two sets. A list that has no room stays undecided in the kernel: what it is about is handed up.
+    private static let entriesPerSet = 32_768
+
     private mutating func write(_ filter: KernelFilter, _ number: UInt8, _ generation: UInt32, _ slots: [Int]) throws(SensorError) {
         var table = riposte_filter()
         var texts = FilterTexts(generation: UInt8(generation), filter: number)
+        var room = (names: Self.entriesPerSet - names[Int(generation)].count, prefixes: Self.entriesPerSet - prefixes[Int(generation)].count)
         for (index, atom) in filter.atoms.enumerated() {
             let bit = UInt64(1) << UInt64(index)
             switch atom {
@@ -126,30 +130,39 @@ struct KernelTables {
                 withUnsafeMutablePointer(to: &table) { riposte_filter_number($0, UInt32($0.pointee.number_count)).pointee = entry }
                 table.number_count += 1
             case .name(let names):
+                guard Self.take(names.count, of: &room.names) else { continue }
                 table.name_atoms |= bit
                 texts.add(names, RIPOSTE_SUBJECT_NAME, bit)
             case .parentName(let names):
+                guard Self.take(names.count, of: &room.names) else { continue }
                 table.parent_atoms |= bit
                 texts.add(names, RIPOSTE_SUBJECT_PARENT, bit)
             case .fileName(let names):
+                guard Self.take(names.count, of: &room.names) else { continue }
                 table.file_name_atoms |= bit
                 texts.add(names, RIPOSTE_SUBJECT_FILE_NAME, bit)
             case .exeName(let names):
+                guard Self.take(names.count, of: &room.names) else { continue }
                 table.exe_name_atoms |= bit
                 texts.add(names, RIPOSTE_SUBJECT_EXE_NAME, bit)
             case .path(let paths):
+                guard Self.take(paths.count, of: &room.prefixes) else { continue }
                 table.path_atoms |= bit
                 texts.add(paths, RIPOSTE_SUBJECT_PATH, bit)
             case .secondFileName(let names):
+                guard Self.take(names.count, of: &room.names) else { continue }
                 table.second_file_name_atoms |= bit
                 texts.add(names, RIPOSTE_SUBJECT_SECOND_FILE_NAME, bit)
             case .secondPath(let paths):
+                guard Self.take(paths.count, of: &room.prefixes) else { continue }
                 table.second_path_atoms |= bit
                 texts.add(paths, RIPOSTE_SUBJECT_SECOND_PATH, bit)
             case .exe(let paths):
+                guard Self.take(paths.count, of: &room.prefixes) else { continue }
                 table.exe_atoms |= bit
                 texts.add(paths, RIPOSTE_SUBJECT_EXE, bit)
             case .network(let networks):
+                guard Self.take(networks.count, of: &room.prefixes) else { continue }
                 table.network_atoms |= bit
                 texts.add(networks, bit)
             }
@@ -169,6 +182,12 @@ struct KernelTables {
             prefixes[Int(generation)].append(key)
         }
         try programs.set(.filters, generation * UInt32(RIPOSTE_FILTERS) + UInt32(number), table)
+    }
+
+    private static func take(_ count: Int, of room: inout Int) -> Bool {
+        guard count <= room else { return false }
+        room -= count
+        return true
     }
 
     private func write(_ reflex: ArmedReflex, _ slot: Int, _ budget: Int, _ generation: UInt32) throws(SensorError) {
@@ -202,18 +221,18 @@ struct KernelTables {
 }
 
 /// The texts and networks of one filter, on their way into the kernel's hash and trie. Equal ones become one entry with all their atoms.
-private struct FilterTexts {
+struct FilterTexts {
     let generation: UInt8
     let filter: UInt8
     private var wholes: [WholeKey: UInt64] = [:]
     private var beginnings: [BeginningKey: UInt64] = [:]
 
-    fileprivate struct WholeKey: Hashable {
+    struct WholeKey: Hashable {
         let subject: UInt8
         let text: [UInt8]
     }
 
-    fileprivate struct BeginningKey: Hashable {
+    struct BeginningKey: Hashable {
         let subject: UInt8
         let text: [UInt8]
         let bits: Int
@@ -250,8 +269,15 @@ private struct FilterTexts {
 
     /// The trie gives the longest entry only, so each has the atoms of those that it begins with too.
     func prefixEntries() -> [(riposte_prefix_key, UInt64)] {
-        beginnings.map { beginning, own in
-            let atoms = beginnings.reduce(own) { atoms, other in beginning.begins(with: other.key) ? atoms | other.value : atoms }
+        var atomsByBeginning: [BeginningKey: UInt64] = [:]
+        var lengths: [UInt8: Set<Int>] = [:]
+        for (beginning, own) in beginnings {
+            atomsByBeginning[beginning.cut(to: beginning.bits), default: 0] |= own
+            lengths[beginning.subject, default: []].insert(beginning.bits)
+        }
+        return atomsByBeginning.map { beginning, _ in
+            var atoms: UInt64 = 0
+            for bits in lengths[beginning.subject] ?? [] where bits <= beginning.bits { atoms |= atomsByBeginning[beginning.cut(to: bits)] ?? 0 }
             var key = riposte_prefix_key()
             (key.bits, key.generation, key.filter, key.subject) = (UInt32(24 + beginning.bits), generation, filter, beginning.subject)
             withUnsafeMutableBytes(of: &key.text) { $0.copyBytes(from: beginning.text.prefix($0.count)) }
@@ -261,10 +287,11 @@ private struct FilterTexts {
 }
 
 extension FilterTexts.BeginningKey {
-    func begins(with other: Self) -> Bool {
-        guard subject == other.subject, other.bits <= bits else { return false }
-        let (whole, rest) = other.bits.quotientAndRemainder(dividingBy: 8)
-        guard text.prefix(whole).elementsEqual(other.text.prefix(whole)) else { return false }
-        return rest == 0 || (text[whole] ^ other.text[whole]) >> UInt8(8 - rest) == 0
+    /// Its first bits; what stands behind them is zero.
+    fileprivate func cut(to bits: Int) -> Self {
+        let (whole, rest) = bits.quotientAndRemainder(dividingBy: 8)
+        var text = Array(text.prefix(whole + (rest > 0 ? 1 : 0)))
+        if rest > 0 { text[whole] &= 0xFF << UInt8(8 - rest) }
+        return Self(subject: subject, text: text, bits: bits)
     }
 }

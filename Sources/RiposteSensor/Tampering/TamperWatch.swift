@@ -8,7 +8,7 @@ internal import RiposteRules
 ///
 /// It sees system calls, and those at their end. So it does not see: its own end by SIGKILL, for nobody is left to look; signals that a terminal or the
 /// kernel sends; what is done to its files through another mount, through io_uring or on the block device below them.
-struct TamperWatch {
+final class TamperWatch {
     private let files: GuardedFiles
     private let identity = OwnIdentity()
     /// Known once the programs are attached.
@@ -29,7 +29,8 @@ struct TamperWatch {
         case bpf
     }
 
-    private static let roles: [EventType: Role] = {
+    /// By type of event.
+    private static let roles: [Role?] = {
         let named: [(String, Role)] = [
             ("kill", .signal(1, target: 0)), ("tkill", .signal(1, target: 0)), ("rt_sigqueueinfo", .signal(1, target: 0)), ("tgkill", .signal(2, target: 0)),
             ("rt_tgsigqueueinfo", .signal(2, target: 0)), ("pidfd_send_signal", .pidfdSignal), ("ptrace", .trace), ("process_vm_writev", .memory), ("open", .open),
@@ -39,15 +40,21 @@ struct TamperWatch {
             ("link", .paths(first: false, second: true)), ("linkat", .paths(first: false, second: true)), ("symlink", .paths(first: false, second: true)),
             ("symlinkat", .paths(first: false, second: true)), ("bpf", .bpf),
         ]
-        var roles: [EventType: Role] = [:]
-        for (name, role) in named { if let type = EventType(named: name) { roles[type] = role } }
+        var roles: [Role?] = Array(repeating: nil, count: EventType.count)
+        for (name, role) in named { if let type = EventType(named: name) { roles[Int(type.rawValue)] = role } }
         return roles
     }()
 
     // MARK: - What the kernel hands up
 
     /// By type what may be tampering; calls that failed did nothing.
-    var filters: [EventType: KernelFilter] { Self.roles.mapValues { KernelFilter(anyOf: clauses($0).map { [Self.succeeded] + $0 }) } }
+    var filters: [EventType: KernelFilter] {
+        var filters: [EventType: KernelFilter] = [:]
+        for (type, role) in Self.roles.enumerated() {
+            if let role { filters[EventType(rawValue: UInt16(type))] = KernelFilter(anyOf: clauses(role).map { [Self.succeeded] + $0 }) }
+        }
+        return filters
+    }
 
     private static let succeeded = KernelFilter.Literal(atom: .number(.init(.result, .less)), isDenied: true)
 
@@ -92,7 +99,7 @@ struct TamperWatch {
     // MARK: - What it is
 
     func find(_ event: SensorEvent, _ record: SensorRecord) -> Tampering? {
-        guard let role = Self.roles[event.type], record.kind == .call, record.header.pointee.result >= 0, record.header.pointee.pid != identity.pid else { return nil }
+        guard let role = Self.roles[Int(event.type.rawValue)], record.kind == .call, record.header.pointee.result >= 0, record.header.pointee.pid != identity.pid else { return nil }
         guard let tampering = tampering(role, event, record), !isOfOurChild(event) else { return nil }
         return tampering
     }
