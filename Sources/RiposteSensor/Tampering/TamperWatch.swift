@@ -99,7 +99,8 @@ final class TamperWatch {
     // MARK: - What it is
 
     func find(_ event: SensorEvent, _ record: SensorRecord) -> Tampering? {
-        guard let role = Self.roles[Int(event.type.rawValue)], record.kind == .call, record.header.pointee.result >= 0, record.header.pointee.pid != identity.pid else { return nil }
+        guard let role = Self.roles[Int(event.type.rawValue)], record.kind == .call else { return nil }
+        guard record.header.pointee.result >= 0, record.header.pointee.pid != identity.pid else { return nil }
         guard let tampering = tampering(role, event, record), !isOfOurChild(event) else { return nil }
         return tampering
     }
