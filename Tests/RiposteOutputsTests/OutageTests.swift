@@ -103,7 +103,11 @@ struct OutageTests {
         func hour(_ eachMinute: (Int) async throws -> Void) async throws {
             for second in 0..<3600 {
                 if second % 60 == 0 { try await eachMinute(second / 60) }
-                try await becomes { self.watch.isAtRest }
+                let isAtRest = try await Service.comesAbout { self.watch.isAtRest }
+                guard isAtRest else {
+                    Issue.record("at second \(second): \(watch.told), \(fickle?.line ?? "")")
+                    return
+                }
                 clock.advance(by: .seconds(1))
             }
         }
@@ -197,6 +201,8 @@ private final class Watch: Sendable {
     func end(_ what: any WritableKeyPath<Counts, Int> & Sendable) { counts.withLock { $0[keyPath: what] -= 1 } }
 
     var tries: Int { counts.withLock(\.tries) }
+    /// For whoever looks for what went wrong.
+    var told: String { counts.withLock { "asleep \($0.asleep), delivering \($0.delivering), tries \($0.tries)" } }
     var inFlight: Bool { counts.withLock { $0.delivering > 0 } }
 
     /// It rests until a time; or it waits for an answer that will not come, and the deadline (15 s) is not over.

@@ -385,10 +385,13 @@ package final class Courier: Sendable {
         if isNew { logger.error("output fell behind its bound: the oldest messages are skipped", metadata: ["skipped": "\(shed)"]) }
     }
 
+    /// What is still to be sent is what was gathered and what stands behind it. The cursor is no measure: it moves when all of a batch is settled.
     private func shedBeyondBound(_ now: Moment) {
-        guard spool.bytes(behind: position.withLock(\.settledPlace)) > output.spoolBytes else { return }
-        state.withLock { $0.shedBatch() }
-        while case var place = position.withLock(\.place), case var excess = spool.bytes(behind: place) - output.spoolBytes, excess > 0 {
+        var excess = spool.bytes(behind: position.withLock(\.place)) + state.withLock(\.batchBytes) - output.spoolBytes
+        guard excess > 0 else { return }
+        excess -= state.withLock { $0.shedOldest(bytes: excess) }
+        while excess > 0 {
+            var place = position.withLock(\.place)
             guard let records = try? spool.read(&place, count: 256, bytes: Self.readBytes) else { break }
             let passed = records.prefix { record in
                 defer { excess -= record.bytes }

@@ -77,7 +77,7 @@ package struct CourierState: Sendable {
     package private(set) var lastSuccess: Timestamp?
     package private(set) var lastError: (time: Timestamp, reason: String)?
     private var phase = Phase.gathering(isDry: false)
-    private var batchBytes = 0
+    package private(set) var batchBytes = 0
     private var firstAt: ContinuousClock.Instant?
     private var restsUntil: ContinuousClock.Instant?
     /// How many go into the next delivery.
@@ -233,8 +233,18 @@ package struct CourierState: Sendable {
         shed { $0.time < oldest }
     }
 
-    /// Lets go of all that was gathered: too much stands behind it.
-    package mutating func shedBatch() { shed { _ in true } }
+    /// Lets go of the oldest that were gathered, of so many bytes or as many as there are. Returns how many those were.
+    package mutating func shedOldest(bytes: Int) -> Int {
+        var (gone, count) = (0, 0)
+        for message in batch {
+            guard gone < bytes else { break }
+            gone += message.size
+            count += 1
+        }
+        counts.shed += count
+        if count > 0 { replaceBatch(with: Array(batch.dropFirst(count))) }
+        return gone
+    }
 
     /// So many more were passed over unread.
     package mutating func passedOver(_ count: Int) { counts.shed += count }
