@@ -41,6 +41,33 @@ struct HoldTests {
         #expect(bench.engine.snapshot.openUndos.isEmpty && bench.engine.snapshot.openRuns.isEmpty)
     }
 
+    @Test("an agent that takes up its questions does not begin a hold a second time")
+    func takenUp() async throws {
+        let slow = SlowGuard()
+        let bench = try Bench(stage: stage, playbook(), guards: [slow])
+        let response = Task { try await bench.respond(one) }
+        await slow.entered.pass()
+        _ = await bench.engine.recover()
+        await slow.gate.open()
+        _ = try await response.value
+        await bench.engine.idle()
+        #expect(bench.log.records.count { $0.kind == .outcome && $0.step == "kill.hold" } == 1 && stage.deeds == ["container.pause \(one)"])
+    }
+
+    /// Looks long at a hold.
+    private struct SlowGuard: Guard {
+        let name = "slow"
+        let entered = Gate()
+        let gate = Gate()
+
+        func refusal(of plan: Plan) async -> String? {
+            guard plan.action == "container.pause" else { return nil }
+            await entered.open()
+            await gate.pass()
+            return nil
+        }
+    }
+
     @Test("a no, silence, and a withdrawal let go what was held", arguments: ["deny", "silence", "undo", "reload"])
     func letGo(_ how: String) async throws {
         let bench = try Bench(stage: stage, playbook())

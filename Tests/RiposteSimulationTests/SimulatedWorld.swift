@@ -67,6 +67,9 @@ final class SimulatedWorld: Sendable {
         }
     }
 
+    /// Every other time.
+    var isFulfilledAfterDeath: Bool { machine.random { Bool.random(using: &$0) } }
+
     func enter(_ key: String, _ life: Int) {
         state.withLock { state in
             state.busy["\(life) \(key)", default: 0] += 1
@@ -120,10 +123,23 @@ struct SimulatedAction: Action {
         world.enter(plan.target.key, life)
         defer { world.leave(plan.target.key, life) }
         let answer = await world.answer()
-        try live("do it")
+        guard isAlive() else {
+            // What was asked of the world may be done all the same.
+            if world.isFulfilledAfterDeath { bringAbout(plan) }
+            throw ActionError(.unavailable, "do it", "the process has died")
+        }
         if case .fails(let failure) = answer { throw ActionError(failure, "do it", "the simulation says no") }
         let isEnded = world.isEnded(plan.target.key)
         guard !isEnded else { throw .gone("do it", "it has ended") }
+        let wasSo = bringAbout(plan)
+        if case .failsAfterwards(let failure) = answer { throw ActionError(failure, "do it", "the answer was lost") }
+        return Performance(wasSo ? .already : .done, message: "done", undoToken: description.inverse.map { ["inverse": .text($0.rawValue)] })
+    }
+
+    /// True where it was so before.
+    @discardableResult
+    private func bringAbout(_ plan: Plan) -> Bool {
+        guard !world.isEnded(plan.target.key) else { return false }
         var wasSo = false
         world.change { state in
             state.deeds += 1
@@ -138,8 +154,7 @@ struct SimulatedAction: Action {
                 (state.marks[plan.target.key], state.foreignMarks[plan.target.key]) = (nil, nil)
             }
         }
-        if case .failsAfterwards(let failure) = answer { throw ActionError(failure, "do it", "the answer was lost") }
-        return Performance(wasSo ? .already : .done, message: "done", undoToken: description.inverse.map { ["inverse": .text($0.rawValue)] })
+        return wasSo
     }
 
     /// Blocks and isolations bear our mark; a pause is like anybody's.

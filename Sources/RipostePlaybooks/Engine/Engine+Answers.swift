@@ -10,6 +10,8 @@ struct ApprovalWork {
     var retries: [Identifier: Timestamp] = [:]
     /// Runs that somebody carries on; true: once more after that.
     var runs: [Identifier: Bool] = [:]
+    /// Plans whose hold is being begun.
+    var holding: Set<Identifier> = []
     /// Plans that were only observed for lack of room.
     var overflowed = 0
 

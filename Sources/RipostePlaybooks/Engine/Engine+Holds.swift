@@ -9,6 +9,9 @@ extension Engine {
     ///
     /// `isPlannedOnly`: the mode is not enforce even without the question, so the hold is only looked at.
     func holdMeanwhile(_ plan: Identifier, for known: Alert?, isPlannedOnly: Bool = false) async {
+        // Who takes up the questions after a start may meet one that was put since.
+        guard state.withLock({ $0.approvals.holding.insert(plan).inserted }) else { return }
+        defer { state.withLock { _ = $0.approvals.holding.remove(plan) } }
         guard let request = snapshot.approvals.request(holding: plan), let member = request.members.first(where: { $0.id == plan }),
             let playbook = member.record.playbook, let step = member.record.step,
             let alert = known ?? member.record.alert.flatMap({ snapshot.alerts[$0]?.record }).flatMap(Self.alert(in:))
