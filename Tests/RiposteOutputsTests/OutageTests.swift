@@ -103,7 +103,7 @@ struct OutageTests {
         func hour(_ eachMinute: (Int) async throws -> Void) async throws {
             for second in 0..<3600 {
                 if second % 60 == 0 { try await eachMinute(second / 60) }
-                let isAtRest = try await Service.comesAbout { self.watch.isAtRest }
+                let isAtRest = await Service.comesAbout { self.watch.isAtRest }
                 guard isAtRest else {
                     Issue.record("at second \(second): \(watch.told), \(fickle?.line ?? "")")
                     return

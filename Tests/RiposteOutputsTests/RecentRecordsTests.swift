@@ -47,7 +47,7 @@ struct RecentRecordsTests {
         }
     }
 
-    private static let all = Array(1...Int64(20_000))
+    private static let all = Array(1...Int64(6000))
 
     @Test("who keep pace with one another share what is read, however far behind they are together", arguments: [[100, 100, 100], [256, 200, 256], [1, 256, 256]])
     func together(_ steps: [Int]) throws {

@@ -60,7 +60,8 @@ struct RolloutTests {
         await bench.pass(day * 30)
         #expect(stage(bench) == 1)
         #expect(try bench.engine.promote("p", actor: ann) == "stage 3 of 4: enforce share 50%")
-        #expect(bench.log.records.last?.actor == ann && bench.log.records.last?.mode == .enforce)
+        let promotion = bench.log.records.last { $0.kind == .rollout }
+        #expect(promotion?.actor == ann && promotion?.mode == .enforce)
         #expect(objection { _ = try bench.engine.promote("p", actor: ann) }.contains("stage 3 must last 7d"))
     }
 
