@@ -61,7 +61,8 @@ package struct OpsgenieDestination: Destination {
             ("tags", facts.tagList), ("time", ByteText("\(facts.time)")),
         ]
         var (details, left) = (JSONObject(), Self.detailsLimit)
-        for fact in own + facts.fields.map({ (ByteText($0.name.bytes.map { $0 == UInt8(ascii: ".") ? UInt8(ascii: "_") : $0 }), $0.value.templateText) }) where !fact.value.isEmpty {
+        for fact in own + facts.fields.map({ (ByteText($0.name.bytes.map { $0 == UInt8(ascii: ".") ? UInt8(ascii: "_") : $0 }), $0.value.templateText) }) where !fact.value.isEmpty
+        {
             let value = TextFormat.html.escaped(fact.value, atMost: 1000)
             let name = ByteText(TextFormat.line.escaped(fact.name, atMost: 100))
             left -= value.utf16.count + name.bytes.count
