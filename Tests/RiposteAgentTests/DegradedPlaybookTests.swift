@@ -47,7 +47,7 @@ struct DegradedPlaybookTests {
     func required() async throws {
         _ = try place.folder.file("playbooks/p.yaml", try example())
         let child = try place.launch(configuration: noEngine)
-        #expect(try await child.waitForExit(within: .seconds(10)) == 2)
+        #expect(try await child.waitForExit(within: .seconds(60)) == 2)
         #expect(place.errors.contains("error[P048]: playbook cut-off requires containers"), "\(place.errors)")
         let file = try place.folder.file("c.yaml", "\(noEngine)\nplaybooks: \(place.folder.path)/playbooks\n")
         let doctor = try place.riposte("doctor", "--config", file)

@@ -44,7 +44,7 @@ struct AlertToDeedTests {
         case "file": try await append(text + "\n", to: file)
         default: try input.fileHandleForWriting.write(contentsOf: Data((text + "\n").utf8))
         }
-        #expect(try await child.waitForExit(within: .seconds(10)) == 128 + SIGKILL)
+        #expect(try await child.waitForExit(within: .seconds(60)) == 128 + SIGKILL)
         #expect(bystander.isRunning)
         try await until { try place.outcomes() == ["process.kill done"] }
         #expect(try await place.stop() == 0)

@@ -77,11 +77,11 @@ final class Workplace {
         agent = nil
     }
 
-    /// Ends the agent in order; its exit status, or nil if that takes longer than five seconds.
+    /// Ends the agent in order; its exit status, or nil if that takes longer than a minute.
     func stop(_ signal: Int32 = SIGTERM) async throws -> Int32? {
         agent?.signal(signal)
         defer { agent = nil }
-        return try await agent?.waitForExit(within: .seconds(5))
+        return try await agent?.waitForExit(within: .seconds(60))
     }
 
     // MARK: - The command line
@@ -117,7 +117,7 @@ final class Workplace {
 
     // MARK: - Alerts
 
-    func post(_ body: String, timeout: Duration = .seconds(10)) async throws -> HTTPResponse {
+    func post(_ body: String, timeout: Duration = .seconds(60)) async throws -> HTTPResponse {
         try await HTTPClient().send(HTTPRequest(.post, "http://127.0.0.1:\(httpPort)/", body: Array(body.utf8), timeout: timeout))
     }
 

@@ -195,7 +195,7 @@ struct ScenarioTests {
             return FileManager.default.fileExists(atPath: file + ".1")
         }
         child.signal(SIGINT)
-        #expect(try await child.waitForExit(within: .seconds(10)) == 0)
+        #expect(try await child.waitForExit(within: .seconds(60)) == 0)
         let alerts = try run([Riposte.path, "rules", "replay", folder + "/falco-shapes.yaml", "--events", file + ".1"])
         #expect(alerts.status == 0 && alerts.output.contains("secret read") && alerts.output.contains("file=/etc/shadow"))
         #expect(try run([Riposte.path, "record", condition, "--out", file, "--for", "1s"]).status == 2)
