@@ -2,6 +2,8 @@
 
 SUDO := $(if $(filter-out 0,$(shell id -u)),sudo,)
 SWIFT ?= swift
+# The Swift libraries are in the binary, so that it runs on machines without Swift.
+RELEASE := -c release --static-swift-stdlib
 BUILD_PACKAGES := libcurl4-openssl-dev libnats-dev libnftnl-dev libmnl-dev libsqlite3-dev libbpf-dev pkg-config
 BPF_PACKAGES := clang llvm bpftool libbpf-dev
 TEST_PACKAGES := gcc libc6-dev curl docker.io iptables busybox-static nftables iproute2 openssl iputils-ping prometheus prometheus-alertmanager rsyslog rsyslog-gnutls nats-server python3-aiosmtpd
@@ -25,7 +27,7 @@ run: build ## install what is missing, build, and run the agent (mode observe)
 	$(SUDO) .build/release/riposte run --config config/riposte.yaml $(RUN_ARGUMENTS)
 
 build: dependencies bpf ## build the release binary, .build/release/riposte
-	$(SWIFT) build -c release --product riposte
+	$(SWIFT) build $(RELEASE) --product riposte
 
 bpf: bpf-dependencies ## build the BPF programs for all processors, which the binary embeds
 	@$(MAKE) --no-print-directory -C bpf
@@ -49,7 +51,7 @@ simulate-planted: dependencies bpf ## show that the simulation finds bugs that a
 	python3 Tests/Planted/plant.py $(firstword $(SWIFT)) $(BUG)
 
 bench: bench-dependencies build ## measure the release build against a floor in the same run
-	$(SWIFT) build -c release --product riposte-bench
+	$(SWIFT) build $(RELEASE) --product riposte-bench
 	$(SUDO) python3 benchmarks/run.py .build/release/riposte
 	$(SUDO) python3 benchmarks/sensor.py .build/release/riposte
 	python3 benchmarks/outputs.py .build/release/riposte-bench

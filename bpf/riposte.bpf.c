@@ -58,11 +58,21 @@ static __always_inline void begin_state_event(struct work *work)
 	work->sock = 0;
 }
 
+/*
+ * The last eighth of a ring is for what reflexes do: whoever floods the ring with anything else must not be able to take their evidence away.
+ */
+static __always_inline bool has_room(void *ring, struct work *work)
+{
+	u64 size = bpf_ringbuf_query(ring, BPF_RB_RING_SIZE);
+
+	return work->reflex || bpf_ringbuf_query(ring, BPF_RB_AVAIL_DATA) + work->size <= size - size / 8;
+}
+
 static __always_inline long send(void *ring, struct work *work, struct event *event, u32 kind, u64 wake)
 {
 	u32 size = work->size;
 
-	if (size < sizeof(struct riposte_event) || size > RIPOSTE_EVENT_BYTES)
+	if (size < sizeof(struct riposte_event) || size > RIPOSTE_EVENT_BYTES || !has_room(ring, work))
 		return -1;
 	((struct riposte_event *)event->bytes)->kind = kind;
 	return bpf_ringbuf_output(ring, event->bytes, size, wake);
@@ -100,10 +110,12 @@ __noinline int send_state(u32 room, u64 task, u32 kind, u32 hurry)
 	put_header(room, task);
 	failed = send(&state_events, work, event, kind, wake_for_state(event, kind, hurry));
 	kind &= 7;
-	if (failed)
+	if (failed) {
 		count->state_dropped[kind]++;
-	else
+		miss_reflex(work);
+	} else {
 		count->state_passed[kind]++;
+	}
 	return 0;
 }
 
@@ -120,10 +132,12 @@ __noinline int send_call(u32 room)
 	put_header(room, bpf_get_current_task());
 	failed = send(&call_events, work, event, RIPOSTE_EVENT_SYSCALL, 0);
 	index = work->index & (RIPOSTE_CALLS - 1);
-	if (failed)
+	if (failed) {
 		count->dropped[index]++;
-	else
+		miss_reflex(work);
+	} else {
 		count->passed[index]++;
+	}
 	return 0;
 }
 

@@ -938,4 +938,23 @@ __noinline int act(u32 room)
 	return 1;
 }
 
+/* What a reflex has done and nobody will hear of, as the event found no room, is counted at least. */
+static __always_inline void miss_reflex(struct work *work)
+{
+	struct riposte_reflex *reflex;
+	struct riposte_budget *budget;
+	u32 index;
+
+	if (work->outcome != RIPOSTE_REFLEX_SENT || !work->reflex)
+		return;
+	index = work->generation * RIPOSTE_REFLEXES + work->reflex - 1;
+	reflex = bpf_map_lookup_elem(&reflexes, &index);
+	if (!reflex)
+		return;
+	index = reflex->budget_index;
+	budget = bpf_map_lookup_elem(&budgets, &index);
+	if (budget)
+		__sync_fetch_and_add(&budget->unrecorded, 1);
+}
+
 #endif

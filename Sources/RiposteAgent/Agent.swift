@@ -38,6 +38,7 @@ package struct Agent: Sendable {
     private let rules: LoadedRules
     private let rulesWatch: FileWatch
     private let facilities: Facilities
+    private let sensorLoading: SensorLoading?
     private let signingKey: SigningKey?
     /// Theirs alone: what an action asks of Docker never waits behind them.
     private let outputHTTP = HTTPClient()
@@ -49,6 +50,8 @@ package struct Agent: Sendable {
     package init(_ configuration: AgentConfiguration, logger: Logger) throws(Diagnostics) {
         self.configuration = configuration
         self.logger = logger
+        // First, so that it is done when all else is read.
+        sensorLoading = configuration.sensor.isEnabled ? SensorLoading(configuration.sensor.configuration) : nil
         facilities = Facilities(configuration)
         configurationWatch = FileWatch([configuration.file].compactMap(\.self))
         (playbookWatch, rulesWatch) = (FileWatch(configuration.playbooks), FileWatch(configuration.rules.files))
@@ -160,7 +163,7 @@ package struct Agent: Sendable {
         let intakes = try alertIntakes(door, logger, quiet(logger), onReady: ready.one)
         let auditIntakes = try auditIntakes(auditDoor, quiet(logger), onReady: ready.one)
         // First of all that takes anything in: what happens from here on is seen.
-        sensor.start(rules.ruleSet)
+        sensor.start(rules.ruleSet, sensorLoading)
         defer { sensor.stop() }
         brakes.open(door)
         rearming.begin { sensor.playbooksChanged() }

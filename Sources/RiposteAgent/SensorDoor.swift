@@ -14,6 +14,8 @@ final class SensorDoor: SensorSink {
         /// Turned away by the engine, for lack of room or because it could not be made safe.
         var shed = 0
         var lost: [String: UInt64] = [:]
+        /// Signals that reflexes sent and no alert tells of, by playbook.
+        var unrecorded: [String: UInt64] = [:]
         var tampering = 0
     }
 
@@ -135,6 +137,20 @@ final class SensorDoor: SensorSink {
         let total = due.values.reduce(0, +)
         logger.warning("events were lost: the ring buffer was full", metadata: ["sensor.lost": "\(total)", "remedy": "raise sensor.buffer_size, or let rules ask for less"])
         hand(lossAlert(due, total))
+    }
+
+    func unrecorded(_ reflexes: [String: UInt64]) {
+        counters.withLock { counts in for (playbook, count) in reflexes { counts.unrecorded[playbook, default: 0] += count } }
+        for (playbook, count) in reflexes.sorted(by: { $0.key < $1.key }) {
+            logger.error("a reflex acted without a record: the ring buffer was full", metadata: ["playbook": "\(playbook)", "reflexes": "\(count)"])
+            let now = Timestamp.now()
+            hand([
+                "hostname": .text(formatter.hostname),
+                "output": .text("The reflex of playbook \(playbook) ended \(count) processes of which nothing more is known: the ring buffer was full"),
+                "output_fields": ["evt.time": .integer(now.nanoseconds), "reflex.playbook": .text(playbook), "reflex.unrecorded": .integer(Int64(clamping: count))],
+                "priority": "Critical", "rule": "Riposte reflex without a record", "source": "internal", "tags": ["riposte", "sensor"], "time": .text("\(now)"),
+            ])
+        }
     }
 
     private func lossAlert(_ lost: [String: UInt64], _ total: UInt64) -> JSONObject {

@@ -37,14 +37,14 @@ final class SensorKeeper: Sendable {
     }
 
     /// When this returns the programs are at work, or it is known why not.
-    func start(_ rules: RuleSet) {
+    func start(_ rules: RuleSet, _ loading: SensorLoading?) {
         guard section.isEnabled else { return }
         rulesInForce.withLock { $0 = rules }
         do throws(SensorError) {
             var configuration = section.configuration
             configuration.guards = guards
             configuration.sparedPrograms = ProcessGuards.protectedExecutables.sorted()
-            let sensor = try Sensor(configuration, rules: rules, reflexes: plan(rules), containers: containers, sink: door, logger: logger)
+            let sensor = try Sensor(configuration, rules: rules, reflexes: plan(rules), containers: containers, sink: door, logger: logger, loading: loading)
             state.withLock { $0 = .running(sensor) }
         } catch {
             state.withLock { $0 = .lacking(error) }
@@ -153,7 +153,7 @@ final class SensorKeeper: Sendable {
             "alerts": .integer(Int64(made.alerts)), "shed": .integer(Int64(made.shed)), "malformed": .integer(Int64(clamping: counts.malformed)),
             "tampering": .integer(Int64(made.tampering)),
             "push_down": .bool(section.configuration.pushesDown), "seen": object(kernel.seen), "passed": object(kernel.passed), "dropped": object(kernel.dropped),
-            "containers": containers.status, "reflexes": planned.withLock { $0?.json ?? [] },
+            "unrecorded_reflexes": object(made.unrecorded), "containers": containers.status, "reflexes": planned.withLock { $0?.json ?? [] },
             "processes": [
                 "known": .integer(Int64(counts.processes)), "evicted": .integer(Int64(clamping: counts.table.evicted)),
                 "from_proc": .integer(Int64(clamping: counts.table.rebuiltFromProc)),

@@ -12,12 +12,15 @@ package protocol SensorSink: AnyObject, Sendable {
     func take(_ rule: Rule, _ event: SensorEvent, _ values: RuleJudge)
     /// Events were lost since the last call, by the name of their type, because a ring was full.
     func lost(_ events: [String: UInt64])
+    /// Reflexes have sent so many signals since the last call, by playbook, of which no event will tell, because even their part of a ring was full.
+    func unrecorded(_ reflexes: [String: UInt64])
     /// Somebody meddled with this process; `event` can tell by whom until this returns. Only with ``Sensor/Configuration/guards``.
     func tampered(_ tampering: Tampering, _ event: SensorEvent)
 }
 
 extension SensorSink {
     package func tampered(_ tampering: Tampering, _ event: SensorEvent) {}
+    package func unrecorded(_ reflexes: [String: UInt64]) {}
 }
 
 /// The own sensor: BPF programs, the thread that reads what they write, the process table, and the rules that judge.
@@ -82,8 +85,11 @@ package final class Sensor: Sendable {
     private let logger: Logger
 
     /// Loads the programs, learns of all processes and begins. When this returns, the programs are at work and nothing that happens is missed.
+    ///
+    /// `loading`: begun earlier with the same configuration, to save the time.
     package init(
-        _ configuration: Configuration, rules: RuleSet, reflexes: ReflexSet = ReflexSet(), containers: any ContainerKnowledge, sink: any SensorSink, logger: Logger
+        _ configuration: Configuration, rules: RuleSet, reflexes: ReflexSet = ReflexSet(), containers: any ContainerKnowledge, sink: any SensorSink, logger: Logger,
+        loading: SensorLoading? = nil
     ) throws(SensorError) {
         self.configuration = configuration
         self.containers = containers
@@ -92,7 +98,7 @@ package final class Sensor: Sendable {
         bell = riposte_eventfd()
         guard bell >= 0 else { throw SensorError("could not make an eventfd: \(String(cString: strerror(-bell)))") }
         let loop: SensorLoop
-        do throws(SensorError) { loop = try SensorLoop(configuration, rules, reflexes, containers, sink, bell: bell) } catch {
+        do throws(SensorError) { loop = try SensorLoop(configuration, rules, reflexes, containers, sink, bell: bell, loading: loading) } catch {
             close(bell)
             throw error
         }

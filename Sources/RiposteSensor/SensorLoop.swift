@@ -35,12 +35,13 @@ final class SensorLoop {
     private static let restNanoseconds = 200_000
 
     init(
-        _ configuration: Sensor.Configuration, _ rules: RuleSet, _ reflexes: ReflexSet, _ containers: any ContainerKnowledge, _ sink: any SensorSink, bell: CInt
+        _ configuration: Sensor.Configuration, _ rules: RuleSet, _ reflexes: ReflexSet, _ containers: any ContainerKnowledge, _ sink: any SensorSink, bell: CInt,
+        loading: SensorLoading? = nil
     ) throws(SensorError) {
         self.configuration = configuration
         self.sink = sink
         self.bell = bell
-        programs = try KernelPrograms(stateRingBytes: configuration.stateBufferBytes, callRingBytes: configuration.bufferBytes)
+        if let loading { programs = try loading.take() } else { programs = try KernelPrograms(configuration) }
         if configuration.seesItself { riposte_control_set_self(programs.control, 0) }
         rings = try EventRings(programs)
         world = SensorWorld(processes: ProcessTable(), containers: containers, accounts: AccountTable(), wallOffset: Self.wallOffset())
@@ -193,8 +194,15 @@ final class SensorLoop {
         let now = monotonicNanoseconds()
         guard now >= nextLook else { return }
         nextLook = now + 1_000_000_000
+        look()
+    }
+
+    /// What ``tellLosses()`` does when it is time.
+    func look() {
         world.wallOffset = Self.wallOffset()
         reflexes.turn(at: .now())
+        let unrecorded = reflexes.takeUnrecorded()
+        if !unrecorded.isEmpty { sink.unrecorded(unrecorded) }
         let present = kernelCounts()
         var lost: [String: UInt64] = [:]
         for (type, count) in present.dropped where count > lostBefore.dropped[type] ?? 0 { lost[type] = count - (lostBefore.dropped[type] ?? 0) }

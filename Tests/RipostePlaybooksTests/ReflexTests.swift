@@ -90,4 +90,28 @@ struct ReflexTests {
         #expect(outcomes.map(\.outcome) == [.failed])
         #expect(outcomes.first?.message?.contains("only described") == true)
     }
+
+    @Test("what the kernel has done is put on record where there is no room for more runs, too; what it only would have done is turned away like anything else")
+    func full() async throws {
+        let (log, world, gate) = (RecordingLog(), RecordingWorld(), Latch())
+        world.hold { await gate.pass() }
+        let catalogue = ActionCatalogue([try #require(testCatalogue["process.kill"]), DestroyingAction("container.kill", world: world)])
+        let text = good + "  - name: hangs\n    match: { rules: Miner started }\n    steps: [{ action: container.kill }]\n"
+        let engine = Engine(
+            configuration: .init(mode: .enforce, runLimit: 4), catalogue: catalogue, guards: [], log: log,
+            playbooks: try PlaybookSet.load([.init(name: "t.yaml", text: "apiVersion: riposte/v1\nplaybooks:\n" + text)], catalogue).set,
+            logger: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() })
+        func alert(_ number: Int, _ verdict: KernelAnswer.Verdict) throws -> Alert {
+            let answer = KernelAnswer(verdict: verdict, playbook: "stop-miner", identity: Self.process)
+            let fields = JSONObject(answer.fields + [.init(key: "proc.pid", value: 4711), .init(key: "container.id", value: .text(BrakeScene.id(number)))])
+            let document: JSONObject = ["rule": "Miner started", "priority": "Critical", "time": .text("\(Timestamp.now())"), "output_fields": .object(fields)]
+            return try Alert(.object(document), id: .new(), arrival: .init(intake: KernelAnswer.intake))
+        }
+        for number in 0..<20 { try engine.accept(alert(number, .sent)) }
+        #expect(throws: Engine.AdmissionError.full) { try engine.accept(alert(20, .would)) }
+        await gate.open()
+        await engine.idle()
+        let outcomes = log.records.filter { $0.kind == .outcome && $0.playbook == "stop-miner" }.map(\.outcome)
+        #expect(outcomes == Array(repeating: .done, count: 20))
+    }
 }

@@ -81,11 +81,13 @@ struct SensorLiveTests {
         func lost(_ events: [String: UInt64]) { lost.withLock { for (type, count) in events { $0[type, default: 0] += count } } }
     }
 
-    private func loop(_ condition: String, bufferBytes: Int, sink: any SensorSink) throws -> SensorLoop {
+    private func loop(
+        _ condition: String, bufferBytes: Int, stateBufferBytes: Int = Sensor.Configuration().stateBufferBytes, reflexes: ReflexSet = ReflexSet(), sink: any SensorSink
+    ) throws -> SensorLoop {
         var configuration = Sensor.Configuration()
-        configuration.bufferBytes = bufferBytes
+        (configuration.bufferBytes, configuration.stateBufferBytes) = (bufferBytes, stateBufferBytes)
         configuration.pushesDown = false
-        return try SensorLoop(configuration, Self.rules(condition), ReflexSet(), Self.containers, sink, bell: -1)
+        return try SensorLoop(configuration, Self.rules(condition), reflexes, Self.containers, sink, bell: -1)
     }
 
     @Test("what finds no room is lost and counted by type; starts and ends of processes have room of their own")
@@ -106,6 +108,47 @@ struct SensorLiveTests {
         let before = loop.kernelCounts().passed["openat", default: 0]
         try run(["sh", "-c", ": < /dev/null"])
         #expect(loop.kernelCounts().passed["openat", default: 0] > before)
+    }
+
+    /// How many signals of reflexes it was told of, and of how many it was told that nothing more is known.
+    private final class Reflexes: SensorSink {
+        let seen = Mutex<(told: Int, unrecorded: UInt64, lost: [String: UInt64])>((0, 0, [:]))
+        func take(_ rule: Rule, _ event: SensorEvent, _ values: RuleJudge) {
+            guard event.reflex?.verdict == .sent else { return }
+            seen.withLock { $0.told += 1 }
+        }
+        func lost(_ events: [String: UInt64]) { seen.withLock { $0.lost = events } }
+        func unrecorded(_ reflexes: [String: UInt64]) { seen.withLock { $0.unrecorded += reflexes["p", default: 0] } }
+    }
+
+    @Test("a ring that others have filled still has room for what reflexes do; when even that is full, how many were missed is told")
+    func evidence() throws {
+        let folder = try TemporaryFolder()
+        let victim = folder.path + "/victim"
+        try FileManager.default.copyItem(atPath: "/bin/true", toPath: victim)
+        var reflexes = ReflexSet()
+        reflexes.reflexes = [ArmedReflex(playbook: "p", rule: "r", signal: SIGKILL, acts: true)]
+        reflexes.budgets = ["p": .init(actions: 1000, per: .seconds(3600))]
+        let sink = Reflexes()
+        let loop = try loop("evt.type in (execve, execveat) and proc.exepath = \(victim)", bufferBytes: 1 << 16, stateBufferBytes: 1 << 16, reflexes: reflexes, sink: sink)
+        /// As many as were killed; the environment is the same each time, so that each event is as large.
+        func killed(_ count: Int) throws -> Int { try (0..<count).count { _ in try run([victim]).status == 128 + SIGKILL } }
+
+        while loop.kernelCounts().dropped["exec", default: 0] < 10 { try run(["true"]) }
+        #expect(try killed(1) == 1)
+        loop.drain { false }
+        loop.tellLosses()
+        let first = sink.seen.withLock(\.self)
+        #expect(first.told == 1 && first.unrecorded == 0)
+        #expect(first.lost["exec", default: 0] >= 10)
+
+        // 64 KiB hold no hundred of them.
+        #expect(try killed(100) == 100)
+        loop.drain { false }
+        loop.look()
+        let seen = sink.seen.withLock(\.self)
+        #expect(seen.unrecorded > 0)
+        #expect(seen.told + Int(seen.unrecorded) == 101)
     }
 
     @Test("after thousands of short lives the table is what /proc is")

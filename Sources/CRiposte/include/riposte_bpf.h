@@ -92,6 +92,11 @@ static inline riposte_u64 riposte_budget_used(const struct riposte_budget *budge
 	return __atomic_load_n(&budget->used, __ATOMIC_SEQ_CST);
 }
 
+static inline riposte_u64 riposte_budget_unrecorded(const struct riposte_budget *budget)
+{
+	return __atomic_load_n(&budget->unrecorded, __ATOMIC_SEQ_CST);
+}
+
 #ifdef __clang__
 #pragma clang assume_nonnull end
 #endif

@@ -361,6 +361,7 @@ struct riposte_reflex {
 struct riposte_budget {
 	riposte_s64 left;
 	riposte_u64 used;
+	riposte_u64 unrecorded;		// of these, whose event found no room in its ring
 };
 
 // Map `control`, one entry, mapped into user space.

@@ -63,7 +63,10 @@ extension Engine {
         let (key, uptime) = (AdmissionBook.Key(alert), surroundings.uptime())
         let (problem, flood) = state.withLock { interior -> (AdmissionError?, AdmissionBook.Flood?) in
             if interior.isClosed { return (.closed, nil) }
-            guard interior.admission.admit(key, runs, limit: configuration.runLimit) else {
+            // What the kernel has done is put on record however little room there is; its own budget bounds how often that can be.
+            if KernelAnswer.isDone(alert) {
+                interior.admission.enter(key, runs)
+            } else if !interior.admission.admit(key, runs, limit: configuration.runLimit) {
                 interior.counters.shed += 1
                 return (.full, interior.admission.turnAway(key, at: uptime))
             }

@@ -36,6 +36,9 @@ package struct KernelAnswer: Sendable, Equatable {
         ]
     }
 
+    /// Whether the alert tells of a signal that was sent.
+    static func isDone(_ alert: Alert) -> Bool { alert.arrival.intake == intake && alert.fields["reflex.outcome"]?.string?.valid == Verdict.sent.rawValue }
+
     /// Nil where the kernel did nothing in this playbook's name.
     init?(_ alert: Alert, to playbook: String) {
         guard alert.arrival.intake == Self.intake, alert.fields["reflex.playbook"]?.string?.valid == playbook,

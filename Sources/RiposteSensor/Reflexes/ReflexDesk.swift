@@ -8,6 +8,7 @@ struct ReflexDesk {
     /// By playbook, its place among the kernel's budgets, which it keeps.
     private var places: [String: Int] = [:]
     private var windows: [Int: ReflexWindow] = [:]
+    private var unrecordedBefore: [String: UInt64] = [:]
 
     init(_ programs: KernelPrograms) { self.programs = programs }
 
@@ -49,6 +50,16 @@ struct ReflexDesk {
             let used = riposte_budget_used(programs.budgets + place)
             guard let back = windows[place]?.turn(used: used, at: now), back > 0 else { continue }
             riposte_budget_add(programs.budgets + place, back)
+        }
+    }
+
+    /// By playbook, how many signals were sent since the last call of which no event tells.
+    mutating func takeUnrecorded() -> [String: UInt64] {
+        let present = places.mapValues { riposte_budget_unrecorded(programs.budgets + $0) }
+        defer { unrecordedBefore = present }
+        return present.reduce(into: [:]) { result, entry in
+            let count = entry.value &- (unrecordedBefore[entry.key] ?? 0)
+            if count > 0 { result[entry.key] = count }
         }
     }
 
