@@ -386,8 +386,10 @@ __noinline int put_program(u32 room, u64 name)
 /* ITEM_ARGUMENTS or ITEM_ENVIRONMENT: the strings lie one behind the other on the new stack. */
 static __always_inline void put_strings(u32 room, struct work *work, u32 type, u64 from, u64 to)
 {
-	if (to <= from)
+	if (to <= from) {
+		put_empty(room, type);
 		return;
+	}
 	if (to - from > RIPOSTE_TEXT_BYTES) {
 		to = from + RIPOSTE_TEXT_BYTES;
 		work->flags |= RIPOSTE_FLAG_CUT;

@@ -93,6 +93,21 @@ __noinline int put_kernel_text(u32 room, u32 type, u64 address)
 	return at;
 }
 
+/* An item of nothing: it is known that there is nothing, so user space need not look for it. */
+__noinline int put_empty(u32 room, u32 type)
+{
+	struct work *work = work_of(room);
+	struct event *event = event_of(room);
+	u32 at;
+
+	if (!work || !event)
+		return 0;
+	at = item_begin(work);
+	if (at)
+		item_end(work, event, at, type, 0, 0);
+	return at;
+}
+
 /* Bytes of user memory, `length` of them, RIPOSTE_TEXT_BYTES at most. */
 __noinline int put_user_bytes(u32 room, u32 type, u64 address, u32 length)
 {

@@ -3,8 +3,8 @@ internal import RiposteCore
 
 /// Reads `/proc` with nothing between: open, read, close. See proc(5).
 enum ProcFS {
-    /// Nil where it cannot be read. At most 1 MiB.
-    static func bytes(of path: String) -> [UInt8]? {
+    /// Nil where it cannot be read. At most 1 MiB. `isOneRecord`: the kernel hands the file out whole, so a read that is not filled is the last.
+    static func bytes(of path: String, isOneRecord: Bool = false) -> [UInt8]? {
         let file = open(path, O_RDONLY | O_CLOEXEC)
         guard file >= 0 else { return nil }
         defer { close(file) }
@@ -17,6 +17,7 @@ enum ProcFS {
                 guard count >= 0 else { return nil }
                 if count == 0 { break }
                 result.append(contentsOf: buffer.prefix(count))
+                if isOneRecord, count < buffer.count { break }
             }
             return result
         }
@@ -30,13 +31,13 @@ enum ProcFS {
         return count > 0 ? ByteText(Array(buffer.prefix(count))) : nil
     }
 
-    static func stat(_ pid: Int32) -> ProcessStat? { bytes(of: "/proc/\(pid)/stat").flatMap(ProcessStat.init(parsing:)) }
+    static func stat(_ pid: Int32) -> ProcessStat? { bytes(of: "/proc/\(pid)/stat", isOneRecord: true).flatMap(ProcessStat.init(parsing:)) }
 
     static func executable(_ pid: Int32) -> ByteText? { link("/proc/\(pid)/exe") }
 
     /// Arguments joined by blanks, as Falco shows them.
     static func commandLine(_ pid: Int32) -> ByteText? {
-        bytes(of: "/proc/\(pid)/cmdline").map { bytes in
+        bytes(of: "/proc/\(pid)/cmdline", isOneRecord: true).map { bytes in
             let trimmed = bytes.last == 0 ? bytes.dropLast() : bytes[...]
             return ByteText(trimmed.map { $0 == 0 ? UInt8(ascii: " ") : $0 })
         }
@@ -52,7 +53,7 @@ enum ProcFS {
 
     /// The first word behind a key of `/proc/PID/status`.
     private static func status(_ pid: Int32, _ key: String) -> String? {
-        guard let text = bytes(of: "/proc/\(pid)/status") else { return nil }
+        guard let text = bytes(of: "/proc/\(pid)/status", isOneRecord: true) else { return nil }
         let key = Array(key.utf8)
         let line = text.split(separator: UInt8(ascii: "\n")).first { $0.starts(with: key) }
         return line?.dropFirst(key.count).split { $0 == 0x20 || $0 == 0x09 }.first.map { String(decoding: $0, as: UTF8.self) }
@@ -72,14 +73,15 @@ enum ProcFS {
 
     /// The path in the unified hierarchy, or that of the systemd one.
     static func cgroup(_ pid: Int32) -> String? {
-        guard let text = bytes(of: "/proc/\(pid)/cgroup").map({ String(decoding: $0, as: UTF8.self) }) else { return nil }
-        let paths = text.split(separator: "\n").compactMap { $0.split(separator: ":", maxSplits: 2).last.map(String.init) }
-        return paths.max { $0.count < $1.count }
+        guard let lines = bytes(of: "/proc/\(pid)/cgroup", isOneRecord: true)?.split(separator: UInt8(ascii: "\n")) else { return nil }
+        let paths = lines.compactMap { $0.split(separator: UInt8(ascii: ":"), maxSplits: 2).last }
+        return paths.max { $0.count < $1.count }.map { String(decoding: $0, as: UTF8.self) }
     }
 
     /// The id of the container that a cgroup path names: 64 hexadecimal digits, as Docker, containerd, CRI-O and Podman write them.
     static func containerID(inCgroup path: String) -> String? {
-        path.split { !$0.isHexDigit }.first { $0.utf8.count == 64 }.map { $0.lowercased() }
+        let words = path.utf8.split { !(0x30...0x39 ~= $0 || 0x41...0x46 ~= $0 || 0x61...0x66 ~= $0) }
+        return words.first { $0.count == 64 }.map { String(Substring($0)).lowercased() }
     }
 }
 

@@ -305,7 +305,7 @@ package final class RuleJudge {
 
     private func exact(_ operation: UnsafePointer<TestOperation>, _ text: UnsafeRawBufferPointer, _ slot: Int?) -> Int32 {
         if let slot { return exact(slot, text) }
-        return family(Int(operation.pointee.slot)).exact.unsafelyUnwrapped.find(text)
+        return plan.literals[Int(operation.pointee.slot)].unsafelyUnwrapped._withUnsafeGuaranteedRef { $0.exact.unsafelyUnwrapped.find(text) }
     }
 
     private func contains(_ operation: UnsafePointer<TestOperation>, _ text: UnsafeRawBufferPointer, _ slot: Int?) -> Bool {

@@ -1,3 +1,4 @@
+internal import Glibc
 internal import RiposteRules
 
 /// Text that is put together in an arena, a value for one event. What does not fit is cut.
@@ -84,9 +85,12 @@ extension UnsafeRawBufferPointer {
         return UnsafeRawBufferPointer(rebasing: memory[..<bytes.count])
     }
 
-    func hasSameBytes(as other: UnsafeRawBufferPointer) -> Bool { count == other.count && elementsEqual(other) }
+    func hasSameBytes(as other: UnsafeRawBufferPointer) -> Bool { count == other.count && begins(with: other) }
 
-    func begins(with other: UnsafeRawBufferPointer) -> Bool { count >= other.count && UnsafeRawBufferPointer(rebasing: self[..<other.count]).elementsEqual(other) }
+    func begins(with other: UnsafeRawBufferPointer) -> Bool {
+        guard let start = baseAddress, let otherStart = other.baseAddress, !other.isEmpty else { return other.isEmpty }
+        return count >= other.count && memcmp(start, otherStart, other.count) == 0
+    }
 
     /// From a place to the end.
     func bytes(from place: Int) -> UnsafeRawBufferPointer { UnsafeRawBufferPointer(rebasing: self[Swift.min(place, count)...]) }
