@@ -86,6 +86,9 @@ private final class Watch {
     /// The alerts that `mark` raises, one of each agent.
     func raised(_ mark: (JSON) -> Bool) async throws -> [JSON] { try await all(until: mark).compactMap { $0.first(where: mark) } }
 
+    /// What the kernel could not hand over to either agent.
+    func dropped() throws -> String { try agents.map { try $0.json("status").first?["sensor"]?["dropped"]?.line ?? "?" }.joined(separator: ", ") }
+
     private func all(until mark: (JSON) -> Bool) async throws -> [[JSON]] {
         var result: [[JSON]] = []
         for (index, agent) in agents.enumerated() {
@@ -252,7 +255,11 @@ struct ScenarioTests {
         let mark = "\(place.path)/mark-\(UUID().uuidString)"
         link(attacker, place.path + "/reader")
         try run([place.path + "/reader", "openat", "/etc/shadow", mark])
-        let seen = try await watch.alerts { $0["output_fields"]?["proc.cmdline"]?.string?.repaired.contains(mark) == true }
+        let seen: [[JSON]]
+        do { seen = try await watch.alerts { $0["output_fields"]?["proc.cmdline"]?.string?.repaired.contains(mark) == true } } catch {
+            Issue.record("\(scenario.name): the mark after it did not come; dropped: \(try watch.dropped())")
+            throw error
+        }
         func rules(_ alerts: [JSON]) -> [String] { alerts.compactMap { $0["rule"]?.string?.repaired }.sorted() }
         #expect(rules(seen[0]) == rules(seen[1]), "\(scenario.name): pushed down and not differ")
         guard !isMissing else { return }

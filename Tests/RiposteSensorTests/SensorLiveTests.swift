@@ -151,6 +151,28 @@ struct SensorLiveTests {
         #expect(seen.told + Int(seen.unrecorded) == 101)
     }
 
+    /// Is slow: while it looks at an open, a program starts and ends.
+    private final class SlowSink: SensorSink {
+        let opens = Mutex(0)
+        func take(_ rule: Rule, _ event: SensorEvent, _ values: RuleJudge) {
+            opens.withLock { $0 += 1 }
+            _ = try? run(["true"])
+        }
+        func lost(_ events: [String: UInt64]) {}
+    }
+
+    @Test("starts and ends of programs that wait behind a queue of calls, longer than their ring is large, are not lost")
+    func relief() throws {
+        let sink = SlowSink()
+        let loop = try loop("evt.type = openat and fd.name = /dev/null and proc.name = sh", bufferBytes: 4 << 20, stateBufferBytes: 1 << 18, sink: sink)
+        try run(["sh", "-c", "i=0; while [ $i -lt 200 ]; do : < /dev/null; i=$((i+1)); done"])
+        loop.drain { false }
+        let counts = loop.kernelCounts()
+        #expect(counts.dropped.filter { $0.value > 0 }.isEmpty, "\(counts.dropped)")
+        #expect(sink.opens.withLock(\.self) == 200 && counts.passed["exec", default: 0] >= 200)
+        #expect(try TableComparison.differences(loop) == [])
+    }
+
     @Test("after thousands of short lives the table is what /proc is")
     func tableIsProc() throws {
         let loop = try loop("evt.type = connect and fd.sport = 1", bufferBytes: 1 << 20, sink: NoSink())

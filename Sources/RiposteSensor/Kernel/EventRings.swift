@@ -6,13 +6,21 @@ internal import Glibc
 /// State events (exec, fork, exit) have a ring of their own, so that a flood of calls cannot starve them. What caused an event was written before it
 /// was: whoever sees a call's record at the head of its ring sees, looking after that, every state event that came before it. So the older one of
 /// both heads is always the right one to take.
+///
+/// That order lets state events wait behind calls, so a long queue of calls could fill their ring. Before it does, they are moved into memory of ours.
 struct EventRings: ~Copyable {
     enum Source { case state, call }
 
     private var state = riposte_ring()
     private var call = riposte_ring()
+    private var moved = MovedRecords()
+    private var untilRelief = EventRings.reliefPace
+    private let reliefBytes: UInt64
+    /// So many events are taken between two looks whether the state ring is half full.
+    private static let reliefPace = 16
 
     init(_ programs: KernelPrograms) throws(SensorError) {
+        reliefBytes = UInt64(programs.stateRingBytes / 2)
         try Self.check(riposte_ring_open(&state, programs.descriptor(.stateEvents), programs.stateRingBytes))
         do throws(SensorError) { try Self.check(riposte_ring_open(&call, programs.descriptor(.callEvents), programs.callRingBytes)) } catch {
             riposte_ring_close(&state)
@@ -35,7 +43,7 @@ struct EventRings: ~Copyable {
         var (callRecord, callLength): (UnsafeRawPointer?, UInt32) = (nil, 0)
         var (stateRecord, stateLength): (UnsafeRawPointer?, UInt32) = (nil, 0)
         let hasCall = Self.look(&call, &callRecord, &callLength)
-        let hasState = Self.look(&state, &stateRecord, &stateLength)
+        let hasState = lookAtState(&stateRecord, &stateLength)
         switch (hasState, hasCall) {
         case (false, false): return nil
         case (true, false): return (.state, UnsafeRawBufferPointer(start: stateRecord, count: Int(stateLength)))
@@ -44,6 +52,26 @@ struct EventRings: ~Copyable {
             let isStateFirst = Self.time(stateRecord, stateLength) <= Self.time(callRecord, callLength)
             return isStateFirst
                 ? (.state, UnsafeRawBufferPointer(start: stateRecord, count: Int(stateLength))) : (.call, UnsafeRawBufferPointer(start: callRecord, count: Int(callLength)))
+        }
+    }
+
+    /// What was moved is older than what is in the ring.
+    private mutating func lookAtState(_ record: inout UnsafeRawPointer?, _ length: inout UInt32) -> Bool {
+        untilRelief -= 1
+        if untilRelief == 0 { relieve() }
+        guard let first = moved.first else { return Self.look(&state, &record, &length) }
+        (record, length) = (UnsafeRawPointer(first.baseAddress), UInt32(first.count))
+        return true
+    }
+
+    /// Empties the state ring into memory, where it is half full.
+    private mutating func relieve() {
+        untilRelief = Self.reliefPace
+        guard withUnsafePointer(to: state, { riposte_ring_waiting($0) }) >= reliefBytes else { return }
+        var (record, length): (UnsafeRawPointer?, UInt32) = (nil, 0)
+        while moved.hasRoom, Self.look(&state, &record, &length) {
+            moved.append(UnsafeRawBufferPointer(start: record, count: Int(length)))
+            riposte_ring_advance(&state, length)
         }
     }
 
@@ -65,12 +93,43 @@ struct EventRings: ~Copyable {
 
     mutating func advance(_ source: Source, _ record: UnsafeRawBufferPointer) {
         switch source {
-        case .state: riposte_ring_advance(&state, UInt32(record.count))
+        case .state: if !moved.isEmpty { moved.removeFirst() } else { riposte_ring_advance(&state, UInt32(record.count)) }
         case .call: riposte_ring_advance(&call, UInt32(record.count))
         }
     }
 
     var waitingBytes: UInt64 {
         withUnsafePointer(to: state) { riposte_ring_waiting($0) } + withUnsafePointer(to: call) { riposte_ring_waiting($0) }
+    }
+}
+
+/// Records that were taken out of their ring before their turn, oldest first.
+private struct MovedRecords: ~Copyable {
+    /// Beyond this they stay in the ring, and what finds no room there is lost and counted.
+    private static let limit = 64 << 20
+
+    private var records: [UnsafeMutableRawBufferPointer] = []
+    private var next = 0
+    private var bytes = 0
+
+    deinit { for record in records[next...] { record.deallocate() } }
+
+    var isEmpty: Bool { next == records.count }
+    var hasRoom: Bool { bytes < Self.limit }
+    var first: UnsafeRawBufferPointer? { isEmpty ? nil : UnsafeRawBufferPointer(records[next]) }
+
+    mutating func append(_ record: UnsafeRawBufferPointer) {
+        let copy = UnsafeMutableRawBufferPointer.allocate(byteCount: record.count, alignment: 8)
+        copy.copyMemory(from: record)
+        records.append(copy)
+        bytes += record.count
+    }
+
+    mutating func removeFirst() {
+        bytes -= records[next].count
+        records[next].deallocate()
+        next += 1
+        // All of the memory goes back: this was an exception.
+        if isEmpty { (records, next) = ([], 0) }
     }
 }
