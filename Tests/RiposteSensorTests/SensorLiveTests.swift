@@ -192,6 +192,26 @@ struct SensorLiveTests {
         func lost(_ events: [String: UInt64]) {}
     }
 
+    @Test("while rules change, each call is judged once, by the ones or the others: there is no moment without")
+    func reload() throws {
+        let folder = try TemporaryFolder()
+        let file = try folder.file("marked", "")
+        let (one, other) = (try Self.rules("evt.type = openat and fd.name = \(file)"), try Self.rules("evt.type = openat and fd.name endswith /marked and fd.num >= 0"))
+        let sink = Tally()
+        let sensor = try Sensor(
+            Sensor.Configuration(), rules: one, containers: Self.containers, sink: sink, logger: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() })
+        let load = try ChildProcess(["sh", "-c", "i=0; while [ $i -lt 20000 ]; do : < \(file); i=$((i+1)); done"], output: nil, error: nil)
+        var changes = 0
+        while load.isRunning {
+            try sensor.use(changes % 2 == 0 ? other : one)
+            changes += 1
+        }
+        sensor.stop()
+        #expect(changes > 3)
+        #expect(sensor.kernelCounts().dropped.values.allSatisfy { $0 == 0 })
+        #expect(sink.count.withLock(\.self) == 20_000)
+    }
+
     @Test("lists that the kernel has no room for are judged here, and take no room from others; other such lists can follow while it runs")
     func longLists() throws {
         func rules(_ prefix: String) throws -> RuleSet {
