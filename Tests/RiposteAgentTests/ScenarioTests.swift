@@ -74,7 +74,8 @@ private final class Watch {
 
     init(docker: String?) async throws {
         agents = [try Workplace(), try Workplace()]
-        let configuration = docker.map { "docker: { socket: \($0) }" } ?? ""
+        // Room for all that a busy machine does meanwhile: the agents are not optimized, and the one without push-down reads every call.
+        let configuration = "sensor: { buffer_size: 128MiB }\n" + (docker.map { "docker: { socket: \($0) }" } ?? "")
         for (agent, flags) in zip(agents, [[], ["--no-push-down"]]) {
             try await agent.start(mode: "observe", configuration: configuration, arguments: ["--json", "--rules", folder + "/falco-shapes.yaml"] + flags)
         }
