@@ -150,7 +150,7 @@ extension SensorEvent {
         case .error, .errorOrAddress: if let name = KernelNames.error(0 &- number) { text.append(name) }
         case .descriptor: writeDescriptor(number, argument, record, to: &text, arena)
         case .named: argument.names?.write(UInt32(truncatingIfNeeded: number), to: &text)
-        case .openFlags, .socketFlags: ValueNames.file.write(UInt32(truncatingIfNeeded: number), to: &text)
+        case .openFlags, .socketFlags: fileFlags.write(UInt32(truncatingIfNeeded: number), to: &text)
         case .creationFlags: ValueNames.creation.write(UInt32(truncatingIfNeeded: number), to: &text)
         case .resolve: ValueNames.openat2Resolve.write(UInt32(truncatingIfNeeded: number), to: &text)
         case .executableFlags: ValueNames.executable.write(UInt32(truncatingIfNeeded: number), to: &text)

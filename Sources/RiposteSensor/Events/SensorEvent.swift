@@ -24,6 +24,8 @@ package final class SensorEvent: RuleEvent {
     /// The time of the first event.
     private(set) var firstTime = Timestamp(nanoseconds: 0)
     let joinedPaths = JoinedPaths()
+    let fileFlags = LastNames(.file)
+    private let fields = SensorField.table
     /// How often `util.cnt` was asked for.
     var askedCount: Int64 = 0
     /// The time of the event before.
@@ -42,7 +44,7 @@ package final class SensorEvent: RuleEvent {
     }
 
     package func value(of field: EventField, in arena: FieldArena) -> FieldView {
-        guard let record, let known = SensorField[field.id] else { return .absent }
+        guard let record, let known = fields[field.id] else { return .absent }
         return switch known {
         case .process(let known): processValue(known, field, record, arena)
         case .descriptor(let known): descriptorValue(known, field, record, arena)

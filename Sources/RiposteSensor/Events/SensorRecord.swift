@@ -1,4 +1,5 @@
 package import CRiposte
+internal import Glibc
 
 /// One event as the BPF programs wrote it, where it lies: its header, and its items by type. Valid until the next event is taken.
 ///
@@ -74,7 +75,7 @@ package struct SensorRecord {
     /// comm, without the NULs.
     package var comm: UnsafeRawBufferPointer {
         let start = MemoryLayout<riposte_event>.offset(of: \.comm) ?? 0
-        let comm = UnsafeRawBufferPointer(rebasing: bytes[start..<(start + 16)])
-        return UnsafeRawBufferPointer(rebasing: comm[..<(comm.firstIndex(of: 0) ?? 16)])
+        let comm = bytes.baseAddress.unsafelyUnwrapped + start
+        return UnsafeRawBufferPointer(start: comm, count: strnlen(comm.assumingMemoryBound(to: CChar.self), 16))
     }
 }
