@@ -17,7 +17,7 @@ struct EventValueCoverageTests {
         let families = ["fd.", "fs.path.", "evt.", "syscall.", "util.", "static", "json.", "jevt."]
         for description in FieldCatalogue.all where description.source == nil || description.source == "syscall" {
             guard families.contains(where: { description.name.hasPrefix($0) }) else { continue }
-            #expect((SensorField[description.id] == nil) == Self.without.contains(description.name), "\(description.name)")
+            #expect((SensorField.table[description.id] == nil) == Self.without.contains(description.name), "\(description.name)")
         }
     }
 
