@@ -22,9 +22,12 @@ final class Workplace {
     private let prefix: [String]
 
     /// `namespace`: a network namespace to run all in.
-    init(namespace: NetworkNamespace? = nil) throws {
+    convenience init(namespace: NetworkNamespace? = nil) throws { try self.init(through: namespace.map { ["ip", "netns", "exec", $0.name] } ?? []) }
+
+    /// `prefix`: a command and its arguments that runs the program named behind them.
+    init(through prefix: [String]) throws {
         folder = try TemporaryFolder()
-        prefix = namespace.map { ["ip", "netns", "exec", $0.name] } ?? []
+        self.prefix = prefix
         try FileManager.default.createDirectory(atPath: folder.path + "/playbooks", withIntermediateDirectories: true)
     }
 
