@@ -33,7 +33,7 @@ struct ReflexLiveTests {
 
                 """)
         // The agent's own budgets would let five a hour through.
-        try await place.start(mode: mode, configuration: "budgets: []", arguments: ["--rules", rules])
+        try await place.start(mode: mode, configuration: "budgets: []", arguments: ["--json", "--rules", rules])
     }
 
     /// What the victims printed, and how they ended.
@@ -66,6 +66,22 @@ struct ReflexLiveTests {
         }
         #expect(try place.outcomes() == Array(repeating: "process.kill done", count: Self.reflexes))
         #expect(try place.records().filter { $0["kind"] == "outcome" }.allSatisfy { $0.line.contains("\"reflex\":true") })
+    }
+
+    @Test("an agent that cannot read for long tells of how many that its reflexes ended it knows no more: none is done and not said")
+    func unread() async throws {
+        // Events of eight thousand bytes each, of which four million wait at most.
+        let (count, long) = (700, String(repeating: "x", count: 4000))
+        try await start(budget: count)
+        place.agent?.signal(SIGSTOP)
+        #expect(try (0..<count).count { _ in try run(["env", "LONG=\(long)", victim, long]).status == 128 + SIGKILL } == count)
+        place.agent?.signal(SIGCONT)
+        func unrecorded() throws -> Int64 { try place.json("status").first?["sensor"]?["unrecorded_reflexes"]?["stop-victim"]?.integer ?? 0 }
+        try await until { try Int(unrecorded()) + place.outcomes().count(where: { $0 == "process.kill done" }) == count }
+        #expect(try unrecorded() > 0)
+        let told = try place.output.split(separator: "\n").map { try JSON(parsing: Array($0.utf8)) }.filter { $0["rule"] == "Riposte reflex without a record" }
+        #expect(try told.compactMap { $0["output_fields"]?["reflex.unrecorded"]?.integer }.reduce(0, +) == unrecorded())
+        #expect(told.allSatisfy { $0["output_fields"]?["reflex.playbook"] == "stop-victim" && $0["priority"] == "Critical" && $0["source"] == "internal" })
     }
 
     @Test("a budget that is spent disarms it, which is said")
