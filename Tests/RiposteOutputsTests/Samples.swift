@@ -35,7 +35,7 @@ enum Samples {
     static func spooled(_ seq: Int64, _ record: AuditRecord) -> SpoolRecord {
         let offset = Int(seq) * 100
         return SpoolRecord(
-            seq: seq, hash: OutputMessage.digest(of: "record \(seq)"), bytes: 100, record: record, start: SpoolPlace(seq: seq, segment: 1, offset: offset),
+            SpoolLine(seq: seq, hash: OutputMessage.digest(of: "record \(seq)"), bytes: 100, record), start: SpoolPlace(seq: seq, segment: 1, offset: offset),
             end: SpoolPlace(seq: seq + 1, segment: 1, offset: offset + 100))
     }
 
@@ -44,7 +44,7 @@ enum Samples {
     static func message(_ seq: Int64, _ record: AuditRecord) -> OutputMessage {
         let spooled = spooled(seq, record)
         return OutputMessage(
-            seq: seq, hash: spooled.hash, time: record.time, host: "agent-1", content: spooled.alert.map(OutputMessage.Content.alert) ?? .record(record))
+            seq: seq, hash: spooled.hash, time: record.time, host: "agent-1", content: AdmittedAlert(record).map(OutputMessage.Content.alert) ?? .record(record))
     }
 
     /// A small language: `has FIELD` as a condition, the name of a field in templates.

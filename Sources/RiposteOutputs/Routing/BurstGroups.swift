@@ -144,7 +144,9 @@ extension OutputMessage {
     /// By what it is the same as others, with names; nil where each is to be told.
     fileprivate func groupingKey(_ by: [(name: String, value: OutputLanguage.Expression)]) -> (fields: [String], values: [ByteText])? {
         switch content {
-        case .alert(let alert): return (by.map(\.name), by.map { $0.value(alert)?.keyText ?? "" })
+        case .alert(let admitted):
+            let alert = admitted.alert
+            return (by.map(\.name), by.map { alert.flatMap($0.value)?.keyText ?? "" })
         case .notice:
             let values: [ByteText] = by.map { field in
                 switch field.name {
