@@ -42,7 +42,9 @@ package struct JSONOutline: Sendable {
     }
 
     package func spells(_ place: Range<Int>, _ text: StaticString) -> Bool {
-        place.count == text.utf8CodeUnitCount && bytes[place].elementsEqual(UnsafeBufferPointer(start: text.utf8Start, count: text.utf8CodeUnitCount))
+        guard place.count == text.utf8CodeUnitCount else { return false }
+        for index in 0..<place.count where bytes[place.lowerBound + index] != text.utf8Start[index] { return false }
+        return true
     }
 
     package func isObject(_ value: Range<Int>) -> Bool { bytes[value.lowerBound] == UInt8(ascii: "{") }
@@ -105,10 +107,17 @@ private struct OutlineReader {
     private func isNew(_ key: Range<Int>, since first: Int, _ bytes: UnsafeBufferPointer<UInt8>) -> Bool {
         var place = first
         while place < members.count {
-            let other = members[place].key
-            if other.count == key.count, bytes[other].elementsEqual(bytes[key]) { return false }
+            if Self.areEqual(members[place].key, key, bytes) { return false }
             place = members[place].inside.upperBound
         }
+        return true
+    }
+
+    @inline(__always)
+    private static func areEqual(_ left: Range<Int>, _ right: Range<Int>, _ bytes: UnsafeBufferPointer<UInt8>) -> Bool {
+        guard left.count == right.count else { return false }
+        // Most names of one length begin alike and end otherwise: `proc.name`, `proc.pid`.
+        for index in (0..<left.count).reversed() where bytes[left.lowerBound + index] != bytes[right.lowerBound + index] { return false }
         return true
     }
 

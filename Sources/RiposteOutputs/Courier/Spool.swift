@@ -26,7 +26,7 @@ package struct SpoolPlace: Sendable, Equatable {
 }
 
 /// One record, read once for all destinations that keep up.
-package struct SpoolRecord: Sendable {
+package final class SpoolRecord: Sendable {
     /// Indirect: an audit record is large, and is handed from one to the next.
     package indirect enum Content: Sendable {
         case alert(AdmittedAlert)
@@ -82,14 +82,19 @@ package struct SpoolLine: Sendable {
         var (seq, hash, time, id, detail): (Int64?, String?, Timestamp?, Identifier?, JSONOutline.Member?)
         var isAdmission = false
         outline.forEach { member in
-            switch line[member.key] {
-            case let key where key.elementsEqual("seq".utf8): seq = outline.json(member.value)?.integer
-            case let key where key.elementsEqual("hash".utf8): hash = outline.json(member.value)?.string?.valid
-            case let key where key.elementsEqual("ts".utf8): time = outline.json(member.value)?.string.flatMap { Timestamp($0.bytes) }
-            case let key where key.elementsEqual("id".utf8): id = outline.json(member.value)?.string.flatMap { Identifier($0.repaired) }
-            case let key where key.elementsEqual("kind".utf8): isAdmission = outline.spells(member.value, "\"alert\"")
-            case let key where key.elementsEqual("detail".utf8): detail = member
-            default: break
+            func isCalled(_ name: StaticString) -> Bool { outline.spells(member.key, name) }
+            if isCalled("seq") {
+                seq = outline.json(member.value)?.integer
+            } else if isCalled("kind") {
+                isAdmission = outline.spells(member.value, "\"alert\"")
+            } else if isCalled("ts") {
+                time = outline.json(member.value)?.string.flatMap { Timestamp($0.bytes) }
+            } else if isCalled("id") {
+                id = outline.json(member.value)?.string.flatMap { Identifier(bytes: $0.bytes) }
+            } else if isCalled("detail") {
+                detail = member
+            } else if isCalled("hash") {
+                hash = outline.json(member.value)?.string?.valid
             }
         }
         guard isAdmission, id != nil, let seq, let hash, let time, let detail, let alert = AlertText(outline, in: detail).flatMap({ AdmittedAlert($0) }) else {

@@ -10,18 +10,20 @@ package final class AdmittedAlert: Sendable {
     package let tags: [ByteText]
     /// Nil: it was not read from a line that is spelled as ours are.
     private let text: AlertText?
-    private let whole: Mutex<Whole>
+    private let whole: Mutex<Whole?>
 
-    private struct Whole {
-        var record: AuditRecord?
-        var alert: Alert?
+    private final class Whole: Sendable {
+        let record: AuditRecord?
+        let alert: Alert?
+
+        init(_ record: AuditRecord?, _ alert: Alert?) { (self.record, self.alert) = (record, alert) }
     }
 
     /// Nil where the record admits no alert.
     package init?(_ record: AuditRecord) {
         guard record.kind == .alert, let alert = Alert(admittedIn: record) else { return nil }
         (rule, priority, source, tags, text) = (alert.rule, alert.priority, alert.source, alert.tags, nil)
-        whole = Mutex(Whole(record: record, alert: alert))
+        whole = Mutex(Whole(record, alert))
     }
 
     /// Nil where the text does not say all that makes an alert in the ordinary way.
@@ -34,7 +36,7 @@ package final class AdmittedAlert: Sendable {
         source = text.value(text.source)?.string.map(Alert.source)
         tags = text.value(text.tags)?.array?.compactMap(\.string) ?? []
         self.text = text
-        whole = Mutex(Whole())
+        whole = Mutex(nil)
     }
 
     /// The record of its admission.
@@ -44,11 +46,11 @@ package final class AdmittedAlert: Sendable {
 
     private var taken: Whole {
         whole.withLock { whole in
-            if whole.record == nil, let text, let members = (try? JSON(parsing: text.line))?.object {
-                whole.record = AuditRecord(members: members)
-                whole.alert = whole.record.flatMap { Alert(admittedIn: $0) }
-            }
-            return whole
+            if let whole { return whole }
+            let record = text.flatMap { try? JSON(parsing: $0.line) }?.object.flatMap(AuditRecord.init(members:))
+            let taken = Whole(record, record.flatMap { Alert(admittedIn: $0) })
+            whole = taken
+            return taken
         }
     }
 
@@ -77,17 +79,25 @@ struct AlertText: Sendable {
         outline.forEach(in: detail) { if outline.spells($0.key, "alert") { alert = $0 } }
         guard let alert, outline.isObject(alert.value) else { return nil }
         outline.forEach(in: alert) { member in
-            switch line[member.key] {
-            case let key where key.elementsEqual("rule".utf8): rule = member.value
-            case let key where key.elementsEqual("priority".utf8): priority = member.value
-            case let key where key.elementsEqual("time".utf8): time = member.value
-            case let key where key.elementsEqual("output".utf8): output = member.value
-            case let key where key.elementsEqual("output_fields".utf8): fields = member.value
-            case let key where key.elementsEqual("source".utf8): source = member.value
-            case let key where key.elementsEqual("tags".utf8): tags = member.value
-            case let key where key.elementsEqual("hostname".utf8): hostname = member.value
-            case let key where key.elementsEqual("uuid".utf8): break
-            default: others.append(member.key.lowerBound - 1..<member.value.upperBound)
+            func isCalled(_ name: StaticString) -> Bool { outline.spells(member.key, name) }
+            if isCalled("rule") {
+                rule = member.value
+            } else if isCalled("priority") {
+                priority = member.value
+            } else if isCalled("time") {
+                time = member.value
+            } else if isCalled("output") {
+                output = member.value
+            } else if isCalled("output_fields") {
+                fields = member.value
+            } else if isCalled("source") {
+                source = member.value
+            } else if isCalled("tags") {
+                tags = member.value
+            } else if isCalled("hostname") {
+                hostname = member.value
+            } else if !isCalled("uuid") {
+                others.append(member.key.lowerBound - 1..<member.value.upperBound)
             }
         }
         guard let time = value(time)?.string.flatMap({ Timestamp($0.bytes) }), fields.map(outline.isObject) ?? true, [output, hostname].allSatisfy(isTextOrAbsent) else {
