@@ -19,6 +19,7 @@ package struct DiscordDestination: Destination {
         let endpoint = HTTPEndpoint(settings, context)
         text = settings.template("text", for: .markdown)
         name = settings.text("username") ?? "Riposte"
+        if !Self.isName(name) { settings.report("username", "expected a name of 80 characters at most without \"discord\" and \"clyde\" for username of \(settings.title)") }
         icon = settings.text("icon")
         now = context.now
         guard let endpoint else { return nil }
@@ -30,7 +31,13 @@ package struct DiscordDestination: Destination {
 
     package func deliver(_ batch: [OutputMessage]) async -> DeliveryReport {
         let now = now()
-        return await endpoint.post(batch, at: now, verdict: { Self.verdict($0, at: now) }, body: body)
+        // Without it a message that is not stored is answered as if it were.
+        return await endpoint.post(batch, query: [("wait", "true")], at: now, verdict: { Self.verdict($0, at: now) }, body: body)
+    }
+
+    /// What Discord takes as one: with any other each message would be refused.
+    private static func isName(_ text: String) -> Bool {
+        1...80 ~= text.utf16.count && !["discord", "clyde"].contains { text.lowercased().contains($0) }
     }
 
     /// With 429 the wait stands in the body too, more exactly.
