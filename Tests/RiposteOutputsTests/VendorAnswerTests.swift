@@ -32,7 +32,7 @@ struct VendorAnswerTests {
 
         Case("discord", 200, #"{"id":"1"}"#, "delivered"), Case("discord", 401, #"{"code":50027,"message":"Invalid Webhook Token"}"#, "again"),
         Case("discord", 429, #"{"message":"You are being rate limited.","retry_after":1.337,"global":false}"#, "again 1s337ms"),
-        Case("discord", 400, #"{"code":50035,"message":"Invalid Form Body"}"#, "dead"), Case("discord", 404, #"{"code":10015,"message":"Unknown Webhook"}"#, "again"),
+        Case("discord", 400, #"{"code":50035,"message":"Invalid Form Body"}"#, "dead"), Case("discord", 404, #"{"code":10015,"message":"Unknown Webhook"}"#, "again 1h"),
 
         Case("teams", 202, "", "delivered"), Case("teams", 200, "1", "delivered"), Case("teams", 413, "", "dead"),
         Case("teams", 200, "Webhook message delivery failed with error: Microsoft Teams endpoint returned HTTP error 429 with ContextId", "again"),

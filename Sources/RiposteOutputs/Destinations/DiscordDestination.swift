@@ -40,8 +40,10 @@ package struct DiscordDestination: Destination {
         1...80 ~= text.utf16.count && !["discord", "clyde"].contains { text.lowercased().contains($0) }
     }
 
-    /// With 429 the wait stands in the body too, more exactly.
+    /// With 429 the wait stands in the body too, more exactly. A webhook that is gone does not come back, and who tries it often is locked out: a new one is
+    /// tried at once, as its URL is another configuration.
     private static func verdict(_ response: HTTPResponse, at now: Timestamp) -> DeliveryReport.Fate? {
+        if response.status == 404 { return .tryAgain(reason: response.shown, after: .seconds(3600)) }
         guard response.status == 429, let wait = response.json?["retry_after"]?.seconds else { return nil }
         return .tryAgain(reason: response.shown, after: wait)
     }
