@@ -57,7 +57,8 @@ struct OutputsBenchmark {
             report(
                 "outputs", [Int64(Double(written) / (ended - began).milliseconds * 1000)],
                 [
-                    "written": .integer(Int64(written)), "warm_up": .integer(Int64(Self.burst)), "behind": .integer(behind), "drained_ms": .integer(Int64((ContinuousClock.now - ended).milliseconds)),
+                    "written": .integer(Int64(written)), "warm_up": .integer(Int64(Self.burst)),
+                    "behind": .integer(behind), "drained_ms": .integer(Int64((ContinuousClock.now - ended).milliseconds)),
                     "cpu_us": .integer(Self.processorTime() - cpu), "writing_us": .integer(writing), "total_ms": .integer(Int64(total.milliseconds)),
                     "memory": .array(memory.map(JSON.integer)), "outputs": outputs.status,
                 ])
