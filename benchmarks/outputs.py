@@ -79,7 +79,8 @@ def main():
 
 def tell(found, rate):
     written, took = found["written"], found["total_ms"] / 1000
-    sent = {entry["name"]: entry["sent"] for entry in found["outputs"]}
+    # A burst goes before, which fills what outputs hold in memory.
+    sent = {entry["name"]: entry["sent"] - found["warm_up"] for entry in found["outputs"]}
     fifth = max(1, len(found["memory"]) // 5)
     first, last = max(found["memory"][:fifth]), max(found["memory"][-fifth:])
     carried = min(sent.values()) / took

@@ -1,4 +1,5 @@
 internal import Foundation
+internal import Glibc
 
 /// The files of a journal: segments named by the number of their first record, the head, the lock, and what was torn off.
 struct JournalFiles: Sendable {
@@ -17,10 +18,16 @@ struct JournalFiles: Sendable {
 
     func torn(after seq: Int64, at time: Int64) -> String { "\(directory)/torn-\(seq)-\(time).bin" }
 
-    /// First record numbers, ascending.
+    /// First record numbers, ascending. Asked for whenever something was written, so not by Foundation, which takes five times as long.
     func segments() -> [Int64] {
-        let names = (try? FileManager.default.contentsOfDirectory(atPath: directory)) ?? []
-        return names.compactMap { $0.hasSuffix(".jsonl") ? Int64($0.dropLast(6)) : nil }.sorted()
+        guard let folder = opendir(directory) else { return [] }
+        defer { closedir(folder) }
+        var numbers: [Int64] = []
+        while let entry = readdir(folder) {
+            let name = withUnsafeBytes(of: &entry.pointee.d_name) { String(decoding: $0.prefix { $0 != 0 }, as: UTF8.self) }
+            if name.hasSuffix(".jsonl"), let number = Int64(name.dropLast(6)) { numbers.append(number) }
+        }
+        return numbers.sorted()
     }
 
     /// Sequence number and hash in the head file.

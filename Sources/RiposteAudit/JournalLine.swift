@@ -27,11 +27,10 @@ enum JournalLine {
 
     /// The line without newline, and its hash.
     static func encode(_ record: AuditRecord, seq: Int64, prev: String) -> (line: [UInt8], hash: String) {
+        let members = JSON.object(record.members).bytes
         var line: [UInt8] = []
-        line.reserveCapacity(1024)
+        line.reserveCapacity(members.count + 256)
         line.append(contentsOf: "{\"seq\":\(seq),\"prev\":\"\(prev)\"".utf8)
-        var members: [UInt8] = []
-        record.members.write(to: &members)
         line.append(UInt8(ascii: ","))
         line.append(contentsOf: members.dropFirst().dropLast())
         let hash = digest(line[...])

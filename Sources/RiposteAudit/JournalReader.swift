@@ -44,11 +44,13 @@ package struct JournalReader: Sendable {
 
     /// ``read(from:_:)`` that can be continued later: what was read is behind `place`. False where `body` said so.
     package func read(_ place: inout ReadingPlace, _ body: (JournalEntry) throws -> Bool) throws -> Bool {
-        try read(&place) { entry, _ in try body(entry) }
+        try read(&place, as: { line in JournalLine.decode(line).map { ($0.seq, $0) } }) { entry, _ in try body(entry) }
     }
 
-    /// The same, with the place behind each record.
-    package func read(_ place: inout ReadingPlace, _ body: (JournalEntry, ReadingPlace) throws -> Bool) throws -> Bool {
+    /// Hands over what `decode` makes of each line, with the place behind it. Lines of which it makes nothing are passed over.
+    package func read<Record>(
+        _ place: inout ReadingPlace, as decode: ([UInt8]) -> (seq: Int64, record: Record)?, _ body: (Record, ReadingPlace) throws -> Bool
+    ) throws -> Bool {
         let segments = files.segments()
         var remaining = segments.filter { $0 >= (place.segment ?? segments.last { $0 <= place.seq } ?? Int64.min) }
         while let segment = remaining.first {
@@ -56,12 +58,12 @@ package struct JournalReader: Sendable {
             place.enter(segment)
             var scanner = try SegmentScanner(path: files.segment(segment), from: place.offset)
             while let line = try scanner.next() {
-                guard let entry = JournalLine.decode(line), entry.seq >= place.seq else {
+                guard let (seq, record) = decode(line), seq >= place.seq else {
                     place.pass(to: scanner.offset)
                     continue
                 }
-                place.pass(to: scanner.offset, behind: entry.seq)
-                guard try body(entry, place) else { return false }
+                place.pass(to: scanner.offset, behind: seq)
+                guard try body(record, place) else { return false }
             }
         }
         return true

@@ -9,7 +9,8 @@ struct SegmentScanner: ~Copyable {
     private(set) var offset: Int
     private var isAtEnd = false
 
-    private static let chunk = 1 << 18
+    /// Less than what the allocator maps and unmaps each time.
+    private static let chunk = 1 << 16
 
     init(path: String, from offset: Int = 0) throws(JournalError) {
         file = open(path, O_RDONLY | O_CLOEXEC)

@@ -95,8 +95,7 @@ extension Alert {
         self.rule = rule
         self.priority = priority
         self.time = time
-        // falcosidekick's old name for it.
-        source = document["source"]?.string.map { $0 == "syscalls" ? "syscall" : $0 }
+        source = document["source"]?.string.map(Self.source)
         tags = document["tags"]?.array?.compactMap(\.string) ?? []
         hostname = document["hostname"]?.string
         output = document["output"]?.string
@@ -105,6 +104,9 @@ extension Alert {
         self.original = original
         self.arrival = arrival
     }
+
+    /// The source as Falco calls it now: falcosidekick knows one by an old name.
+    package static func source(_ name: ByteText) -> ByteText { name == "syscalls" ? "syscall" : name }
 
     /// `time` if present, which must then be readable; else the field `evt.time`, in nanoseconds.
     private static func time(of document: JSONObject, _ fields: JSONObject) -> Timestamp? {

@@ -119,7 +119,7 @@ extension AuditRecord {
         // In one pass: of each record in a journal all of this is asked.
         for member in members.members {
             let text = member.value.string
-            func identifier() -> Identifier? { text.flatMap { Identifier($0.repaired) } }
+            func identifier() -> Identifier? { text.flatMap { Identifier(bytes: $0.bytes) } }
             switch member.key.repaired {
             case "kind":
                 guard let kind = text.flatMap({ Kind(rawValue: $0.repaired) }) else { return nil }

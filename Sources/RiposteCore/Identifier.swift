@@ -16,12 +16,14 @@ package struct Identifier: Hashable, Comparable, Sendable, CustomStringConvertib
     }
 
     /// Reads 26 characters of Crockford's base 32, in any case.
-    package init?(_ text: some StringProtocol) {
-        guard text.utf8.count == 26 else { return nil }
+    package init?(_ text: some StringProtocol) { self.init(bytes: Array(text.utf8)) }
+
+    package init?(bytes: [UInt8]) {
+        guard bytes.count == 26 else { return nil }
         var high: UInt64 = 0
         var low: UInt64 = 0
-        for (index, byte) in text.utf8.enumerated() {
-            let digit = Self.digits[Int(byte)]
+        for index in bytes.indices {
+            let digit = Self.digits[Int(bytes[index])]
             guard digit < 32, index > 0 || digit < 8 else { return nil }
             high = high << 5 | low >> 59
             low = low << 5 | UInt64(digit)

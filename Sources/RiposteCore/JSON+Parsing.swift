@@ -180,16 +180,18 @@ private struct JSONParser {
     private mutating func string() throws(JSONError) -> [UInt8] {
         position += 1
         let start = position
-        while position < bytes.count {
-            let byte = bytes[position]
-            if byte == UInt8(ascii: "\"") {
+        while case let end = bytes.endOfPlainText(from: position), end < bytes.count {
+            position = end
+            switch bytes[end] {
+            case UInt8(ascii: "\""):
                 position += 1
-                return Array(bytes[start..<(position - 1)])
+                return Array(bytes[start..<end])
+            case UInt8(ascii: "\\"): return try escapedString(from: start)
+            case 0x7F: position += 1
+            default: throw error("control character in a string")
             }
-            if byte == UInt8(ascii: "\\") { return try escapedString(from: start) }
-            guard byte >= 0x20 else { throw error("control character in a string") }
-            position += 1
         }
+        position = bytes.count
         throw error("the text ends inside a string")
     }
 

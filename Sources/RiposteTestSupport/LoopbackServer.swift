@@ -92,6 +92,7 @@ package final class Certificates: Sendable {
 
     private init() throws {
         folder = try TemporaryFolder()
+        folder.removeAtExit()
         for name in ["ca", "stranger-ca"] { try openssl("req", "-x509", "-new", "-days", "2", "-subj", "/CN=\(name)", "-out", path("\(name).crt"), key: name) }
         let names = try folder.file("names", "subjectAltName=IP:127.0.0.1,DNS:localhost\n")
         for (name, authority) in [("server", "ca"), ("client", "ca"), ("stranger", "stranger-ca")] {

@@ -1,4 +1,5 @@
 internal import Foundation
+internal import Synchronization
 
 /// A folder that is there as long as the test.
 package final class TemporaryFolder: Sendable {
@@ -10,6 +11,17 @@ package final class TemporaryFolder: Sendable {
     }
 
     deinit { try? FileManager.default.removeItem(atPath: path) }
+
+    /// For one that lives as long as the process, whose `deinit` nobody calls.
+    package func removeAtExit() {
+        let isFirst = Self.kept.withLock { kept in
+            kept.append(path)
+            return kept.count == 1
+        }
+        if isFirst { atexit { for path in TemporaryFolder.kept.withLock(\.self) { try? FileManager.default.removeItem(atPath: path) } } }
+    }
+
+    private static let kept = Mutex<[String]>([])
 
     package func file(_ name: String, _ text: String = "") throws -> String {
         let file = "\(path)/\(name)"

@@ -65,6 +65,17 @@ struct BurstTests {
         #expect(scene.sent == ["Shell", "Shell", "Read"])
     }
 
+    @Test func valuesThatOnlyBeginAlikeAreOtherBursts() throws {
+        var scene = try Scene()
+        let long = String(repeating: "a", count: 1000)
+        for container in [long + "1", long + "2", long + "1"] { scene.come("Shell", container: container) }
+        #expect(scene.sent == ["Shell", "Shell"])
+        try scene.restart()
+        scene.come("Shell", container: long + "2")
+        scene.pass(.seconds(300))
+        #expect(scene.sent.dropFirst(2) == ["Shell: 1 more", "Shell: 1 more"])
+    }
+
     @Test func aBurstThatWentQuietIsOver() throws {
         var scene = try Scene()
         scene.come("Shell")

@@ -43,7 +43,12 @@ struct CourierStateTests {
 
         mutating func answer(_ report: DeliveryReport, _ count: Int) {
             let offered = state.batch.prefix(count).map(\.seq)
-            dead += state.delivered(count, report, at: now).map { "\($0.message.seq) \($0.reason)" }
+            dead += state.delivered(count, report, at: now).map { letter in
+                switch letter.subject {
+                case .message(let message): "\(message.seq) \(letter.reason)"
+                case .some(let count, let total, let first, let last): "\(count) of \(total), \(first.seq) to \(last.seq), \(letter.reason)"
+                }
+            }
             for (seq, fate) in zip(offered, report.fates) where fate == .delivered { delivered.append(seq) }
         }
 
@@ -174,6 +179,17 @@ struct CourierStateTests {
         scene.pass(scene.rest ?? .zero)
         while case .deliver = scene.next { scene.answer(.delivered) }
         #expect(scene.delivered == [1, 2, 4])
+    }
+
+    /// None goes again: those that were taken would come twice.
+    @Test func someWereRefusedAndNobodySaysWhich() {
+        var scene = Scene(count: 8)
+        scene.come(8)
+        scene.answer(DeliveryReport(delivered: 8, but: .init(count: 3, reason: "refused: too old")), 8)
+        #expect(scene.dead == ["3 of 8, 1 to 8, refused: too old"])
+        #expect(scene.next == .commit)
+        #expect(scene.state.counts == .init(sent: 5, dead: 3))
+        #expect(scene.state.lastError?.reason == "refused: too old" && scene.state.failures == 0)
     }
 
     @Test func whatTheReportForgetsIsTriedAgain() {

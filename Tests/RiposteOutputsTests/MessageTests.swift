@@ -5,9 +5,12 @@ import Testing
 
 /// What a message looks like to a dashboard, and in a template.
 struct MessageTests {
-    private static let hostile = Samples.alert(
-        "Shell \"x\"", tags: ["b", "a"], fields: ["proc.cmdline": .string(ByteText(Array("sh -c \"id\"\n<b>{{ proc.name }}\u{1B}[31m".utf8) + [0xFF])), "proc.pid": 4711],
-        output: "line\r\nX: 1")
+    private static let hostile = shell(commandLine: Array("sh -c \"id\"\n<b>{{ proc.name }}\u{1B}[31m".utf8) + [0xFF])
+    private static let legible = shell(commandLine: Array("sh -c \"id\"\n<b>{{ proc.name }}\u{1B}[31mé\u{7F}".utf8))
+
+    private static func shell(commandLine: [UInt8]) -> AuditRecord {
+        Samples.alert("Shell \"x\"", tags: ["b", "a"], fields: ["proc.cmdline": .string(ByteText(commandLine)), "proc.pid": 4711], output: "line\r\nX: 1")
+    }
 
     @Test func anAlertIsFalcosidekicksPayload() {
         let payload = Samples.message(Samples.alert("Shell", "info", tags: ["b", "a"], fields: ["proc.pid": 4711])).falcosidekickPayload
@@ -26,16 +29,73 @@ struct MessageTests {
         #expect(Samples.message(record).falcosidekickPayload["cluster"] == "prod-1")
     }
 
-    @Test("an alert's payload is written without the object, and is the same")
-    func bytes() throws {
-        var record = Self.hostile
-        var document = try #require(record.detail["alert"]?.object)
-        document.append("cluster\"", ["a": 1])
+    private static func alert(_ changes: JSONObject, without key: ByteText? = nil) -> AuditRecord {
+        var record = legible
+        var document = record.detail["alert"]?.object ?? JSONObject()
+        for change in changes.members { document[change.key] = change.value }
+        if let key { document[key] = nil }
         record.detail["alert"] = .object(document)
-        for record in [record, Samples.alert("r"), Samples.notify(to: ["a"], "m")] {
-            let message = Samples.message(record)
-            #expect(String(decoding: message.payloadBytes, as: UTF8.self) == JSON.object(message.falcosidekickPayload).line)
+        return record
+    }
+
+    private static var inBase64: AuditRecord {
+        var record = Samples.alert("r")
+        let document = record.detail["alert"]?.bytes ?? []
+        record.detail["alert"] = nil
+        record.detail["alert_base64"] = .text(document.base64)
+        return record
+    }
+
+    /// Of most alerts put together from the line's pieces.
+    @Test(
+        "an alert's payload is the same, however its line is spelled",
+        arguments: [
+            ("hostile", hostile), ("legible", legible), ("plain", Samples.alert("r")), ("no alert", Samples.notify(to: ["a"], "m")),
+            ("more members", alert(["cluster\"": ["a": 1], "uuid": "x"])),
+            ("an old source", alert(["source": "syscalls"])), ("no source", alert([:], without: "source")), ("no tags", alert(["tags": []])),
+            ("tags that are none", alert(["tags": [1, "b", nil]])), ("no output", alert([:], without: "output")), ("an output that is none", alert(["output": 7])),
+            ("no hostname", alert(["hostname": nil])), ("no fields", alert(["output_fields": nil])), ("a priority in capitals", alert(["priority": "CRITICAL"])),
+            ("a time of another zone", alert(["time": "2026-03-04T12:22:33+01:00"])), ("a time in the fields", alert(["output_fields": ["evt.time": 1]], without: "time")),
+            ("bytes that are no text", inBase64),
+        ])
+    func bytes(_ name: String, _ record: AuditRecord) throws {
+        let message = Samples.message(record)
+        #expect(message.alert != nil || record.kind != .alert)
+        let line = JSON.object(message.falcosidekickPayload).line
+        #expect(String(decoding: message.payloadBytes, as: UTF8.self) == line)
+        // One that nobody wrote but somebody who meddled: it is read as any JSON is.
+        let hash = OutputMessage.digest(of: "record 1")
+        let spelled = String(decoding: Samples.line(1, hash, record), as: UTF8.self).replacing("{\"seq\":1,", with: "{ \"seq\": 1,")
+        let other = try #require(SpoolLine(Array(spelled.utf8)))
+        #expect(other.seq == 1 && other.hash == hash && other.time == record.time && other.bytes == spelled.utf8.count + 1)
+        if case .alert(let alert) = other.content {
+            let same = OutputMessage(seq: 1, hash: hash, time: record.time, host: "agent-1", content: .alert(alert))
+            #expect(String(decoding: same.payloadBytes, as: UTF8.self) == line)
         }
+    }
+
+    @Test("of an alert as most are the line is not taken apart", arguments: [legible, Samples.alert("r")])
+    func pieces(_ record: AuditRecord) throws {
+        guard case .alert(let alert)? = SpoolLine(Samples.line(1, "a", record))?.content else {
+            Issue.record("it is no alert")
+            return
+        }
+        #expect(alert.payload(uuid: "u", host: "h") != nil)
+    }
+
+    @Test(
+        "a line that is no record is passed over",
+        arguments: [
+            "", "x", "{}", #"{"seq":1}"#, #"{"seq":1,"kind":"alert","ts":"2026-03-04T11:22:33Z"}"#, #"{"seq":1,"kind":"nonsense","ts":"2026-03-04T11:22:33Z","hash":"a"}"#,
+            #"{"seq":1,"kind":"alert","ts":"yesterday","hash":"a"}"#, #"{"seq":1,"kind":"stop","kind":"stop","ts":"2026-03-04T11:22:33Z","hash":"a"}"#,
+        ])
+    func noRecord(_ line: String) { #expect(SpoolLine(Array(line.utf8)) == nil) }
+
+    /// It is in the journal, and told of where somebody asks for records of this kind.
+    @Test func anAdmissionOfWhatIsNoAlertIsARecord() throws {
+        let record = Self.alert([:], without: "rule")
+        let line = try #require(SpoolLine(Samples.line(1, "a", record)))
+        if case .record(let same) = line.content { #expect(same == record) } else { Issue.record("\(line.content)") }
     }
 
     @Test func theUUIDIsTheSameEachTime() {

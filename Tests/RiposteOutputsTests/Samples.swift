@@ -35,16 +35,24 @@ enum Samples {
     static func spooled(_ seq: Int64, _ record: AuditRecord) -> SpoolRecord {
         let offset = Int(seq) * 100
         return SpoolRecord(
-            seq: seq, hash: OutputMessage.digest(of: "record \(seq)"), bytes: 100, record: record, start: SpoolPlace(seq: seq, segment: 1, offset: offset),
+            SpoolLine(seq: seq, hash: OutputMessage.digest(of: "record \(seq)"), bytes: 100, record), start: SpoolPlace(seq: seq, segment: 1, offset: offset),
             end: SpoolPlace(seq: seq + 1, segment: 1, offset: offset + 100))
     }
 
     static func message(_ record: AuditRecord) -> OutputMessage { message(1, record) }
 
+    /// As it comes out of the journal; bytes that are no text stay as they are, for which the journal has a member of its own.
     static func message(_ seq: Int64, _ record: AuditRecord) -> OutputMessage {
-        let spooled = spooled(seq, record)
-        return OutputMessage(
-            seq: seq, hash: spooled.hash, time: record.time, host: "agent-1", content: spooled.alert.map(OutputMessage.Content.alert) ?? .record(record))
+        let hash = OutputMessage.digest(of: "record \(seq)")
+        let read = SpoolLine(line(seq, hash, record))?.content
+        let alert: AdmittedAlert? = if case .alert(let alert)? = read, alert.record == record { alert } else { AdmittedAlert(record) }
+        return OutputMessage(seq: seq, hash: hash, time: record.time, host: "agent-1", content: alert.map(OutputMessage.Content.alert) ?? .record(record))
+    }
+
+    /// A line of the journal.
+    static func line(_ seq: Int64, _ hash: String, _ record: AuditRecord) -> [UInt8] {
+        let chain: JSONObject = ["seq": .integer(seq), "prev": .text(OutputMessage.digest(of: "record \(seq - 1)"))]
+        return JSON.object(JSONObject(chain.members + record.members.members + [.init(key: "hash", value: .text(hash))])).bytes
     }
 
     /// A small language: `has FIELD` as a condition, the name of a field in templates.

@@ -69,6 +69,17 @@ struct SyslogFormatTests {
         #expect(payload["truncated"] == true && payload["rule"] == "r")
     }
 
+    @Test("long facts leave room for the words", arguments: [480, 1024, 2048], ["json", "text", "cef"])
+    func longFacts(_ limit: Int, _ format: String) throws {
+        var record = AuditRecord(.outcome, at: Samples.time)
+        (record.action, record.outcome, record.playbook, record.step) = ("process.kill", .failed, "\"]".repeated(300), "\\".repeated(300))
+        for record in [record, Samples.alert("\"".repeated(1000), source: "]".repeated(1000))] {
+            let line = try line(record, ["max_bytes": .init(.scalar("\(limit)", isPlain: true)), "format": .init(.scalar(format, isPlain: true)), "hostname": "node-7"])
+            #expect(line.utf8.count <= limit, "\(line)")
+            #expect(limit == 480 || line.contains(Samples.message(record).uuid))
+        }
+    }
+
     @Test("hostile text stays on its line, in each format", arguments: Hostile.texts, ["json", "text", "cef"])
     func hostile(_ text: String, _ format: String) throws {
         let keys: SettingsValue = ["format": .init(.scalar(format, isPlain: true))]

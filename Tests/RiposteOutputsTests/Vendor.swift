@@ -14,6 +14,8 @@ struct Vendor: Sendable, CustomTestStringConvertible {
     /// Beside `url`.
     var keys: [(String, SettingsValue)] = []
     var path: String
+    /// What is put behind the URL that we are given.
+    var query = ""
     var headers: [String: String] = ["content-type": "application/json; charset=utf-8"]
     var encoding = Encoding.json
     /// Of the whole body; of lines, of each by its place.
@@ -31,7 +33,7 @@ struct Vendor: Sendable, CustomTestStringConvertible {
 
     private func problems(of request: LoopbackServer.Request) -> [String] {
         var problems: [String] = []
-        if request.method != "POST" || request.path != path { problems.append("\(request.method) \(request.path), expected POST \(path)") }
+        if request.method != "POST" || request.path != path + query { problems.append("\(request.method) \(request.path), expected POST \(path + query)") }
         for (name, value) in headers where request.headers[name] != value { problems.append("\(name) is \(request.headers[name] ?? "not there"), expected \(value)") }
         let documents = documents(in: request)
         if documents.isEmpty { problems.append("the body is not JSON: \(String(decoding: request.body.prefix(200), as: UTF8.self))") }
@@ -88,7 +90,7 @@ struct Vendor: Sendable, CustomTestStringConvertible {
         }, answer: { _ in .init(200, "ok", headers: ["content-type": "text/html"]) })
 
     private static let discord = Vendor(
-        kind: "discord", path: "/api/webhooks/1/hunter2",
+        kind: "discord", path: "/api/webhooks/1/hunter2", query: "?wait=true",
         shape: { _ in
             let field = Shape.object(["name": .text(256), "value": .text(1024), "inline": .bool])
             let embed = Shape.object([
@@ -96,7 +98,7 @@ struct Vendor: Sendable, CustomTestStringConvertible {
             ])
             return .object(
                 ["username": .text(80), "allowed_mentions": .object(["parse": .list(.any, 0...0)]), "embeds": .list(embed, 1...10)], optional: ["avatar_url": .line])
-        }, answer: { _ in .init(204, "") })
+        }, answer: { _ in .init(200, #"{"id":"1","type":0,"channel_id":"2","webhook_id":"1","content":"","embeds":[]}"#) })
 
     private static let teams = Vendor(
         kind: "teams", path: "/workflows/hunter2/triggers/manual/paths/invoke?api-version=2016-06-01&sig=abc",

@@ -30,8 +30,9 @@ struct VendorAnswerTests {
         Case("slack", 404, "channel_not_found", "again"), Case("slack", 410, "channel_is_archived", "again"), Case("slack", 500, "rollup_error", "again"),
         Case("slack", 429, "rate_limited", "again 17s", headers: ["retry-after": "17"]),
 
+        Case("discord", 200, #"{"id":"1"}"#, "delivered"), Case("discord", 401, #"{"code":50027,"message":"Invalid Webhook Token"}"#, "again"),
         Case("discord", 429, #"{"message":"You are being rate limited.","retry_after":1.337,"global":false}"#, "again 1s337ms"),
-        Case("discord", 400, #"{"code":50035,"message":"Invalid Form Body"}"#, "dead"), Case("discord", 404, #"{"code":10015,"message":"Unknown Webhook"}"#, "again"),
+        Case("discord", 400, #"{"code":50035,"message":"Invalid Form Body"}"#, "dead"), Case("discord", 404, #"{"code":10015,"message":"Unknown Webhook"}"#, "again 1h"),
 
         Case("teams", 202, "", "delivered"), Case("teams", 200, "1", "delivered"), Case("teams", 413, "", "dead"),
         Case("teams", 200, "Webhook message delivery failed with error: Microsoft Teams endpoint returned HTTP error 429 with ContextId", "again"),
@@ -83,6 +84,7 @@ struct VendorAnswerTests {
         Case("splunk", 400, #"{"text":"Event field cannot be blank","code":13}"#, "dead"), Case("splunk", 400, #"{"text":"Error in handling indexed fields","code":15}"#, "dead"),
         Case("splunk", 200, "hello", "again"), Case("splunk", 413, "", "dead", "dead"),
 
+        Case("loki", 204, "", "delivered", "delivered"), Case("loki", 260, "ingestion blocked for user fake until '2026-05-01'", "again", "again"),
         Case("loki", 400, "entry too far behind, entry timestamp is: 2026-03-04T11:22:33Z", "dead", "dead"), Case("loki", 429, "ingestion rate limit exceeded", "again", "again"),
         Case("loki", 500, "", "again"), Case("loki", 401, "no org id", "again"),
 
@@ -90,7 +92,8 @@ struct VendorAnswerTests {
 
         Case("otlp", 200, "{}", "delivered", "delivered"), Case("otlp", 200, #"{"partialSuccess":{}}"#, "delivered"),
         Case("otlp", 200, #"{"partialSuccess":{"rejectedLogRecords":"0","errorMessage":"a warning"}}"#, "delivered"),
-        Case("otlp", 200, #"{"partialSuccess":{"rejectedLogRecords":"1","errorMessage":"too old"}}"#, "dead", "dead"), Case("otlp", 400, #"{"code":3,"message":"bad"}"#, "dead"),
+        Case("otlp", 200, #"{"partialSuccess":{"rejectedLogRecords":"2","errorMessage":"too old"}}"#, "dead", "dead"),
+        Case("otlp", 200, #"{"partialSuccess":{"rejectedLogRecords":3}}"#, "dead", "dead"), Case("otlp", 400, #"{"code":3,"message":"bad"}"#, "dead"),
         Case("otlp", 429, "", "again 3s", headers: ["retry-after": "3"]), Case("otlp", 503, "", "again"), Case("otlp", 504, "", "again"),
 
         Case("kubernetes", 201, "{}", "delivered"), Case("kubernetes", 409, #"{"kind":"Status","reason":"AlreadyExists","code":409}"#, "delivered"),
@@ -110,6 +113,27 @@ struct VendorAnswerTests {
         let batch = sample.fates.indices.map { Samples.message(Int64($0 + 1), Samples.alert("rule \($0)")) }
         let report = await destination.deliver(batch)
         #expect(report.fates.map(\.word) == sample.fates, "\(report)")
+    }
+
+    // MARK: - Partial success
+
+    @Test(arguments: [
+        (#"{"partialSuccess":{"rejectedLogRecords":"1","errorMessage":"too old"}}"#, DeliveryReport.Refusal(count: 1, reason: "refused: too old")),
+        (#"{"partialSuccess":{"rejectedLogRecords":2,"errorMessage":"a\nb\u001b[31m"}}"#, .init(count: 2, reason: #"refused: a\nb\x1b[31m"#)),
+        (#"{"partialSuccess":{"rejectedLogRecords":"2"}}"#, .init(count: 2, reason: "refused without a reason")),
+        (#"{"partialSuccess":{"rejectedLogRecords":"-1"}}"#, nil), (#"{"partialSuccess":{"rejectedLogRecords":"many"}}"#, nil),
+    ])
+    func otlpRefusesSomeAndDoesNotSayWhich(_ body: String, _ refusal: DeliveryReport.Refusal?) async throws {
+        let vendor = try Vendor.named("otlp")
+        let server = try await LoopbackServer { request in
+            let reply = vendor.reply(to: request)
+            return reply.status == 200 ? .init(200, body, headers: ["content-type": "application/json"]) : reply
+        }
+        let batch = (1...3).map { Samples.message($0, Samples.alert("rule \($0)")) }
+        let report = await (try vendor.destination(server.port)).deliver(batch)
+        #expect(report.fates == Array(repeating: .delivered, count: 3))
+        #expect(report.refusal == refusal)
+        #expect(server.requests.count == 1)
     }
 
     // MARK: - Acknowledgement

@@ -65,6 +65,16 @@ struct VendorPayloadTests {
         #expect(String(decoding: request.body, as: UTF8.self).hasPrefix(action.replacing("UUID", with: Samples.message(alert).uuid) + "\n"))
     }
 
+    @Test func elasticsearchsIndexIsOfTheDayOnWhichAnAlertCame() async throws {
+        var late = alert
+        var document = try #require(late.detail["alert"]?.object)
+        document["time"] = "2199-12-31T00:00:00Z"
+        late.detail["alert"] = .object(document)
+        let lines = try #require(try await requests("elasticsearch", [], [late]).first).body.split(separator: 10)
+        #expect(try JSON(parsing: lines[0])["create"]?["_index"] == "falco-2026.03.04")
+        #expect(try JSON(parsing: lines[1])["@timestamp"] == "2199-12-31T00:00:00.000000000Z")
+    }
+
     @Test func elasticsearchFieldsAreFlattenedAndPiped() async throws {
         let request = try #require(try await requests("elasticsearch", [("flatten_fields", "true"), ("pipeline", "geoip")], [alert]).first)
         #expect(request.path.hasSuffix("&pipeline=geoip"))

@@ -17,6 +17,7 @@ struct VendorSettingsTests {
 
     @Test(arguments: [
         Case("slack", ["url": "https://h.example/x", "flavor": "teams"], "expected one of slack, mattermost, rocketchat"),
+        Case("discord", ["url": "https://h.example/x", "username": "Discord watch"], "expected a name of 80 characters at most"),
         Case("discord", ["url": "https://h.example/x", "flavor": "x"], "unknown key \"flavor\""), Case("teams", [:], "output \"siem\" needs url"),
         Case("googlechat", ["url": "https://h.example/x", "text": "{{ procname }}"], "text of output \"siem\": \"procname\" is no field"),
         Case("pagerduty", [:], "output \"siem\" needs routing_key"), Case("pagerduty", ["routing_key": "short"], "expected an integration key of 32 characters"),

@@ -11,12 +11,12 @@ package struct JournalSpool: Spool {
         var reading = JournalReader.ReadingPlace(place)
         var (records, size): ([SpoolRecord], Int) = ([], 0)
         var start = place
-        _ = try reader.read(&reading) { entry, place in
+        _ = try reader.read(&reading, as: { line in SpoolLine(line).map { ($0.seq, $0) } }) { line, place in
             let end = SpoolPlace(place)
             // The record begins at the latest where the one before it ended; of a segment's first one, at the segment's beginning.
-            if start.segment != end.segment { start = SpoolPlace(seq: entry.seq, segment: end.segment) }
-            records.append(SpoolRecord(seq: entry.seq, hash: entry.hash, bytes: entry.line.count + 1, record: entry.record, start: start, end: end))
-            size += entry.line.count + 1
+            if start.segment != end.segment { start = SpoolPlace(seq: line.seq, segment: end.segment) }
+            records.append(SpoolRecord(line, start: start, end: end))
+            size += line.bytes + 1
             start = end
             return records.count < count && size < bytes
         }
@@ -27,10 +27,7 @@ package struct JournalSpool: Spool {
     package func bytes(behind place: SpoolPlace) -> Int { reader.bytes(behind: JournalReader.ReadingPlace(place)) }
 
     package func last() throws -> SpoolRecord? {
-        try reader.last().map { entry, start, end in
-            SpoolRecord(
-                seq: entry.seq, hash: entry.hash, bytes: entry.line.count + 1, record: entry.record, start: SpoolPlace(start), end: SpoolPlace(end))
-        }
+        try reader.last().flatMap { entry, start, end in SpoolLine(entry.line).map { SpoolRecord($0, start: SpoolPlace(start), end: SpoolPlace(end)) } }
     }
 }
 

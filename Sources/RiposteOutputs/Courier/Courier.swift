@@ -310,7 +310,7 @@ package final class Courier: Sendable {
         }
         tell(report, wasHealthy: wasHealthy, failures: failures)
         guard !dead.isEmpty else { return }
-        logger.error("output rejected messages for good", metadata: ["count": "\(dead.count)", "reason": "\(dead[0].reason)", "file": "\(deadLetters.path)"])
+        logger.error("output rejected messages for good", metadata: ["count": "\(dead.reduce(0) { $0 + $1.count })", "reason": "\(dead[0].reason)", "file": "\(deadLetters.path)"])
         _ = setAside(dead)
     }
 
@@ -492,6 +492,7 @@ extension SecretMask {
     func masked(_ report: DeliveryReport) -> DeliveryReport {
         var report = report
         report.answer = report.answer.map(line)
+        report.refusal = report.refusal.map { DeliveryReport.Refusal(count: $0.count, reason: line($0.reason)) }
         report.fates = report.fates.map { fate in
             switch fate {
             case .delivered: fate

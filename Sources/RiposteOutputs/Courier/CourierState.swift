@@ -39,9 +39,15 @@ package struct CourierState: Sendable {
         case stop
     }
 
-    /// A message that is not for this destination, and why.
+    /// What is not for this destination, and why.
     package struct DeadLetter: Sendable {
-        package var message: OutputMessage
+        package enum Subject: Sendable {
+            case message(OutputMessage)
+            /// So many among those from the first to the last, which were delivered together; which ones nobody says.
+            case some(Int, of: Int, first: OutputMessage, last: OutputMessage)
+        }
+
+        package var subject: Subject
         package var reason: String
         package var time: Timestamp
     }
@@ -180,7 +186,7 @@ package struct CourierState: Sendable {
                 counts.dead += 1
                 isProgress = true
                 note(reason, at: now)
-                dead.append(DeadLetter(message: message, reason: reason, time: now.wall))
+                dead.append(DeadLetter(subject: .message(message), reason: reason, time: now.wall))
             case .tryAgain(let reason, let after):
                 counts.retried += 1
                 note(reason, at: now)
@@ -188,9 +194,17 @@ package struct CourierState: Sendable {
                 wait = max(wait ?? .zero, after ?? .zero)
             }
         }
+        if let refusal = report.refusal, refusal.count < count, let first = batch.first { dead.append(refused(refusal, of: count, from: first, at: now)) }
         replaceBatch(with: kept + batch.dropFirst(count))
         if let wait { failed(wait, isProgress, at: now) } else { succeeded(dead.isEmpty) }
         return dead
+    }
+
+    private mutating func refused(_ refusal: DeliveryReport.Refusal, of count: Int, from first: OutputMessage, at now: Moment) -> DeadLetter {
+        counts.sent -= refusal.count
+        counts.dead += refusal.count
+        note(refusal.reason, at: now)
+        return DeadLetter(subject: .some(refusal.count, of: count, first: first, last: batch[count - 1]), reason: refusal.reason, time: now.wall)
     }
 
     private mutating func failed(_ asked: Duration, _ isProgress: Bool, at now: Moment) {

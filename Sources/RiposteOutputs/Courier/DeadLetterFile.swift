@@ -16,11 +16,9 @@ struct DeadLetterFile: Sendable {
     /// All of them, or none.
     func append(_ letters: [CourierState.DeadLetter]) throws(OutputFileError) {
         let lines = letters.flatMap { letter -> [UInt8] in
-            let json: JSON = [
-                "ts": .text("\(letter.time)"), "reason": .text(letter.reason), "seq": .integer(letter.message.seq), "kind": .text(letter.message.kind.rawValue),
-                "message": .object(letter.message.falcosidekickPayload),
-            ]
-            return json.bytes + [UInt8(ascii: "\n")]
+            var json: JSONObject = ["ts": .text("\(letter.time)"), "reason": .text(letter.reason)]
+            json.members += letter.subject.members.members
+            return JSON.object(json).bytes + [UInt8(ascii: "\n")]
         }
         let file = open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0o600)
         guard file >= 0 else { throw OutputFileError("open \(path)", errno) }
@@ -34,5 +32,23 @@ struct DeadLetterFile: Sendable {
             throw OutputFileError("write \(path)", problem)
         }
         if length + lines.count >= sizeLimit, rename(path, path + ".1") != 0 { throw OutputFileError("rename \(path)", errno) }
+    }
+}
+
+extension CourierState.DeadLetter {
+    /// Of messages.
+    var count: Int { if case .some(let count, _, _, _) = subject { count } else { 1 } }
+}
+
+extension CourierState.DeadLetter.Subject {
+    /// Of several only the first and the last are named: all of them are in the journal.
+    fileprivate var members: JSONObject {
+        func name(_ message: OutputMessage) -> JSON { ["seq": .integer(message.seq), "uuid": .text(message.uuid)] }
+        switch self {
+        case .message(let message):
+            return ["seq": .integer(message.seq), "kind": .text(message.kind.rawValue), "message": .object(message.falcosidekickPayload)]
+        case .some(let count, let total, let first, let last):
+            return ["refused": .integer(Int64(count)), "of": .integer(Int64(total)), "first": name(first), "last": name(last)]
+        }
     }
 }

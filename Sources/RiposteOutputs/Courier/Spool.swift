@@ -26,44 +26,82 @@ package struct SpoolPlace: Sendable, Equatable {
 }
 
 /// One record, read once for all destinations that keep up.
-package struct SpoolRecord: Sendable {
+package final class SpoolRecord: Sendable {
+    /// Indirect: an audit record is large, and is handed from one to the next.
+    package indirect enum Content: Sendable {
+        case alert(AdmittedAlert)
+        case record(AuditRecord)
+    }
+
     package let seq: Int64
     package let hash: String
     /// Of its line.
     package let bytes: Int
-    package let record: AuditRecord
+    package let time: Timestamp
+    package let content: Content
     /// Where it begins, and what comes behind it.
     package let start: SpoolPlace
     package let end: SpoolPlace
-    /// Of an admission, what was admitted.
-    package let alert: Alert?
     let payload = SharedPayload()
 
-    package init(seq: Int64, hash: String, bytes: Int, record: AuditRecord, start: SpoolPlace, end: SpoolPlace) {
-        self.seq = seq
-        self.hash = hash
-        self.bytes = bytes
-        self.record = record
-        self.start = start
-        self.end = end
-        alert = record.kind == .alert ? Alert(admittedIn: record) : nil
+    package init(_ line: SpoolLine, start: SpoolPlace, end: SpoolPlace) {
+        (seq, hash, bytes, time, content) = (line.seq, line.hash, line.bytes, line.time, line.content)
+        (self.start, self.end) = (start, end)
     }
 }
 
-extension Alert {
-    /// The alert that a record of its admission holds, whole.
-    fileprivate init?(admittedIn record: AuditRecord) {
-        guard let id = record.id else { return nil }
-        let arrival = record.detail["arrival"].flatMap(Arrival.init(json:)) ?? Arrival(intake: "unknown", trust: .untrusted, time: record.time)
-        do throws(AlertError) {
-            if let document = record.detail["alert"] {
-                try self.init(document, id: id, arrival: arrival)
-            } else {
-                guard let bytes = record.detail["alert_base64"]?.string?.valid.flatMap({ [UInt8](base64: $0) }) else { return nil }
-                try self.init(parsing: bytes, id: id, arrival: arrival)
+/// A line of the journal, read as far as outputs need it. Its hash is not checked: that is the verifier's work.
+package struct SpoolLine: Sendable {
+    package let seq: Int64
+    package let hash: String
+    package let bytes: Int
+    package let time: Timestamp
+    package let content: SpoolRecord.Content
+
+    /// `bytes`: of the line with its newline.
+    package init(seq: Int64, hash: String, bytes: Int, _ record: AuditRecord) {
+        (self.seq, self.hash, self.bytes, time) = (seq, hash, bytes, record.time)
+        content = AdmittedAlert(record).map(SpoolRecord.Content.alert) ?? .record(record)
+    }
+
+    /// Nil where the line, which has no newline, is no record.
+    package init?(_ line: [UInt8]) {
+        if let admission = SpoolLine(admission: line) {
+            self = admission
+            return
+        }
+        guard let members = (try? JSON(parsing: line))?.object, let seq = members["seq"]?.integer, let hash = members["hash"]?.string?.valid,
+            let record = AuditRecord(members: members)
+        else { return nil }
+        self.init(seq: seq, hash: hash, bytes: line.count + 1, record)
+    }
+
+    /// An alert's admission, which most records are where there are many.
+    private init?(admission line: [UInt8]) {
+        guard let outline = JSONOutline(line) else { return nil }
+        var (seq, hash, time, id, detail): (Int64?, String?, Timestamp?, Identifier?, JSONOutline.Member?)
+        var isAdmission = false
+        outline.forEach { member in
+            func isCalled(_ name: StaticString) -> Bool { outline.spells(member.key, name) }
+            if isCalled("seq") {
+                seq = outline.json(member.value)?.integer
+            } else if isCalled("kind") {
+                isAdmission = outline.spells(member.value, "\"alert\"")
+            } else if isCalled("ts") {
+                time = outline.json(member.value)?.string.flatMap { Timestamp($0.bytes) }
+            } else if isCalled("id") {
+                id = outline.json(member.value)?.string.flatMap { Identifier(bytes: $0.bytes) }
+            } else if isCalled("detail") {
+                detail = member
+            } else if isCalled("hash") {
+                hash = outline.json(member.value)?.string?.valid
             }
-        } catch {
+        }
+        guard isAdmission, id != nil, let seq, let hash, let time, let detail, let alert = AlertText(outline, in: detail).flatMap({ AdmittedAlert($0) }) else {
             return nil
         }
+        (self.seq, self.hash, self.time) = (seq, hash, time)
+        bytes = line.count + 1
+        content = .alert(alert)
     }
 }

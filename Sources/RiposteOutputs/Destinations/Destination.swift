@@ -67,6 +67,16 @@ package struct DeliveryReport: Sendable, Equatable {
     package var isWhole: Bool
     /// What the receiver said, for `riposte output test`.
     package var answer: String?
+    /// Of a batch that was delivered in part.
+    package var refusal: Refusal?
+
+    /// So many of a batch were refused for good, and nobody says which; all others were taken. None of them may go again.
+    package struct Refusal: Sendable, Equatable {
+        package var count: Int
+        package var reason: String
+
+        package init(count: Int, reason: String) { (self.count, self.reason) = (count, reason) }
+    }
 
     /// One fate per message.
     package init(_ fates: [Fate], answer: String? = nil) {
@@ -80,6 +90,12 @@ package struct DeliveryReport: Sendable, Equatable {
         fates = Array(repeating: fate, count: count)
         self.answer = answer
         isWhole = true
+    }
+
+    /// All were delivered but some, which are not known.
+    package init(delivered count: Int, but refusal: Refusal, answer: String? = nil) {
+        self.init(whole: .delivered, count: count, answer: answer)
+        self.refusal = refusal
     }
 }
 

@@ -19,6 +19,7 @@ package struct DiscordDestination: Destination {
         let endpoint = HTTPEndpoint(settings, context)
         text = settings.template("text", for: .markdown)
         name = settings.text("username") ?? "Riposte"
+        if !Self.isName(name) { settings.report("username", "expected a name of 80 characters at most without \"discord\" and \"clyde\" for username of \(settings.title)") }
         icon = settings.text("icon")
         now = context.now
         guard let endpoint else { return nil }
@@ -30,11 +31,19 @@ package struct DiscordDestination: Destination {
 
     package func deliver(_ batch: [OutputMessage]) async -> DeliveryReport {
         let now = now()
-        return await endpoint.post(batch, at: now, verdict: { Self.verdict($0, at: now) }, body: body)
+        // Without it a message that is not stored is answered as if it were.
+        return await endpoint.post(batch, query: [("wait", "true")], at: now, verdict: { Self.verdict($0, at: now) }, body: body)
     }
 
-    /// With 429 the wait stands in the body too, more exactly.
+    /// What Discord takes as one: with any other each message would be refused.
+    private static func isName(_ text: String) -> Bool {
+        1...80 ~= text.utf16.count && !["discord", "clyde"].contains { text.lowercased().contains($0) }
+    }
+
+    /// With 429 the wait stands in the body too, more exactly. A webhook that is gone does not come back, and who tries it often is locked out: a new one is
+    /// tried at once, as its URL is another configuration.
     private static func verdict(_ response: HTTPResponse, at now: Timestamp) -> DeliveryReport.Fate? {
+        if response.status == 404 { return .tryAgain(reason: response.shown, after: .seconds(3600)) }
         guard response.status == 429, let wait = response.json?["retry_after"]?.seconds else { return nil }
         return .tryAgain(reason: response.shown, after: wait)
     }

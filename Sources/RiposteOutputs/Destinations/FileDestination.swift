@@ -41,6 +41,7 @@ package final class FileDestination: Destination {
 
     package func deliver(_ batch: [OutputMessage]) async -> DeliveryReport {
         var lines: [UInt8] = []
+        lines.reserveCapacity(batch.reduce(0) { $0 + $1.size })
         for message in batch {
             if let body { lines += Array(body.text(for: message).utf8) } else { lines += message.payloadBytes }
             lines.append(UInt8(ascii: "\n"))

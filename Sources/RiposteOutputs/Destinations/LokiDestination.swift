@@ -51,7 +51,12 @@ package struct LokiDestination: Destination {
         var headers: [(name: String, value: String)] = [("Content-Type", "application/json")] + login.headers
         if let tenant { headers.append(("X-Scope-OrgID", tenant)) }
         let exchange = await endpoint.send(path: "/loki/api/v1/push", headers: headers, body: body.bytes)
-        return DeliveryReport(whole: exchange.fate(at: now()), count: batch.count, answer: exchange.answer)
+        return DeliveryReport(whole: exchange.fate(at: now(), Self.verdict), count: batch.count, answer: exchange.answer)
+    }
+
+    /// 204 is success, and 200 of what else speaks its protocol. A tenant whose ingestion is blocked gets 260, or what is set in place of it, and nothing is kept.
+    private static func verdict(_ response: HTTPResponse) -> DeliveryReport.Fate? {
+        201..<300 ~= response.status && response.status != 204 ? .tryAgain(reason: response.shown) : nil
     }
 
     /// falcosidekick's, without tags, namespace and pod, which make a stream of each.

@@ -63,7 +63,8 @@ enum MailHeader {
     /// One line as ASCII: as it is, or as encoded words (RFC 2047) of at most 75 characters, folded. `always`: also ASCII, where specials would need
     /// quotes.
     static func encoded(_ text: String, always: Bool = false) -> String {
-        let line = String(text.escapedForDisplay.prefix(longest))
+        // By code units: one character may be as long as a book, and a server that refuses the mail for it would keep the alert from people.
+        let line = text.escapedForDisplay.cut(to: longest)
         let isPlain = line.utf8.allSatisfy { 0x20...0x7E ~= $0 } && !line.contains("=?")
         if isPlain, !always || line.utf8.allSatisfy({ 0x30...0x39 ~= $0 || 0x41...0x5A ~= $0 || 0x61...0x7A ~= $0 || $0 == 0x20 || $0 == UInt8(ascii: "-") }) {
             return folded(line)

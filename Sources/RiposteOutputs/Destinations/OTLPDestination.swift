@@ -30,20 +30,21 @@ package struct OTLPDestination: Destination {
         let scope: JSON = ["scope": ["name": "riposte"], "logRecords": .array(records)]
         let body: JSON = ["resourceLogs": [["resource": ["attributes": .array(resource)], "scopeLogs": [scope]]]]
         let exchange = await endpoint.send(path: "/v1/logs", headers: [("Content-Type", "application/json")], body: body.bytes)
-        if let refusal = Self.refusal(exchange, of: batch.count) {
-            // Never once more (OTLP, "Partial Success"): those that were taken would come twice. So all of them are set aside, lest one is lost.
-            return DeliveryReport(Array(repeating: .rejected(reason: refusal), count: batch.count), answer: exchange.answer)
+        guard let refusal = Self.refusal(exchange) else { return DeliveryReport(whole: exchange.fate(at: now()), count: batch.count, answer: exchange.answer) }
+        guard refusal.count < batch.count else {
+            return DeliveryReport(Array(repeating: .rejected(reason: refusal.reason), count: batch.count), answer: exchange.answer)
         }
-        return DeliveryReport(whole: exchange.fate(at: now()), count: batch.count, answer: exchange.answer)
+        return DeliveryReport(delivered: batch.count, but: refusal, answer: exchange.answer)
     }
 
-    /// A partial success says how many were refused for good, not which.
-    private static func refusal(_ exchange: HTTPEndpoint.Exchange, of total: Int) -> String? {
+    /// A partial success says how many were refused for good, not which, and must not be tried again, in no other way either: those that were taken would
+    /// come twice (OTLP, "Partial Success").
+    private static func refusal(_ exchange: HTTPEndpoint.Exchange) -> DeliveryReport.Refusal? {
         guard let partial = exchange.success?.json?["partialSuccess"] else { return nil }
         let count = partial["rejectedLogRecords"].flatMap { $0.integer ?? $0.string.flatMap { Int64($0.repaired) } } ?? 0
         guard count > 0 else { return nil }
         let words = ByteText(Array((partial["errorMessage"]?.string ?? "").bytes.prefix(200))).shown
-        return "\(count) of \(total) refused\(count < total ? ", which is not said" : ""): \(words)"
+        return DeliveryReport.Refusal(count: Int(clamping: count), reason: words.isEmpty ? "refused without a reason" : "refused: \(words)")
     }
 
     private func record(_ message: OutputMessage) -> JSON {

@@ -50,7 +50,7 @@ package struct PagerDutyDestination: Destination {
         ]
     }
 
-    /// As many as fit: an event has 512 KB at most.
+    /// As many as fit: an event has 512 KB of JSON at most.
     private static func details(_ message: OutputMessage, _ facts: MessageFacts) -> JSONObject {
         let own: [(name: ByteText, value: ByteText)] = [
             ("output", facts.output), ("rule", facts.rule), ("priority", ByteText(facts.priority.name)), ("hostname", facts.hostname), ("uuid", ByteText(message.uuid)),
@@ -60,7 +60,7 @@ package struct PagerDutyDestination: Destination {
         for fact in own + facts.fields.map({ ($0.name, $0.value.templateText) }) where !fact.value.isEmpty {
             let name = ByteText(TextFormat.line.escaped(fact.name, atMost: 200))
             let value = TextFormat.plain.escaped(fact.value, atMost: 8000)
-            left -= name.bytes.count + value.utf8.count
+            left -= JSON.string(name).bytes.count + JSON.text(value).bytes.count + 2
             guard left >= 0 else { break }
             if details[name] == nil { details[name] = .text(value) }
         }

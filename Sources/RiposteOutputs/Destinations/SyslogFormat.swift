@@ -64,7 +64,11 @@ struct SyslogFormat: Sendable {
 
     private func header(of message: OutputMessage) -> String {
         let priority = facility.number * 8 + message.priority.syslogSeverity
-        return "<\(priority)>1 \(Self.time(message.time)) \(hostname) \(appName) \(getpid()) \(message.kind.rawValue) \(structuredData(of: message)) "
+        let start = "<\(priority)>1 \(Self.time(message.time)) \(hostname) \(appName) \(getpid()) \(message.kind.rawValue) "
+        guard let structuredID else { return start + "- " }
+        // Half of the room is for the words, however long the values are.
+        let wholes = Self.valueLengths.lazy.map { start + structuredData(of: message, structuredID, atMost: $0) + " " }
+        return wholes.first { $0.utf8.count <= limit / 2 } ?? start + "- "
     }
 
     /// At most six digits of a second.
@@ -79,17 +83,16 @@ struct SyslogFormat: Sendable {
 
     // MARK: - Structured data
 
-    private static let longestValue = 256
+    private static let valueLengths = [256, 64, 16]
 
-    private func structuredData(of message: OutputMessage) -> String {
-        guard let structuredID else { return "-" }
-        let parameters = message.structuredFacts.map { " \($0.name)=\"\(Self.escaped($0.value))\"" }
-        return "[\(structuredID)\(parameters.joined())]"
+    private func structuredData(of message: OutputMessage, _ id: String, atMost length: Int) -> String {
+        let parameters = message.structuredFacts.map { " \($0.name)=\"\($0.name == "uuid" ? $0.value.shown : Self.escaped($0.value, atMost: length))\"" }
+        return "[\(id)\(parameters.joined())]"
     }
 
     /// `"`, `\` and `]` with a backslash before (RFC 5424, 6.3.3); control characters were made visible before.
-    private static func escaped(_ value: ByteText) -> String {
-        let shown = String(decoding: SyslogShrink.cut(Array(value.shown.utf8), to: longestValue), as: UTF8.self)
+    private static func escaped(_ value: ByteText, atMost length: Int) -> String {
+        let shown = String(decoding: SyslogShrink.cut(Array(value.shown.utf8), to: length), as: UTF8.self)
         return shown.unicodeScalars.reduce(into: "") { result, scalar in
             if scalar == "\"" || scalar == "\\" || scalar == "]" { result += "\\" }
             result.unicodeScalars.append(scalar)

@@ -5,7 +5,7 @@ extension HTTPEndpoint {
     /// One POST of JSON for each message, in order; what stands behind one that must wait waits too. `verdict`: what this receiver means by an answer,
     /// where that is not what all mean.
     func post(
-        _ batch: [OutputMessage], path: String = "", headers: [(name: String, value: String)] = [], at now: Timestamp,
+        _ batch: [OutputMessage], path: String = "", query: [(name: String, value: String)] = [], headers: [(name: String, value: String)] = [], at now: Timestamp,
         verdict: (HTTPResponse) -> DeliveryReport.Fate? = { _ in nil },
         body: (OutputMessage) -> JSON
     ) async -> DeliveryReport {
@@ -15,7 +15,7 @@ extension HTTPEndpoint {
                 fates.append(last)
                 continue
             }
-            let exchange = await send(path: path, headers: [("Content-Type", "application/json; charset=utf-8")] + headers, body: body(message).bytes)
+            let exchange = await send(path: path, query: query, headers: [("Content-Type", "application/json; charset=utf-8")] + headers, body: body(message).bytes)
             fates.append(exchange.fate(at: now, verdict))
             answer = exchange.answer
         }

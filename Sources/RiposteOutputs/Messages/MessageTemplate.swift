@@ -112,7 +112,7 @@ package enum MessageField: String, CaseIterable, Sendable {
 }
 
 extension OutputMessage {
-    package var alert: Alert? { if case .alert(let alert) = content { alert } else { nil } }
+    package var alert: Alert? { if case .alert(let alert) = content { alert.alert } else { nil } }
 
     package var summary: Notice.Summary? { if case .notice(let notice) = content { notice.summary } else { nil } }
 

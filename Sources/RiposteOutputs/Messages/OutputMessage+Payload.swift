@@ -6,40 +6,11 @@ extension OutputMessage {
     /// members under `riposte`.
     package var falcosidekickPayload: JSONObject {
         switch content {
-        case .alert(let alert): payload(of: alert)
+        case .alert(let alert): alert.alert.map(payload) ?? JSONObject()
         case .record(let record): payload(source: "riposte", rule: "Riposte \(title.repaired)", fields: record.outputFields, own: journalMembers(of: record))
         case .notice(let notice): payload(source: "riposte", rule: notice.title, fields: notice.outputFields, own: notice.members)
         case .test: payload(source: "internal", rule: "Test rule", fields: ["riposte.test": true], own: ["test": true])
         }
-    }
-
-    /// ``falcosidekickPayload`` as bytes. Of alerts, which are many, without making the object first.
-    func makePayloadBytes() -> [UInt8] {
-        guard let alert else { return JSON.object(falcosidekickPayload).bytes }
-        var bytes: [UInt8] = []
-        bytes.reserveCapacity(size + 128)
-        func write(_ name: StaticString, _ value: JSON) {
-            bytes.append(UInt8(ascii: bytes.isEmpty ? "{" : ","))
-            bytes.append(contentsOf: UnsafeBufferPointer(start: name.utf8Start, count: name.utf8CodeUnitCount))
-            value.write(to: &bytes)
-        }
-        write("\"uuid\":", .text(uuid))
-        write("\"output\":", .string(alert.output ?? ""))
-        write("\"priority\":", .text(alert.priority.name))
-        write("\"rule\":", .string(alert.rule))
-        write("\"time\":", .text("\(alert.time)"))
-        write("\"output_fields\":", .object(alert.fields))
-        write("\"source\":", .string(alert.source ?? "syscall"))
-        if !alert.tags.isEmpty { write("\"tags\":", .array(alert.tags.sorted().map(JSON.string))) }
-        write("\"hostname\":", .string(alert.hostname ?? ByteText(host)))
-        for member in alert.document.members where !Self.isPayloadKey(member.key) {
-            bytes.append(UInt8(ascii: ","))
-            JSON.string(member.key).write(to: &bytes)
-            bytes.append(UInt8(ascii: ":"))
-            member.value.write(to: &bytes)
-        }
-        bytes.append(UInt8(ascii: "}"))
-        return bytes
     }
 
     private static func isPayloadKey(_ key: ByteText) -> Bool {

@@ -4,10 +4,10 @@ internal import Synchronization
 
 /// What a destination gets: one thing that people or systems should learn of, made of one record of the journal.
 package struct OutputMessage: Sendable {
-    /// Indirect: messages are handed from one to the next, and one of them is as large as an alert.
+    /// Indirect: messages are handed from one to the next, and an audit record is large.
     package indirect enum Content: Sendable {
         /// An alert that was accepted.
-        case alert(Alert)
+        case alert(AdmittedAlert)
         /// Anything else in the journal: an intent, an outcome, a start.
         case record(AuditRecord)
         /// Words for people: what a playbook's `notify.send` says, or the summary of a burst.
@@ -43,6 +43,11 @@ package struct OutputMessage: Sendable {
 
     /// ``falcosidekickPayload`` as JSON on one line.
     package var payloadBytes: [UInt8] { shared?.bytes(makePayloadBytes) ?? makePayloadBytes() }
+
+    private func makePayloadBytes() -> [UInt8] {
+        if case .alert(let alert) = content, let payload = alert.payload(uuid: uuid, host: host) { return payload }
+        return JSON.object(falcosidekickPayload).bytes
+    }
 
     /// A marked message, to see whether a destination takes any.
     package static func test(host: String, at time: Timestamp) -> OutputMessage {
@@ -94,7 +99,7 @@ package final class SharedPayload: Sendable {
 extension OutputMessage.Content {
     fileprivate var roughBytes: Int {
         switch self {
-        case .alert(let alert): 200 + JSON.object(alert.document).bytes.count
+        case .alert(let alert): 200 + JSON.object(alert.alert?.document ?? JSONObject()).bytes.count
         case .record(let record): 300 + JSON.object(record.members).bytes.count
         case .notice(let notice): 200 + notice.title.utf8.count + notice.text.utf8.count
         case .test: 200
@@ -179,7 +184,7 @@ extension OutputMessage {
     /// What happened, in a sentence or more. Written by whoever attacks: escape it for where it goes.
     package var text: ByteText {
         switch content {
-        case .alert(let alert): alert.output ?? alert.rule
+        case .alert(let alert): alert.alert?.output ?? alert.rule
         case .notice(let notice): ByteText(notice.text)
         case .test: ByteText("This is a test message of Riposte on \(host); nothing happened.")
         case .record(let record): ByteText(Self.text(of: record))

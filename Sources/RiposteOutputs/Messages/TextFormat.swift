@@ -13,8 +13,6 @@ package enum TextFormat: Sendable, Equatable {
     case slack
     /// Telegram's and others' Markdown: every mark is escaped.
     case markdown
-    /// The value of a header: one line, visible ASCII and what is not is percent-encoded, at most 1024 bytes.
-    case header
     /// A part of a URL: all but unreserved characters is percent-encoded.
     case urlQuery
     /// As it is, with U+FFFD for what is not UTF-8: for formats whose writer escapes itself.
@@ -28,7 +26,6 @@ package enum TextFormat: Sendable, Equatable {
         case .html: value.lines.map { Self.replacing($0.shown, Self.htmlEntities) }.joined(separator: "\n")
         case .slack: value.lines.map { Self.replacing($0.shown, Self.slackEntities) }.joined(separator: "\n")
         case .markdown: value.lines.map { Self.backslashed($0.shown) }.joined(separator: "\n")
-        case .header: Self.percentEncoded(String(value.shown.prefix(1024))) { 0x20...0x7E ~= $0 }
         case .urlQuery: Self.percentEncoded(value.bytes, keeping: Self.isUnreserved)
         case .raw: value.repaired
         }
@@ -64,8 +61,6 @@ package enum TextFormat: Sendable, Equatable {
         default: false
         }
     }
-
-    private static func percentEncoded(_ text: String, keeping isKept: (UInt8) -> Bool) -> String { percentEncoded(Array(text.utf8), keeping: isKept) }
 
     private static func percentEncoded(_ bytes: [UInt8], keeping isKept: (UInt8) -> Bool) -> String {
         let digits = Array("0123456789ABCDEF".utf8)

@@ -69,7 +69,7 @@ package struct BurstGroups: Sendable, Equatable {
     /// The message where it is to be sent now; nil where it was counted.
     package mutating func take(_ message: OutputMessage, _ settings: Settings, at now: Timestamp) -> OutputMessage? {
         guard let (fields, values) = message.groupingKey(settings.by) else { return message }
-        let key = values.map { ByteText(Array($0.bytes.prefix(Self.keyBytes))) }
+        let key = values.map(Self.bounded)
         if bursts[key] != nil {
             bursts[key]?.add(message)
             return nil
@@ -81,6 +81,12 @@ package struct BurstGroups: Sendable, Equatable {
         if settings.first == .hold { burst.add(message) }
         bursts[key] = burst
         return settings.first == .hold ? nil : message
+    }
+
+    /// What is cut has its digest in place of the rest: two that only begin alike, as somebody could have them begin, are two.
+    private static func bounded(_ value: ByteText) -> ByteText {
+        guard value.bytes.count > keyBytes else { return value }
+        return ByteText(Array(value.bytes.prefix(keyBytes)) + Array("…\(OutputMessage.digest(of: value.bytes).prefix(16))".utf8))
     }
 
     /// The summaries whose time has come. A burst that had nothing to tell is over, and the next alert of its key is sent at once.
@@ -144,7 +150,9 @@ extension OutputMessage {
     /// By what it is the same as others, with names; nil where each is to be told.
     fileprivate func groupingKey(_ by: [(name: String, value: OutputLanguage.Expression)]) -> (fields: [String], values: [ByteText])? {
         switch content {
-        case .alert(let alert): return (by.map(\.name), by.map { $0.value(alert)?.keyText ?? "" })
+        case .alert(let admitted):
+            let alert = admitted.alert
+            return (by.map(\.name), by.map { alert.flatMap($0.value)?.keyText ?? "" })
         case .notice:
             let values: [ByteText] = by.map { field in
                 switch field.name {

@@ -60,32 +60,34 @@ package struct Route: Sendable {
         var messages: [OutputMessage] = []
         func add(_ content: OutputMessage.Content) {
             messages.append(
-                OutputMessage(
-                    seq: record.seq, hash: record.hash, time: record.record.time, host: host, content: content, size: record.bytes, shared: record.payload))
+                OutputMessage(seq: record.seq, hash: record.hash, time: record.time, host: host, content: content, size: record.bytes, shared: record.payload))
         }
-        if let notice = Notice(addressedTo: name, in: record.record) {
-            messages.append(OutputMessage(seq: record.seq, hash: record.hash, time: record.record.time, host: host, content: .notice(notice)))
-        }
-        if let alert = record.alert, content == .alerts || content == .both {
-            if admits(alert, record.record) { add(.alert(alert)) }
-        } else if content == .audit || content == .both, admits(record.record) {
-            add(.record(record.record))
+        switch record.content {
+        case .alert(let alert) where content == .alerts || content == .both: if admits(alert) { add(.alert(alert)) }
+        case .alert(let alert): if content == .audit, admits(.alert), let record = alert.record, admits(record) { add(.record(record)) }
+        case .record(let audit):
+            if let notice = Notice(addressedTo: name, in: audit) {
+                messages.append(OutputMessage(seq: record.seq, hash: record.hash, time: record.time, host: host, content: .notice(notice)))
+            }
+            if content == .audit || content == .both, admits(audit.kind), admits(audit) { add(.record(audit)) }
         }
         return messages
     }
 
-    private func admits(_ alert: Alert, _ record: AuditRecord) -> Bool {
+    private func admits(_ alert: AdmittedAlert) -> Bool {
         if !priorities.isEmpty, !priorities.contains(where: { $0.holds(alert.priority) }) { return false }
         if !rules.isEmpty, !rules.contains(where: { $0.matches(alert.rule.bytes) }) { return false }
         if exceptRules.contains(where: { $0.matches(alert.rule.bytes) }) { return false }
         if !tags.isEmpty, tags.isDisjoint(with: alert.tags) { return false }
         if !sources.isEmpty, !(alert.source.map(sources.contains) ?? false) { return false }
-        if !playbooks.isEmpty, playbooks.isDisjoint(with: record.startedPlaybooks) { return false }
-        return when?(alert) ?? true
+        if !playbooks.isEmpty, playbooks.isDisjoint(with: alert.record?.startedPlaybooks ?? []) { return false }
+        guard let when else { return true }
+        return alert.alert.map(when) ?? false
     }
 
+    private func admits(_ kind: AuditRecord.Kind) -> Bool { kinds.isEmpty ? kind != .alert : kinds.contains(kind) }
+
     private func admits(_ record: AuditRecord) -> Bool {
-        if kinds.isEmpty ? record.kind == .alert : !kinds.contains(record.kind) { return false }
         if !playbooks.isEmpty, !(record.playbook.map(playbooks.contains) ?? false) { return false }
         if !actions.isEmpty, !(record.action.map(actions.contains) ?? false) { return false }
         if !outcomes.isEmpty, !(record.outcome.map(outcomes.contains) ?? false) { return false }
