@@ -66,7 +66,7 @@ enum JournalLine {
 
     /// Reads a line's place in the chain and its record; nil where it is no record. Does not check the hash.
     static func decode(_ line: [UInt8]) -> JournalEntry? {
-        guard let members = (try? JSON(parsing: line))?.object, let seq = members["seq"]?.integer, let prev = members["prev"]?.string?.valid,
+        guard let members = (try? JSON(parsing: line))?.object, let seq = members["seq"]?.integer, seq < .max, let prev = members["prev"]?.string?.valid,
             let hash = members["hash"]?.string?.valid, let record = AuditRecord(members: members)
         else { return nil }
         return JournalEntry(seq: seq, prev: prev, hash: hash, record: record, line: line)

@@ -63,6 +63,10 @@ package struct AlertError: Error, Equatable, Sendable, CustomStringConvertible {
 }
 
 extension Alert {
+    /// Objects and arrays inside one another, itself included. Records, questions and snapshots hold an alert some levels deep and are read with
+    /// ``JSON/depthLimit``.
+    package static let depthLimit = 48
+
     /// Reads one alert. Needed are `rule`, `priority` and a time (`time`, else the field `evt.time`); all else may be missing, because
     /// Falco can be told to leave it out.
     package init(parsing bytes: some Collection<UInt8>, id: Identifier, arrival: Arrival) throws(AlertError) {
@@ -78,6 +82,7 @@ extension Alert {
     /// Takes a JSON value that was read already; `original` are its bytes where they are not UTF-8.
     package init(_ value: JSON, original: [UInt8]? = nil, id: Identifier, arrival: Arrival) throws(AlertError) {
         guard let document = value.object else { throw AlertError(problem: "an alert is a JSON object") }
+        guard value.isNested(atMost: Self.depthLimit) else { throw AlertError(problem: "nested deeper than \(Self.depthLimit) levels") }
         let fields: JSONObject
         switch document["output_fields"] {
         case .object(let object): fields = object

@@ -10,11 +10,20 @@ extension JSON {
     /// Objects and arrays inside one another; Falco's alerts need three.
     package static let depthLimit = 64
 
+    /// Whether at most so many objects and arrays stand inside one another.
+    package func isNested(atMost levels: Int) -> Bool {
+        switch self {
+        case .object(let object): levels > 0 && object.members.allSatisfy { $0.value.isNested(atMost: levels - 1) }
+        case .array(let elements): levels > 0 && elements.allSatisfy { $0.isNested(atMost: levels - 1) }
+        default: true
+        }
+    }
+
     /// Reads exactly one JSON value (RFC 8259), white space around it allowed.
     ///
     /// Stricter than many readers in one point: a key that stands twice in an object is an error, because two readers that disagree about
-    /// which one counts are a way past a check. More lenient in one: bytes in strings need not be UTF-8, and a lone surrogate escape is
-    /// kept as the three bytes that would encode it.
+    /// which one counts are a way past a check. More lenient in one: bytes in strings need not be UTF-8. The escape of a lone surrogate is U+FFFD, as it
+    /// will be when it is written: else two keys could differ that are one in the journal.
     package init(parsing bytes: some Collection<UInt8>) throws(JSONError) {
         var outcome: Result<JSON, JSONError>?
         let contiguous: Void? = bytes.withContiguousStorageIfAvailable { outcome = JSON.parse($0) }
@@ -239,16 +248,18 @@ private struct JSONParser {
         let first = try hexQuad()
         guard 0xD800..<0xDC00 ~= first, position + 1 < bytes.count, bytes[position] == UInt8(ascii: "\\"),
             bytes[position + 1] == UInt8(ascii: "u")
-        else { return first }
+        else { return Self.repaired(first) }
         let retreat = position
         position += 2
         let second = try hexQuad()
         guard 0xDC00..<0xE000 ~= second else {
             position = retreat
-            return first
+            return Self.repaired(first)
         }
         return 0x10000 + (first - 0xD800) << 10 + (second - 0xDC00)
     }
+
+    private static func repaired(_ unit: UInt32) -> UInt32 { 0xD800..<0xE000 ~= unit ? 0xFFFD : unit }
 
     private mutating func hexQuad() throws(JSONError) -> UInt32 {
         guard position + 4 <= bytes.count else { throw error("the text ends inside an escape") }
@@ -268,7 +279,7 @@ private struct JSONParser {
         return value
     }
 
-    /// UTF-8 of a code point; of a lone surrogate the three bytes that the same arithmetic gives.
+    /// UTF-8 of a code point.
     private static func append(_ value: UInt32, to result: inout [UInt8]) {
         switch value {
         case 0..<0x80: result.append(UInt8(value))

@@ -7,13 +7,13 @@ extension JSON {
     package var bytes: [UInt8] {
         var writer = JSONWriter()
         writer.write(self)
-        return Array(writer.bytes)
+        return writer.finish()
     }
 
     package func write(to result: inout [UInt8]) {
         var writer = JSONWriter()
         writer.write(self)
-        result.append(contentsOf: writer.bytes)
+        writer.finish(into: &result)
     }
 }
 
@@ -21,7 +21,7 @@ extension JSONObject {
     package func write(to result: inout [UInt8]) {
         var writer = JSONWriter()
         writer.write(self)
-        result.append(contentsOf: writer.bytes)
+        writer.finish(into: &result)
     }
 
     /// The object's members sorted by key at every level: one spelling for equal values, for digests.

@@ -134,6 +134,7 @@ private struct OutlineReader {
     }
 
     private mutating func array(_ bytes: UnsafeBufferPointer<UInt8>, from start: Int, depth: Int) throws(Unreadable) -> Int {
+        guard depth <= JSON.depthLimit else { throw Unreadable() }
         if Self.stands("]", bytes, at: start) { return start + 1 }
         var place = start
         while true {

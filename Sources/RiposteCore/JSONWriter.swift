@@ -8,7 +8,10 @@ struct JSONWriter: ~Copyable {
     init() { base = .allocate(capacity: capacity) }
     deinit { base.deallocate() }
 
-    var bytes: UnsafeBufferPointer<UInt8> { UnsafeBufferPointer(start: base, count: count) }
+    /// What was written.
+    consuming func finish() -> [UInt8] { Array(UnsafeBufferPointer(start: base, count: count)) }
+
+    consuming func finish(into result: inout [UInt8]) { result.append(contentsOf: UnsafeBufferPointer(start: base, count: count)) }
 
     mutating func write(_ value: borrowing JSON) {
         switch value {

@@ -32,7 +32,7 @@ final class SensorLoop {
     /// From so many events a second on it is woken for many at once: going to sleep and being woken costs more than an event does, here and in whoever
     /// made it. Alerts come by as much later, and none is lost: the rings hold what comes in this time a hundred times over.
     private static let denseRate: UInt64 = 20_000
-    private static let restNanoseconds = 200_000
+    private static let restNanoseconds = 400_000
 
     init(
         _ configuration: Sensor.Configuration, _ rules: RuleSet, _ reflexes: ReflexSet, _ containers: any ContainerKnowledge, _ sink: any SensorSink, bell: CInt,

@@ -52,7 +52,7 @@ struct JournalTests {
     }
 
     /// What stands at the journal's end, behind the last record.
-    @Test("the last record is found from the end", arguments: ["", "torn", "damaged\n", "damaged\ntorn", "{\"seq\":9}\n", "new segment"])
+    @Test("the last record is found from the end", arguments: ["", "torn", "damaged\n", "damaged\ntorn", "{\"seq\":9}\n", "endless", "new segment"])
     func last(_ end: String) throws {
         for length in [1, 70_000, 600_000] {
             let folder = try TemporaryFolder()
@@ -66,7 +66,10 @@ struct JournalTests {
             } else {
                 let file = try FileHandle(forWritingTo: URL(fileURLWithPath: path))
                 try file.seekToEnd()
-                try file.write(contentsOf: Data(end.utf8))
+                // As the record before it, and its number is the last that there is.
+                let record = String(try String(contentsOfFile: path, encoding: .utf8).split(separator: "\n").last ?? "")
+                let endless = record.replacing("{\"seq\":3,", with: "{\"seq\":\(Int64.max),") + "\n"
+                try file.write(contentsOf: Data((end == "endless" ? endless : end).utf8))
                 try file.close()
             }
             let found = try #require(try JournalReader(stateDirectory: folder.path).last())

@@ -39,6 +39,14 @@ struct JSONTests {
         #expect(json.line == "\"\u{FFFD}\u{FFFD}\"")
     }
 
+    @Test("half of a surrogate pair is read as what it will be written as, so that keys which become one are found before", arguments: ["\\ud800", "\\udfff", "\\ud800\\u0061"])
+    func surrogates(_ escape: String) throws {
+        let json = try JSON(parsing: Array("\"\(escape)\"".utf8))
+        #expect(try JSON(parsing: json.bytes) == json && json.string?.valid?.hasPrefix("\u{FFFD}") == true)
+        #expect(throws: JSONError.self) { try JSON(parsing: Array(#"{"\ud800":1,"\ud801":2}"#.utf8)) }
+        #expect(try JSON(parsing: Array(#""\ud83d\ude00""#.utf8)) == "😀")
+    }
+
     @Test("a key that stands twice is found among many keys too")
     func manyKeys() {
         let members = (0..<100).map { "\"k\($0)\":\($0)" } + ["\"k7\":1"]
@@ -101,6 +109,17 @@ struct AlertTests {
     func refused(_ text: String, _ problem: String) {
         let error = #expect(throws: AlertError.self) { try Alert(parsing: Array(text.utf8), id: .new(), arrival: .init(intake: "test")) }
         #expect(error?.problem.hasPrefix(problem) == true)
+    }
+
+    @Test("one is nested no deeper than what holds it can be")
+    func depth() throws {
+        func alert(_ levels: Int) throws -> Alert {
+            let inside = String(repeating: "[", count: levels - 1) + String(repeating: "]", count: levels - 1)
+            return try Alert(parsing: Array(#"{"rule":"r","priority":"Info","time":"2026-01-01T00:00:00Z","x":\#(inside)}"#.utf8), id: .new(), arrival: .init(intake: "test"))
+        }
+        #expect(try alert(Alert.depthLimit).document["x"]?.isNested(atMost: Alert.depthLimit - 1) == true)
+        let error = #expect(throws: AlertError.self) { try alert(Alert.depthLimit + 1) }
+        #expect(error?.problem == "nested deeper than 48 levels")
     }
 
     @Test("null, <NA> and missing are absent; unknown properties stay")

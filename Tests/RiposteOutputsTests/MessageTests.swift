@@ -74,6 +74,24 @@ struct MessageTests {
         }
     }
 
+    @Test("keys that are no text and are written alike stand once, at every depth")
+    func keysThatBecomeOne() throws {
+        let head = Array(#"{"rule":"r","priority":"Info","time":"2026-01-01T00:00:00Z","output_fields":{"a":1,""#.utf8)
+        let (pair, tail) = ([0xFF] + Array(#"":2,""#.utf8) + [0xFE] + Array(#"":3"#.utf8), Array(#"},"x":[{""#.utf8))
+        var record = Samples.alert("r")
+        record.detail["alert"] = nil
+        record.detail["alert_base64"] = .text((head + pair + tail + pair + Array("}]}".utf8)).base64)
+        let payload = try JSON(parsing: Samples.message(record).payloadBytes)
+        #expect(payload["output_fields"] == ["a": 1, "\u{FFFD}": 2] && payload["x"] == [["\u{FFFD}": 2]])
+    }
+
+    @Test("a line whose hash is none is no record: it would go into payloads as it is", arguments: ["", "a\",\"x\":\"", "A0", "é"])
+    func hashes(_ hash: String) {
+        let record = Samples.alert("r")
+        #expect(SpoolLine(Samples.line(1, "0a", record)) != nil)
+        #expect(SpoolLine(Samples.line(1, hash, record)) == nil)
+    }
+
     @Test("of an alert as most are the line is not taken apart", arguments: [legible, Samples.alert("r")])
     func pieces(_ record: AuditRecord) throws {
         guard case .alert(let alert)? = SpoolLine(Samples.line(1, "a", record))?.content else {

@@ -49,6 +49,17 @@ struct RouteTests {
         #expect(Self.records.flatMap { route.messages(of: $0, for: "siem", host: "h") }.map { "\($0.kind.rawValue) \($0.seq)" } == sample.gets)
     }
 
+    @Test("an alert and the record of it are two things, whoever is served first", arguments: [["alert", "audit"], ["audit", "alert"]])
+    func twoPayloads(_ order: [String]) throws {
+        let routes = ["alert": Route(Samples.settings(["send": "alerts"])), "audit": Route(Samples.settings(["send": "audit", "kinds": ["alert"]]))]
+        let record = Self.records[0]
+        for name in order {
+            let message = try #require(routes[name]?.messages(of: record, for: "siem", host: "h").first)
+            let payload = try JSON(parsing: message.payloadBytes)
+            #expect(payload["rule"] == (name == "alert" ? "Terminal shell in container" : "Riposte alert"))
+        }
+    }
+
     @Test func aPlaybooksNoticeGoesWhereItSays() throws {
         let route = Route(Samples.settings(["send": "nothing"]))
         let messages = Self.records.flatMap { route.messages(of: $0, for: "pager", host: "h") }

@@ -73,7 +73,7 @@ struct SyslogFormatTests {
     func longFacts(_ limit: Int, _ format: String) throws {
         var record = AuditRecord(.outcome, at: Samples.time)
         (record.action, record.outcome, record.playbook, record.step) = ("process.kill", .failed, "\"]".repeated(300), "\\".repeated(300))
-        for record in [record, Samples.alert("\"".repeated(1000), source: "]".repeated(1000))] {
+        for record in [record, Samples.alert("\"".repeated(1000), source: "]".repeated(1000)), Samples.alert("\u{1}".repeated(1000), output: "\u{1}".repeated(1000))] {
             let line = try line(record, ["max_bytes": .init(.scalar("\(limit)", isPlain: true)), "format": .init(.scalar(format, isPlain: true)), "hostname": "node-7"])
             #expect(line.utf8.count <= limit, "\(line)")
             #expect(limit == 480 || line.contains(Samples.message(record).uuid))

@@ -16,7 +16,7 @@ package struct JournalSpool: Spool {
             // The record begins at the latest where the one before it ended; of a segment's first one, at the segment's beginning.
             if start.segment != end.segment { start = SpoolPlace(seq: line.seq, segment: end.segment) }
             records.append(SpoolRecord(line, start: start, end: end))
-            size += line.bytes + 1
+            size += line.bytes
             start = end
             return records.count < count && size < bytes
         }

@@ -503,5 +503,5 @@ extension SecretMask {
         return report
     }
 
-    private func line(_ text: String) -> String { String(masked(text).escapedForDisplay.prefix(500)) }
+    private func line(_ text: String) -> String { masked(text).escapedForDisplay.cut(to: 500) }
 }

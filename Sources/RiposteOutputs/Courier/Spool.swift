@@ -70,10 +70,16 @@ package struct SpoolLine: Sendable {
             self = admission
             return
         }
-        guard let members = (try? JSON(parsing: line))?.object, let seq = members["seq"]?.integer, let hash = members["hash"]?.string?.valid,
+        guard let members = (try? JSON(parsing: line))?.object, let seq = members["seq"]?.integer, seq < .max, let hash = Self.hash(members["hash"]),
             let record = AuditRecord(members: members)
         else { return nil }
         self.init(seq: seq, hash: hash, bytes: line.count + 1, record)
+    }
+
+    /// It goes into payloads as it is.
+    private static func hash(_ value: JSON?) -> String? {
+        guard let hash = value?.string?.valid, !hash.isEmpty, hash.utf8.allSatisfy({ 0x30...0x39 ~= $0 || 0x61...0x66 ~= $0 }) else { return nil }
+        return hash
     }
 
     /// An alert's admission, which most records are where there are many.
@@ -94,10 +100,10 @@ package struct SpoolLine: Sendable {
             } else if isCalled("detail") {
                 detail = member
             } else if isCalled("hash") {
-                hash = outline.json(member.value)?.string?.valid
+                hash = Self.hash(outline.json(member.value))
             }
         }
-        guard isAdmission, id != nil, let seq, let hash, let time, let detail, let alert = AlertText(outline, in: detail).flatMap({ AdmittedAlert($0) }) else {
+        guard isAdmission, id != nil, let seq, seq < .max, let hash, let time, let detail, let alert = AlertText(outline, in: detail).flatMap({ AdmittedAlert($0) }) else {
             return nil
         }
         (self.seq, self.hash, self.time) = (seq, hash, time)

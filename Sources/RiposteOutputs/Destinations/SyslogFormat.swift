@@ -163,6 +163,8 @@ enum SyslogShrink {
                 object[key] = .string(ByteText(cut(text.bytes, to: length)))
             }
         }
+        // Of control characters each takes six bytes.
+        for key in ["output", "rule"] as [ByteText] where JSON.object(object).bytes.count > room { object[key] = "" }
         return JSON.object(object).bytes
     }
 }

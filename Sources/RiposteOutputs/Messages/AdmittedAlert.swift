@@ -75,6 +75,7 @@ struct AlertText: Sendable {
     /// `detail`: the record's. Nil where the alert is not there, or not all of it is of the kind that it mostly is.
     init?(_ outline: JSONOutline, in detail: JSONOutline.Member) {
         line = outline.bytes
+        guard outline.isObject(detail.value) else { return nil }
         var (alert, time): (JSONOutline.Member?, Range<Int>?)
         outline.forEach(in: detail) { if outline.spells($0.key, "alert") { alert = $0 } }
         guard let alert, outline.isObject(alert.value) else { return nil }

@@ -33,7 +33,7 @@ extension OutputMessage {
         if !alert.tags.isEmpty { object.append("tags", .array(alert.tags.sorted().map(JSON.string))) }
         object.append("hostname", .string(alert.hostname ?? ByteText(host)))
         for member in alert.document.members where !Self.isPayloadKey(member.key) { object.members.append(member) }
-        return object
+        return alert.original == nil ? object : object.withEachRepairedKeyOnce
     }
 
     private func payload(source: String, rule: String, fields: JSONObject, own: JSONObject) -> JSONObject {
@@ -89,5 +89,23 @@ extension Notice.Summary {
             "key": .object(JSONObject(key.map { JSONObject.Member(key: ByteText($0.field), value: .string($0.value)) })), "count": .integer(Int64(count)),
             "first": .text("\(first)"), "last": .text("\(last)"), "examples": .array(examples.map(JSON.string)),
         ]
+    }
+}
+
+extension JSONObject {
+    /// Keys that are no UTF-8 and differ can be written alike; receivers refuse an object that has a key twice. The first one stays.
+    fileprivate var withEachRepairedKeyOnce: JSONObject {
+        var seen: Set<String> = []
+        return JSONObject(members.filter { seen.insert($0.key.repaired).inserted }.map { Member(key: $0.key, value: $0.value.withEachRepairedKeyOnce) })
+    }
+}
+
+extension JSON {
+    fileprivate var withEachRepairedKeyOnce: JSON {
+        switch self {
+        case .object(let object): .object(object.withEachRepairedKeyOnce)
+        case .array(let elements): .array(elements.map(\.withEachRepairedKeyOnce))
+        default: self
+        }
     }
 }

@@ -58,18 +58,19 @@ package struct Route: Sendable {
     /// What `name` gets of a record; mostly one message or none, two of a playbook's notice where audit records are sent too.
     package func messages(of record: SpoolRecord, for name: String, host: String) -> [OutputMessage] {
         var messages: [OutputMessage] = []
-        func add(_ content: OutputMessage.Content) {
+        func add(_ content: OutputMessage.Content, shared: SharedPayload?) {
             messages.append(
-                OutputMessage(seq: record.seq, hash: record.hash, time: record.time, host: host, content: content, size: record.bytes, shared: record.payload))
+                OutputMessage(seq: record.seq, hash: record.hash, time: record.time, host: host, content: content, size: record.bytes, shared: shared))
         }
         switch record.content {
-        case .alert(let alert) where content == .alerts || content == .both: if admits(alert) { add(.alert(alert)) }
-        case .alert(let alert): if content == .audit, admits(.alert), let record = alert.record, admits(record) { add(.record(record)) }
+        case .alert(let alert) where content == .alerts || content == .both: if admits(alert) { add(.alert(alert), shared: record.payload) }
+        // As the record that it is, for whoever wants that: another payload than the alert's.
+        case .alert(let alert): if content == .audit, admits(.alert), let audit = alert.record, admits(audit) { add(.record(audit), shared: nil) }
         case .record(let audit):
             if let notice = Notice(addressedTo: name, in: audit) {
                 messages.append(OutputMessage(seq: record.seq, hash: record.hash, time: record.time, host: host, content: .notice(notice)))
             }
-            if content == .audit || content == .both, admits(audit.kind), admits(audit) { add(.record(audit)) }
+            if content == .audit || content == .both, admits(audit.kind), admits(audit) { add(.record(audit), shared: record.payload) }
         }
         return messages
     }

@@ -97,10 +97,6 @@ struct EventRings: ~Copyable {
         case .call: riposte_ring_advance(&call, UInt32(record.count))
         }
     }
-
-    var waitingBytes: UInt64 {
-        withUnsafePointer(to: state) { riposte_ring_waiting($0) } + withUnsafePointer(to: call) { riposte_ring_waiting($0) }
-    }
 }
 
 /// Records that were taken out of their ring before their turn, oldest first.
