@@ -65,7 +65,7 @@ static __always_inline bool has_room(void *ring, struct work *work)
 {
 	u64 size = bpf_ringbuf_query(ring, BPF_RB_RING_SIZE);
 
-	return work->reflex || bpf_ringbuf_query(ring, BPF_RB_AVAIL_DATA) + work->size <= size - size / 8;
+	return work->outcome == RIPOSTE_REFLEX_SENT || bpf_ringbuf_query(ring, BPF_RB_AVAIL_DATA) + work->size <= size - size / 8;
 }
 
 static __always_inline long send(void *ring, struct work *work, struct event *event, u32 kind, u64 wake)
@@ -377,6 +377,8 @@ __noinline int put_program(u32 room, u64 name)
 		know(work, RIPOSTE_NUMBER_EXE_FLAGS, work->file_flags);
 	work->exe_at = put_path(room, RIPOSTE_ITEM_EXE_PATH, path_of(file), 0);
 	work->exe_length = work->item_length;
+	if (work->flags & RIPOSTE_FLAG_CUT)
+		work->exe_at = 0;	/* without its beginning it proves nothing */
 	work->path1_tried = 1;
 	work->path1_at = put_kernel_text(room, RIPOSTE_ITEM_PATH1, name);
 	work->path1_length = work->item_length;
@@ -409,7 +411,7 @@ int BPF_PROG(riposte_exec, struct task_struct *task, int old_pid, struct linux_b
 	struct riposte_control *settings = control_entry();
 	struct work *work = work_of(ROOM_EXEC);
 	struct mm_struct *mm;
-	bool compat, hurry;
+	bool compat, hurry = false, by_descriptor;
 
 	if (!settings || !work || bpf_get_current_pid_tgid() >> 32 == settings->self)
 		return 0;
@@ -418,9 +420,10 @@ int BPF_PROG(riposte_exec, struct task_struct *task, int old_pid, struct linux_b
 	if (compat)
 		work->flags = RIPOSTE_FLAG_COMPAT;
 	work->nr = exec_number(program, compat);
-	work->index = NR_EXECVE;
+	by_descriptor = work->nr == (compat ? NR_EXECVEAT_COMPAT : NR_EXECVEAT);
+	work->index = by_descriptor ? NR_EXECVEAT : NR_EXECVE;
 	work->generation = settings->generation & 1;
-	work->call = settings->calls[work->generation][NR_EXECVE];
+	work->call = settings->calls[work->generation][by_descriptor ? NR_EXECVEAT : NR_EXECVE];
 	work->filter = work->call.filter & (RIPOSTE_FILTERS - 1);
 	work->call.kind = RIPOSTE_CALL_EXEC;
 	work->call.path1 = -1;
@@ -430,9 +433,8 @@ int BPF_PROG(riposte_exec, struct task_struct *task, int old_pid, struct linux_b
 	work->known = SOURCE(RESULT) | SOURCE(NR);
 
 	put_program(ROOM_EXEC, (u64)BPF_CORE_READ(program, filename));
-	hurry = work->nr != NR_EXECVE && work->nr != NR_EXECVE_COMPAT;	/* of execveat rules may want what they do not of execve */
 	if (work->call.wanted & RIPOSTE_WANTED_RULES) {
-		hurry |= !work->filter || judge(ROOM_EXEC, work) || settings->filters_off;
+		hurry = !work->filter || judge(ROOM_EXEC, work) || settings->filters_off;
 		if (work->filter && work->reflex)
 			act(ROOM_EXEC);
 	}

@@ -586,6 +586,9 @@ __noinline int judge_paths(u32 room)
 			return 0;	/* closed by another thread already */
 	}
 	by_name = work->name_length ? filter->file_name_atoms & work->relevant : 0;
+	/* A file that something is mounted on has another name than what is mounted. */
+	if (file && by_name && BPF_CORE_READ(file, f_path.dentry) == BPF_CORE_READ(file, f_path.mnt, mnt_root))
+		by_name = 0;
 	by_path = work->text_normal ? filter->path_atoms & work->relevant : 0;
 	/* What mostly is: the file that was asked for. Then its name is that of the path. */
 	if (file && by_path && opened_as_given(room, work, event, at, length))
@@ -879,6 +882,8 @@ settled:
 
 /* ---------------------------------------------------------------- reflexes */
 
+#define CLOCK_TICK_NS 10000000	/* of USER_HZ, 100 everywhere */
+
 /*
  * Carries out work->reflex on the current task. The signal reaches the whole thread group, and before the next instruction in user space; what the call
  * itself has done is done. (bpf_send_signal: 5.3.)
@@ -912,7 +917,8 @@ __noinline int act(u32 room)
 	if (tgid <= 1 || tgid == settings->self || BPF_CORE_READ(task, flags) & PF_KTHREAD)
 		return 0;
 	start = bpf_map_lookup_elem(&protected, &tgid);
-	if (start && (!*start || *start == BPF_CORE_READ(task, group_leader, start_boottime)))
+	/* User space knows the start to a clock tick, rounded down. */
+	if (start && (!*start || BPF_CORE_READ(task, group_leader, start_boottime) - *start < CLOCK_TICK_NS))
 		return 0;
 	index = reflex->budget_index;
 	budget = bpf_map_lookup_elem(&budgets, &index);

@@ -180,7 +180,7 @@ struct {
 	__type(value, struct riposte_budget);
 } budgets SEC(".maps");
 
-/* Thread groups that no reflex signals, by tgid: start_boottime of the leader, 0 for whichever has that tgid. */
+/* Thread groups that no reflex signals, by tgid: start_boottime of the leader, rounded down to a clock tick; 0: whichever has that tgid. */
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
 	__uint(max_entries, 1024);

@@ -18,11 +18,17 @@ package struct ReflexPlan: Sendable {
     /// What brakes say to the kernel: the agent's budgets that a signal spends from, when each playbook acted, and whose breaker is not closed.
     package struct Brakes: Sendable {
         package var budgets: [Budget]
+        /// Those of the configuration, which look at more than the kernel can.
+        package var guards: [GuardRule]
         package var spent: @Sendable (String) -> [Timestamp]
         package var isTripped: @Sendable (String) -> Bool
 
-        package init(budgets: [Budget] = [], spent: @escaping @Sendable (String) -> [Timestamp] = { _ in [] }, isTripped: @escaping @Sendable (String) -> Bool = { _ in false }) {
+        package init(
+            budgets: [Budget] = [], guards: [GuardRule] = [], spent: @escaping @Sendable (String) -> [Timestamp] = { _ in [] },
+            isTripped: @escaping @Sendable (String) -> Bool = { _ in false }
+        ) {
             self.budgets = budgets
+            self.guards = guards
             self.spent = spent
             self.isTripped = isTripped
         }
@@ -37,12 +43,12 @@ package struct ReflexPlan: Sendable {
             set.budgets[playbook.name] = ReflexSet.Budget(actions: allowance.actions, per: allowance.per, spent: brakes.spent(playbook.name))
             // The kernel knows no half-open: until the breaker is closed, user space alone acts.
             let mode = brakes.isTripped(playbook.name) ? .observe : mode(playbook)
-            for name in reflex.rules { arm(reflex, playbook, name, rules, mode) }
+            for name in reflex.rules { arm(reflex, playbook, name, rules, mode, brakes.guards) }
         }
     }
 
-    private mutating func arm(_ reflex: Reflex, _ playbook: Playbook, _ name: String, _ rules: RuleSet, _ mode: Mode) {
-        if let reason = Self.obstacle(playbook, name, rules) {
+    private mutating func arm(_ reflex: Reflex, _ playbook: Playbook, _ name: String, _ rules: RuleSet, _ mode: Mode, _ guards: [GuardRule]) {
+        if let reason = Self.obstacle(playbook, name, rules) ?? Self.obstacle(playbook, guards) {
             problems.append(Problem(playbook: playbook.name, rule: name, reason: reason))
             return
         }
@@ -58,6 +64,15 @@ package struct ReflexPlan: Sendable {
         guard playbook.match.holds(for: rule) else { return "the playbook's priority, tags or sources do not fit the rule" }
         guard case .failure(let problem) = rules.reflexClauses(ofRule: name) else { return nil }
         return problem.description
+    }
+}
+
+extension ReflexPlan {
+    /// A guard is asked before anything is done, and the kernel cannot ask.
+    fileprivate static func obstacle(_ playbook: Playbook, _ guards: [GuardRule]) -> String? {
+        guards.first { $0.mayConcern("process.kill", of: playbook.name) }.map {
+            "guard \($0.name) (\($0.place)) is to be asked before process.kill, which the kernel cannot; the agent asks it, and acts"
+        }
     }
 }
 

@@ -1,7 +1,9 @@
+internal import Foundation
 internal import Logging
 internal import RiposteActions
 internal import RiposteAudit
 internal import RiposteCore
+internal import RipostePlaybooks
 internal import RiposteRules
 internal import RiposteSensor
 internal import Synchronization
@@ -19,17 +21,22 @@ final class SensorKeeper: Sendable {
     private let door: SensorDoor
     private let containers: ContainerDirectory
     private let guards: GuardedFiles?
+    private let guardRules: [GuardRule]
     private let logger: Logger
     private let state = Mutex<State>(.off)
     private let rulesInForce = Mutex<RuleSet?>(nil)
     private let planned = Mutex<ReflexPlan?>(nil)
+    /// One after the other: what is planned last is what is in force.
+    private let turn = Mutex(())
 
     /// `guards`: the files of the agent, with which nobody may tamper unseen; nil: tampering raises no alert.
     init(
-        _ section: AgentConfiguration.SensorSection, _ house: EngineHouse, _ door: SensorDoor, _ containers: ContainerDirectory, guards: GuardedFiles?, logger: Logger
+        _ section: AgentConfiguration.SensorSection, _ house: EngineHouse, _ door: SensorDoor, _ containers: ContainerDirectory, guards: GuardedFiles?, guardRules: [GuardRule],
+        logger: Logger
     ) {
         self.section = section
         self.guards = guards
+        self.guardRules = guardRules
         self.house = house
         self.door = door
         self.containers = containers
@@ -55,7 +62,9 @@ final class SensorKeeper: Sendable {
     var current: State { state.withLock(\.self) }
 
     /// Judges by these from here on.
-    func use(_ rules: RuleSet) {
+    func use(_ rules: RuleSet) { turn.withLock { _ in arm(rules) } }
+
+    private func arm(_ rules: RuleSet) {
         guard case .running(let sensor) = current else { return }
         rulesInForce.withLock { $0 = rules }
         do throws(SensorError) { try sensor.use(rules, plan(rules)) } catch {
@@ -65,31 +74,37 @@ final class SensorKeeper: Sendable {
 
     /// The playbooks have changed, and with them the reflexes.
     func playbooksChanged() {
-        guard let rules = rulesInForce.withLock(\.self) else { return }
-        use(rules)
+        // The sensor's own thread, on which an alert may change a mode, cannot wait for itself.
+        if case .running(let sensor) = current, sensor.isOnItsThread {
+            Thread.detachNewThread { [self] in playbooksChanged() }
+            return
+        }
+        turn.withLock { _ in
+            guard let rules = rulesInForce.withLock(\.self) else { return }
+            arm(rules)
+        }
     }
 
     private var brakes: ReflexPlan.Brakes {
         let state = house.engine.snapshot
         return ReflexPlan.Brakes(
-            budgets: house.engine.reflexBudgets, spent: { state.ledger.times(ofPlaybook: $0) }, isTripped: { state.breakers.holdBackReflex(of: $0) })
+            budgets: house.engine.reflexBudgets, guards: guardRules, spent: { state.ledger.times(ofPlaybook: $0) }, isTripped: { state.breakers.holdBackReflex(of: $0) })
     }
 
     /// The reflexes that are to be armed, on record before they are: they act without being asked again.
     private func plan(_ rules: RuleSet) -> ReflexSet {
         let plan = ReflexPlan(house.engine.playbooks, rules, mode: house.engine.modeInKernel, brakes)
-        let before = planned.withLock { planned in
-            defer { planned = plan }
-            return planned
-        }
+        let before = planned.withLock(\.self)
         guard plan.set.reflexes != before?.set.reflexes ?? [] || plan.problems != before?.problems ?? [] else { return plan.set }
         var record = AuditRecord(.config, at: .now(), detail: ["reflexes": plan.json])
         record.message = "reflexes are armed"
         record.outcome = .done
         do { try house.journal.append(record) } catch {
             logger.error("reflexes are not armed: the journal does not take them", metadata: ["error": "\(error)"])
+            planned.withLock { $0 = nil }
             return ReflexSet()
         }
+        planned.withLock { $0 = plan }
         for problem in plan.problems {
             logger.warning(
                 "reflex not armed", metadata: ["playbook": "\(problem.playbook)", "rule": "\(problem.rule.escapedForDisplay)", "reason": "\(problem.reason.escapedForDisplay)"])

@@ -79,6 +79,7 @@ package final class Sensor: Sendable {
     private let desk = Mutex(Desk.open([]))
     private let bell: CInt
     private let published = Mutex(Counts())
+    private let pthread = Mutex<pthread_t?>(nil)
     private let ended = DispatchSemaphore(value: 0)
     package let containers: any ContainerKnowledge
     private let sink: any SensorSink
@@ -129,15 +130,17 @@ package final class Sensor: Sendable {
 
     private func live(_ carried: Carried) {
         guard let loop = carried.take() else { return }
+        pthread.withLock { $0 = pthread_self() }
         while carryOutOrders(loop) {
-            loop.drain { [bell] in riposte_eventfd_is_set(bell) != 0 }
+            let isDrained = loop.drain { [bell] in riposte_eventfd_is_set(bell) != 0 || loop.isTimeToLook }
             publish(loop)
-            loop.tellLosses()
-            loop.sleep()
+            loop.tellLosses(isDrained: isDrained)
+            // What was moved out of its ring wakes nobody.
+            if isDrained { loop.sleep() } else { loop.clearBell() }
         }
         loop.drain { false }
         publish(loop)
-        loop.tellLosses()
+        loop.tellLosses(isDrained: true)
         closeDesk(loop.kernelCounts())
     }
 
@@ -205,6 +208,9 @@ package final class Sensor: Sendable {
     }
 
     // MARK: - For others
+
+    /// Whether the caller is the sensor's thread, as whoever is called by ``SensorSink`` is: it must not wait for an order.
+    package var isOnItsThread: Bool { pthread.withLock { $0.map { pthread_equal($0, pthread_self()) != 0 } ?? false } }
 
     package var counts: Counts { published.withLock(\.self) }
 

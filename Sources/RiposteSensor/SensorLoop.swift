@@ -20,6 +20,7 @@ final class SensorLoop {
     private var reflexes: ReflexDesk
     private var lostBefore = Sensor.KernelCounts()
     private var nextLook: UInt64 = 0
+    private var hasLostStates = false
     private var pace = Pace()
     private var judgesExits = false
     private let tamperWatch: TamperWatch?
@@ -65,8 +66,10 @@ final class SensorLoop {
         let buffer = ProcessReadBuffer()
         var pid = UInt32(getpid())
         for _ in 0..<64 where pid > 0 {
-            try programs.set(.protected, pid, UInt64(0))
-            pid = ProcessFolder(pid)?.facts(into: buffer)?.parent ?? 0
+            let facts = ProcessFolder(pid)?.facts(into: buffer)
+            // Init, and we, are who they are; another one's number may be given to somebody else.
+            try programs.set(.protected, pid, pid == 1 || pid == UInt32(getpid()) ? 0 : facts?.start ?? 0)
+            pid = facts?.parent ?? 0
         }
     }
 
@@ -99,19 +102,24 @@ final class SensorLoop {
 
     // MARK: - Events
 
-    /// Takes all that is there, until it is told to look up.
-    func drain(_ isCalled: () -> Bool) {
-        var taken = 0
+    /// Takes all that is there, until it is told to look up; whether that was all.
+    @discardableResult
+    func drain(_ isCalled: () -> Bool) -> Bool {
+        var (taken, isDrained) = (0, true)
         while let (source, bytes) = rings.next() {
             if let record = SensorRecord(bytes) { take(record) } else { counts.malformed += 1 }
             rings.advance(source, bytes)
             taken += 1
-            if taken % Self.eventsBetweenOrders == 0, isCalled() { break }
+            if taken % Self.eventsBetweenOrders == 0, isCalled() {
+                isDrained = false
+                break
+            }
         }
         counts.events += UInt64(taken)
         pace.taken += UInt64(taken)
         counts.processes = world.processes.count
         counts.table = world.processes.counters
+        return isDrained
     }
 
     private func take(_ record: SensorRecord) {
@@ -161,17 +169,27 @@ final class SensorLoop {
         var held: [String] = []
         judge.judge(event) { rule, values in
             counts.matches += 1
-            if configuration.judgesKernelPaths { held.append(rule.name) }
+            if configuration.judgesKernelPaths || event.reflex != nil { held.append(rule.name) }
             sink.take(rule, event, values)
         }
-        guard configuration.judgesKernelPaths, event.pathsDiffer() else { return }
-        // Once more by the path that the kernel opened: a symbolic link, or a name that was changed after the kernel had read it, hides nothing.
-        event.usesKernelPath = true
-        judge.judge(event) { rule, values in
-            guard !held.contains(rule.name) else { return }
-            counts.matches += 1
-            sink.take(rule, event, values)
+        if configuration.judgesKernelPaths, event.pathsDiffer() {
+            // Once more by the path that the kernel opened: a symbolic link, or a name that was changed after the kernel had read it, hides nothing.
+            event.usesKernelPath = true
+            judge.judge(event) { rule, values in
+                guard !held.contains(rule.name) else { return }
+                counts.matches += 1
+                held.append(rule.name)
+                sink.take(rule, event, values)
+            }
         }
+        if let report = event.reflex, report.verdict == .sent, !held.contains(report.reflex.rule) { tellDeed(report) }
+    }
+
+    /// The kernel acted in the name of a rule that does not hold for us, because another one before it is the only one to judge, or because what it compared
+    /// has changed since. The deed is done, so it is told.
+    private func tellDeed(_ report: ReflexReport) {
+        let isTold = judge.tell(event, report.reflex.rule) { rule, values in sink.take(rule, event, values) }
+        if !isTold { sink.unrecorded([report.reflex.playbook: 1]) }
     }
 
     // MARK: - Rest
@@ -180,8 +198,10 @@ final class SensorLoop {
     func sleep() {
         if pace.isDense(Self.denseRate, at: monotonicNanoseconds()) { rest() }
         guard poll(&waits, nfds_t(waits.count), Self.sleepMilliseconds) > 0 else { return }
-        if waits[2].revents != 0 { riposte_eventfd_clear(bell) }
+        if waits[2].revents != 0 { clearBell() }
     }
+
+    func clearBell() { riposte_eventfd_clear(bell) }
 
     /// Lets events gather.
     private func rest() {
@@ -189,15 +209,22 @@ final class SensorLoop {
         nanosleep(&length, nil)
     }
 
+    var isTimeToLook: Bool { monotonicNanoseconds() >= nextLook }
+
     /// Looks once a second what the kernel could not hand over; the wall clock may have been set, too.
-    func tellLosses() {
+    func tellLosses(isDrained: Bool) {
         let now = monotonicNanoseconds()
-        guard now >= nextLook else { return }
-        nextLook = now + 1_000_000_000
-        look()
+        if now >= nextLook {
+            nextLook = now + 1_000_000_000
+            look()
+        }
+        // Ends that were lost leave processes in the table that are gone; those whose end is still to be read are no such.
+        guard isDrained, hasLostStates else { return }
+        hasLostStates = false
+        world.processes.forgetEnded()
     }
 
-    /// What ``tellLosses()`` does when it is time.
+    /// What ``tellLosses(isDrained:)`` does when it is time.
     func look() {
         world.wallOffset = Self.wallOffset()
         reflexes.turn(at: .now())
@@ -208,8 +235,7 @@ final class SensorLoop {
         for (type, count) in present.dropped where count > lostBefore.dropped[type] ?? 0 { lost[type] = count - (lostBefore.dropped[type] ?? 0) }
         lostBefore = present
         guard !lost.isEmpty else { return }
-        // Ends among them leave processes in the table that are gone.
-        if Self.stateTypes.contains(where: { lost[$0] != nil }) { world.processes.forgetEnded() }
+        if Self.stateTypes.contains(where: { lost[$0] != nil }) { hasLostStates = true }
         sink.lost(lost)
     }
 

@@ -225,6 +225,19 @@ struct ProcessGuardTests {
         #expect(await ProcessGuards().refusal(of: plan) == nil)
     }
 
+    @Test(
+        "what a machine cannot do without is root's: nobody is spared who calls his program so", .enabled(if: Machine.isRoot, "needs root"), arguments: [(0, true), (65534, false)])
+    func calledSo(_ owner: UInt32, _ isSpared: Bool) async throws {
+        let folder = try TemporaryFolder()
+        let program = folder.path + "/podman"
+        try FileManager.default.copyItem(atPath: "/bin/sleep", toPath: program)
+        #expect(chown(program, owner, owner) == 0)
+        let child = try ChildProcess([program, "1000"])
+        try await until { ProcFS.executable(child.pid)?.shown.hasSuffix("/podman") == true }
+        let plan = try await ProcessKill().plan(ProcessKill().ask(.process(claim(child))))
+        #expect((await ProcessGuards().refusal(of: plan) != nil) == isSpared)
+    }
+
     @Test("a plan that names init or us is not performed even where no guard was asked", arguments: [1, getpid()])
     func lastLine(pid: Int32) async throws {
         let plan = try await ProcessKill().plan(ProcessKill().ask(.process(ProcessClaim(pid: pid))))

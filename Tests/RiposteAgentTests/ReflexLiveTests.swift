@@ -14,10 +14,11 @@ struct ReflexLiveTests {
         try FileManager.default.copyItem(atPath: "/bin/echo", toPath: victim)
     }
 
-    private func start(mode: String = "enforce", budget: Int = 1000) async throws {
+    private func start(mode: String = "enforce", budget: Int = 1000, configuration: String = "", earlier: String = "") async throws {
         let rules = try place.folder.file(
             "rules.yaml",
             """
+            \(earlier)
             - rule: Victim started
               desc: A program of this test.
               condition: evt.type in (execve, execveat) and proc.exepath = \(victim)
@@ -33,7 +34,7 @@ struct ReflexLiveTests {
 
                 """)
         // The agent's own budgets would let five a hour through.
-        try await place.start(mode: mode, configuration: "budgets: []", arguments: ["--json", "--rules", rules])
+        try await place.start(mode: mode, configuration: "budgets: []\n" + configuration, arguments: ["--json", "--rules", rules])
     }
 
     /// What the victims printed, and how they ended.
@@ -92,6 +93,22 @@ struct ReflexLiveTests {
         let outcomes = try await outcomes(5)
         #expect(outcomes.count { $0 == "process.kill done" } == 3 && outcomes.contains("process.kill refused"))
         #expect(try place.json("breaker", "list").first?["breaker"] == "playbook/stop-victim")
+    }
+
+    @Test("what the kernel has done is on record where another rule is the only one to judge, too")
+    func otherRule() async throws {
+        let earlier = "- { rule: Anything started, desc: d, condition: evt.type = execve and proc.name = victim, output: o, priority: INFO }"
+        try await start(configuration: "rules: { matching: first }", earlier: earlier)
+        #expect(try victims(2) == (0, 2))
+        #expect(try await outcomes(2) == ["process.kill done", "process.kill done"])
+    }
+
+    @Test("where a guard is to be asked before, the kernel does not act, and says so")
+    func guarded() async throws {
+        try await start(configuration: "guards: [{ name: keep, process: { names: [victim] } }]")
+        #expect(try victims(1) == (1, 0))
+        let reflex = try #require(place.json("status").first?["sensor"]?["reflexes"]?.array?.first)
+        #expect(reflex["problem"]?.string?.repaired.contains("guard keep") == true)
     }
 
     @Test("observing, it only says that it would have")

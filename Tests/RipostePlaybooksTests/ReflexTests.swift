@@ -45,12 +45,14 @@ struct ReflexTests {
 
     private static let process = ProcessIdentity(pid: 4711, startTicks: 99, bootID: "b", startedAt: Timestamp(nanoseconds: 1), name: "xmrig")
 
-    private func settle(_ verdict: KernelAnswer.Verdict, intake: String = KernelAnswer.intake, playbook: String = "stop-miner", state: EngineState = EngineState()) async throws
+    private func settle(
+        _ verdict: KernelAnswer.Verdict, intake: String = KernelAnswer.intake, playbook: String = "stop-miner", mode: Mode = .enforce, state: EngineState = EngineState()
+    ) async throws
         -> (RecordingLog, [AuditRecord])
     {
         let log = RecordingLog()
         let engine = Engine(
-            configuration: .init(mode: .enforce), catalogue: testCatalogue, guards: [], log: log, playbooks: try load(good), state: state,
+            configuration: .init(mode: mode), catalogue: testCatalogue, guards: [], log: log, playbooks: try load(good), state: state,
             logger: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() })
         let answer = KernelAnswer(verdict: verdict, playbook: playbook, identity: Self.process)
         let document: JSONObject = [
@@ -65,10 +67,17 @@ struct ReflexTests {
         "what the kernel did is put on record as the step's outcome",
         arguments: [(KernelAnswer.Verdict.sent, Outcome.done), (.would, .planned), (.spent, .refused), (.protected, .refused), (.failed, .failed)])
     func records(_ verdict: KernelAnswer.Verdict, _ outcome: Outcome) async throws {
-        let (_, outcomes) = try await settle(verdict)
+        let (_, outcomes) = try await settle(verdict, mode: verdict == .would ? .observe : .enforce)
         #expect(outcomes.map(\.outcome) == [outcome])
         #expect(outcomes.first?.target?.key == Target.process(Self.process).key)
         #expect(outcomes.first?.playbook == "stop-miner" && outcomes.first?.step == "process-kill")
+    }
+
+    /// testCatalogue's process.kill can only be described: the order came as far as that.
+    @Test("what the kernel would have done and the playbook may do, is done here: it does not know a roll-out's share")
+    func wouldHave() async throws {
+        let (_, outcomes) = try await settle(.would)
+        #expect(outcomes.first?.message?.contains("only described") == true)
     }
 
     @Test("what the kernel was kept from for want of budget trips the breaker, which disarms it; from then on user space is asked, and held back")

@@ -158,7 +158,7 @@ struct PushdownPropertyTests {
             event["proc.tty"] = .integer(tty)
             event["proc.vpid"] = .integer(vpid)
             event["thread.cap_effective"] = .text(capabilities.sorted().map { ["CAP_CHOWN", "CAP_DAC_OVERRIDE", "CAP_DAC_READ_SEARCH"][$0] }.joined(separator: " "))
-            event["proc.exepath"] = .text(exe + (isUnlinked ? " (deleted)" : ""))
+            event["proc.exepath"] = .text(exe)
             event["proc.is_exe_upper_layer"] = .bool(isUpperLayer)
         }
 

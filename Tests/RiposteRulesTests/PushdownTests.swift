@@ -244,8 +244,12 @@ struct PushdownTests {
         facts.exe = Array("/tmp/x".utf8)
         facts.numbers = [.result: 0, .tty: 0, .container: 1, .exeFlags: 0]
         #expect(filter.verdict(facts).reflexes == [0] && filter.verdict(facts).may)
-        // Nobody has said yet that this is a container; the file is gone, and user space will call it so; the start failed.
-        for (source, number) in [(KernelFilter.NumberSource.container, Int64?.none), (.exeFlags, 4), (.result, -2), (.tty, 34816)] {
+        // Its name is gone, and user space has the one that it had.
+        var gone = facts
+        gone.numbers[.exeFlags] = 4
+        #expect(filter.verdict(gone).reflexes == [0])
+        // Nobody has said yet that this is a container; it never had a name but that of a memory file; the start failed.
+        for (source, number) in [(KernelFilter.NumberSource.container, Int64?.none), (.exeFlags, 64), (.result, -2), (.tty, 34816)] {
             var other = facts
             other.numbers[source] = number
             #expect(filter.verdict(other).reflexes == [] && filter.verdict(other).may, "\(source)")

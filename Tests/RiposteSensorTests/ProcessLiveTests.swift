@@ -11,6 +11,20 @@ import Testing
 struct ProcessLiveTests {
     private func text(_ bytes: UnsafeRawBufferPointer?) -> String? { bytes.map { String(decoding: $0, as: UTF8.self) } }
 
+    @Test("a file whose time has no number in nanoseconds, which anybody can have, is read like any other")
+    func farFuture() throws {
+        let folder = try TemporaryFolder()
+        let program = folder.path + "/sleep"
+        try FileManager.default.copyItem(atPath: "/bin/sleep", toPath: program)
+        try run(["touch", "-d", "2300-01-01", program])
+        let child = try ChildProcess([program, "60"], output: nil, error: nil)
+        while try text(of: child, "comm") != "sleep\n" { usleep(1000) }
+        let table = ProcessTable()
+        table.seed()
+        #expect(table.process(withPID: UInt32(child.pid))?.image.file.ino != 0)
+        #expect(ProcessReader.nanoseconds(timespec(tv_sec: 10_413_792_000, tv_nsec: 5)) == 10_413_792_000 &* 1_000_000_000 &+ 5)
+    }
+
     @Test("a child is seeded as it was started")
     func seed() throws {
         let folder = try TemporaryFolder()

@@ -102,7 +102,7 @@ struct SensorLiveTests {
         #expect(counts.passed["exec", default: 0] >= 21 && counts.passed["fork", default: 0] >= 21 && counts.passed["procexit", default: 0] >= 21)
         #expect(counts.seen["openat", default: 0] >= counts.passed["openat", default: 0] + counts.dropped["openat", default: 0])
         loop.drain { false }
-        loop.tellLosses()
+        loop.look()
         #expect(sink.lost.withLock(\.self).values.reduce(0, +) >= dropped.values.reduce(0, +))
         // With the ring read there is room again.
         let before = loop.kernelCounts().passed["openat", default: 0]
@@ -137,7 +137,7 @@ struct SensorLiveTests {
         while loop.kernelCounts().dropped["exec", default: 0] < 10 { try run(["true"]) }
         #expect(try killed(1) == 1)
         loop.drain { false }
-        loop.tellLosses()
+        loop.look()
         let first = sink.seen.withLock(\.self)
         #expect(first.told == 1 && first.unrecorded == 0)
         #expect(first.lost["exec", default: 0] >= 10)

@@ -38,9 +38,16 @@ package struct ProcessGuards: Guard {
         let file = executable.map { String(decoding: $0.bytes.split(separator: UInt8(ascii: "/")).last ?? [], as: UTF8.self) } ?? ""
         let isInContainer = ProcFS.cgroup(pid).flatMap(ProcFS.containerID(inCgroup:)) != nil
         // In a container anybody can call a program `systemd`; on the host these are what they are called.
-        if protectedExecutables.contains(file), !isInContainer { return "process \(pid) is \(file), which this machine cannot do without" }
-        if file == "sshd", stat.parent == 1 { return "process \(pid) is the listening sshd: the way into this machine" }
+        if protectedExecutables.contains(file), !isInContainer, isRootsAlone(pid) { return "process \(pid) is \(file), which this machine cannot do without" }
+        if file == "sshd", stat.parent == 1, isRootsAlone(pid) { return "process \(pid) is the listening sshd: the way into this machine" }
         return nil
+    }
+
+    /// Whether nobody but root can have made the file what it is: whoever calls a program of his own `podman` is not spared for that.
+    private static func isRootsAlone(_ pid: Int32) -> Bool {
+        var status = Glibc.stat()
+        guard fstatat(AT_FDCWD, "/proc/\(pid)/exe", &status, 0) == 0 else { return true }
+        return status.st_uid == 0 && status.st_mode & 0o022 == 0
     }
 
     /// Those above us change seldom; the answer is good for a second, as long as our parent is the same.

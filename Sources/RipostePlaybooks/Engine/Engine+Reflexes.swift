@@ -60,11 +60,9 @@ extension Engine {
         return configuration.budgets.filter { $0.each == nil || $0.each == .kind }.filter { $0.covers(spend) }.map(\.budget)
     }
 
-    /// Whether the kernel was kept from acting so that user space asks a person, or a breaker.
-    func leavesToUs(_ answer: KernelAnswer, _ mode: Mode) -> Bool {
-        guard answer.verdict == .would, mode > .observe else { return false }
-        return mode == .ask || state.withLock { $0.state.breakers.holdBackReflex(of: answer.playbook) }
-    }
+    /// Whether the kernel only said that it would have, and it is for user space to ask a person or to act: a breaker kept the kernel from it, or a share of
+    /// workloads that it does not know.
+    func leavesToUs(_ answer: KernelAnswer, _ mode: Mode) -> Bool { answer.verdict == .would && mode > .observe }
 
     /// The step whose deed the kernel has done, or refused, already: put on record like any other. Nil where user space is to go on.
     func settle(_ answer: KernelAnswer, _ order: Order) async -> ActionResult {

@@ -49,6 +49,11 @@ package struct GuardRule: Sendable, Equatable {
         return during.isEmpty || during.contains { $0.contains(question.time) }
     }
 
+    /// Whether it may stand in the way of an action on processes that a playbook asks for, at whatever time and on whichever.
+    package func mayConcern(_ action: String, of playbook: String) -> Bool {
+        addresses.isEmpty && (actions.isEmpty || Self.any(actions, action)) && (playbooks.isEmpty || Self.any(playbooks, playbook))
+    }
+
     enum Verdict: Equatable {
         case holds(String)
         case passes

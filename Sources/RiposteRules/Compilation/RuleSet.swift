@@ -93,6 +93,14 @@ package final class RuleSetJudge {
         for condition in held { try body(ruleSet.rules[source.rules[Int(condition)]], judge) }
     }
 
+    /// Calls `body` with a rule, whether it holds or not; false where there is none of that name.
+    package func tell(_ event: any RuleEvent, _ name: String, _ body: (Rule, RuleJudge) -> Void) -> Bool {
+        guard let judge, let rule = ruleSet.rule(named: name) else { return false }
+        judge.begin(event)
+        body(rule, judge)
+        return true
+    }
+
     /// How many rules hold; for measuring.
     package func count(_ event: any RuleEvent) -> Int { judge?.judge(event, stopsAtFirst: ruleSet.matching == .first).count ?? 0 }
 }

@@ -102,8 +102,10 @@ struct FilterFitting {
     private var excess: Int {
         var atoms = Set(reflexes.flatMap(\.literals).map(\.atom))
         for literal in Set(clauses.flatMap(\.clause.literals)) { atoms.insert(table.atom(of: literal)) }
+        // One more is for the programs that no reflex ends.
         return max(
-            atoms.count - KernelFilter.atomLimit, atoms.count(where: \.isNumber) - KernelFilter.numberLimit, clauses.count + reflexes.count - KernelFilter.clauseLimit)
+            atoms.count - (KernelFilter.atomLimit - (reflexes.isEmpty ? 0 : 1)), atoms.count(where: \.isNumber) - KernelFilter.numberLimit,
+            clauses.count + reflexes.count - KernelFilter.clauseLimit)
     }
 
     /// Several at once where much is to be done, as each may bring many clauses together.

@@ -154,13 +154,12 @@ struct PathMapping {
     }
 }
 
-/// Tests of an executable's path at the start of a program. User space has it with ` (deleted)` behind it where no name leads to the file any more,
-/// and as `memfd:NAME` where none ever did; the kernel compares the bare path. Programs that are *not* at some path are so many that to test it only
+/// Tests of an executable's path at the start of a program. User space has it as `memfd:NAME` where it never had another name; of one whose name is gone
+/// both have the path that it had. Programs that are *not* at some path are so many that to test it only
 /// helps reflexes.
 enum ExecutableMapping {
     static let memfd: UInt64 = 64
-    private static let unlinked: UInt64 = 4
-    private static let isElsewhere = AtomFormula.number(.exeFlags, .hasAny, mask: memfd | unlinked)
+    private static let isElsewhere = AtomFormula.number(.exeFlags, .hasAny, mask: memfd)
     private static let slash = UInt8(ascii: "/")
     private static let deleted = Array(" (deleted)".utf8)
 

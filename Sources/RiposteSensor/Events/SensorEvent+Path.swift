@@ -49,10 +49,11 @@ extension SensorEvent {
     /// Whether the event opened a file whose path, as the kernel has it, is another than the one that was asked for: by a symbolic link, or because the name
     /// was changed while the call ran. Such an event is judged a second time with ``usesKernelPath``.
     package func pathsDiffer() -> Bool {
-        guard let record, record.kind == .call, record.header.pointee.result >= 0, let call = knownCall, call.facts.pointee.kind.isOpen, let kernelPath = record[.filePath],
-            let path = joinedPaths.path(.first, of: record)
-        else { return false }
-        return !path.hasSameBytes(as: kernelPath)
+        guard let record, record.kind == .call, record.header.pointee.result >= 0, let call = knownCall, call.facts.pointee.kind.isOpen, let kernelPath = record[.filePath] else {
+            return false
+        }
+        // Where what was asked for can be read no more, the memory is gone since: that hides nothing either.
+        return joinedPaths.path(.first, of: record).map { !$0.hasSameBytes(as: kernelPath) } ?? true
     }
 
     /// Of EXEC events the call is known from the event's type.

@@ -127,5 +127,9 @@ private struct MovedRecords: ~Copyable {
         next += 1
         // All of the memory goes back: this was an exception.
         if isEmpty { (records, next) = ([], 0) }
+        if next >= 1024, next >= records.count / 2 {
+            records.removeFirst(next)
+            next = 0
+        }
     }
 }

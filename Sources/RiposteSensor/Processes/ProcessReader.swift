@@ -86,11 +86,13 @@ final class ProcessReader {
         file.mode = UInt16(truncatingIfNeeded: status.st_mode)
         file.dev = UInt32(truncatingIfNeeded: status.st_dev)
         file.ino = UInt64(status.st_ino)
-        file.ctime = Int64(status.st_ctim.tv_sec) * 1_000_000_000 + Int64(status.st_ctim.tv_nsec)
-        file.mtime = Int64(status.st_mtim.tv_sec) * 1_000_000_000 + Int64(status.st_mtim.tv_nsec)
+        (file.ctime, file.mtime) = (nanoseconds(status.st_ctim), nanoseconds(status.st_mtim))
         file.uid = status.st_uid
         return file
     }
+
+    /// Anybody can give a file of his a time that nanoseconds have no number for; it wraps, as it does in the kernel.
+    static func nanoseconds(_ time: timespec) -> Int64 { Int64(time.tv_sec) &* 1_000_000_000 &+ Int64(time.tv_nsec) }
 
     /// What the kernel says of a file without a name becomes a flag. A file may be called so as well: that one is still there.
     private func executablePath(_ folder: borrowing ProcessFolder, _ file: inout riposte_file) -> HeldBytes {
