@@ -256,4 +256,25 @@ struct PushdownTests {
         }
         #expect(ruleSet.kernelFilters(reflexes: ["r0", "r1", "none"]).refusals.keys.sorted() == [1, 2])
     }
+
+    @Test("a reflex whose rule contradicts itself acts on nothing, whatever else is asked for")
+    func contradiction() throws {
+        let ruleSet = try Self.ruleSet(["evt.type = open and evt.is_open_exec = true and evt.is_open_exec = false"])
+        let open = try #require(EventType(named: "open"))
+        var other = KernelFilter()
+        other.atoms = [.name([Array("x".utf8)])]
+        other.clauses = [.init(positive: 1, negative: 0, rules: [])]
+        let filters = ruleSet.kernelFilters(reflexes: ["r0"]).adding([open: other])
+        guard case .some(let filter) = filters.passing(open) else {
+            Issue.record("no filter")
+            return
+        }
+        #expect(filter.clauses.contains { $0.reflex != nil })
+        for mode: Int64 in [0o644, 0o755] {
+            var facts = KernelFilter.Facts()
+            facts.name = Array("x".utf8)
+            facts.numbers = [.result: 3, .openFlags: 0x41, .openMode: mode]
+            #expect(filter.verdict(facts).reflexes == [])
+        }
+    }
 }

@@ -14,9 +14,10 @@ extension KernelFilter {
     }
 
     fileprivate func literals(of clause: Clause) -> [Literal] {
-        atoms.indices.compactMap { index in
+        // Of a clause that contradicts itself an atom has both.
+        atoms.indices.flatMap { index in
             let bit = UInt64(1) << UInt64(index)
-            return (clause.positive | clause.negative) & bit == 0 ? nil : Literal(atom: atoms[index], isDenied: clause.negative & bit != 0)
+            return [(clause.positive, false), (clause.negative, true)].filter { $0.0 & bit != 0 }.map { Literal(atom: atoms[index], isDenied: $0.1) }
         }
     }
 }
