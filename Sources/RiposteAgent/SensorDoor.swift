@@ -142,11 +142,11 @@ final class SensorDoor: SensorSink {
     func unrecorded(_ reflexes: [String: UInt64]) {
         counters.withLock { counts in for (playbook, count) in reflexes { counts.unrecorded[playbook, default: 0] += count } }
         for (playbook, count) in reflexes.sorted(by: { $0.key < $1.key }) {
-            logger.error("a reflex acted without a record: the ring buffer was full", metadata: ["playbook": "\(playbook)", "reflexes": "\(count)"])
+            logger.error("a reflex acted without a record: the ring buffer was full, or its rule is gone", metadata: ["playbook": "\(playbook)", "reflexes": "\(count)"])
             let now = Timestamp.now()
             hand([
                 "hostname": .text(formatter.hostname),
-                "output": .text("The reflex of playbook \(playbook) ended \(count) processes of which nothing more is known: the ring buffer was full"),
+                "output": .text("The reflex of playbook \(playbook) ended \(count) processes of which nothing more is known: the ring buffer was full, or its rule is gone"),
                 "output_fields": ["evt.time": .integer(now.nanoseconds), "reflex.playbook": .text(playbook), "reflex.unrecorded": .integer(Int64(clamping: count))],
                 "priority": "Critical", "rule": "Riposte reflex without a record", "source": "internal", "tags": ["riposte", "sensor"], "time": .text("\(now)"),
             ])

@@ -12,7 +12,8 @@ package protocol SensorSink: AnyObject, Sendable {
     func take(_ rule: Rule, _ event: SensorEvent, _ values: RuleJudge)
     /// Events were lost since the last call, by the name of their type, because a ring was full.
     func lost(_ events: [String: UInt64])
-    /// Reflexes have sent so many signals since the last call, by playbook, of which no event will tell, because even their part of a ring was full.
+    /// Reflexes have sent so many signals since the last call, by playbook, of which nothing more will be told: even their part of a ring was full, or their
+    /// rule is not there any more.
     func unrecorded(_ reflexes: [String: UInt64])
     /// Somebody meddled with this process; `event` can tell by whom until this returns. Only with ``Sensor/Configuration/guards``.
     func tampered(_ tampering: Tampering, _ event: SensorEvent)

@@ -127,8 +127,7 @@ extension KernelFilter.NumberTest {
         case 1: return "proc.is_exe_upper_layer = \(!isDenied)"
         case 2: return "proc.is_exe_lower_layer = \(!isDenied)"
         case 8: return "proc.is_exe_writable = \(!isDenied)"
-        case ExecutableMapping.memfd: return "proc.is_exe_from_memfd = \(!isDenied)"
-        default: return "\(isDenied ? "not " : "")proc.exepath endswith \" (deleted)\""
+        default: return "proc.is_exe_from_memfd = \(!isDenied)"
         }
     }
 
