@@ -34,6 +34,7 @@ static __always_inline void begin_event(struct work *work, u32 flags)
 	work->path2_at = 0;
 	work->path2_tried = 0;
 	work->file_path_tried = 0;
+	work->walked_file = 0;
 	work->kernel_path_at = 0;
 	work->address_at = 0;
 	work->address_tried = 0;
@@ -227,7 +228,10 @@ __noinline int send_update(u32 room)
 	return 0;
 }
 
-/* Flags and mode of an open. creat has neither argument; those of openat2 are in user memory. */
+/*
+ * Flags and mode of an open. creat has neither argument; those of openat2 are in user memory, where another thread may have changed them since, so of what
+ * the kernel keeps with the file that counts.
+ */
 static __always_inline void know_open(struct work *work)
 {
 	if (work->call.flags & RIPOSTE_CALL_OPEN_HOW) {
@@ -235,6 +239,17 @@ static __always_inline void know_open(struct work *work)
 
 		if (bpf_probe_read_user(how, sizeof(how), (void *)argument(work, work->call.extra)))
 			return;
+		if (work->result >= 0) {
+			struct file *file;
+
+			find_file(work);
+			file = (struct file *)work->file;
+			if (!file)
+				return;
+			how[0] = (how[0] & FLAGS_OF_CALL) | (BPF_CORE_READ(file, f_flags) & ~FLAGS_OF_CALL);
+			if (BPF_CORE_READ(file, f_mode) & FMODE_CREATED)
+				how[0] |= O_CREAT;
+		}
 		know(work, RIPOSTE_NUMBER_OPEN_FLAGS, how[0]);
 		know(work, RIPOSTE_NUMBER_OPEN_MODE, how[1]);
 		return;
@@ -247,23 +262,14 @@ static __always_inline void know_open(struct work *work)
 		know(work, RIPOSTE_NUMBER_OPEN_MODE, (u32)argument(work, work->call.open_mode));
 }
 
-/* A call that rules may match, or that changes what the process table keeps. */
-static __always_inline void take_call(u32 room, struct work *work, struct riposte_control *settings)
+/* Judges what the room is about, and sends what rules may match. */
+__noinline int take_event(u32 room)
 {
-	struct riposte_counters *count = counters_entry();
-	u32 index;
+	struct riposte_control *settings = control_entry();
+	struct work *work = work_of(room);
 
-	if (!count)
-		return;
-	index = work->index;
-	BOUND(index, RIPOSTE_CALLS - 1);
-	count->seen[index]++;
-	if (work->call.flags & (RIPOSTE_CALL_CONNECT | RIPOSTE_CALL_ACCEPT | RIPOSTE_CALL_BIND))
-		remember_role(room);
-	if (work->call.wanted & RIPOSTE_WANTED_STATE && work->result >= 0)
-		send_update(room);
-	if (!(work->call.wanted & RIPOSTE_WANTED_RULES))
-		return;
+	if (!work || !settings)
+		return 0;
 	if (work->filter) {
 		work->values[RIPOSTE_NUMBER_RESULT] = work->result;
 #pragma unroll
@@ -277,14 +283,68 @@ static __always_inline void take_call(u32 room, struct work *work, struct ripost
 		if (work->call.kind == RIPOSTE_CALL_OPEN)
 			know_open(work);
 		if (!judge(room, work) && !settings->filters_off)
-			return;
+			return 0;
+		/* Once a call, however many messages it has sent. */
+		if (work->has_acted)
+			work->reflex = 0;
 		if (work->reflex)
-			act(room);
+			work->has_acted = act(room);
 	}
 	put_call_paths(room);
 	put_call_descriptor(room);
 	put_call_memory(room);
 	send_call(room);
+	return 0;
+}
+
+/* Messages behind the first. More than 1024 of them (UIO_MAXIOV) no call moves. */
+#define MESSAGES_PER_PIECE 32
+#define MESSAGE_PIECES 32
+
+/* Takes those from `from` on; 1: that were all. */
+__noinline int take_messages(u32 room, u32 from)
+{
+	struct work *work = work_of(room);
+
+	if (!work || from > 1024)
+		return 1;
+	for (u32 i = from; i < from + MESSAGES_PER_PIECE; i++) {
+		if ((s64)i >= work->result)
+			return 1;
+		begin_event(work, work->flags & RIPOSTE_FLAG_COMPAT);
+		work->message = i;
+		take_event(room);
+	}
+	return 0;
+}
+
+/* A call that rules may match, or that changes what the process table keeps. */
+static __always_inline void take_call(u32 room, struct work *work, struct riposte_control *settings)
+{
+	struct riposte_counters *count = counters_entry();
+	u32 index;
+
+	if (!count)
+		return;
+	index = work->index;
+	BOUND(index, RIPOSTE_CALLS - 1);
+	count->seen[index]++;
+	if (work->call.wanted & RIPOSTE_WANTED_BY_PATH && !settings->filters_off && is_harmless(room))
+		return;
+	if (work->call.flags & (RIPOSTE_CALL_CONNECT | RIPOSTE_CALL_ACCEPT | RIPOSTE_CALL_BIND))
+		remember_role(room);
+	if (work->call.wanted & RIPOSTE_WANTED_STATE && work->result >= 0)
+		send_update(room);
+	if (!(work->call.wanted & RIPOSTE_WANTED_RULES))
+		return;
+	take_event(room);
+	if (!(work->call.flags & RIPOSTE_CALL_MESSAGES))
+		return;
+	/* Each is an event: one that goes where it should hides none that does not. */
+	for (u32 piece = 0; piece < MESSAGE_PIECES; piece++) {
+		if (take_messages(room, 1 + piece * MESSAGES_PER_PIECE))
+			return;
+	}
 }
 
 /*
@@ -301,24 +361,23 @@ int BPF_PROG(riposte_sys_exit, struct pt_regs *regs, long result)
 	const struct riposte_call *call;
 	struct work *work;
 	s32 nr = call_number(regs);
-	u32 index, generation;
+	u32 index, generation, set;
 	bool compat;
 
 	if (!settings)
 		return 0;
 	compat = is_compat();
-	index = nr;
-#ifdef X32_SYSCALL_BIT
 	if (!compat)
-		index &= ~X32_SYSCALL_BIT;
-#endif
+		nr = native_number(nr);
+	index = nr;
 	if (index >= CALLS_PER_ABI)
 		return 0;
 	if (compat)
 		index += CALLS_PER_ABI;
-	generation = settings->generation & 1;
+	generation = settings->generation;
+	set = generation & 1;
 	BOUND(index, RIPOSTE_CALLS - 1);
-	call = &settings->calls[generation][index];
+	call = &settings->calls[set][index];
 	if (!call->wanted)
 		return 0;
 	if (call->kind == RIPOSTE_CALL_EXEC && !result)
@@ -346,6 +405,8 @@ int BPF_PROG(riposte_sys_exit, struct pt_regs *regs, long result)
 	work->file_tried = 0;
 	work->file = 0;
 	work->sock = 0;
+	work->message = 0;
+	work->has_acted = 0;
 	begin_event(work, compat ? RIPOSTE_FLAG_COMPAT : 0);
 	take_call(ROOM_CALL, work, settings);
 	return 0;
@@ -422,8 +483,8 @@ int BPF_PROG(riposte_exec, struct task_struct *task, int old_pid, struct linux_b
 	work->nr = exec_number(program, compat);
 	by_descriptor = work->nr == (compat ? NR_EXECVEAT_COMPAT : NR_EXECVEAT);
 	work->index = by_descriptor ? NR_EXECVEAT : NR_EXECVE;
-	work->generation = settings->generation & 1;
-	work->call = settings->calls[work->generation][by_descriptor ? NR_EXECVEAT : NR_EXECVE];
+	work->generation = settings->generation;
+	work->call = settings->calls[work->generation & 1][by_descriptor ? NR_EXECVEAT : NR_EXECVE];
 	work->filter = work->call.filter & (RIPOSTE_FILTERS - 1);
 	work->call.kind = RIPOSTE_CALL_EXEC;
 	work->call.path1 = -1;

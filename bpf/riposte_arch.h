@@ -23,6 +23,43 @@ static __always_inline s32 call_number(struct pt_regs *regs)
 	return (s32)regs->orig_ax;
 }
 
+/*
+ * Calls of the x32 ABI, where the kernel has it, are native ones with a bit in their number; those that take structures with pointers in them have numbers
+ * of their own. (arch/x86/entry/syscalls/syscall_64.tbl)
+ */
+static __always_inline s32 native_number(s32 nr)
+{
+	if (!(nr & X32_SYSCALL_BIT))
+		return nr;
+	nr &= ~X32_SYSCALL_BIT;
+	switch (nr) {
+	case 514: return 16;	/* ioctl */
+	case 515: return 19;	/* readv */
+	case 516: return 20;	/* writev */
+	case 517: return 45;	/* recvfrom */
+	case 518: return 46;	/* sendmsg */
+	case 519: return 47;	/* recvmsg */
+	case 520: return NR_EXECVE;
+	case 521: return 101;	/* ptrace */
+	case 524: return 129;	/* rt_sigqueueinfo */
+	case 528: return 246;	/* kexec_load */
+	case 532: return 278;	/* vmsplice */
+	case 534: return 295;	/* preadv */
+	case 535: return 296;	/* pwritev */
+	case 536: return 297;	/* rt_tgsigqueueinfo */
+	case 537: return 299;	/* recvmmsg */
+	case 538: return 307;	/* sendmmsg */
+	case 539: return 310;	/* process_vm_readv */
+	case 540: return 311;	/* process_vm_writev */
+	case 541: return 54;	/* setsockopt */
+	case 542: return 55;	/* getsockopt */
+	case 545: return NR_EXECVEAT;
+	case 546: return 327;	/* preadv2 */
+	case 547: return 328;	/* pwritev2 */
+	}
+	return nr;
+}
+
 /* Is the current task in a call of the 32-bit ABI? */
 static __always_inline bool is_compat(void)
 {
@@ -66,6 +103,11 @@ static __always_inline void read_arguments(u64 *args, struct pt_regs *regs, bool
 static __always_inline s32 call_number(struct pt_regs *regs)
 {
 	return regs->syscallno;
+}
+
+static __always_inline s32 native_number(s32 nr)
+{
+	return nr;
 }
 
 static __always_inline bool is_compat(void)

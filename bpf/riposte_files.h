@@ -44,7 +44,11 @@ __noinline u64 file_of(s32 fd)
 	}
 	if (fd < 0 || (u32)fd >= count)
 		return 0;
+#ifdef RIPOSTE_TYPED
+	file = (struct file *)WORD_AT((u64)files + (u64)fd * sizeof(file));
+#else
 	bpf_probe_read_kernel(&file, sizeof(file), files + fd);
+#endif
 	return (u64)file;
 }
 

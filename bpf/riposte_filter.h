@@ -10,7 +10,11 @@
 
 #define O_WRONLY 1
 #define O_CREAT 0100
+#define O_EXCL 0200
+#define O_NOCTTY 0400
 #define O_TRUNC 01000
+#define O_CLOEXEC 02000000
+#define FLAGS_OF_CALL (O_CREAT | O_EXCL | O_NOCTTY | O_TRUNC | O_CLOEXEC)	/* those that the kernel does not keep with the file */
 #define PREFIX_TEXT (RIPOSTE_PREFIX_BYTES - 7)
 
 #define SOURCE(name) (1u << RIPOSTE_NUMBER_##name)
@@ -21,7 +25,7 @@
 
 static __always_inline struct riposte_filter *filter_of(struct work *work)
 {
-	u32 index = work->generation * RIPOSTE_FILTERS + work->filter;
+	u32 index = (work->generation & 1) * RIPOSTE_FILTERS + work->filter;
 
 	return bpf_map_lookup_elem(&filters, &index);
 }
@@ -301,7 +305,7 @@ static __always_inline void begin_name(struct work *work, struct riposte_name_ke
 #pragma unroll
 	for (int i = 1; i < 8; i++)
 		words[i] = 0;
-	words[0] = work->generation | work->filter << 8 | subject << 16 | length << 24;
+	words[0] = (work->generation & 1) | work->filter << 8 | subject << 16 | length << 24;
 }
 
 static __always_inline u64 find_name(struct riposte_name_key *key)
@@ -456,7 +460,7 @@ __noinline u64 find_prefix(u32 room, u32 subject, u32 at, u32 length)
 	BOUND(at, 0x7fff);
 	if (at > RIPOSTE_EVENT_BYTES - 256)
 		return 0;
-	work->prefix_key.generation = work->generation;
+	work->prefix_key.generation = work->generation & 1;
 	work->prefix_key.filter = work->filter;
 	work->prefix_key.subject = subject;
 	bpf_probe_read_kernel(work->prefix_key.text, length, &event->bytes[at]);
@@ -473,7 +477,7 @@ static __always_inline u64 find_network(struct work *work, u32 subject, const u3
 	u64 *atoms;
 
 	work->prefix_key.bits = 24 + 32 * words;
-	work->prefix_key.generation = work->generation;
+	work->prefix_key.generation = work->generation & 1;
 	work->prefix_key.filter = work->filter;
 	work->prefix_key.subject = subject;
 	__builtin_memcpy(work->prefix_key.text, address, 16);
@@ -591,8 +595,10 @@ __noinline int judge_paths(u32 room)
 		by_name = 0;
 	by_path = work->text_normal ? filter->path_atoms & work->relevant : 0;
 	/* What mostly is: the file that was asked for. Then its name is that of the path. */
-	if (file && by_path && opened_as_given(room, work, event, at, length))
+	if (file && by_path && opened_as_given(room, work, event, at, length)) {
 		file = NULL;
+		work->as_given = 1;
+	}
 	if (by_name) {
 		given = find_text(work, event, RIPOSTE_SUBJECT_FILE_NAME, work->name_at, work->name_length);
 		opened = given;
@@ -614,6 +620,100 @@ __noinline int judge_paths(u32 room)
 		}
 		decide_both(work, by_path, given, opened);
 	}
+	return 0;
+}
+
+static __always_inline u32 flags_given(struct work *work)
+{
+	return (u32)argument(work, work->call.open_flags);
+}
+
+static __always_inline u32 mode_given(struct work *work)
+{
+	return (u32)argument(work, work->call.open_mode);
+}
+
+/* The place where an open of the path in the event is remembered, or would be; HARMLESS_OPENS: it has none. */
+__noinline int harmless_place(u32 room)
+{
+	struct work *work = work_of(room);
+	struct event *event = event_of(room);
+	u32 at, words;
+	u64 hash;
+
+	if (!work || !event)
+		return HARMLESS_OPENS;
+	at = work->path1_at;
+	words = (work->path1_length + 7) / 8;
+	if (!at || !words || words > HARMLESS_WORDS)
+		return HARMLESS_OPENS;
+	hash = work->index;
+	for (u32 i = 0; i < HARMLESS_WORDS; i++) {
+		if (i >= words)
+			break;
+		hash = (hash ^ word_of(event, at, i)) * 0x9e3779b97f4a7c15ULL;
+	}
+	return hash >> 56;
+}
+
+/* Is it this open that is remembered there? */
+__noinline int is_remembered(u32 room, u32 place)
+{
+	struct work *work = work_of(room);
+	struct event *event = event_of(room);
+	struct harmless *known = bpf_map_lookup_elem(&harmless_opens, &place);
+	u64 differences;
+	u32 at, length;
+
+	if (!work || !event || !known)
+		return 0;
+	at = work->path1_at;
+	length = work->path1_length;
+	differences = (known->generation ^ work->generation) | (known->index ^ work->index) | (known->length ^ length);
+	differences |= (known->flags ^ flags_given(work)) | (known->mode ^ mode_given(work));
+	for (u32 i = 0; i < HARMLESS_WORDS; i++) {
+		if (i * 8 >= length)
+			break;
+		differences |= word_of(event, at, i) ^ known->text[i];
+	}
+	return !differences;
+}
+
+/*
+ * Is this the opening of a file that was found not to matter before? Asked only where user space says that nothing else decides (RIPOSTE_WANTED_BY_PATH).
+ * What is opened must have the path that was given, now as then.
+ */
+__noinline int is_harmless(u32 room)
+{
+	struct work *work = work_of(room);
+	struct event *event = event_of(room);
+
+	if (!work || !event || work->result < 0)
+		return 0;
+	put_path1(room);
+	if (!work->path1_at || !is_remembered(room, harmless_place(room)))
+		return 0;
+	find_file(work);
+	return work->file && opened_as_given(room, work, event, work->path1_at, work->path1_length);
+}
+
+__noinline int remember_harmless(u32 room)
+{
+	struct work *work = work_of(room);
+	struct event *event = event_of(room);
+	u32 place = harmless_place(room), at;
+	struct harmless *entry = bpf_map_lookup_elem(&harmless_opens, &place);
+
+	if (!work || !event || !entry)
+		return 0;
+	at = work->path1_at;
+	entry->generation = work->generation;
+	entry->index = work->index;
+	entry->flags = flags_given(work);
+	entry->mode = mode_given(work);
+	entry->length = work->path1_length;
+	for (u32 i = 0; i < HARMLESS_WORDS; i++)
+		entry->text[i] = word_of(event, at, i);
 	return 0;
 }
 
@@ -830,13 +930,17 @@ static __always_inline bool judge(u32 room, struct work *work)
 	work->can = ~0ULL;
 	work->must = 0;
 	work->absent = 0;
+	work->as_given = 0;
 	test_numbers(room, ~0u);
 	if (!settle(room))
 		return false;
 	if (work->relevant & (filter->file_name_atoms | filter->path_atoms)) {
 		judge_paths(room);
-		if (!settle(room))
+		if (!settle(room)) {
+			if (work->as_given && work->call.wanted & RIPOSTE_WANTED_BY_PATH)
+				remember_harmless(room);
 			return false;
+		}
 	}
 	if (work->relevant & (filter->second_file_name_atoms | filter->second_path_atoms)) {
 		judge_second_path(room);
@@ -903,7 +1007,7 @@ __noinline int act(u32 room)
 
 	if (!work || !settings || !work->reflex)
 		return 0;
-	index = work->generation * RIPOSTE_REFLEXES + work->reflex - 1;
+	index = (work->generation & 1) * RIPOSTE_REFLEXES + work->reflex - 1;
 	reflex = bpf_map_lookup_elem(&reflexes, &index);
 	if (!reflex || work->reflex > RIPOSTE_REFLEXES) {
 		work->reflex = 0;
@@ -953,7 +1057,7 @@ static __always_inline void miss_reflex(struct work *work)
 
 	if (work->outcome != RIPOSTE_REFLEX_SENT || !work->reflex)
 		return;
-	index = work->generation * RIPOSTE_REFLEXES + work->reflex - 1;
+	index = (work->generation & 1) * RIPOSTE_REFLEXES + work->reflex - 1;
 	reflex = bpf_map_lookup_elem(&reflexes, &index);
 	if (!reflex)
 		return;

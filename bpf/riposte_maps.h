@@ -44,13 +44,29 @@ struct scan {
 	u64 last_word;
 };
 
+/*
+ * An open that could not matter: the path that was given and opened, and whatever else its filter looks at before it drops such a call. Whole, so that no
+ * two paths can be taken for each other. See is_harmless().
+ */
+#define HARMLESS_WORDS 15
+#define HARMLESS_OPENS 256
+
+struct harmless {
+	u32 generation;		/* riposte_control.generation, whole: no two sets of tables have the same */
+	u32 index;		/* into the call table, and with it the filter */
+	u32 flags;
+	u32 mode;
+	u64 length;
+	u64 text[HARMLESS_WORDS];
+};
+
 struct work {
 	struct riposte_call call;
 	u64 args[8];		/* six, and two to make an index of three bits safe */
 	s64 result;
 	s32 nr;
 	u32 index;		/* into the call table */
-	u32 generation;
+	u32 generation;		/* riposte_control.generation */
 	u32 filter;		/* index into `filters` */
 
 	u32 size;		/* of the event so far */
@@ -64,7 +80,7 @@ struct work {
 	u32 file_kind;		/* enum riposte_file_kind */
 	u32 file_flags;		/* enum riposte_file_flag of the last put_file() */
 	u32 file_path_tried;
-	u64 walked_file;	/* what work->path has the path of, 0: another one's or none */
+	u64 walked_file;	/* what work->path has the path of, 0: another one's or none. Of this event: the next file may lie where this one did */
 	u32 item_length;	/* of the item that was put last */
 	u32 exe_at;		/* of ITEM_EXE_PATH's text, EXEC only */
 	u32 exe_length;
@@ -79,6 +95,7 @@ struct work {
 	u32 address_at;
 	u32 address_length;
 	u32 address_tried;
+	u32 message;		/* which of those that sendmmsg or recvmmsg moved */
 
 	/* What the filter knows. */
 	u64 can;
@@ -88,7 +105,9 @@ struct work {
 	u32 absent;		/* the same: the event has no such value */
 	u32 passes;
 	u32 reflex;		/* index + 1 of a reflex that holds */
+	u32 has_acted;		/* for this call already */
 	u32 outcome;
+	u32 as_given;		/* judge_paths(): what was opened has the path that was given */
 	u32 text_normal;	/* examine_text(): nothing that user space would normalise */
 	u32 name_at;		/* last component, as offset into the event */
 	u32 name_length;
@@ -205,6 +224,13 @@ struct {
 
 struct {
 	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, HARMLESS_OPENS);
+	__type(key, u32);
+	__type(value, struct harmless);
+} harmless_opens SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
 	__uint(max_entries, ROOMS);
 	__type(key, u32);
 	__type(value, struct work);
@@ -225,6 +251,30 @@ const volatile u32 page_kib = 4;
  * number, each member is a call of bpf_probe_read_kernel(), which costs ten times as much. A load of the first kind is in an `if` on this, and only there.
  */
 #define TASK_IS_TYPED bpf_core_enum_value_exists(enum bpf_func_id___riposte, BPF_FUNC_get_current_task_btf___riposte)
+
+/*
+ * Since 6.17 the verifier lets any number be taken for the address of a type that it knows, or of mere bytes, and read from: what is not there reads as
+ * zeros, as with bpf_probe_read_kernel(), at a fraction of the cost. Kernels that cannot do that get the programs that were built without (RIPOSTE_TYPED).
+ */
+#ifdef RIPOSTE_TYPED
+extern void *bpf_rdonly_cast(const void *address, u32 type) __ksym;
+#define TYPED(type, address) ((type *)bpf_rdonly_cast((const void *)(address), bpf_core_type_id_kernel(type)))
+#define WORD_AT(address) (*(u64 *)bpf_rdonly_cast((const void *)(address), 0))
+#define MEMBER(type, address, member) (TYPED(type, address)->member)
+#else
+#define MEMBER(type, address, member) BPF_CORE_READ((type *)(address), member)
+#endif
+
+/* What was read as a pointer as a mere number, which is all that global functions take. */
+static __always_inline u64 number_of(u64 pointer)
+{
+#ifdef RIPOSTE_TYPED
+	const void *null = bpf_rdonly_cast(NULL, 0);
+
+	asm volatile("%0 -= %1" : "+r"(pointer) : "r"(null));
+#endif
+	return pointer;
+}
 
 static __always_inline struct work *work_of(u32 room)
 {

@@ -19,7 +19,7 @@ static __always_inline struct mount *mount_of(struct vfsmount *mount)
 	return (void *)mount - bpf_core_field_offset(struct mount, mnt);
 }
 
-/* What a dentry contributes to a path: parent and name lie side by side since long before BTF, and are read at once. */
+/* What a dentry contributes to a path: parent and name lie side by side since long before BTF, but for RANDSTRUCT, and are read at once. */
 struct name_part {
 	u64 parent;
 	u32 hash;
@@ -29,31 +29,76 @@ struct name_part {
 
 static __always_inline void read_part(struct name_part *part, u64 address)
 {
-	struct dentry *dentry = (void *)address;
-
+#ifndef RIPOSTE_TYPED
 	if (bpf_core_field_offset(struct dentry, d_name) == bpf_core_field_offset(struct dentry, d_parent) + 8 &&
 	    bpf_core_field_offset(struct qstr, len) == 4 && bpf_core_field_offset(struct qstr, name) == 8) {
 		if (bpf_probe_read_kernel(part, sizeof(*part), (void *)address + bpf_core_field_offset(struct dentry, d_parent)))
 			part->parent = 0;
 		return;
 	}
-	part->parent = (u64)BPF_CORE_READ(dentry, d_parent);	/* RANDSTRUCT */
-	part->length = BPF_CORE_READ(dentry, d_name.len);
-	part->name = (u64)BPF_CORE_READ(dentry, d_name.name);
+#endif
+	part->parent = (u64)MEMBER(struct dentry, address, d_parent);
+	part->length = MEMBER(struct dentry, address, d_name.len);
+	part->name = (u64)MEMBER(struct dentry, address, d_name.name);
 }
 
 /* Likewise mount and dentry of a path. */
 static __always_inline void read_path(struct path *path, u64 address)
 {
-	struct path *from = (void *)address;
-
+#ifndef RIPOSTE_TYPED
 	if (bpf_core_field_offset(struct path, mnt) == 0 && bpf_core_field_offset(struct path, dentry) == sizeof(void *)) {
-		if (bpf_probe_read_kernel(path, sizeof(*path), from))
+		if (bpf_probe_read_kernel(path, sizeof(*path), (void *)address))
 			path->dentry = NULL;
 		return;
 	}
-	path->mnt = BPF_CORE_READ(from, mnt);	/* RANDSTRUCT */
-	path->dentry = BPF_CORE_READ(from, dentry);
+#endif
+	path->mnt = MEMBER(struct path, address, mnt);
+	path->dentry = MEMBER(struct path, address, dentry);
+}
+
+#define SHORT_NAME 40	/* most names are: the kernel keeps those within the dentry */
+
+/* Copies a name to its place in work->path. What lies behind it there stays. */
+static __always_inline void copy_name(struct work *work, u32 to, u64 name, u32 length)
+{
+#ifdef RIPOSTE_TYPED
+	if (length <= SHORT_NAME) {
+		for (u32 i = 0; i < SHORT_NAME; i += 8) {
+			u64 word, mask = ~0ULL, *place;
+			u32 at = to + i;
+
+			if (i >= length)
+				return;
+			word = WORD_AT(name + i);
+			BOUND(at, RIPOSTE_PATH_BYTES - 1);
+			place = (u64 *)&work->path[at];
+			LAUNDER(place);
+			if (length - i < 8)
+				mask >>= 64 - 8 * (length - i);
+			*place = (word & mask) | (*place & ~mask);
+		}
+		return;
+	}
+#endif
+	BOUND(to, RIPOSTE_PATH_BYTES - 1);
+	BOUND(length, PATH_SLACK - 1);
+	bpf_probe_read_kernel(&work->path[to], length, (void *)name);
+}
+
+/* Where a mount hangs. */
+struct mount_part {
+	u64 parent;
+	u64 mountpoint;
+	u64 parent_root;
+};
+
+static __always_inline void read_mount(struct mount_part *part, u64 address)
+{
+	u64 parent = (u64)MEMBER(struct mount, address, mnt_parent);
+
+	part->parent = parent;
+	part->mountpoint = (u64)MEMBER(struct mount, address, mnt_mountpoint);
+	part->parent_root = (u64)MEMBER(struct mount, parent, mnt.mnt_root);
 }
 
 /* Takes up to WALK_STEPS steps. 1: the top has been reached. */
@@ -73,7 +118,6 @@ __noinline int path_step(u32 room)
 
 	for (int i = 0; i < WALK_STEPS; i++) {
 		struct name_part part;
-		u64 parent;
 		u32 length, to;
 
 		if (dentry == work->walk.root_dentry && mount == work->walk.root_mount) {
@@ -81,17 +125,16 @@ __noinline int path_step(u32 room)
 			break;
 		}
 		if (dentry == mount_root) {
-			struct mount *below = (void *)mount;
+			struct mount_part below;
 
-			parent = (u64)BPF_CORE_READ(below, mnt_parent);
-			if (parent == mount || !parent) {
+			read_mount(&below, mount);
+			if (below.parent == mount || !below.parent) {
 				done = 1;	/* the root of the namespace */
 				break;
 			}
-			dentry = (u64)BPF_CORE_READ(below, mnt_mountpoint);
-			mount = parent;
-			below = (void *)mount;
-			mount_root = (u64)BPF_CORE_READ(below, mnt.mnt_root);
+			dentry = below.mountpoint;
+			mount = below.parent;
+			mount_root = below.parent_root;
 			continue;
 		}
 		read_part(&part, dentry);
@@ -108,9 +151,8 @@ __noinline int path_step(u32 room)
 		at -= length + 1;
 		to = at;
 		BOUND(to, RIPOSTE_PATH_BYTES - 1);
-		BOUND(length, PATH_SLACK - 1);
 		work->path[to] = '/';
-		bpf_probe_read_kernel(&work->path[to + 1], length, (void *)part.name);
+		copy_name(work, to + 1, part.name, length);
 		dentry = part.parent;
 	}
 	work->walk.dentry = dentry;
@@ -128,7 +170,7 @@ static __always_inline void walk_path(u32 room, struct work *work, u64 dentry, s
 
 	work->walk.dentry = dentry;
 	work->walk.mount = (u64)mount_of(mount);
-	work->walk.mount_root = (u64)BPF_CORE_READ(mount, mnt_root);
+	work->walk.mount_root = (u64)MEMBER(struct vfsmount, mount, mnt_root);
 	if (TASK_IS_TYPED) {
 		task = bpf_get_current_task_btf();
 		work->walk.root_dentry = (u64)task->fs->root.dentry;
@@ -174,7 +216,7 @@ __noinline int put_path(u32 room, u32 type, u64 address, u32 detail)
 		bpf_probe_read_kernel(&head, 6, (void *)part.name);
 		if (head != BEGINS('m', 'e', 'm', 'f', 'd', ':', 0, 0))
 			return 0;
-		return put_kernel_text(room, type, part.name);
+		return put_kernel_text(room, type, number_of(part.name));
 	}
 	walk_path(room, work, (u64)dentry, path.mnt);
 	return put_walked(work, event, type, detail);

@@ -152,8 +152,12 @@ struct message {
 	u64 vector;
 };
 
+#define MESSAGE_BYTES 64	/* sizeof(struct mmsghdr), and of the 32-bit ABI */
+#define MESSAGE_BYTES_COMPAT 32
+
 static __always_inline bool read_message(struct work *work, u64 address, struct message *message)
 {
+	address += (u64)work->message * (work->flags & RIPOSTE_FLAG_COMPAT ? MESSAGE_BYTES_COMPAT : MESSAGE_BYTES);
 	if (work->flags & RIPOSTE_FLAG_COMPAT) {
 		u32 words[3] = {};
 

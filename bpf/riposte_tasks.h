@@ -151,7 +151,7 @@ __noinline u64 cgroup_step(u32 room, u64 address)
 	return (u64)node;
 }
 
-/* ITEM_CGROUP. Of cgroups that are nested deeper the beginning is missing. */
+/* ITEM_CGROUP. Of cgroups that are nested deeper the beginning is missing, and that is told: it may have held the container's name. */
 __noinline int put_cgroup(u32 room, u64 address)
 {
 	struct work *work = work_of(room);
@@ -166,7 +166,7 @@ __noinline int put_cgroup(u32 room, u64 address)
 	node = (u64)cgroup_node((struct task_struct *)address);
 	for (int i = 0; i < CGROUP_CALLS && node; i++)
 		node = cgroup_step(room, node);
-	return put_walked(work, event, RIPOSTE_ITEM_CGROUP, 0);
+	return put_walked(work, event, RIPOSTE_ITEM_CGROUP, node || work->walk.cut);
 }
 
 /* Fills the header for the task at `address`. The kind, and what is of a call, is the caller's. */

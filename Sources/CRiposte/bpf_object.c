@@ -7,13 +7,15 @@
 // The programs are built by Debian's clang and embedded here, so that there is one file to ship.
 #if defined(__x86_64__)
 #define RIPOSTE_BPF_OBJECT "../../.output/riposte_bpf_x86.inc"
+#define RIPOSTE_TYPED_BPF_OBJECT "../../.output/riposte_bpf_x86.typed.inc"
 #elif defined(__aarch64__)
 #define RIPOSTE_BPF_OBJECT "../../.output/riposte_bpf_arm64.inc"
+#define RIPOSTE_TYPED_BPF_OBJECT "../../.output/riposte_bpf_arm64.typed.inc"
 #else
 #error "Riposte's sensor is built for x86-64 and arm64"
 #endif
 
-#if !__has_include(RIPOSTE_BPF_OBJECT)
+#if !__has_include(RIPOSTE_BPF_OBJECT) || !__has_include(RIPOSTE_TYPED_BPF_OBJECT)
 #error "the BPF programs are not built: run `make bpf` first (or `make build`, which does)"
 #endif
 
@@ -25,10 +27,14 @@ static const unsigned char object[] __attribute__((aligned(16))) = {
 #include RIPOSTE_BPF_OBJECT
 };
 
-const void *riposte_bpf_object(size_t *bytes)
+static const unsigned char typed_object[] __attribute__((aligned(16))) = {
+#include RIPOSTE_TYPED_BPF_OBJECT
+};
+
+const void *riposte_bpf_object(bool typed, size_t *bytes)
 {
-	*bytes = sizeof(object);
-	return object;
+	*bytes = typed ? sizeof(typed_object) : sizeof(object);
+	return typed ? typed_object : object;
 }
 
 uint32_t riposte_bpf_id(int descriptor)

@@ -44,6 +44,8 @@ package final class Sensor: Sendable {
         package var guards: GuardedFiles?
         /// Names of programs that no reflex ends.
         package var sparedPrograms: [String] = []
+        /// Load the BPF programs for kernels before 6.17 on a newer one too.
+        package var runsAsOnOldKernels = false
 
         package init() {}
     }

@@ -290,7 +290,7 @@ struct CgroupClasses {
 
     /// By the path in the record, else by /proc if the process is still there.
     private func look(_ record: SensorRecord, _ process: ProcessEntry) -> ContainerReference? {
-        if let path = record[.cgroup] { return CgroupPath.container(of: path) }
+        if let path = record.cgroupPath { return CgroupPath.container(of: path) }
         return ProcessFolder(process.pid)?.read("cgroup", into: buffer).map(CgroupPath.container(ofFile:))
     }
 }

@@ -3,6 +3,7 @@
 
 #include "riposte_sensor.h"
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <string.h>
 
@@ -10,8 +11,8 @@
 #pragma clang assume_nonnull begin
 #endif
 
-// The BPF object for this machine's processor, an ELF file, as `make bpf` has built it.
-const void *riposte_bpf_object(size_t *bytes);
+// The BPF object for this machine's processor, an ELF file, as `make bpf` has built it; `typed`: the one for kernels of 6.17 and later.
+const void *riposte_bpf_object(bool typed, size_t *bytes);
 
 // Members of the shared structures that are arrays, which Swift would see as tuples of thousands.
 
@@ -20,9 +21,10 @@ static inline struct riposte_call *riposte_control_call(struct riposte_control *
 	return &control->calls[generation & 1][index % RIPOSTE_CALLS];
 }
 
-static inline uint32_t riposte_control_generation(const struct riposte_control *control)
+// Which set of tables is in force, 0 or 1.
+static inline uint32_t riposte_control_set_in_force(const struct riposte_control *control)
 {
-	return __atomic_load_n(&control->generation, __ATOMIC_ACQUIRE);
+	return __atomic_load_n(&control->generation, __ATOMIC_ACQUIRE) & 1;
 }
 
 // Calls of this process are no events; 0: of all.
@@ -32,9 +34,9 @@ static inline void riposte_control_set_self(struct riposte_control *control, rip
 }
 
 // From here on the programs go by the other set of tables.
-static inline void riposte_control_switch(struct riposte_control *control, uint32_t generation)
+static inline void riposte_control_switch(struct riposte_control *control)
 {
-	__atomic_store_n(&control->generation, generation & 1, __ATOMIC_SEQ_CST);
+	__atomic_fetch_add(&control->generation, 1, __ATOMIC_SEQ_CST);
 }
 
 static inline struct riposte_number_test *riposte_filter_number(struct riposte_filter *filter, uint32_t index)

@@ -108,7 +108,7 @@ enum riposte_item_type {
 	RIPOSTE_ITEM_ARGUMENTS = 13,	// argv, each ended by NUL, RIPOSTE_TEXT_BYTES at most. EXEC
 	RIPOSTE_ITEM_ENVIRONMENT = 14,	// the same of the environment. EXEC
 	RIPOSTE_ITEM_CWD = 15,		// working directory as the process sees it, no slash at the end but of the root. EXEC, UPDATE
-	RIPOSTE_ITEM_CGROUP = 16,	// path of the cgroup `cgroup` in its hierarchy, last components at least. EXEC, FORK of a process
+	RIPOSTE_ITEM_CGROUP = 16,	// path of the cgroup `cgroup` in its hierarchy; detail 1: its last components only. EXEC, FORK of a process
 	RIPOSTE_ITEM_SOCKET_PATH = 17,	// path or abstract name (beginning with NUL) of a Unix socket's own or peer's address; detail 1: the peer's
 	RIPOSTE_ITEM_EXTRA = 18,	// calls whose arguments are a structure in user memory: struct open_how of openat2, clone_args of clone3; as it was given, 64 bytes at most
 	RIPOSTE_ITEM_OLD_FILE = 19,	// struct riposte_file of dup's first argument
@@ -217,6 +217,7 @@ struct riposte_call {
 enum riposte_wanted {
 	RIPOSTE_WANTED_RULES = 1,	// rules may match it
 	RIPOSTE_WANTED_STATE = 2,	// emit UPDATE on success
+	RIPOSTE_WANTED_BY_PATH = 4,	// an open: of what the call was given, the numbers that its filter tests are flags, mode, number and success alone
 };
 
 enum riposte_call_kind {
@@ -232,7 +233,7 @@ enum riposte_call_flag {
 	RIPOSTE_CALL_ADDRESS_BACK = 1,	// the address is given back by the kernel; `address_length` is a pointer
 	RIPOSTE_CALL_FD_MAY_BE_FAILED = 2,
 	RIPOSTE_CALL_OPEN_HOW = 4,	// openat2: flags and mode are in the structure at `extra`
-	RIPOSTE_CALL_MESSAGES = 8,	// struct mmsghdr: sendmmsg, recvmmsg; the first message counts
+	RIPOSTE_CALL_MESSAGES = 8,	// struct mmsghdr: sendmmsg, recvmmsg; each message that was moved is an event
 	RIPOSTE_CALL_OLD_FD = 16,	// dup family: args[0] is the old descriptor, `fd` the result
 	RIPOSTE_CALL_ACCEPT = 32,	// the result is a server's socket
 	RIPOSTE_CALL_CONNECT = 64,	// makes a client of the socket
@@ -366,7 +367,7 @@ struct riposte_budget {
 
 // Map `control`, one entry, mapped into user space.
 struct riposte_control {
-	riposte_u32 generation;		// 0 or 1: which of the two sets of tables is in force
+	riposte_u32 generation;		// counts up; its lowest bit says which of the two sets of tables is in force
 	riposte_u32 self;		// tgid of the agent: its own calls are no events, but for tampering
 	riposte_u64 self_start;
 	riposte_u32 filters_off;	// 1: everything that is wanted passes

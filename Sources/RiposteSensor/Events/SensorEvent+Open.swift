@@ -27,9 +27,19 @@ extension SensorEvent {
         case .openat, .openByHandle: return UInt32(truncatingIfNeeded: arguments.2)
         case .creat: return Self.creat
         // struct open_how: flags, mode, resolve, eight bytes each.
-        case .openat2: return UInt32(truncatingIfNeeded: extraWord(0, record))
+        case .openat2: return Self.flags(given: UInt32(truncatingIfNeeded: extraWord(0, record)), record.header.pointee.result >= 0 ? record.file : nil)
         default: return 0
         }
+    }
+
+    /// O_CREAT, O_EXCL, O_NOCTTY, O_TRUNC, O_CLOEXEC: what the kernel does not keep with the file.
+    private static let ofCall: UInt32 = 0x8_03C0
+
+    /// Flags that stand in user memory may have been changed since the kernel read them: of those that it keeps with the file, these count.
+    private static func flags(given: UInt32, _ file: riposte_file?) -> UInt32 {
+        guard let file else { return given }
+        let isMade = UInt32(file.flags) & RIPOSTE_FILE_CREATED.rawValue != 0
+        return given & ofCall | file.open_flags & ~ofCall | (isMade ? create : 0)
     }
 
     /// Permissions for a file that is made; 0 where the flags make none.

@@ -60,6 +60,10 @@ package struct SensorRecord {
         return offset > 0 ? bytes.loadUnaligned(fromByteOffset: offset, as: riposte_item.self).detail : 0
     }
 
+    /// The path of the cgroup; nil where the event has none, or only the end of one that is nested too deep for the kernel side: what is missing may name the
+    /// container.
+    package var cgroupPath: UnsafeRawBufferPointer? { detail(.cgroup) == 0 ? self[.cgroup] : nil }
+
     /// An item that is a structure.
     package func structure<Structure: BitwiseCopyable>(_ item: Item, as type: Structure.Type) -> Structure? {
         guard let data = self[item], data.count >= MemoryLayout<Structure>.size else { return nil }

@@ -22,13 +22,16 @@ final class KernelPrograms {
     let callRingBytes: UInt32
 
     /// Loads, and attaches nothing yet. Ring sizes are rounded up to a power of two pages.
-    init(stateRingBytes: Int, callRingBytes: Int) throws(SensorError) {
+    ///
+    /// There are two builds of the programs, which see the same: one that reads the kernel's structures directly, which Linux 6.17 and later allow and which
+    /// costs the host less, and one that calls a helper for each member. `forOldKernels`: the second, whatever this kernel can do.
+    init(stateRingBytes: Int, callRingBytes: Int, forOldKernels: Bool = false) throws(SensorError) {
         try Self.checkMachine()
         _ = Self.quietLibrary
         (self.stateRingBytes, self.callRingBytes) = (Self.ringSize(stateRingBytes), Self.ringSize(callRingBytes))
-        object = try Self.open()
+        let rings: [(Map, UInt32)] = [(.stateEvents, self.stateRingBytes), (.callEvents, self.callRingBytes)]
+        object = try forOldKernels || !Self.readsTyped ? Self.loaded(typed: false, rings) : Self.loadedEither(rings)
         do throws(SensorError) {
-            try Self.load(object, [(.stateEvents, self.stateRingBytes), (.callEvents, self.callRingBytes)])
             control = try Self.memory(of: .control, in: object, as: riposte_control.self, count: 1)
             budgets = try Self.memory(of: .budgets, in: object, as: riposte_budget.self, count: Int(RIPOSTE_BUDGETS))
         } catch {
@@ -64,9 +67,32 @@ final class KernelPrograms {
         riposte_collect_bpf_messages()
     }()
 
-    private static func open() throws(SensorError) -> OpaquePointer {
+    /// Whether this kernel should take programs that read typed.
+    private static let readsTyped: Bool = {
+        var names = utsname()
+        guard uname(&names) == 0 else { return false }
+        let release = withUnsafeBytes(of: names.release) { String(decoding: $0.prefix { $0 != 0 }, as: UTF8.self) }
+        let numbers = release.split { !$0.isNumber }.prefix(2).compactMap { Int($0) }
+        return numbers.count == 2 && (numbers[0], numbers[1]) >= (6, 17)
+    }()
+
+    /// The typed programs, or the others where the kernel does not take them after all.
+    private static func loadedEither(_ rings: [(Map, UInt32)]) throws(SensorError) -> OpaquePointer {
+        do throws(SensorError) { return try loaded(typed: true, rings) } catch { return try loaded(typed: false, rings) }
+    }
+
+    private static func loaded(typed: Bool, _ rings: [(Map, UInt32)]) throws(SensorError) -> OpaquePointer {
+        let object = try open(typed: typed)
+        do throws(SensorError) { try load(object, rings) } catch {
+            bpf_object__close(object)
+            throw error
+        }
+        return object
+    }
+
+    private static func open(typed: Bool) throws(SensorError) -> OpaquePointer {
         var size = 0
-        let bytes = riposte_bpf_object(&size)
+        let bytes = riposte_bpf_object(typed, &size)
         // Named, the kernel's own types are all that is looked at: to look through those of its modules, as libbpf else does for structures that this kernel
         // no longer has, takes CAP_SYS_ADMIN.
         let types: StaticString = "/sys/kernel/btf/vmlinux"

@@ -4,7 +4,8 @@ internal import RiposteRules
 
 /// What the rules need of the kernel, in its tables: which calls, and what an event must be like.
 ///
-/// There are two sets of tables. One is in force; the other is built beside it and put in force by one store, so that there is no moment without.
+/// There are two sets of tables. One is in force; the other is built beside it and put in force by one store, so that there is no moment without. What was in
+/// force before stays until the next change: a program that had begun with it may still be at work.
 struct KernelTables {
     private let programs: KernelPrograms
     private let pushesDown: Bool
@@ -23,7 +24,7 @@ struct KernelTables {
     ///
     /// `spared`: names of programs that no reflex ends.
     mutating func load(_ filters: KernelFilters, _ reflexes: [(slot: Int, reflex: ArmedReflex, budget: Int)], sparing spared: [String]) throws(SensorError) {
-        let next = riposte_control_generation(programs.control) ^ 1
+        let next = riposte_control_set_in_force(programs.control) ^ 1
         clear(next)
         let types = Self.types(filters.wanted)
         var numbers: [EventType: UInt8] = [:]
@@ -48,12 +49,11 @@ struct KernelTables {
             clear(next)
             throw error
         }
-        writeCalls(types, numbers, next)
+        writeCalls(types, numbers, written, next)
         wanted = types
         programs.control.pointee.filters_off = pushesDown ? 0 : 1
         programs.control.pointee.exits_judged = types.contains(Self.procexit) ? 1 : 0
-        riposte_control_switch(programs.control, next)
-        clear(next ^ 1)
+        riposte_control_switch(programs.control)
     }
 
     private static let starts = Set(["execve", "execveat"].compactMap(EventType.init(named:)))
@@ -84,11 +84,13 @@ struct KernelTables {
 
     // MARK: - Calls
 
-    private func writeCalls(_ types: Set<EventType>, _ filters: [EventType: UInt8], _ generation: UInt32) {
+    private func writeCalls(_ types: Set<EventType>, _ filters: [EventType: UInt8], _ written: [KernelFilter], _ generation: UInt32) {
         for index in 0..<UInt32(RIPOSTE_CALLS) { riposte_control_call(programs.control, generation, index).pointee = riposte_call() }
         for type in types {
             guard let call = SystemCall.named(type) else { continue }
-            want(call, UInt8(RIPOSTE_WANTED_RULES.rawValue), filters[type] ?? 0, generation)
+            let filter = filters[type] ?? 0
+            let isByPath = filter > 0 && call.kernelCall.kind == UInt8(RIPOSTE_CALL_OPEN.rawValue) && call.takesFlagsInRegisters && written[Int(filter) - 1].isDecidedByPath
+            want(call, UInt8(RIPOSTE_WANTED_RULES.rawValue | (isByPath ? RIPOSTE_WANTED_BY_PATH.rawValue : 0)), filter, generation)
         }
         for call in SystemCall.stateKeeping.compactMap(SystemCall.named) { want(call, UInt8(RIPOSTE_WANTED_STATE.rawValue), nil, generation) }
         // The start of a program is always told; the filter of execve holds what its reflexes need.
@@ -217,6 +219,26 @@ struct KernelTables {
             }
         }
         return counts
+    }
+}
+
+extension SystemCall {
+    /// Whether flags and mode of an open are its arguments, and no structure's.
+    fileprivate var takesFlagsInRegisters: Bool { UInt32(kernelCall.flags) & RIPOSTE_CALL_OPEN_HOW.rawValue == 0 }
+}
+
+extension KernelFilter {
+    /// Whether what it says of a successful open, as long as it is not asked who opens, follows from the path, the flags and the mode: of the result and the
+    /// descriptor it looks at no more than that they are none of a failure, and at no argument as such.
+    var isDecidedByPath: Bool {
+        atoms.allSatisfy { atom in
+            guard case .number(let test) = atom else { return true }
+            switch test.source {
+            case .argument0, .argument1, .argument2, .argument3, .argument4, .argument5: return false
+            case .result, .fd: return test.mask == .max && (test.operation == .less && test.number == 0 || test.operation == .greater && test.number == -1)
+            default: return true
+            }
+        }
     }
 }
 

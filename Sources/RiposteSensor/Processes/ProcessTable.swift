@@ -71,7 +71,7 @@ package final class ProcessTable {
         let header = record.header
         let known = known(record)
         // What the event tells need not be read any more.
-        let tellsAll = record.process != nil && record[.cgroup] != nil && record[.workingDirectory] != nil
+        let tellsAll = record.process != nil && record.cgroupPath != nil && record[.workingDirectory] != nil
         let previous = known.flatMap { $0.isBrief ? nil : $0.image }
         let image = ProcessImage(record, previous: previous) { reader.image(of: header.pointee.pid, start: header.pointee.start) }
         let entry = known ?? insert(blank(record, image))
@@ -130,7 +130,10 @@ package final class ProcessTable {
 
     private func takeCgroup(_ record: SensorRecord, _ entry: ProcessEntry) {
         let cgroup = record.header.pointee.cgroup
-        guard let knowledge = cgroups.container(of: cgroup, path: record[.cgroup]) else { return }
+        let told = cgroups.container(of: cgroup, path: record.cgroupPath)
+        // Of a cgroup nested too deep what is known stays, where /proc does not know better.
+        let isNew = cgroup != 0 && cgroup != entry.cgroupID
+        guard let knowledge = told ?? (isNew && record[.cgroup] != nil ? reader.cgroup(of: entry.pid, start: entry.start) : nil) else { return }
         (entry.details.container, entry.details.cgroupPath, entry.cgroupID) = (knowledge.container, knowledge.path, cgroup)
     }
 
@@ -154,7 +157,7 @@ package final class ProcessTable {
         defer { entry.cgroupID = cgroup }
         // What is still to be read will be that of now.
         guard !entry.isBrief else { return }
-        let told = cgroups.container(of: cgroup, path: record[.cgroup])
+        let told = cgroups.container(of: cgroup, path: record.cgroupPath)
         guard let now = told ?? (entry.cgroupID == 0 ? nil : reader.cgroup(of: entry.pid, start: entry.start)) else { return }
         (entry.details.container, entry.details.cgroupPath) = (now.container, now.path)
     }
