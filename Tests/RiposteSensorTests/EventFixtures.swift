@@ -37,9 +37,11 @@ struct FixtureEvent {
     /// PATH1, and the directory it is relative to.
     func path(_ path: String, in base: String? = nil) -> FixtureEvent { base.map { with(.path1, path).with(.base1, $0) } ?? with(.path1, path) }
 
-    func file(_ kind: riposte_file_kind = RIPOSTE_FILE_REGULAR, flags: UInt8 = 0, dev: UInt32 = 0x801, ino: UInt64 = 7, path: String? = nil) -> FixtureEvent {
+    func file(_ kind: riposte_file_kind = RIPOSTE_FILE_REGULAR, flags: UInt8 = 0, dev: UInt32 = 0x801, ino: UInt64 = 7, openFlags: UInt32 = 0, path: String? = nil)
+        -> FixtureEvent
+    {
         var file = riposte_file()
-        (file.kind, file.flags, file.dev, file.ino) = (UInt8(kind.rawValue), flags, dev, ino)
+        (file.kind, file.flags, file.dev, file.ino, file.open_flags) = (UInt8(kind.rawValue), flags, dev, ino, openFlags)
         let event = with(.file, structure: file)
         return path.map { event.with(.filePath, $0) } ?? event
     }

@@ -37,10 +37,17 @@ struct EventValueTests {
             fields: [("evt.is_open_write", "false"), ("evt.is_open_exec", "true"), ("evt.arg.creat_flags", "FD_UPPER_LAYER_CREAT"), ("evt.arg.mode", "0711")]),
         DescriptorTests.Case(
             name: "openat2",
-            event: FixtureEvent("openat2", result: 3, fd: 3, current, 0, 0, 24).path("/a").file().with(.extra, words(0x42, 0o100, 8)),
+            event: FixtureEvent("openat2", result: 3, fd: 3, current, 0, 0, 24).path("/a").file(openFlags: 2).with(.extra, words(0x42, 0o100, 8)),
             fields: [
                 ("evt.arg.flags", "O_CREAT|O_RDWR"), ("evt.arg.mode", "0100"), ("evt.arg.resolve", "RESOLVE_BENEATH"), ("evt.is_open_exec", "true"), ("evt.is_open_read", "true"),
             ]),
+        DescriptorTests.Case(
+            name: "openat2 whose flags were changed after the kernel had read them: the file's count, and that it was made",
+            event: FixtureEvent("openat2", result: 3, fd: 3, current, 0, 0, 24).path("/a").file(flags: 16, openFlags: 0x401).with(.extra, words(0, 0, 0)),
+            fields: [("evt.arg.flags", "O_APPEND|O_CREAT|O_WRONLY|O_F_CREATED"), ("evt.is_open_write", "true"), ("evt.is_open_read", "false"), ("evt.is_open_create", "true")]),
+        DescriptorTests.Case(
+            name: "openat2 that failed: what was asked for", event: FixtureEvent("openat2", result: -2, current, 0, 0, 24).path("/a").with(.extra, words(1, 0, 0)),
+            fields: [("evt.arg.flags", "O_WRONLY"), ("evt.is_open_write", "true")]),
         DescriptorTests.Case(
             name: "a directory is no temporary file", event: FixtureEvent("openat", result: 3, fd: 3, current, 0, UInt64(DescriptorKind.openDirectory), 0).path("/a").file(),
             fields: [("evt.arg.flags", "O_DIRECTORY|O_RDONLY"), ("evt.is_open_create", "false")]),

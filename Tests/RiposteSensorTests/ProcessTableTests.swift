@@ -185,6 +185,18 @@ struct ProcessTableTests {
         #expect(host.container == first.container)
     }
 
+    @Test("the end of a path that is nested too deep for the kernel side says nothing: what is missing may name the container")
+    func deepCgroup() throws {
+        let scene = ProcessScene.login()
+        let id = String(repeating: "0123456789abcdef", count: 4)
+        let first = try #require(scene.apply(ProcessScene.fork(300, 5, "runc", of: 200, 4).with(\.cgroup, 99).path("/docker/\(id)", .cgroup)))
+        let nested = ProcessScene.fork(301, 6, "sh", of: 300, 5).with(\.cgroup, 100).path("/n/n/n/n", .cgroup, detail: 1)
+        let second = try #require(scene.apply(nested))
+        #expect(second.container == first.container && !second.container.isHost)
+        let third = try #require(scene.apply(ProcessScene.exec(301, 6, "x", parent: 300, 5).with(\.cgroup, 100).path("/n/n/n/n", .cgroup, detail: 1)))
+        #expect(third.container == first.container)
+    }
+
     @Test("what nobody has needed for longest makes room")
     func eviction() throws {
         let scene = ProcessScene(entryLimit: 32)

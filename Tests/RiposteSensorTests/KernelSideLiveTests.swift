@@ -1,0 +1,145 @@
+import CRiposte
+import Foundation
+import RiposteCore
+import RiposteRules
+import RiposteTestSupport
+import Synchronization
+import Testing
+
+@testable import RiposteSensor
+
+/// What the BPF programs hand up, in both of their builds: calls of this thread, rules that look for them, and nobody who reads until the test does.
+@Suite("the kernel side, in both builds", .serialized, .enabled(if: canLoadSensor, "needs root and a kernel with BTF and ring buffers"), .timeLimit(.minutes(2)))
+struct KernelSideLiveTests {
+    private final class Tally: SensorSink {
+        let count = Mutex(0)
+        func take(_ rule: Rule, _ event: SensorEvent, _ values: RuleJudge) { count.withLock { $0 += 1 } }
+        func lost(_ events: [String: UInt64]) {}
+    }
+
+    /// A sensor that sees this process too, with one rule, and how often that has held.
+    private struct Bench {
+        let loop: SensorLoop
+        private let tally = Tally()
+
+        init(_ condition: String, forOldKernels: Bool) throws {
+            var configuration = Sensor.Configuration()
+            (configuration.bufferBytes, configuration.seesItself, configuration.runsAsOnOldKernels) = (1 << 20, true, forOldKernels)
+            loop = try SensorLoop(configuration, Self.rules(condition), ReflexSet(), ContainerDirectory(inspector: nil), tally, bell: -1)
+        }
+
+        static func rules(_ condition: String) throws -> RuleSet {
+            let text = "[{\"rule\": \"r\", \"desc\": \"d\", \"condition\": \"\(condition)\", \"output\": \"o\", \"priority\": \"INFO\"}]"
+            return try #require(RuleSet.load([RuleSet.File(name: "r", text: text)], RulesSettings()).0)
+        }
+
+        /// How often it held since the last look.
+        func alerts() -> Int {
+            loop.drain { false }
+            return tally.count.withLock { count in
+                defer { count = 0 }
+                return count
+            }
+        }
+
+        func use(_ condition: String) throws { try loop.use(Self.rules(condition), ReflexSet()) }
+
+        func passedOpens() -> UInt64 { loop.kernelCounts().passed["openat", default: 0] }
+    }
+
+    private func touch(_ path: String, _ flags: Int32 = O_RDONLY) throws {
+        let descriptor = open(path, flags)
+        try #require(descriptor >= 0, "\(path)")
+        close(descriptor)
+    }
+
+    @Test("a file that is opened by a name that is not plain has its own path, and not that of the file opened before it", arguments: [false, true])
+    func freshPaths(forOldKernels: Bool) throws {
+        let folder = try TemporaryFolder()
+        let (harmless, secret) = (try folder.file("harmless", ""), try folder.file("secret", ""))
+        try FileManager.default.createSymbolicLink(atPath: folder.path + "/link", withDestinationPath: secret)
+        let bench = try Bench("evt.type in (open, openat) and fd.name = \(secret)", forOldKernels: forOldKernels)
+        for _ in 0..<50 {
+            try touch(harmless)
+            // The kernel gives the second file the place in memory that the first one has left.
+            try touch(folder.path + "//link")
+        }
+        #expect(bench.alerts() == 50)
+    }
+
+    @Test("an open that was found harmless is dropped from then on, until its path leads elsewhere, it asks for more, or the rules have changed", arguments: [false, true])
+    func harmlessOpens(forOldKernels: Bool) throws {
+        let folder = try TemporaryFolder()
+        let (plain, secret) = (try folder.file("plain", ""), try folder.file("secret", ""))
+        let reads = "evt.type in (open, openat) and evt.is_open_read = true and fd.name = \(secret)"
+        let bench = try Bench("\(reads) or evt.type in (open, openat) and evt.is_open_write = true and fd.name startswith \(folder.path)/", forOldKernels: forOldKernels)
+        for _ in 0..<20 { try touch(plain) }
+        #expect(bench.alerts() == 0)
+        // Others on this machine open files, too.
+        #expect(bench.passedOpens() < 20)
+
+        for _ in 0..<20 { try touch(plain, O_WRONLY) }
+        #expect(bench.alerts() == 20)
+
+        try FileManager.default.removeItem(atPath: plain)
+        try FileManager.default.createSymbolicLink(atPath: plain, withDestinationPath: secret)
+        for _ in 0..<20 { try touch(plain) }
+        #expect(bench.alerts() == 20)
+
+        // By the same name, another file in the place of the folder.
+        try FileManager.default.removeItem(atPath: plain)
+        try touch(plain, O_CREAT | O_WRONLY)
+        _ = bench.alerts()
+        for _ in 0..<20 { try touch(plain) }
+        #expect(bench.alerts() == 0)
+        try bench.use("evt.type in (open, openat) and fd.name = \(plain)")
+        for _ in 0..<20 { try touch(plain) }
+        #expect(bench.alerts() == 20)
+        // Two changes on, the same half of the tables is in force again.
+        try bench.use("evt.type in (open, openat) and fd.name = /none")
+        for _ in 0..<20 { try touch(plain) }
+        try bench.use("evt.type in (open, openat) and fd.name = \(secret)")
+        for _ in 0..<20 { try touch(plain) }
+        #expect(bench.alerts() == 0)
+        try bench.use("evt.type in (open, openat) and fd.name = \(plain)")
+        for _ in 0..<20 { try touch(plain) }
+        #expect(bench.alerts() == 20)
+    }
+
+    @Test("names of all lengths come whole, one behind the other", arguments: [false, true])
+    func longNames(forOldKernels: Bool) throws {
+        let folder = try TemporaryFolder()
+        for length in [1, 7, 8, 9, 15, 16, 31, 39, 40, 41, 48, 200, 255] {
+            let name = String((0..<length).map { Character(Unicode.Scalar(UInt8(97 + $0 % 26))) })
+            let inner = folder.path + "/" + name
+            try FileManager.default.createDirectory(atPath: inner, withIntermediateDirectories: true)
+            let file = inner + "/" + name
+            try Data().write(to: URL(fileURLWithPath: file))
+            try FileManager.default.createSymbolicLink(atPath: folder.path + "/link\(length)", withDestinationPath: file)
+            let bench = try Bench("evt.type in (open, openat) and fd.name = \(file)", forOldKernels: forOldKernels)
+            try touch(folder.path + "/link\(length)")
+            #expect(bench.alerts() == 1, "\(length)")
+        }
+    }
+
+    /// Sends 40 datagrams with one call of sendmmsg, each twentieth to port 9999.
+    private static let sender = """
+        import ctypes, socket, struct
+        class Message(ctypes.Structure):
+            _fields_ = [("name", ctypes.c_void_p), ("name_length", ctypes.c_uint), ("parts", ctypes.c_void_p), ("part_count", ctypes.c_size_t),
+                        ("control", ctypes.c_void_p), ("control_length", ctypes.c_size_t), ("flags", ctypes.c_int), ("sent", ctypes.c_size_t)]
+        byte = ctypes.create_string_buffer(b"x", 1)
+        part = (ctypes.c_size_t * 2)(ctypes.addressof(byte), 1)
+        names = [ctypes.create_string_buffer(struct.pack("=HHI8x", socket.AF_INET, socket.htons(9999 if i % 20 == 19 else 1111), 0x0100007f)) for i in range(40)]
+        messages = (Message * 40)(*[Message(ctypes.addressof(name), 16, ctypes.addressof(part), 1) for name in names])
+        sender = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        exit(0 if ctypes.CDLL(None).sendmmsg(sender.fileno(), messages, 40, 0) == 40 else 1)
+        """
+
+    @Test("each message that sendmmsg sends is an event: a decoy before it hides none", arguments: [false, true])
+    func messages(forOldKernels: Bool) throws {
+        let bench = try Bench("evt.type = sendmmsg and fd.rport = 9999", forOldKernels: forOldKernels)
+        #expect(try run(["python3", "-c", Self.sender]).status == 0)
+        #expect(bench.alerts() == 2)
+    }
+}
