@@ -236,6 +236,8 @@ final class SensorLoop {
         lostBefore = present
         guard !lost.isEmpty else { return }
         if Self.stateTypes.contains(where: { lost[$0] != nil }) { hasLostStates = true }
+        // Whose start was lost would go by the name of what it ran before.
+        if lost["exec"] != nil || lost["update"] != nil { world.processes.readAgain() }
         sink.lost(lost)
     }
 

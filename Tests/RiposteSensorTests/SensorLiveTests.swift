@@ -151,6 +151,27 @@ struct SensorLiveTests {
         #expect(seen.told + Int(seen.unrecorded) == 101)
     }
 
+    @Test("a process whose start of another program was lost is known by what it runs now")
+    func lostStart() throws {
+        let loop = try loop("evt.type = connect and fd.sport = 1", bufferBytes: 1 << 16, stateBufferBytes: 1 << 16, sink: NoSink())
+        let input = Pipe()
+        let child = try ChildProcess(["sh", "-c", "read line; exec sleep 60"], input: input.fileHandleForReading.fileDescriptor)
+        let pid = UInt32(child.pid)
+        loop.drain { false }
+        let before = try #require(loop.world.processes.process(withPID: pid))
+        #expect(String(decoding: before.commandLine, as: UTF8.self).hasPrefix("sh -c"))
+
+        let already = loop.kernelCounts().dropped["exec", default: 0]
+        while loop.kernelCounts().dropped["exec", default: 0] == already { try run(["true"]) }
+        try input.fileHandleForWriting.write(contentsOf: Data("\n".utf8))
+        while FileManager.default.contents(atPath: "/proc/\(pid)/comm") != Data("sleep\n".utf8) { try #require(child.isRunning) }
+        loop.drain { false }
+        loop.look()
+        let after = try #require(loop.world.processes.process(withPID: pid))
+        #expect(after === before)
+        #expect(String(decoding: after.commandLine, as: UTF8.self) == "sleep 60")
+    }
+
     /// Is slow: while it looks at an open, a program starts and ends.
     private final class SlowSink: SensorSink {
         let opens = Mutex(0)

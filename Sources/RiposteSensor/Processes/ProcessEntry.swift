@@ -72,6 +72,9 @@ package final class ProcessEntry {
         source = nil
     }
 
+    /// What is known may be of a program that it no longer runs: to be read again when somebody asks for it next.
+    func forget(readingAgainFrom reader: ProcessReader) { source = reader }
+
     package var image: ProcessImage { details.image }
     package var commandLine: UnsafeRawBufferPointer { details.image.commandLine }
     /// Working directory with a slash at its end; empty: unknown.

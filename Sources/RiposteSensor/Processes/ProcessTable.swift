@@ -320,6 +320,12 @@ package final class ProcessTable {
         return ended.count
     }
 
+    /// For the time after starts of programs were lost: what each process runs is read again when it is needed next.
+    package func readAgain() {
+        beginEvent()
+        for entry in index.all where !entry.isKernelThread { entry.forget(readingAgainFrom: reader) }
+    }
+
     /// Where the table and /proc disagree, in words; empty where they say the same. Processes come and go meanwhile: ask when all is still, or ask
     /// twice.
     package func differencesFromProc() -> [String] {
