@@ -102,18 +102,28 @@ final class SubstringMatcher: Matcher, @unchecked Sendable {
 final class CountMatcher: Matcher, @unchecked Sendable {
     // Constants only.
     private let modifier: Condition.Modifier
-    private let operations: [TestOperation]
+    /// Of its own, and not an array's: nothing is counted when they are looked at.
+    private let operations: UnsafeMutableBufferPointer<TestOperation>
     private let isNegated: Bool
 
     init(_ modifier: Condition.Modifier, _ operations: [TestOperation], isNegated: Bool) {
         self.modifier = modifier
-        self.operations = operations
+        self.operations = .allocate(capacity: operations.count)
+        _ = self.operations.initialize(from: operations)
         self.isNegated = isNegated
+    }
+
+    deinit {
+        operations.deinitialize()
+        operations.deallocate()
     }
 
     override func matches(_ value: FieldView, _ judge: RuleJudge) -> Bool {
         var held = 0
-        for operation in operations where judge.holds(operation, value) != isNegated { held += 1 }
+        for place in operations.indices {
+            let operation = UnsafePointer(operations.baseAddress.unsafelyUnwrapped + place)
+            if judge.holds(operation, value) != isNegated { held += 1 }
+        }
         switch modifier {
         case .oneof: return held == 1
         case .anyof: return held > 0

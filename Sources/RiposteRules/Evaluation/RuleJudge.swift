@@ -210,26 +210,26 @@ package final class RuleJudge {
         let value = value(slot)
         switch value {
         case .absent: return false
-        case .list(let elements): return test(operation.pointee, elements, value)
+        case .list(let elements): return test(operation, elements, value)
         default: break
         }
         return holds(operation, value, slot) != operation.pointee.isNegated
     }
 
     /// Several values at once. A list where one value is expected, as alerts can have it, is different from everything.
-    private func test(_ operation: TestOperation, _ elements: UnsafeBufferPointer<FieldView>, _ whole: FieldView) -> Bool {
-        if operation.kind == .exists { return true }
-        if operation.kind == .matcher, operation.mode == .one, operation.matcher.unsafelyUnwrapped._withUnsafeGuaranteedRef({ $0 is ComparisonMatcher }) {
-            return operation.matcher.unsafelyUnwrapped._withUnsafeGuaranteedRef { $0.matches(whole, self) } != operation.isNegated
+    private func test(_ operation: UnsafePointer<TestOperation>, _ elements: UnsafeBufferPointer<FieldView>, _ whole: FieldView) -> Bool {
+        if operation.pointee.kind == .exists { return true }
+        if operation.pointee.kind == .matcher, operation.pointee.mode == .one, operation.pointee.matcher.unsafelyUnwrapped._withUnsafeGuaranteedRef({ $0 is ComparisonMatcher }) {
+            return operation.pointee.matcher.unsafelyUnwrapped._withUnsafeGuaranteedRef { $0.matches(whole, self) } != operation.pointee.isNegated
         }
-        guard operation.mode != .one else { return operation.isNegated }
-        let wantsAll = operation.mode == .every
-        for element in elements where (holds(operation, element) != operation.isNegated) != wantsAll { return !wantsAll }
+        guard operation.pointee.mode != .one else { return operation.pointee.isNegated }
+        let wantsAll = operation.pointee.mode == .every
+        for element in elements where (holds(operation, element) != operation.pointee.isNegated) != wantsAll { return !wantsAll }
         return wantsAll
     }
 
     /// One value that is not the slot's own: an element of a list.
-    func holds(_ operation: TestOperation, _ value: FieldView) -> Bool { withUnsafePointer(to: operation) { holds($0, value, nil) } }
+    func holds(_ operation: UnsafePointer<TestOperation>, _ value: FieldView) -> Bool { holds(operation, value, nil) }
 
     /// `slot` is where the value stands, so that what its text is among the literals is remembered; nil for other values.
     private func holds(_ operation: UnsafePointer<TestOperation>, _ value: FieldView, _ slot: Int?) -> Bool {
