@@ -433,7 +433,7 @@ __noinline int put_program(u32 room, u64 name)
 
 	if (!work)
 		return 0;
-	file = (u64)BPF_CORE_READ(task, mm, exe_file);
+	file = number_of(BPF_CORE_READ(task, mm, exe_file));
 	if (put_file(room, RIPOSTE_ITEM_EXE, file, may_write(file) ? RIPOSTE_FILE_WRITABLE : 0))
 		know(work, RIPOSTE_NUMBER_EXE_FLAGS, work->file_flags);
 	work->exe_at = put_path(room, RIPOSTE_ITEM_EXE_PATH, path_of(file), 0);
@@ -493,7 +493,7 @@ int BPF_PROG(riposte_exec, struct task_struct *task, int old_pid, struct linux_b
 	work->values[RIPOSTE_NUMBER_NR] = work->nr;
 	work->known = SOURCE(RESULT) | SOURCE(NR);
 
-	put_program(ROOM_EXEC, (u64)BPF_CORE_READ(program, filename));
+	put_program(ROOM_EXEC, number_of(BPF_CORE_READ(program, filename)));
 	if (work->call.wanted & RIPOSTE_WANTED_RULES) {
 		hurry = !work->filter || judge(ROOM_EXEC, work) || settings->filters_off;
 		if (work->filter && work->reflex)

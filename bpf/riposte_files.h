@@ -341,7 +341,7 @@ static __always_inline void put_base(u32 room, struct work *work, u32 type, s8 a
 
 		if (work->call.wanted & RIPOSTE_WANTED_STATE && work->result >= 0)
 			return;
-		put_path(room, type, (u64)__builtin_preserve_access_index(&fs->pwd), 0);
+		put_path(room, type, number_of(__builtin_preserve_access_index(&fs->pwd)), 0);
 		return;
 	}
 	file = file_of(fd);

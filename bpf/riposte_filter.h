@@ -539,13 +539,15 @@ static __always_inline void put_file_path(u32 room)
 }
 
 /*
- * Walks the path of work->file; is it the text that was given? What the walk has written stays for put_file_path(), but where it wrote nothing: that is
- * the root, or a file that has no path, which put_path() tells apart.
+ * Walks the path of work->file. What the walk has written stays for put_file_path(), but where it wrote nothing: that is the root, or a file that has no
+ * path, which put_path() tells apart.
  */
-static __always_inline bool opened_as_given(u32 room, struct work *work, struct event *event, u32 at, u32 length)
+static __always_inline bool walk_opened(u32 room, struct work *work)
 {
 	struct path path;
 
+	if (work->walked_file == work->file)
+		return true;
 	read_path(&path, path_of(work->file));
 	if (!path.dentry)
 		return false;
@@ -553,7 +555,7 @@ static __always_inline bool opened_as_given(u32 room, struct work *work, struct 
 	if (work->walk.at >= RIPOSTE_PATH_BYTES)
 		return false;
 	work->walked_file = work->file;
-	return is_walked(room, work, event, at, length);
+	return true;
 }
 
 /*
@@ -595,7 +597,7 @@ __noinline int judge_paths(u32 room)
 		by_name = 0;
 	by_path = work->text_normal ? filter->path_atoms & work->relevant : 0;
 	/* What mostly is: the file that was asked for. Then its name is that of the path. */
-	if (file && by_path && opened_as_given(room, work, event, at, length)) {
+	if (file && by_path && walk_opened(room, work) && is_walked(room, work, event, at, length)) {
 		file = NULL;
 		work->as_given = 1;
 	}
@@ -679,41 +681,78 @@ __noinline int is_remembered(u32 room, u32 place)
 	return !differences;
 }
 
+/* Has the walk written the path that was opened then? */
+__noinline int leads_as_remembered(u32 room, u32 place)
+{
+	struct work *work = work_of(room);
+	struct harmless *known = bpf_map_lookup_elem(&harmless_opens, &place);
+	u64 differences = 0;
+	u32 length;
+
+	if (!work || !known || work->walk.cut)
+		return 0;
+	length = RIPOSTE_PATH_BYTES - work->walk.at;
+	if (length != known->opened_length)
+		return 0;
+	for (u32 i = 0; i < HARMLESS_WORDS; i++) {
+		u32 left = length - i * 8;
+		u64 word;
+
+		if (i * 8 >= length)
+			break;
+		word = walked_word(work, i) ^ known->opened[i];
+		if (left < 8)
+			word <<= 64 - 8 * left;
+		differences |= word;
+	}
+	return !differences;
+}
+
 /*
- * Is this the opening of a file that was found not to matter before? Asked only where user space says that nothing else decides (RIPOSTE_WANTED_BY_PATH).
- * What is opened must have the path that was given, now as then.
+ * Is this an open that was found not to matter before? Asked only where user space says that nothing else decides (RIPOSTE_WANTED_BY_PATH). The path that
+ * was given must lead where it led then.
  */
 __noinline int is_harmless(u32 room)
 {
 	struct work *work = work_of(room);
-	struct event *event = event_of(room);
+	u32 place;
 
-	if (!work || !event || work->result < 0)
+	if (!work || work->result < 0)
 		return 0;
 	put_path1(room);
-	if (!work->path1_at || !is_remembered(room, harmless_place(room)))
+	if (!work->path1_at)
+		return 0;
+	place = harmless_place(room);
+	if (!is_remembered(room, place))
 		return 0;
 	find_file(work);
-	return work->file && opened_as_given(room, work, event, work->path1_at, work->path1_length);
+	return work->file && walk_opened(room, work) && leads_as_remembered(room, place);
 }
 
 __noinline int remember_harmless(u32 room)
 {
 	struct work *work = work_of(room);
 	struct event *event = event_of(room);
-	u32 place = harmless_place(room), at;
+	u32 place = harmless_place(room), at, opened_at, opened_length;
 	struct harmless *entry = bpf_map_lookup_elem(&harmless_opens, &place);
 
 	if (!work || !event || !entry)
 		return 0;
 	at = work->path1_at;
+	opened_at = work->as_given ? at : work->kernel_path_at;
+	opened_length = work->as_given ? work->path1_length : work->kernel_path_length;
+	if (!opened_at || opened_length > HARMLESS_WORDS * 8 || work->flags & RIPOSTE_FLAG_CUT)
+		return 0;
 	entry->generation = work->generation;
 	entry->index = work->index;
 	entry->flags = flags_given(work);
 	entry->mode = mode_given(work);
 	entry->length = work->path1_length;
-	for (u32 i = 0; i < HARMLESS_WORDS; i++)
+	entry->opened_length = opened_length;
+	for (u32 i = 0; i < HARMLESS_WORDS; i++) {
 		entry->text[i] = word_of(event, at, i);
+		entry->opened[i] = word_of(event, opened_at, i);
+	}
 	return 0;
 }
 
@@ -937,7 +976,7 @@ static __always_inline bool judge(u32 room, struct work *work)
 	if (work->relevant & (filter->file_name_atoms | filter->path_atoms)) {
 		judge_paths(room);
 		if (!settle(room)) {
-			if (work->as_given && work->call.wanted & RIPOSTE_WANTED_BY_PATH)
+			if (work->call.wanted & RIPOSTE_WANTED_BY_PATH && work->result >= 0)
 				remember_harmless(room);
 			return false;
 		}
@@ -976,7 +1015,7 @@ static __always_inline bool judge(u32 room, struct work *work)
 	}
 	group = work->relevant & filter->parent_atoms;
 	if (group)
-		decide(work, group, find_comm(room, RIPOSTE_SUBJECT_PARENT, (u64)BPF_CORE_READ(task, real_parent, group_leader)));
+		decide(work, group, find_comm(room, RIPOSTE_SUBJECT_PARENT, number_of(BPF_CORE_READ(task, real_parent, group_leader))));
 	if (work->relevant & (filter->exe_atoms | filter->exe_name_atoms))
 		judge_program(room);
 	settle(room);

@@ -45,8 +45,8 @@ struct scan {
 };
 
 /*
- * An open that could not matter: the path that was given and opened, and whatever else its filter looks at before it drops such a call. Whole, so that no
- * two paths can be taken for each other. See is_harmless().
+ * An open that could not matter: the path that was given, the one that was opened, and whatever else its filter looks at before it drops such a call.
+ * Whole, so that no two paths can be taken for each other. See is_harmless().
  */
 #define HARMLESS_WORDS 15
 #define HARMLESS_OPENS 256
@@ -56,8 +56,10 @@ struct harmless {
 	u32 index;		/* into the call table, and with it the filter */
 	u32 flags;
 	u32 mode;
-	u64 length;
+	u32 length;
+	u32 opened_length;
 	u64 text[HARMLESS_WORDS];
+	u64 opened[HARMLESS_WORDS];
 };
 
 struct work {
@@ -260,20 +262,22 @@ const volatile u32 page_kib = 4;
 extern void *bpf_rdonly_cast(const void *address, u32 type) __ksym;
 #define TYPED(type, address) ((type *)bpf_rdonly_cast((const void *)(address), bpf_core_type_id_kernel(type)))
 #define WORD_AT(address) (*(u64 *)bpf_rdonly_cast((const void *)(address), 0))
-#define MEMBER(type, address, member) (TYPED(type, address)->member)
-#else
-#define MEMBER(type, address, member) BPF_CORE_READ((type *)(address), member)
+/* The members one behind the other, as libbpf's macro of that name reads them. */
+#undef BPF_CORE_READ
+#define BPF_CORE_READ(address, ...) ___arrow((TYPED(typeof(*(address)), address)), __VA_ARGS__)
 #endif
+#define MEMBER(type, address, member) BPF_CORE_READ((type *)(address), member)
 
 /* What was read as a pointer as a mere number, which is all that global functions take. */
-static __always_inline u64 number_of(u64 pointer)
+static __always_inline u64 number_of(const volatile void *pointer)
 {
+	u64 number = (u64)pointer;
 #ifdef RIPOSTE_TYPED
 	const void *null = bpf_rdonly_cast(NULL, 0);
 
-	asm volatile("%0 -= %1" : "+r"(pointer) : "r"(null));
+	asm volatile("%0 -= %1" : "+r"(number) : "r"(null));
 #endif
-	return pointer;
+	return number;
 }
 
 static __always_inline struct work *work_of(u32 room)

@@ -216,7 +216,7 @@ __noinline int put_path(u32 room, u32 type, u64 address, u32 detail)
 		bpf_probe_read_kernel(&head, 6, (void *)part.name);
 		if (head != BEGINS('m', 'e', 'm', 'f', 'd', ':', 0, 0))
 			return 0;
-		return put_kernel_text(room, type, number_of(part.name));
+		return put_kernel_text(room, type, number_of((void *)part.name));
 	}
 	walk_path(room, work, (u64)dentry, path.mnt);
 	return put_walked(work, event, type, detail);
@@ -228,7 +228,7 @@ static __always_inline int put_directory(u32 room)
 	struct task_struct *task = (void *)bpf_get_current_task();
 	struct fs_struct *fs = BPF_CORE_READ(task, fs);
 
-	return put_path(room, RIPOSTE_ITEM_CWD, (u64)__builtin_preserve_access_index(&fs->pwd), 0);
+	return put_path(room, RIPOSTE_ITEM_CWD, number_of(__builtin_preserve_access_index(&fs->pwd)), 0);
 }
 
 #endif

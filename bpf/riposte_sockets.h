@@ -82,7 +82,7 @@ __noinline int put_socket_path(u32 room, u64 sock, u32 detail)
 		if (bytes > 1 && bytes - 1 < length)
 			length = bytes - 1;
 	}
-	return put_kernel_bytes(room, RIPOSTE_ITEM_SOCKET_PATH, (u64)text, length, detail);
+	return put_kernel_bytes(room, RIPOSTE_ITEM_SOCKET_PATH, number_of(text), length, detail);
 }
 
 /* ITEM_SOCKET of work->sock, and the names of Unix sockets. */

@@ -148,7 +148,7 @@ __noinline u64 cgroup_step(u32 room, u64 address)
 		work->walk.at = at;
 		node = parent;
 	}
-	return (u64)node;
+	return number_of(node);
 }
 
 /* ITEM_CGROUP. Of cgroups that are nested deeper the beginning is missing, and that is told: it may have held the container's name. */
@@ -163,7 +163,7 @@ __noinline int put_cgroup(u32 room, u64 address)
 	work->walk.at = RIPOSTE_PATH_BYTES;
 	work->walk.cut = 0;
 	work->walked_file = 0;
-	node = (u64)cgroup_node((struct task_struct *)address);
+	node = number_of(cgroup_node((struct task_struct *)address));
 	for (int i = 0; i < CGROUP_CALLS && node; i++)
 		node = cgroup_step(room, node);
 	return put_walked(work, event, RIPOSTE_ITEM_CGROUP, node || work->walk.cut);
@@ -230,10 +230,14 @@ static __always_inline u64 pages_to_kib(s64 pages)
 static __always_inline s64 rss_of(struct mm_struct *mm, u32 kind)
 {
 	struct mm_struct___atomic *old = (void *)mm;
+	s64 pages = 0;
 
+	/* By a helper in each build: the verifier knows no places within an array of structures. */
 	if (bpf_core_type_exists(struct mm_rss_stat))
-		return BPF_CORE_READ(old, rss_stat.count[kind].counter);
-	return BPF_CORE_READ(mm, rss_stat[kind].count);
+		BPF_CORE_READ_INTO(&pages, old, rss_stat.count[kind].counter);
+	else
+		BPF_CORE_READ_INTO(&pages, mm, rss_stat[kind].count);
+	return pages;
 }
 
 /* ITEM_PROCESS of the task at `address`. */

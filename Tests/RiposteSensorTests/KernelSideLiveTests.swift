@@ -86,7 +86,17 @@ struct KernelSideLiveTests {
         for _ in 0..<20 { try touch(plain) }
         #expect(bench.alerts() == 20)
 
-        // By the same name, another file in the place of the folder.
+        // The same of a link that leads elsewhere from now on.
+        let (link, other) = (folder.path + "/link", try folder.file("other", ""))
+        try FileManager.default.createSymbolicLink(atPath: link, withDestinationPath: other)
+        _ = bench.alerts()
+        for _ in 0..<20 { try touch(link) }
+        #expect(bench.alerts() == 0)
+        try FileManager.default.removeItem(atPath: link)
+        try FileManager.default.createSymbolicLink(atPath: link, withDestinationPath: secret)
+        for _ in 0..<20 { try touch(link) }
+        #expect(bench.alerts() == 20)
+
         try FileManager.default.removeItem(atPath: plain)
         try touch(plain, O_CREAT | O_WRONLY)
         _ = bench.alerts()
