@@ -111,7 +111,7 @@ extension Engine {
         guard again.digest(undoAfter: draft.order.undoAfter) == plan.digest(undoAfter: draft.order.undoAfter) else {
             throw ActionError(.identity, "try \(plan.action) again", "the plan is another one now: \(again.summary)")
         }
-        try await askGuards(about: again)
+        try await askGuards(about: again, for: draft.order)
         try mindCancellation(draft)
         guard let alreadySo = again.alreadySo else { return .perform(again) }
         // An attempt whose answer was lost may have been carried out; one that was turned away was not.
