@@ -136,7 +136,7 @@ package struct ApprovalBook: EngineStatePart, Equatable {
 
     /// What was to follow on an action does not, once that is taken back; a hold that is taken back is not held.
     private mutating func takeBack(_ action: Identifier, _ outcome: Outcome) {
-        guard outcome != .failed, outcome != .planned else { return }
+        guard [.undone, .done, .already, .gone, .refused].contains(outcome) else { return }
         looseHolds.remove(action)
         owed[action] = nil
         if let plan = planHeldBy[action] { change(plan) { $0.hold = .none } }

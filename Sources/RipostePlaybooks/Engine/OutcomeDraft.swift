@@ -56,6 +56,9 @@ struct OutcomeDraft {
         planned = elapsed
     }
 
+    /// An undo takes back what stands now, which may be another act than when it was ordered.
+    mutating func aim(at open: EngineState.OpenUndo) { (order.undoes, order.token) = (open.action, open.token) }
+
     /// Guards and brakes leave no more than this.
     mutating func limit(to mode: Mode) { order.mode = min(order.mode, mode) }
 

@@ -18,6 +18,9 @@ package struct UndoSettings: Sendable, Equatable {
 struct UndoClock: Sendable, Equatable {
     var due: Timestamp
     var uptime: Duration
+
+    /// On the wall clock as it stands.
+    func time(at now: Timestamp, uptime: Duration) -> Timestamp { min(due, Engine.time(now, in: self.uptime - uptime)) }
 }
 
 extension Engine.Interior {
@@ -29,6 +32,12 @@ extension Engine.Interior {
             return
         }
         if undoClocks[id]?.due != due { undoClocks[id] = UndoClock(due: due, uptime: uptime + (due - now)) }
+    }
+
+    /// When an undo is to be tried next: when it is due, and after a failure not before the pause is over.
+    func time(ofUndo id: Identifier, _ clock: UndoClock, at now: Timestamp, uptime: Duration) -> Timestamp {
+        let due = clock.time(at: now, uptime: uptime)
+        return undoRetries[id].map { max(due, Engine.time(now, in: $0.at - uptime)) } ?? due
     }
 }
 
@@ -103,6 +112,31 @@ extension Engine {
         return order
     }
 
+    // MARK: - In the target's turn
+
+    /// Asked when an undo has its turn: while it waited, the act may have been taken back, made longer, or followed by another one of its kind. Gives how that
+    /// ends the order; else the order is about what stands now.
+    func ending(ofUndo draft: inout OutcomeDraft) -> (outcome: Outcome, words: String)? {
+        let order = draft.order
+        guard let undone = order.undoes else { return nil }
+        guard let open = state.withLock({ $0.state.openUndo(of: undone) }) else { return (.already, "it was taken back meanwhile") }
+        // After a refusal it has no time any more, and a person may say yes all the same.
+        if order.actor.kind == .timer, !(open.due == nil && order.hasPersonsYes), !isDue(open) {
+            return (.skipped, open.due.map { "it stays until \($0)" } ?? "it stays until a person takes it back")
+        }
+        guard open.action != undone || open.token != order.token else { return nil }
+        // It was found that the act before was over; what has taken its place is looked at when its turn comes.
+        if order.actor.kind == .agent, open.action != undone { return (.skipped, "another action has taken its place meanwhile") }
+        if order.consent != nil { return (.skipped, "another action has changed the same since somebody was asked") }
+        draft.aim(at: open)
+        return nil
+    }
+
+    private func isDue(_ open: EngineState.OpenUndo) -> Bool {
+        let (now, uptime) = (surroundings.now(), surroundings.uptime())
+        return state.withLock { interior in interior.undoClocks[open.action].map { $0.due == open.due && $0.time(at: now, uptime: uptime) <= now } ?? false }
+    }
+
     // MARK: - In time
 
     /// Takes back what is due. What fails is tried again with growing pauses: an undo is never forgotten.
@@ -116,11 +150,11 @@ extension Engine {
         })
 
     private func takeBackInTime(_ id: Identifier) async {
-        _ = await undo(id, actor: AuditRecord.Actor(.timer, name: "undo.after"), reason: "its time was up", lateBy: lateness(of: id))
+        let result = await undo(id, actor: AuditRecord.Actor(.timer, name: "undo.after"), reason: "its time was up", lateBy: lateness(of: id))
         let uptime = surroundings.uptime()
         state.withLock { interior in
             // Also what was refused, and could not be put on record, stays due.
-            guard interior.state.openUndos[id]?.due != nil else {
+            guard interior.state.openUndos[id]?.due != nil, result.outcome != .skipped else {
                 interior.undoRetries[id] = nil
                 return
             }
@@ -142,7 +176,7 @@ extension Engine {
         return state.withLock { interior in
             var first: Timestamp?
             for (id, clock) in interior.undoClocks where interior.state.openUndos[id]?.due == clock.due && !interior.undosUnderWay.contains(id) {
-                let time = interior.undoRetries[id].map { Self.time(now, in: $0.at - uptime) } ?? min(clock.due, Self.time(now, in: clock.uptime - uptime))
+                let time = interior.time(ofUndo: id, clock, at: now, uptime: uptime)
                 first = min(first ?? time, time)
             }
             return first
@@ -154,8 +188,7 @@ extension Engine {
         let uptime = surroundings.uptime()
         return state.withLock { interior in
             var times: [Identifier: Timestamp] = [:]
-            for (id, clock) in interior.undoClocks where interior.state.openUndos[id]?.due == clock.due { times[id] = min(clock.due, Self.time(now, in: clock.uptime - uptime)) }
-            for (id, retry) in interior.undoRetries where times[id] != nil { times[id] = Self.time(now, in: retry.at - uptime) }
+            for (id, clock) in interior.undoClocks where interior.state.openUndos[id]?.due == clock.due { times[id] = interior.time(ofUndo: id, clock, at: now, uptime: uptime) }
             for id in interior.undosUnderWay { times[id] = nil }
             return times
         }

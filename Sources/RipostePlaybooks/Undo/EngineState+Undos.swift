@@ -7,6 +7,7 @@ extension EngineState {
         if outcome == .done || record.detail["undo"] != nil { openUndo(record, intent: intent) }
         if let prolongs = record.detail["prolongs"] { prolong(prolongs) }
         if let undoes = record.undoes { closeUndo(undoes, outcome: outcome, because: record.message) }
+        guard record.undoes == nil else { return }
         if outcome == .done || outcome == .already && record.actor?.kind == .person { closeUndos(takenBackBy: record) }
     }
 
