@@ -45,12 +45,22 @@ package struct ProcessSuspend: Action {
     }
 
     /// Those whom the plan found running.
-    package func presumedToken(of plan: Plan) -> JSONObject? {
-        guard case .process(let identity) = plan.target else { return nil }
-        guard let members = plan.facts["members"]?.array?.compactMap(ProcessTree.Member.init(json:)) else {
-            return ["members": [["pid": .integer(Int64(identity.pid)), "start_ticks": .integer(Int64(clamping: identity.startTicks))]]]
+    package func presumedToken(of plan: Plan) -> JSONObject? { Self.members(of: plan).map { ["members": .array($0.filter { !$0.wasStopped }.map(\.json))] } }
+
+    /// Of those whom the plan found running, who stands still; and who stands still and came below them after the plan, as nobody is born so.
+    package func remains(of plan: Plan, seen: Plan?) -> JSONObject? {
+        guard case .process(let identity) = plan.target, identity.bootID == Host.bootID, let planned = Self.members(of: plan) else { return nil }
+        let known = Dictionary(planned.map { ($0.pid, $0.startTicks) }, uniquingKeysWith: { $1 })
+        let later = (seen.flatMap(Self.members) ?? []).filter { known[$0.pid] != $0.startTicks }
+        let stopped = (planned.filter { !$0.wasStopped } + later).filter { member in
+            ProcFS.stat(member.pid).map { $0.startTicks == member.startTicks && $0.isStopped } ?? false
         }
-        return ["members": .array(members.filter { !$0.wasStopped }.map(\.json))]
+        return stopped.isEmpty ? nil : ["members": .array(stopped.map(\.running.json))]
+    }
+
+    private static func members(of plan: Plan) -> [ProcessTree.Member]? {
+        guard case .process(let identity) = plan.target else { return nil }
+        return plan.facts["members"]?.array?.compactMap(ProcessTree.Member.init(json:)) ?? [ProcessTree.Member(identity)]
     }
 
     package func standing(of deed: StandingDeed) async throws(ActionError) -> Standing {

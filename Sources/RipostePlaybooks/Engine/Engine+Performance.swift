@@ -70,6 +70,8 @@ extension Engine {
         let watch = draft.watch
         var plan = first
         var attempts = Attempts(draft.order.retries ? draft.order.retry : .never)
+        // What failed attempts have left standing.
+        var left: JSONObject?
         while true {
             watch.enter(.performing)
             let (attempt, late) = (plan, lateHandler(of: first, by: action, draft))
@@ -81,7 +83,7 @@ extension Engine {
             }
             let failure: ActionError
             switch answer {
-            case .success(let performance): return performance
+            case .success(let performance): return performance.including(left)
             case .failure(let error): failure = error
             }
             guard failure.failure != nil else { throw failure }
@@ -97,7 +99,9 @@ extension Engine {
             // Until the world was looked at, what failed may stand.
             draft.isInDoubt = failure.failure?.leavesDoubt == true
             switch try await planAgain(first, by: action, draft, after: failure) {
-            case .perform(let again): (plan, draft.isInDoubt) = (again, false)
+            case .perform(let again):
+                (plan, draft.isInDoubt) = (again, false)
+                left = action.remains(of: first, seen: again)
             case .over(let performance): return performance
             }
         }
@@ -115,9 +119,11 @@ extension Engine {
         try mindCancellation(draft)
         guard let alreadySo = again.alreadySo else { return .perform(again) }
         // An attempt whose answer was lost may have been carried out; one that was turned away was not.
-        let isOurs = failure.failure == .timeout || failure.failure == .unavailable
+        let left = action.remains(of: plan, seen: again)
+        let isOurs = left != nil || failure.failure == .timeout || failure.failure == .unavailable
         return .over(
-            Performance(isOurs ? .done : .already, message: "\(alreadySo), after: \(failure.message)", undoToken: isOurs ? action.presumedToken(of: plan) : nil))
+            Performance(
+                isOurs ? .done : .already, message: "\(alreadySo), after: \(failure.message)", undoToken: isOurs ? left ?? action.presumedToken(of: plan) : nil))
     }
 
     func look(_ plan: Plan, by action: any Action, _ watch: OrderWatch, token: JSONObject?, until deadline: Duration) async throws(ActionError) -> Plan {
@@ -139,7 +145,7 @@ extension Engine {
             guard error.failure == nil else { return nil }
             throw .gone("look at \(plan.target.summary)", "it has ended since, by this action or otherwise")
         }
-        return seen.alreadySo.map { Performance(.done, message: $0, undoToken: action.presumedToken(of: plan)) }
+        return seen.alreadySo.map { Performance(.done, message: $0, undoToken: action.token(of: plan, seen: seen)) }
     }
 
     /// The order's time was up, or it was called off, while the deed was under way: the world says what came of it.

@@ -141,16 +141,20 @@ extension Engine {
             return Finding(outcome: .failed, failure: .unknown, message: prefix + "this agent has no such action", isInEffect: true)
         }
         let given = intent.detail["plan"]?["parameters"]?.object ?? JSONObject()
-        let token = Self.plan(in: intent, target, action.description).flatMap(action.presumedToken)
-        switch await aftermath(of: action, on: target, parameters: given, token: nil) {
-        case .inEffect(let words):
+        let plan = Self.plan(in: intent, target, action.description)
+        // Whom an undo was to let go its act's token says, and nothing else does.
+        let undone = intent.undoes.flatMap { undone in state.withLock { $0.state.openUndo(of: undone)?.token } }
+        switch await aftermath(of: action, on: target, parameters: given, token: undone, deed: plan) {
+        case .inEffect(let words, let token):
             return Finding(outcome: intent.undoes == nil ? .done : .undone, message: prefix + "it is in effect: \(words)", isInEffect: true, token: token)
+        case .inPart(let token):
+            return Finding(outcome: .failed, failure: .unknown, message: prefix + "it is in effect in part, and what stands is taken back", isInEffect: true, token: token)
         case .notInEffect: return Finding(outcome: .failed, failure: .unknown, message: prefix + "it is not in effect")
         case .gone: return Finding(outcome: .gone, message: prefix + "the target has ended since, by this action or otherwise")
         case .unclear: return nil
         case .untold(let error):
             let words = "the world does not tell (\(error.failure?.rawValue ?? "")): \(error.message)"
-            return Finding(outcome: .failed, failure: .unknown, message: prefix + words, isInEffect: true, token: token)
+            return Finding(outcome: .failed, failure: .unknown, message: prefix + words, isInEffect: true, token: plan.flatMap(action.presumedToken))
         }
     }
 

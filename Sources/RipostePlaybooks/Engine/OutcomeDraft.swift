@@ -109,9 +109,10 @@ struct OutcomeDraft {
     }
 
     /// Some members of the target were hit: they are taken back like all of them would be.
-    mutating func standsInPart(_ failure: ActionError, of plan: Plan) {
+    mutating func standsInPart(_ failure: ActionError, of plan: Plan, token: JSONObject?) {
         fail(failure)
-        guard let inverse = plan.inverse, let token = failure.evidence["undo_token"]?.object, order.undoes == nil, order.restores == nil else { return }
+        (outcome, self.failure) = (.failed, .partial)
+        guard let inverse = plan.inverse, let token, order.undoes == nil, order.restores == nil else { return }
         doubt = (inverse, token)
         due = term.map { time + $0 }
     }
