@@ -94,6 +94,7 @@ extension Engine {
         record.message = finding.message
         record.detail = JSONObject()
         record.detail.append("plan_digest", intent.detail["plan_digest"])
+        if finding.mayHaveActed { record.detail.append("cooldown", intent.detail["cooldown"]) }
         if hung { record.detail.append("late", true) }
         if let restored = intent.detail["restores"]?["action"] { record.detail.append("restores", ["action": restored, "token": .object(finding.token ?? JSONObject())]) }
         let due = intent.detail["undo_after"]?.string?.valid.flatMap { Duration(text: $0) }.map { intent.time + $0 }
@@ -123,6 +124,8 @@ extension Engine {
         /// The act is in force, or may be: what takes it back, or finds nothing to take back, is armed with this.
         var isInEffect = false
         var token: JSONObject?
+        /// What has ended may have ended by it.
+        var mayHaveActed: Bool { isInEffect || outcome == .gone }
 
         mutating func isOfAnother() { self = Finding(outcome: .failed, failure: .unknown, message: "\(message), by another action") }
     }

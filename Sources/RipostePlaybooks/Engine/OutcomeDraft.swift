@@ -151,6 +151,7 @@ struct OutcomeDraft {
         record.detail.append("plan", .object(plan.json))
         record.detail.append("plan_digest", .text(plan.digest(undoAfter: order.undoAfter)))
         record.detail.append("undo_after", term.map { .text($0.text) })
+        record.detail.append("cooldown", cooldown)
         record.detail.append("spends", spend?.detail)
         record.detail.append("trial", braking?.trial.map(JSON.text))
         record.detail.append("guards", ruling?.json)
@@ -182,7 +183,8 @@ struct OutcomeDraft {
             object.append("due", prolonged.due.map { .text("\($0)") })
             record.detail.append("prolongs", .object(object))
         }
-        if outcome == .done, let values = order.cooldownValues { record.detail.append("cooldown", .array(values.map(JSON.string))) }
+        // What may stand counts as done.
+        if outcome == .done || doubt != nil { record.detail.append("cooldown", cooldown) }
         // One record with all attempts: the last failure, if it was the end, stands in the record itself.
         let earlier = failures.dropLast(failure == nil ? 0 : 1)
         if !earlier.isEmpty {
@@ -210,6 +212,8 @@ struct OutcomeDraft {
         let parts = [message].compactMap(\.self) + remarks
         return parts.isEmpty ? nil : parts.joined(separator: "; ")
     }
+
+    private var cooldown: JSON? { order.cooldownValues.map { .array($0.map(JSON.string)) } }
 
     private var undo: JSON? {
         guard order.undoes == nil, order.restores == nil else { return nil }
