@@ -214,6 +214,24 @@ struct ProcessTreeSuspendTests {
 
     private func pids(_ token: JSONObject?) -> [Int64] { token?["members"]?.array?.compactMap { $0["pid"]?.integer } ?? [] }
 
+    @Test("taking back lets the others go on where the first has ended; where all have, it is gone")
+    func orphans() async throws {
+        let (root, children) = try await family()
+        defer { for pid in children { kill(pid, SIGKILL) } }
+        let plan = try await ProcessSuspend().plan(ProcessSuspend().ask(.process(claim(root)), ["tree": true]))
+        let token = try await ProcessSuspend().perform(plan).undoToken
+        kill(root.pid, SIGKILL)
+        #expect(root.waitForSignal() == SIGKILL)
+        let resume = try await ProcessResume().plan(ProcessResume().ask(.proved(plan.target), token: token))
+        #expect(resume.summary == "let 2 processes go on" && resume.target == plan.target && resume.alreadySo == nil)
+        #expect(try await ProcessResume().perform(resume).outcome == .done)
+        try await until { children.allSatisfy { ProcFS.stat($0)?.isStopped == false } }
+        for pid in children { kill(pid, SIGKILL) }
+        try await until { children.allSatisfy { ProcFS.stat($0)?.isZombie ?? true } }
+        let error = await #expect(throws: ActionError.self) { try await ProcessResume().plan(ProcessResume().ask(.proved(plan.target), token: token)) }
+        #expect(error?.outcome == .gone)
+    }
+
     @Test("of one that was broken off stands who ran and who came since, and nobody who was stopped before")
     func remains() async throws {
         let (root, children) = try await family()
