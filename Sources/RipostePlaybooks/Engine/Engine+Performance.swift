@@ -112,7 +112,7 @@ extension Engine {
     /// Before another attempt the world is looked at anew, and the guards are asked anew: it must be the same plan.
     private func planAgain(_ plan: Plan, by action: any Action, _ draft: OutcomeDraft, after failure: ActionError) async throws(ActionError) -> Again {
         let again = try await look(plan, by: action, draft.watch, token: draft.order.token, until: draft.watch.deadline)
-        guard again.digest(undoAfter: draft.order.undoAfter) == plan.digest(undoAfter: draft.order.undoAfter) else {
+        guard draft.order.digest(of: again) == draft.order.digest(of: plan) else {
             throw ActionError(.identity, "try \(plan.action) again", "the plan is another one now: \(again.summary)")
         }
         try await askGuards(about: again, for: draft.order)

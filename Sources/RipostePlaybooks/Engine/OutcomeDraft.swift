@@ -149,7 +149,7 @@ struct OutcomeDraft {
         var record = base(.intent, at: surroundings.now())
         record.target = plan.target
         record.detail.append("plan", .object(plan.json))
-        record.detail.append("plan_digest", .text(plan.digest(undoAfter: order.undoAfter)))
+        record.detail.append("plan_digest", .text(order.digest(of: plan)))
         record.detail.append("undo_after", term.map { .text($0.text) })
         record.detail.append("cooldown", cooldown)
         record.detail.append("spends", spend?.detail)
@@ -168,7 +168,7 @@ struct OutcomeDraft {
         record.failure = failure
         record.message = message
         if intended == nil, let plan { record.detail.append("plan", .object(plan.json)) }
-        if let plan { record.detail.append("plan_digest", .text(plan.digest(undoAfter: order.undoAfter))) }
+        if let plan { record.detail.append("plan_digest", .text(order.digest(of: plan))) }
         // What the kernel did had no intent.
         if intended == nil, outcome == .done { record.detail.append("spends", spend?.detail) }
         record.detail.append("held_back_by", braking?.heldBackBy.map(JSON.text))

@@ -76,9 +76,11 @@ extension Engine {
     package func undo(
         _ id: Identifier, actor: AuditRecord.Actor, mode: Mode = .enforce, reason: String? = nil, isForced: Bool = false, lateBy: Duration? = nil
     ) async -> ActionResult {
-        enum Found { case open(EngineState.OpenUndo), underWay, takenBack, unknown }
+        enum Found { case open(EngineState.OpenUndo), underWay, asked(Identifier), takenBack, unknown }
         let found = state.withLock { interior -> Found in
             guard let open = interior.state.openUndo(of: id) else { return interior.state.takenBack.contains(id) ? .takenBack : .unknown }
+            // Nobody is asked twice; a person needs nobody's yes.
+            if actor.kind != .person, let question = interior.state.approvals.request(toTakeBack: open.action) { return .asked(question.id) }
             return interior.undosUnderWay.insert(open.action).inserted ? .open(open) : .underWay
         }
         func answer(_ outcome: Outcome, _ reason: String) -> ActionResult {
@@ -87,6 +89,7 @@ extension Engine {
         switch found {
         case .takenBack: return answer(.already, "the action was taken back before")
         case .underWay: return answer(.already, "the action is being taken back at this moment")
+        case .asked(let question): return answer(.pending, "somebody is asked whether it is to be taken back: riposte approvals show \(question)")
         case .unknown:
             if let result = await withdraw(holding: id, by: actor, mode: mode, reason: reason) { return result }
             return answer(.gone, "no action with this id can be taken back")
@@ -174,8 +177,10 @@ extension Engine {
     private func nextUndo(at now: Timestamp) -> Timestamp? {
         let uptime = surroundings.uptime()
         return state.withLock { interior in
+            let asked = interior.state.approvals.asksToTakeBack
             var first: Timestamp?
-            for (id, clock) in interior.undoClocks where interior.state.openUndos[id]?.due == clock.due && !interior.undosUnderWay.contains(id) {
+            for (id, clock) in interior.undoClocks
+            where interior.state.openUndos[id]?.due == clock.due && !interior.undosUnderWay.contains(id) && !asked.contains(id) {
                 let time = interior.time(ofUndo: id, clock, at: now, uptime: uptime)
                 first = min(first ?? time, time)
             }
@@ -189,7 +194,7 @@ extension Engine {
         return state.withLock { interior in
             var times: [Identifier: Timestamp] = [:]
             for (id, clock) in interior.undoClocks where interior.state.openUndos[id]?.due == clock.due { times[id] = interior.time(ofUndo: id, clock, at: now, uptime: uptime) }
-            for id in interior.undosUnderWay { times[id] = nil }
+            for id in interior.undosUnderWay.union(interior.state.approvals.asksToTakeBack) { times[id] = nil }
             return times
         }
     }
