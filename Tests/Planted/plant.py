@@ -67,7 +67,7 @@ BUGS = {
     ),
     "undo-before-its-time": Bug(
         "is taken back before its time",
-        ("Undo/Engine+Undo.swift", "times[id] = min(clock.due, Self.time(now, in: clock.uptime - uptime))", "THERE + (IN ? .seconds(-30) : .zero)"),
+        ("Undo/Engine+Undo.swift", "min(due, Engine.time(now, in: self.uptime - uptime))", "THERE + (IN ? .seconds(-30) : .zero)"),
     ),
     "doubt-forgotten": Bug(
         "nothing will take it back",

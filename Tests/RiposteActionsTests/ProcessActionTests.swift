@@ -201,6 +201,62 @@ struct ProcessSuspendTests {
     }
 }
 
+@Suite("suspensions of trees, on children of the test")
+struct ProcessTreeSuspendTests {
+    /// A shell with two children, and one more at each USR1.
+    private static let script = "trap 'sleep 1002 &' USR1; sleep 1000 & sleep 1001 & while :; do wait; done"
+
+    private func family() async throws -> (root: ChildProcess, children: [Int32]) {
+        let root = try ChildProcess(["sh", "-c", Self.script])
+        try await until { ProcFS.children(of: root.pid).count == 2 }
+        return (root, ProcFS.children(of: root.pid))
+    }
+
+    private func pids(_ token: JSONObject?) -> [Int64] { token?["members"]?.array?.compactMap { $0["pid"]?.integer } ?? [] }
+
+    @Test("taking back lets the others go on where the first has ended; where all have, it is gone")
+    func orphans() async throws {
+        let (root, children) = try await family()
+        defer { for pid in children { kill(pid, SIGKILL) } }
+        let plan = try await ProcessSuspend().plan(ProcessSuspend().ask(.process(claim(root)), ["tree": true]))
+        let token = try await ProcessSuspend().perform(plan).undoToken
+        kill(root.pid, SIGKILL)
+        #expect(root.waitForSignal() == SIGKILL)
+        let resume = try await ProcessResume().plan(ProcessResume().ask(.proved(plan.target), token: token))
+        #expect(resume.summary == "let 2 processes go on" && resume.target == plan.target && resume.alreadySo == nil)
+        #expect(try await ProcessResume().perform(resume).outcome == .done)
+        try await until { children.allSatisfy { ProcFS.stat($0)?.isStopped == false } }
+        for pid in children { kill(pid, SIGKILL) }
+        try await until { children.allSatisfy { ProcFS.stat($0)?.isZombie ?? true } }
+        let error = await #expect(throws: ActionError.self) { try await ProcessResume().plan(ProcessResume().ask(.proved(plan.target), token: token)) }
+        #expect(error?.outcome == .gone)
+    }
+
+    @Test("of one that was broken off stands who ran and who came since, and nobody who was stopped before")
+    func remains() async throws {
+        let (root, children) = try await family()
+        kill(children[0], SIGSTOP)
+        try await until { ProcFS.stat(children[0])?.isStopped == true }
+        let suspend = ProcessSuspend()
+        let request = try suspend.ask(.process(claim(root)), ["tree": true])
+        let plan = try await suspend.plan(request)
+        #expect(suspend.remains(of: plan, seen: plan) == nil)
+        kill(root.pid, SIGUSR1)
+        try await until { ProcFS.children(of: root.pid).count == 3 }
+        let late = try #require(ProcFS.children(of: root.pid).first { !children.contains($0) })
+        defer { for pid in children + [late] { kill(pid, SIGKILL) } }
+        for pid in [root.pid, late] { kill(pid, SIGSTOP) }
+        try await until { [root.pid, late].allSatisfy { ProcFS.stat($0)?.isStopped == true } }
+        #expect(pids(suspend.remains(of: plan, seen: nil)) == [Int64(root.pid)])
+        let seen = try await suspend.plan(request)
+        let left = suspend.remains(of: plan, seen: seen)
+        #expect(pids(left) == [Int64(root.pid), Int64(late)] && seen.alreadySo == nil)
+        _ = try await ProcessResume().carryOut(.proved(plan.target), token: left)
+        try await until { [root.pid, late].allSatisfy { ProcFS.stat($0)?.isStopped == false } }
+        #expect(ProcFS.stat(children[0])?.isStopped == true && suspend.remains(of: plan, seen: seen) == nil)
+    }
+}
+
 @Suite("processes that are never touched")
 struct ProcessGuardTests {
     @Test("init, the agent, who started it, and kernel threads", arguments: [1, getpid(), getppid()] + (ProcFS.stat(2)?.isKernelThread == true ? [2] : []))

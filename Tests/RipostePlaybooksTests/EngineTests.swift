@@ -73,6 +73,30 @@ struct EngineTests {
         #expect(bench.log.records.last { $0.kind == .run && $0.outcome == .refused }?.failure == .cooldown)
     }
 
+    @Test("an agent that dies before the outcome rests like one that saw it", arguments: ["in effect", "ended", "not told", "not done"])
+    func cooldownAfterCrash(_ world: String) async throws {
+        let playbook = "  - name: p\n    cooldown: { for: 5m, by: [container.id] }\n    match: { rules: r }\n    steps: [{ action: container.pause, undo: { after: 1h } }]\n"
+        let whole = try Bench(playbook)
+        _ = try await whole.respond(one)
+        let intent = try #require(whole.log.records.firstIndex { $0.kind == .intent })
+        whole.clock.advance(by: .seconds(240))
+        let next = try Bench(playbook, state: whole.log.records[...intent].reduce(into: EngineState()) { $0.apply($1) }, clock: whole.clock)
+        if world != "not done" { try await next.world.mark(one) }
+        if world == "ended" { next.world.end(one) }
+        if world == "not told" { next.world.loseAnswers(with: ActionError(.denied, "look", "no"), isBlind: true) }
+        _ = await next.engine.recover(resumingRuns: false)
+        next.world.loseAnswers(with: nil)
+        #expect(next.engine.snapshot.lastActed.isEmpty == (world == "not done"))
+        next.clock.advance(by: .seconds(59))
+        _ = try await next.respond(one)
+        #expect(next.log.records.contains { $0.failure == .cooldown } == (world != "not done"))
+        // From the deed on, not from the restart.
+        next.clock.advance(by: .seconds(1))
+        let before = next.log.records.count
+        _ = try await next.respond(one)
+        #expect(!next.log.records.dropFirst(before).contains { $0.failure == .cooldown } || world == "not done")
+    }
+
     @Test("a budget holds, also for many alerts at the same moment")
     func budget() async throws {
         let bench = try Bench("  - name: p\n    budget: { actions: 3, per: 1h }\n    match: { rules: r }\n    steps: [{ action: container.kill }]\n")

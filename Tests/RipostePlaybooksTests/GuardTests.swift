@@ -120,6 +120,8 @@ struct GuardRuleTests {
         #expect(await answer(rule) == nil)
         rule.actions = ["*.resume"]
         #expect(await answer(rule) != nil)
+        let undo = GuardQuestion(plan: plan("process.resume"), isRelease: true, isUndo: true, time: noon)
+        #expect(await ConfiguredGuard(rule, world: DescribedWorld([Self.database])).answer(to: undo) == nil)
     }
 }
 
@@ -209,16 +211,41 @@ struct EngineGuardTests {
         #expect(result.outcome == .refused && result.reason == "guard builtin.test: never this one")
     }
 
-    @Test("an undo is stopped by no guard that protects from harm")
-    func undo() async throws {
-        let scene = try BrakeScene(Self.playbook)
-        let paused = await scene.engine.carryOut(order("container.pause"))
+    struct Undo: Sendable, CustomTestStringConvertible {
+        let testDescription: String
+        var answer = GuardRule.Answer.refuse
+        /// Nil: nobody can say.
+        var facts: [GuardFacts.Subject]? = [subject { $0.container = .known(.init(id: "a", name: "n", image: "i")) }]
+        let condition: @Sendable (inout GuardRule) -> Void
+    }
+
+    @Test(
+        "an undo is stopped by no guard of the configuration, neither in its time nor by hand",
+        arguments: [
+            Undo(testDescription: "by what it would hit") { $0.containerNames = ["*"] }, Undo(testDescription: "by its name, refuse") { $0.actions = ["container.*"] },
+            Undo(testDescription: "by its name, ask", answer: .ask) { $0.actions = ["container.unpause"] },
+            Undo(testDescription: "by its name, observe", answer: .observe) { $0.actions = ["*"] },
+            Undo(testDescription: "by its name, and nobody can say what it would hit", facts: nil) { ($0.actions, $0.containerNames) = (["container.*"], ["db-*"]) },
+        ])
+    func undo(_ example: Undo) async throws {
         var rule = GuardRule(name: "g", place: "f:1")
-        rule.containerNames = ["*"]
-        let guarded = try BrakeScene(
-            Self.playbook, state: scene.engine.snapshot, world: scene.world,
-            guards: [ConfiguredGuard(rule, world: DescribedWorld([subject { $0.container = .known(.init(id: "a", name: "n", image: "i")) }]))])
-        #expect(await guarded.engine.undo(paused.id, actor: .init(.person, name: "ann")).outcome == .undone)
+        rule.answer = example.answer
+        example.condition(&rule)
+        let guards = [ConfiguredGuard(rule, world: example.facts.map { DescribedWorld($0) as any TargetFacts } ?? SilentWorld())]
+        for isByHand in [false, true] {
+            let scene = try BrakeScene(Self.playbook)
+            var pause = order("container.pause")
+            pause.undoAfter = .seconds(60)
+            let paused = await scene.engine.carryOut(pause)
+            let guarded = try BrakeScene(Self.playbook, state: scene.engine.snapshot, clock: scene.clock, world: scene.world, guards: guards)
+            if isByHand {
+                #expect(await guarded.engine.undo(paused.id, actor: .init(.person, name: "ann")).outcome == .undone)
+            } else {
+                await guarded.letTimePass(.seconds(60))
+            }
+            #expect(guarded.world.marks.isEmpty && guarded.engine.snapshot.openUndos.isEmpty)
+            #expect(guarded.log.records.filter { $0.kind == .outcome }.map(\.outcome) == [.undone])
+        }
     }
 
     @Test("all answers can be asked for, built-in ones first")

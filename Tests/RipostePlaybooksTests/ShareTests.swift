@@ -54,7 +54,7 @@ struct ShareTests {
             playbook("{ of: workload, max: 20% }"), state: try #require(EngineState(json: state.json)), clock: scene.clock, world: scene.world, facts: service)
         #expect(try await next.respond(names[1]).map(\.outcome) == [.refused])
         let undo = try #require(scene.engine.snapshot.openUndos.keys.first)
-        _ = await scene.engine.undo(undo, actor: AuditRecord.Actor(.timer, name: "t"))
+        _ = await scene.engine.undo(undo, actor: AuditRecord.Actor(.person, name: "ann"))
         #expect(scene.engine.snapshot.openUndos.isEmpty)
         #expect(try await scene.respond(names[2]).map(\.outcome) == [.undone, .done])
     }

@@ -1,5 +1,5 @@
 import RiposteCore
-import RipostePlaybooks
+@testable import RipostePlaybooks
 import RiposteTestSupport
 import Testing
 
@@ -207,6 +207,107 @@ struct DueTimeTests {
         let bench = try Bench(pause("after: 2h")) { $0.undo.limits = ["container.pause": .seconds(600)] }
         let result = try await bench.respond(one)[0]
         #expect(result.undo?.due == bench.clock.now + .seconds(600))
+    }
+}
+
+/// Has its target's turn until the test lets it go, and then has done nothing.
+private struct Lingering: Action {
+    let description = ActionDescription(name: "container.kill", summary: "", target: .container, impact: .destroys)
+    let gate: Gate
+
+    func plan(_ request: ActionRequest) async throws(ActionError) -> Plan {
+        guard case .container(let claim) = request.claim else { throw ActionError(.unresolved, "find", "none") }
+        return Plan(action: description.name, target: .container(.init(id: claim.reference, name: "n", image: "i")), parameters: request.parameters, summary: "kill")
+    }
+
+    func perform(_ plan: Plan) async throws(ActionError) -> Performance {
+        await gate.pass()
+        throw ActionError(.denied, "kill it", "no")
+    }
+}
+
+@Suite("Undos that wait for their target's turn")
+struct UndoTurnTests {
+    private let gate = Gate()
+
+    private func bench() throws -> Bench {
+        let world = RecordingWorld()
+        return try Bench(
+            Bench.pause, world: world,
+            catalogue: ActionCatalogue([
+                RecordingAction("container.pause", world: world, inverse: "container.unpause"), RecordingAction("container.unpause", world: world, takesAway: true),
+                Lingering(gate: gate),
+            ]))
+    }
+
+    /// So many orders stand behind the one that has the turn.
+    private func wait(for count: Int, _ bench: Bench) async {
+        while bench.engine.lanes.waiters(at: "container:\(one)") < count { await Task.yield() }
+    }
+
+    @Test(
+        "an act that is made longer, or done anew, while its undo waits is not taken back before its time",
+        arguments: [(Duration.seconds(3600), false), (.seconds(3600), true), (nil, false)])
+    func overtaken(_ length: Duration?, _ isLifted: Bool) async throws {
+        let bench = try bench()
+        let first = await bench.byHand("container.pause", one, for: .seconds(7))
+        let kill = Task { await bench.byHand("container.kill", one) }
+        while bench.engine.ordersUnderWay(atLeast: .zero).first?.phase != .performing { await Task.yield() }
+        let longer = Task { await bench.byHand("container.pause", one, for: length) }
+        await wait(for: 1, bench)
+        bench.clock.advance(by: .seconds(7))
+        let timer = Task { await bench.engine.doWhatIsDue() }
+        await wait(for: 2, bench)
+        if isLifted { bench.world.unmark(one) }
+        await gate.open()
+        #expect(await kill.value.outcome == .failed)
+        #expect(await longer.value.outcome == (isLifted ? .done : .already))
+        _ = await timer.value
+        #expect(bench.isMarked && bench.state == bench.engine.snapshot)
+        let open = try #require(bench.engine.snapshot.openUndos.values.first)
+        #expect(open.action == first.id || open.absorbed == [first.id])
+        let skipped = try #require(bench.log.records.last { $0.kind == .outcome })
+        #expect(skipped.outcome == .skipped && skipped.undoes == first.id)
+        // And not again and again until then.
+        await bench.pass(.seconds(3000))
+        #expect(bench.isMarked && bench.log.records.last?.id == skipped.id)
+        await bench.pass(.seconds(600))
+        #expect(bench.isMarked == (length == nil))
+    }
+
+    @Test("who takes back by hand what is done anew meanwhile takes back what stands then; what the agent found over is not that any more", arguments: [true, false])
+    func doneAnew(_ isByHand: Bool) async throws {
+        let bench = try bench()
+        let first = await bench.byHand("container.pause", one, for: .seconds(7))
+        let kill = Task { await bench.byHand("container.kill", one) }
+        while bench.engine.ordersUnderWay(atLeast: .zero).first?.phase != .performing { await Task.yield() }
+        bench.world.unmark(one)
+        let again = Task { await bench.byHand("container.pause", one) }
+        await wait(for: 1, bench)
+        let undo = Task { await bench.engine.undo(first.id, actor: isByHand ? ann : AuditRecord.Actor(.agent, name: "reconcile")) }
+        await wait(for: 2, bench)
+        let late = Task { await bench.engine.undo(first.id, actor: AuditRecord.Actor(.person, name: "bob")) }
+        #expect(await late.value.outcome == .already)
+        await gate.open()
+        _ = await (kill.value, again.value)
+        #expect(await undo.value.outcome == (isByHand ? .undone : .skipped))
+        let newest = await again.value.id
+        #expect(bench.log.records.last { $0.outcome == .undone }?.undoes == (isByHand ? newest : nil))
+        #expect(bench.isMarked != isByHand && bench.engine.snapshot.openUndos.keys.sorted() == (isByHand ? [] : [newest]) && bench.state == bench.engine.snapshot)
+    }
+
+    @Test("an undo that failed and was made longer since waits for its time")
+    func failedBefore() async throws {
+        let bench = try bench()
+        _ = await bench.byHand("container.pause", one, for: .seconds(7))
+        bench.world.fail(with: ActionError(.denied, "undo", "no"))
+        await bench.pass(.seconds(7))
+        bench.world.fail(with: nil)
+        _ = await bench.byHand("container.pause", one, for: .seconds(3600))
+        await bench.pass(.seconds(300))
+        #expect(bench.isMarked)
+        await bench.pass(.seconds(3300))
+        #expect(!bench.isMarked)
     }
 }
 

@@ -200,7 +200,7 @@ extension Ledger.State {
 
     private mutating func problem(withOutcome record: AuditRecord, _ uptime: Duration) -> String? {
         guard let id = record.id else { return "an outcome without a name" }
-        if let undone = record.undoes, record.outcome != .undone, let problem = prematureUndo(record, of: undone, uptime) { return problem }
+        if let undone = record.undoes, record.outcome != .undone, record.outcome != .skipped, let problem = prematureUndo(record, of: undone, uptime) { return problem }
         let isLate = record.detail["late"]?.bool ?? false
         let intent = openIntents.removeValue(forKey: id) ?? (isLate ? intents[id] : nil)
         defer { spending.settle(record, intent, uptime) }
@@ -216,6 +216,9 @@ extension Ledger.State {
         }
         if record.outcome == .undone, let undone = record.undoes, !self.undone.insert(undone).inserted { return "\(undone) was undone twice" }
         if let due = record.detail["undo"]?["due"]?.string.flatMap({ Timestamp($0.bytes) }) { dues[id] = (due, uptime + (due - record.time)) }
+        if let prolongs = record.detail["prolongs"], let action = prolongs["action"]?.string?.valid.flatMap({ Identifier($0) }) {
+            dues[action] = prolongs["due"]?.string.flatMap { Timestamp($0.bytes) }.map { due in (due, uptime + (due - record.time)) }
+        }
         return nil
     }
 

@@ -45,12 +45,22 @@ package struct ProcessSuspend: Action {
     }
 
     /// Those whom the plan found running.
-    package func presumedToken(of plan: Plan) -> JSONObject? {
-        guard case .process(let identity) = plan.target else { return nil }
-        guard let members = plan.facts["members"]?.array?.compactMap(ProcessTree.Member.init(json:)) else {
-            return ["members": [["pid": .integer(Int64(identity.pid)), "start_ticks": .integer(Int64(clamping: identity.startTicks))]]]
+    package func presumedToken(of plan: Plan) -> JSONObject? { Self.members(of: plan).map { ["members": .array($0.filter { !$0.wasStopped }.map(\.json))] } }
+
+    /// Of those whom the plan found running, who stands still; and who stands still and came below them after the plan, as nobody is born so.
+    package func remains(of plan: Plan, seen: Plan?) -> JSONObject? {
+        guard case .process(let identity) = plan.target, identity.bootID == Host.bootID, let planned = Self.members(of: plan) else { return nil }
+        let known = Dictionary(planned.map { ($0.pid, $0.startTicks) }, uniquingKeysWith: { $1 })
+        let later = (seen.flatMap(Self.members) ?? []).filter { known[$0.pid] != $0.startTicks }
+        let stopped = (planned.filter { !$0.wasStopped } + later).filter { member in
+            ProcFS.stat(member.pid).map { $0.startTicks == member.startTicks && $0.isStopped } ?? false
         }
-        return ["members": .array(members.filter { !$0.wasStopped }.map(\.json))]
+        return stopped.isEmpty ? nil : ["members": .array(stopped.map(\.running.json))]
+    }
+
+    private static func members(of plan: Plan) -> [ProcessTree.Member]? {
+        guard case .process(let identity) = plan.target else { return nil }
+        return plan.facts["members"]?.array?.compactMap(ProcessTree.Member.init(json:)) ?? [ProcessTree.Member(identity)]
     }
 
     package func standing(of deed: StandingDeed) async throws(ActionError) -> Standing {
@@ -95,8 +105,7 @@ package struct ProcessResume: Action {
     package init() {}
 
     package func plan(_ request: ActionRequest) async throws(ActionError) -> Plan {
-        let found = try ProcessResolver().find(request.claim, at: request.time)
-        let members = Self.members(request, found.stat)
+        let (identity, members) = try Self.subjects(of: request)
         let present = members.compactMap { member in ProcFS.stat(member.pid).flatMap { $0.startTicks == member.startTicks && !$0.isZombie ? $0 : nil } }
         // A process that a debugger holds would be let go under the hands of whoever looks at it.
         if request.token != nil, !request.isForced, let traced = present.first(where: \.isTraced) {
@@ -104,18 +113,30 @@ package struct ProcessResume: Action {
                 .drifted, "let process \(traced.pid) go on", "it is not stopped by us any more, but held by \(ProcessSuspend.tracer(of: traced.pid))",
                 remedy: "end the trace, or use --force")
         }
+        guard !present.isEmpty else { throw .gone("let processes go on", "none of them is left") }
         let stopped = present.filter { $0.isStopped || $0.isTraced }
         return Plan(
-            action: description.name, target: .process(found.identity), parameters: request.parameters,
+            action: description.name, target: .process(identity), parameters: request.parameters,
             facts: ["members": .array(members.map(\.json))],
             alreadySo: stopped.isEmpty ? request.token == nil ? "it is not stopped" : "it is not stopped any more: somebody else let it go on" : nil,
-            summary: "let \(stopped.count > 1 ? "\(stopped.count) processes" : "process \(found.identity.pid) (\(found.identity.name.shown))") go on")
+            summary: "let \(stopped.count > 1 ? "\(stopped.count) processes" : "process \(stopped.first?.pid ?? identity.pid) (\((stopped.first?.name ?? identity.name).shown))") go on")
     }
 
-    /// Taking back wakes only those whom the suspension stopped.
-    private static func members(_ request: ActionRequest, _ root: ProcessStat) -> [ProcessTree.Member] {
-        if let token = request.token { return token["members"]?.array?.compactMap(ProcessTree.Member.init(json:)) ?? [] }
-        return request.parameters.bool("tree") ? ProcessTree.members(below: root) : [ProcessTree.Member(root)]
+    /// Taking back wakes only those whom the suspension stopped, also where the one that it began with has ended since.
+    private static func subjects(of request: ActionRequest) throws(ActionError) -> (ProcessIdentity, [ProcessTree.Member]) {
+        let left = request.token?["members"]?.array?.compactMap(ProcessTree.Member.init(json:))
+        if let left, case .proved(.process(let identity)) = request.claim {
+            guard identity.bootID == Host.bootID else { throw .gone("let process \(identity.pid) go on", "it was of an earlier boot") }
+            // Reads only: whether they could be signalled.
+            for member in left {
+                guard let handle = try member.handle() else { continue }
+                do throws(ActionError) { try handle.checkPermission() } catch { if error.failure != nil { throw error } }
+            }
+            return (identity, left)
+        }
+        let found = try ProcessResolver().find(request.claim, at: request.time)
+        if let left { return (found.identity, left) }
+        return (found.identity, request.parameters.bool("tree") ? ProcessTree.members(below: found.stat) : [ProcessTree.Member(found.stat)])
     }
 
     package func perform(_ plan: Plan) async throws(ActionError) -> Performance {

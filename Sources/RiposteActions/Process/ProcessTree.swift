@@ -24,12 +24,21 @@ struct ProcessTree {
             wasStopped = stat.isStopped
         }
 
+        init(_ identity: ProcessIdentity) { (pid, startTicks, wasStopped) = (identity.pid, identity.startTicks, false) }
+
         init?(json: JSON) {
             guard let pid = json["pid"]?.integer.flatMap(Int32.init(exactly:)), let ticks = json["start_ticks"]?.integer.flatMap(UInt64.init(exactly:))
             else { return nil }
             self.pid = pid
             startTicks = ticks
             wasStopped = json["was_stopped"]?.bool ?? false
+        }
+
+        /// As before it was stopped.
+        var running: Self {
+            var member = self
+            member.wasStopped = false
+            return member
         }
 
         /// The member pinned; nil where it has ended.
@@ -67,14 +76,24 @@ struct ProcessTree {
             if fresh.isEmpty { return stopped }
             for member in fresh {
                 known.insert(member.pid)
-                guard let handle = try member.handle() else { continue }
-                do throws(ActionError) { try handle.send(.stop) } catch { if error.failure != nil { throw error } }
-                stopped.append(member)
+                do throws(ActionError) {
+                    guard let handle = try member.handle() else { continue }
+                    try handle.send(.stop)
+                    stopped.append(member)
+                } catch {
+                    guard let failure = error.failure else { continue }
+                    // What may pass is tried again, and then those are seen who stand still.
+                    throw stopped.isEmpty || failure.mayPass ? error : Self.partial(root, error.message, stopped)
+                }
             }
             guard stopped.count < memberLimit else { break }
         }
-        throw ActionError(
-            .partial, "stop the tree of process \(root.pid)", "it grows faster than it can be stopped; \(stopped.count) processes are stopped",
+        throw partial(root, "it grows faster than it can be stopped", stopped)
+    }
+
+    private static func partial(_ root: ProcessStat, _ why: String, _ stopped: [Member]) -> ActionError {
+        ActionError(
+            .partial, "stop the tree of process \(root.pid)", "\(why); \(stopped.count) processes are stopped",
             evidence: [
                 "stopped": .array(stopped.prefix(256).map(\.json)),
                 // What was stopped must not stay so for ever.

@@ -19,6 +19,10 @@ package protocol Action: Sendable {
     /// What a performance of this plan would have left for taking it back, where nobody knows what it left: its answer was lost, or the agent ended.
     func presumedToken(of plan: Plan) -> JSONObject?
 
+    /// What stands of a performance of this plan that was broken off, where it is made of several deeds: the token that takes those back which were done.
+    /// `seen` is a plan for the same that was made since. Looks at the world and touches nothing; nil where nothing of it stands.
+    func remains(of plan: Plan, seen: Plan?) -> JSONObject?
+
     /// The third look, beside plan and performance: is what this action did still so?
     func standing(of deed: StandingDeed) async throws(ActionError) -> Standing
 
@@ -28,6 +32,12 @@ package protocol Action: Sendable {
 
 extension Action {
     package func presumedToken(of plan: Plan) -> JSONObject? { nil }
+
+    /// One deed is done or not.
+    package func remains(of plan: Plan, seen: Plan?) -> JSONObject? { nil }
+
+    /// What takes back a performance that nobody saw to its end, and that is in effect.
+    func token(of plan: Plan, seen: Plan) -> JSONObject? { remains(of: plan, seen: seen) ?? presumedToken(of: plan) }
 
     /// A plan for the same says whether the world is as the action leaves it.
     package func standing(of deed: StandingDeed) async throws(ActionError) -> Standing { try await standingByPlan(of: deed) }
@@ -78,6 +88,17 @@ package struct Performance: Sendable, Equatable {
         self.isConfirmed = isConfirmed
         self.evidence = evidence
         self.undoToken = undoToken
+    }
+}
+
+extension Performance {
+    /// With what attempts before this one have left standing, which it did not see as its own.
+    func including(_ left: JSONObject?) -> Self {
+        guard let left else { return self }
+        var whole = self
+        if outcome == .already { whole.outcome = .done }
+        whole.undoToken = (undoToken ?? JSONObject()).restoring(too: left)
+        return whole
     }
 }
 

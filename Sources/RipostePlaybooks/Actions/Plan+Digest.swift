@@ -1,11 +1,12 @@
 internal import Crypto
-internal import RiposteCore
+package import RiposteCore
 
 extension Plan {
-    /// The plan's name: SHA-256 over what makes it this plan and no other: the action, the target's identity, the parameters and how long it is to
-    /// stay in force. What a person approves, an intent announces and an outcome reports is the plan of this name.
-    package func digest(undoAfter: Duration? = nil) -> String {
-        let parts = [action.rawValue, target.key, JSON.object(parameters.json.sorted).line, undoAfter?.text ?? ""]
+    /// The plan's name: SHA-256 over what makes it this plan and no other: the action, the target's identity, the parameters, how long it is to
+    /// stay in force, and what an earlier deed left that it goes by. What a person approves, an intent announces and an outcome reports is the plan of this name.
+    package func digest(undoAfter: Duration? = nil, token: JSONObject? = nil) -> String {
+        var parts = [action.rawValue, target.key, JSON.object(parameters.json.sorted).line, undoAfter?.text ?? ""]
+        if let token { parts.append(JSON.object(token.sorted).line) }
         var hash = SHA256()
         for part in parts {
             hash.update(data: Array("\(part.utf8.count):".utf8))

@@ -43,6 +43,15 @@ package struct ApprovalBook: EngineStatePart, Equatable {
 
     package func request(holding plan: Identifier) -> ApprovalRequest? { requestOf[plan].flatMap { requests[$0] } }
 
+    /// The question whether an action is to be taken back.
+    func request(toTakeBack action: Identifier) -> ApprovalRequest? { requests.values.filter { $0.undoes == action }.min { $0.id < $1.id } }
+
+    /// The question whether what an action did is to be put right.
+    func request(toRestore action: Identifier) -> ApprovalRequest? { requests.values.filter { $0.restores == action }.min { $0.id < $1.id } }
+
+    /// Actions about which people are asked whether they are to be taken back.
+    var asksToTakeBack: Set<Identifier> { Set(requests.values.lazy.compactMap(\.undoes)) }
+
     /// Where a plan goes.
     enum Place: Equatable {
         case new
@@ -134,14 +143,14 @@ package struct ApprovalBook: EngineStatePart, Equatable {
         if requests[request]?.members.isEmpty == true { requests[request] = nil }
     }
 
-    /// What was to follow on an action does not, once that is taken back; a hold that is taken back is not held.
+    /// What was to follow on an action does not, once that is taken back, and nobody is asked about it any more; a hold that is taken back is not held.
     private mutating func takeBack(_ action: Identifier, _ outcome: Outcome) {
-        guard outcome != .failed, outcome != .planned else { return }
+        guard [.undone, .done, .already, .gone, .refused].contains(outcome) else { return }
         looseHolds.remove(action)
         owed[action] = nil
         if let plan = planHeldBy[action] { change(plan) { $0.hold = .none } }
-        for request in requests.values where request.escalates == action && request.isWaiting {
-            requests[request.id]?.phase = .withdrawn(.undone, why: "the action that it follows on was taken back")
+        for request in requests.values where request.isWaiting && request.hangs(on: action) && (outcome != .refused || request.escalates == action) {
+            requests[request.id]?.phase = .withdrawn(.undone, why: request.undoes == nil ? "the action that it follows on was taken back" : "it was taken back meanwhile")
         }
     }
 

@@ -129,6 +129,12 @@ extension ApprovalRequest {
     package var playbookDigest: String? { facts.playbookDigest }
     /// The action that this one follows on.
     package var escalates: Identifier? { facts.escalates }
+    /// The action that is taken back if somebody says yes.
+    package var undoes: Identifier? { opening.undoes }
+    /// The action whose effect is put right if somebody says yes.
+    package var restores: Identifier? { opening.detail["restores"]?["action"]?.string?.valid.flatMap { Identifier($0) } }
+    /// Once that action is taken back there is nothing left to ask.
+    func hangs(on action: Identifier) -> Bool { [escalates, undoes, restores].contains(action) }
     /// A person who wants it done, and so may not approve it.
     package var requester: AuditRecord.Actor? { opening.actor.flatMap { $0.kind == .person ? $0 : nil } }
     package var askedAt: Timestamp { opening.time }

@@ -47,6 +47,9 @@ package struct ApprovalView: Sendable {
         object.append("requested_by", request.requester.map(\.json))
         object.append("reason", opening.reason.map(JSON.text))
         object.append("escalates", request.escalates.map { .text("\($0)") })
+        object.append("undoes", request.undoes.map { .text("\($0)") })
+        object.append("restores", request.restores.map { .text("\($0)") })
+        if opening.detail["forced"]?.bool == true { object.append("forced", true) }
         object.append("asked", .text("\(request.askedAt)"))
         object.append("deadline", .text("\(request.deadline)"))
         object.append("on_expiry", .text(request.terms.onExpiry.rawValue))

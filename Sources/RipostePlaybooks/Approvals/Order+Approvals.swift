@@ -33,6 +33,26 @@ extension Order {
         }
     }
 
+    /// What an order is about beside its plan, into the record of the question: with it ``take(originFrom:)`` makes the same order again.
+    func noteOrigin(in record: inout AuditRecord) {
+        record.undoes = undoes
+        record.detail.append("token", token.map(JSON.object))
+        record.detail.append("restores", restores.map { ["action": .text("\($0)")] })
+        if isForced { record.detail.append("forced", true) }
+        if prolongs { record.detail.append("extend", true) }
+        record.detail.append("undo_max", undoLimit.map { .text($0.text) })
+    }
+
+    /// Records of earlier versions have none of this: such an order is what its plan says and no more.
+    mutating func take(originFrom record: AuditRecord) {
+        undoes = record.undoes
+        token = record.detail["token"]?.object
+        restores = record.detail["restores"]?["action"]?.string?.valid.flatMap { Identifier($0) }
+        isForced = record.detail["forced"]?.bool ?? false
+        prolongs = record.detail["extend"]?.bool ?? false
+        undoLimit = record.detail["undo_max"]?.string?.valid.flatMap { Duration(text: $0) }
+    }
+
     /// A person was asked, and said yes.
     var hasPersonsYes: Bool { consent.map { !$0.voices.isEmpty } ?? false }
 

@@ -217,6 +217,7 @@ extension Engine {
             order.cause = Order.Cause(run: record.run, alert: record.alert, playbook: playbook, step: step)
         }
         order.undoAfter = member.undoAfter
+        order.take(originFrom: record)
         order.cooldownValues = record.detail["cooldown"]?.array?.compactMap(\.string)
         let playbook = playbooks.playbooks.first { $0.name == record.playbook }
         order.budget = playbook?.budget ?? member.budget("budget")

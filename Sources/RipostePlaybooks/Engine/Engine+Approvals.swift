@@ -17,6 +17,9 @@ extension Engine {
     func putToPerson(_ plan: Plan, _ draft: inout OutcomeDraft) throws(ActionError) {
         let order = draft.order
         guard order.consent == nil else { throw ActionError(.mode, "perform \(order.action)", "it was approved, and the mode went back to ask since") }
+        if let open = order.undoes.flatMap(snapshot.approvals.request(toTakeBack:)) ?? order.restores.flatMap(snapshot.approvals.request(toRestore:)) {
+            return draft.end(.pending, "would \(plan.summary); that is asked already: riposte approvals show \(open.id)")
+        }
         guard let description = catalogue[order.action]?.description else { return }
         var question =
             order.question
@@ -69,7 +72,7 @@ extension Engine {
                     .init(key: "state", value: .text(ApprovalState.joined.rawValue)), .init(key: "request", value: .text("\(id)")),
                 ] + record.detail.members
             // What is asked about already is held already.
-            if request.members.contains(where: { $0.digest == plan.digest(undoAfter: order.undoAfter) }) { record.detail["hold"] = nil }
+            if request.members.contains(where: { $0.digest == order.digest(of: plan) }) { record.detail["hold"] = nil }
             answer = .joined(id, request.deadline)
         case .overflow(let open):
             return .overflow(open: open, noteOverflow(plan, order, open, since: book, at: now))
@@ -90,8 +93,9 @@ extension Engine {
         record.mode = order.mode
         record.reason = order.reason
         record.message = plan.summary
-        record.detail = ["plan": .object(plan.json), "plan_digest": .text(plan.digest(undoAfter: order.undoAfter))]
+        record.detail = ["plan": .object(plan.json), "plan_digest": .text(order.digest(of: plan))]
         record.detail.append("undo_after", order.undoAfter.map { .text($0.text) })
+        order.noteOrigin(in: &record)
         record.detail.append("budget", order.budget?.json)
         record.detail.append("step_budget", order.stepBudget?.json)
         record.detail.append("cooldown", order.cooldownValues.map { .array($0.map(JSON.string)) })
@@ -128,9 +132,10 @@ extension Engine {
             if order.follower != nil { await putEscalation(of: result.id) }
             withdrawWeaker(than: result)
         case .undone:
-            // What was to follow on the deed that is taken back is withdrawn by that record.
+            // What was to follow on the deed that is taken back, and what was asked about it, is withdrawn by that record.
+            guard let undone = order.undoes else { return }
             for request in snapshot.approvals.requests.values.sorted(by: { $0.id < $1.id })
-            where request.escalates != nil && request.escalates == order.undoes && !request.isWaiting && claim(request.id) { await conclude(request.id) }
+            where request.hangs(on: undone) && !request.isWaiting && claim(request.id) { await conclude(request.id) }
         default: break
         }
     }
@@ -138,7 +143,7 @@ extension Engine {
     /// Whether an order may be performed now: it needs no consent, or has that for this very plan, in time.
     func restsOnConsent(_ plan: Plan, _ draft: inout OutcomeDraft) -> Bool {
         guard let consent = draft.order.consent else { return true }
-        let digest = plan.digest(undoAfter: draft.order.undoAfter)
+        let digest = draft.order.digest(of: plan)
         guard digest == consent.digest else {
             draft.fail(
                 ActionError(

@@ -32,7 +32,8 @@ extension Engine {
 
     private func question(about plan: Plan, _ order: Order?) -> GuardQuestion {
         GuardQuestion(
-            plan: plan, playbook: order?.cause?.playbook, isRelease: order?.undoes != nil || catalogue.isRelease(plan.action), time: surroundings.now())
+            plan: plan, playbook: order?.cause?.playbook, isRelease: order?.undoes != nil || catalogue.isRelease(plan.action), isUndo: order?.undoes != nil,
+            time: surroundings.now())
     }
 }
 

@@ -32,8 +32,13 @@ extension Engine {
             // A deed that hangs keeps the turn and leaves it when it comes back.
             defer { if takesTurn, !draft.isHanging { lanes.leave(key) } }
             // Whoever was before us has changed the target: what is so already must not be done, and claimed, a second time.
-            if hasWaited {
-                plan = try await look(plan, by: action, draft.watch, until: draft.watch.deadline)
+            let token = draft.order.token
+            if let ending = ending(ofUndo: &draft) {
+                draft.end(ending.outcome, ending.words)
+                return settle(draft)
+            }
+            if hasWaited || token != draft.order.token {
+                plan = try await look(plan, by: action, draft.watch, token: draft.order.token, until: draft.watch.deadline)
                 draft.note(plan)
             }
             try await carryOut(plan, by: action, &draft)

@@ -70,6 +70,8 @@ extension Engine {
         let watch = draft.watch
         var plan = first
         var attempts = Attempts(draft.order.retries ? draft.order.retry : .never)
+        // What failed attempts have left standing.
+        var left: JSONObject?
         while true {
             watch.enter(.performing)
             let (attempt, late) = (plan, lateHandler(of: first, by: action, draft))
@@ -77,27 +79,29 @@ extension Engine {
                 watch, until: watch.deadline, isPrompt: action.description.isPrompt, { await result { () throws(ActionError) in try await action.perform(attempt) } }, late: late)
             guard let answer else {
                 draft.isHanging = true
-                return try await aftermath(of: first, by: action, watch, "it was cancelled and has not come back")
+                return try await aftermath(of: first, by: action, draft, "it was cancelled and has not come back")
             }
             let failure: ActionError
             switch answer {
-            case .success(let performance): return performance
+            case .success(let performance): return performance.including(left)
             case .failure(let error): failure = error
             }
             guard failure.failure != nil else { throw failure }
             watch.note(failure)
             draft.note(failure)
-            if watch.interruption(at: surroundings.uptime()) != nil { return try await aftermath(of: first, by: action, watch, failure.message) }
-            if failure.failure == .timeout, let found = try await effect(of: first, by: action, watch) { return found }
+            if watch.interruption(at: surroundings.uptime()) != nil { return try await aftermath(of: first, by: action, draft, failure.message) }
+            if failure.failure == .timeout, let found = try await effect(of: first, by: action, draft) { return found }
             guard let pause = attempts.pause(after: failure, chance: surroundings.random()) else { throw failure }
             guard await rest(pause, watch) else {
                 if watch.interruption(at: surroundings.uptime()) == nil { throw failure }
-                return try await aftermath(of: first, by: action, watch, failure.message)
+                return try await aftermath(of: first, by: action, draft, failure.message)
             }
             // Until the world was looked at, what failed may stand.
             draft.isInDoubt = failure.failure?.leavesDoubt == true
             switch try await planAgain(first, by: action, draft, after: failure) {
-            case .perform(let again): (plan, draft.isInDoubt) = (again, false)
+            case .perform(let again):
+                (plan, draft.isInDoubt) = (again, false)
+                left = action.remains(of: first, seen: again)
             case .over(let performance): return performance
             }
         }
@@ -107,42 +111,47 @@ extension Engine {
 
     /// Before another attempt the world is looked at anew, and the guards are asked anew: it must be the same plan.
     private func planAgain(_ plan: Plan, by action: any Action, _ draft: OutcomeDraft, after failure: ActionError) async throws(ActionError) -> Again {
-        let again = try await look(plan, by: action, draft.watch, until: draft.watch.deadline)
-        guard again.digest(undoAfter: draft.order.undoAfter) == plan.digest(undoAfter: draft.order.undoAfter) else {
+        let again = try await look(plan, by: action, draft.watch, token: draft.order.token, until: draft.watch.deadline)
+        guard draft.order.digest(of: again) == draft.order.digest(of: plan) else {
             throw ActionError(.identity, "try \(plan.action) again", "the plan is another one now: \(again.summary)")
         }
-        try await askGuards(about: again)
+        try await askGuards(about: again, for: draft.order)
         try mindCancellation(draft)
         guard let alreadySo = again.alreadySo else { return .perform(again) }
         // An attempt whose answer was lost may have been carried out; one that was turned away was not.
-        let isOurs = failure.failure == .timeout || failure.failure == .unavailable
+        let left = action.remains(of: plan, seen: again)
+        let isOurs = left != nil || failure.failure == .timeout || failure.failure == .unavailable
         return .over(
-            Performance(isOurs ? .done : .already, message: "\(alreadySo), after: \(failure.message)", undoToken: isOurs ? action.presumedToken(of: plan) : nil))
+            Performance(
+                isOurs ? .done : .already, message: "\(alreadySo), after: \(failure.message)", undoToken: isOurs ? left ?? action.presumedToken(of: plan) : nil))
     }
 
-    func look(_ plan: Plan, by action: any Action, _ watch: OrderWatch, until deadline: Duration) async throws(ActionError) -> Plan {
-        let request = ActionRequest(claim: .proved(plan.target), parameters: plan.parameters, token: watch.order.token, time: surroundings.now())
+    func look(_ plan: Plan, by action: any Action, _ watch: OrderWatch, token: JSONObject?, until deadline: Duration) async throws(ActionError) -> Plan {
+        let request = ActionRequest(
+            claim: .proved(plan.target), parameters: plan.parameters, token: token, isForced: watch.order.isForced, time: surroundings.now())
         let answer = await patiently(watch, until: deadline, isPrompt: action.description.isPrompt) { await result { () throws(ActionError) in try await action.plan(request) } }
         guard let answer else { throw ActionError(.timeout, "look at \(plan.target.summary)", "the world does not answer") }
         return try answer.get()
     }
 
     /// What the deed came to after all; nil where it is not in effect. `gone` is thrown.
-    private func effect(of plan: Plan, by action: any Action, _ watch: OrderWatch) async throws(ActionError) -> Performance? {
-        watch.enter(.confirming)
+    private func effect(of plan: Plan, by action: any Action, _ draft: OutcomeDraft) async throws(ActionError) -> Performance? {
+        draft.watch.enter(.confirming)
         // A watch of its own: the order's is interrupted, and looking costs no more than the settling time.
         let now = surroundings.uptime()
         let seen: Plan
-        do throws(ActionError) { seen = try await look(plan, by: action, OrderWatch(watch.order, at: surroundings.now(), uptime: now), until: now + Self.settlingTime) } catch {
+        let watch = OrderWatch(draft.order, at: surroundings.now(), uptime: now)
+        do throws(ActionError) { seen = try await look(plan, by: action, watch, token: draft.order.token, until: now + Self.settlingTime) } catch {
             guard error.failure == nil else { return nil }
             throw .gone("look at \(plan.target.summary)", "it has ended since, by this action or otherwise")
         }
-        return seen.alreadySo.map { Performance(.done, message: $0, undoToken: action.presumedToken(of: plan)) }
+        return seen.alreadySo.map { Performance(.done, message: $0, undoToken: action.token(of: plan, seen: seen)) }
     }
 
     /// The order's time was up, or it was called off, while the deed was under way: the world says what came of it.
-    private func aftermath(of plan: Plan, by action: any Action, _ watch: OrderWatch, _ state: String) async throws(ActionError) -> Performance {
-        if var found = try await effect(of: plan, by: action, watch) {
+    private func aftermath(of plan: Plan, by action: any Action, _ draft: OutcomeDraft, _ state: String) async throws(ActionError) -> Performance {
+        let watch = draft.watch
+        if var found = try await effect(of: plan, by: action, draft) {
             found.message = "\(found.message ?? "it is in effect") (seen after \(words(watch)))"
             return found
         }

@@ -182,7 +182,7 @@ extension Engine {
                 let parameters = try? Parameters(checking: member.record.detail["plan"]?["parameters"]?.object ?? JSONObject(), for: action.description)
             else { return false }
             do throws(ActionError) {
-                _ = try await action.plan(ActionRequest(claim: .proved(target), parameters: parameters, time: surroundings.now()))
+                _ = try await action.plan(ActionRequest(claim: .proved(target), parameters: parameters, token: member.record.detail["token"]?.object, time: surroundings.now()))
                 return false
             } catch {
                 guard error.outcome == .gone else { return false }

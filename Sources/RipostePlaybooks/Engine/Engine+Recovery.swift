@@ -94,6 +94,7 @@ extension Engine {
         record.message = finding.message
         record.detail = JSONObject()
         record.detail.append("plan_digest", intent.detail["plan_digest"])
+        if finding.mayHaveActed { record.detail.append("cooldown", intent.detail["cooldown"]) }
         if hung { record.detail.append("late", true) }
         if let restored = intent.detail["restores"]?["action"] { record.detail.append("restores", ["action": restored, "token": .object(finding.token ?? JSONObject())]) }
         let due = intent.detail["undo_after"]?.string?.valid.flatMap { Duration(text: $0) }.map { intent.time + $0 }
@@ -123,6 +124,8 @@ extension Engine {
         /// The act is in force, or may be: what takes it back, or finds nothing to take back, is armed with this.
         var isInEffect = false
         var token: JSONObject?
+        /// What has ended may have ended by it.
+        var mayHaveActed: Bool { isInEffect || outcome == .gone }
 
         mutating func isOfAnother() { self = Finding(outcome: .failed, failure: .unknown, message: "\(message), by another action") }
     }
@@ -141,16 +144,20 @@ extension Engine {
             return Finding(outcome: .failed, failure: .unknown, message: prefix + "this agent has no such action", isInEffect: true)
         }
         let given = intent.detail["plan"]?["parameters"]?.object ?? JSONObject()
-        let token = Self.plan(in: intent, target, action.description).flatMap(action.presumedToken)
-        switch await aftermath(of: action, on: target, parameters: given, token: nil) {
-        case .inEffect(let words):
+        let plan = Self.plan(in: intent, target, action.description)
+        // Whom an undo was to let go its act's token says, and nothing else does.
+        let undone = intent.undoes.flatMap { undone in state.withLock { $0.state.openUndo(of: undone)?.token } }
+        switch await aftermath(of: action, on: target, parameters: given, token: undone, deed: plan) {
+        case .inEffect(let words, let token):
             return Finding(outcome: intent.undoes == nil ? .done : .undone, message: prefix + "it is in effect: \(words)", isInEffect: true, token: token)
+        case .inPart(let token):
+            return Finding(outcome: .failed, failure: .unknown, message: prefix + "it is in effect in part, and what stands is taken back", isInEffect: true, token: token)
         case .notInEffect: return Finding(outcome: .failed, failure: .unknown, message: prefix + "it is not in effect")
         case .gone: return Finding(outcome: .gone, message: prefix + "the target has ended since, by this action or otherwise")
         case .unclear: return nil
         case .untold(let error):
             let words = "the world does not tell (\(error.failure?.rawValue ?? "")): \(error.message)"
-            return Finding(outcome: .failed, failure: .unknown, message: prefix + words, isInEffect: true, token: token)
+            return Finding(outcome: .failed, failure: .unknown, message: prefix + words, isInEffect: true, token: plan.flatMap(action.presumedToken))
         }
     }
 

@@ -100,7 +100,7 @@ package struct EngineState: Sendable, Equatable {
             openRuns[run]?.settled[step] = record.failure == .unknown ? nil : StepFacts(record, intent: intent?.record)
         }
         guard !record.dryRun else { return }
-        if outcome == .done { beginCooldown(record) }
+        beginCooldown(record, intent: intent?.record)
         settleUndos(record, outcome, intent: intent?.record)
     }
 
@@ -115,9 +115,12 @@ package struct EngineState: Sendable, Equatable {
         alerts[open.alert] = entry.openRuns > 1 ? (entry.record, entry.openRuns - 1) : nil
     }
 
-    private mutating func beginCooldown(_ record: AuditRecord) {
+    /// After an act, and after what may have been one: its outcome says so. Of one whose outcome was found out after a restart the time of the deed counts.
+    private mutating func beginCooldown(_ record: AuditRecord, intent: AuditRecord?) {
         guard let playbook = record.playbook, record.undoes == nil, let values = record.detail["cooldown"]?.array?.compactMap(\.string) else { return }
-        lastActed[CooldownKey(playbook: playbook, values: values)] = record.time
+        let time = record.actor?.kind == .recovery ? intent?.time ?? record.time : record.time
+        let key = CooldownKey(playbook: playbook, values: values)
+        lastActed[key] = max(time, lastActed[key] ?? time)
         if lastActed.count > Self.cooldownLimit { forgetOldCooldowns(now: record.time) }
     }
 

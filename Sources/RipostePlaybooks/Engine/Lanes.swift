@@ -57,6 +57,9 @@ final class Lanes: Sendable {
         }
     }
 
+    /// How many stand behind the one who has the turn.
+    func waiters(at key: String) -> Int { queues.withLock { $0.waiters[key]?.count ?? 0 } }
+
     func leave(_ key: String) {
         let next = queues.withLock { queues -> Waiter? in
             guard let queue = queues.waiters[key], !queue.isEmpty else {

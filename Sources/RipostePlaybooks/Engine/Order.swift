@@ -75,6 +75,9 @@ package struct Order: Sendable {
     }
 
     package var isDryRun: Bool { mode == .observe }
+    /// What `plan` is called as this order has it performed.
+    func digest(of plan: Plan) -> String { plan.digest(undoAfter: undoAfter, token: token) }
+
     /// A person wants it, now.
     var isByHand: Bool { cause == nil && actor.kind == .person }
 }

@@ -56,6 +56,9 @@ struct OutcomeDraft {
         planned = elapsed
     }
 
+    /// An undo takes back what stands now, which may be another act than when it was ordered.
+    mutating func aim(at open: EngineState.OpenUndo) { (order.undoes, order.token) = (open.action, open.token) }
+
     /// Guards and brakes leave no more than this.
     mutating func limit(to mode: Mode) { order.mode = min(order.mode, mode) }
 
@@ -106,9 +109,10 @@ struct OutcomeDraft {
     }
 
     /// Some members of the target were hit: they are taken back like all of them would be.
-    mutating func standsInPart(_ failure: ActionError, of plan: Plan) {
+    mutating func standsInPart(_ failure: ActionError, of plan: Plan, token: JSONObject?) {
         fail(failure)
-        guard let inverse = plan.inverse, let token = failure.evidence["undo_token"]?.object, order.undoes == nil, order.restores == nil else { return }
+        (outcome, self.failure) = (.failed, .partial)
+        guard let inverse = plan.inverse, let token, order.undoes == nil, order.restores == nil else { return }
         doubt = (inverse, token)
         due = term.map { time + $0 }
     }
@@ -145,8 +149,9 @@ struct OutcomeDraft {
         var record = base(.intent, at: surroundings.now())
         record.target = plan.target
         record.detail.append("plan", .object(plan.json))
-        record.detail.append("plan_digest", .text(plan.digest(undoAfter: order.undoAfter)))
+        record.detail.append("plan_digest", .text(order.digest(of: plan)))
         record.detail.append("undo_after", term.map { .text($0.text) })
+        record.detail.append("cooldown", cooldown)
         record.detail.append("spends", spend?.detail)
         record.detail.append("trial", braking?.trial.map(JSON.text))
         record.detail.append("guards", ruling?.json)
@@ -163,7 +168,7 @@ struct OutcomeDraft {
         record.failure = failure
         record.message = message
         if intended == nil, let plan { record.detail.append("plan", .object(plan.json)) }
-        if let plan { record.detail.append("plan_digest", .text(plan.digest(undoAfter: order.undoAfter))) }
+        if let plan { record.detail.append("plan_digest", .text(order.digest(of: plan))) }
         // What the kernel did had no intent.
         if intended == nil, outcome == .done { record.detail.append("spends", spend?.detail) }
         record.detail.append("held_back_by", braking?.heldBackBy.map(JSON.text))
@@ -178,7 +183,8 @@ struct OutcomeDraft {
             object.append("due", prolonged.due.map { .text("\($0)") })
             record.detail.append("prolongs", .object(object))
         }
-        if outcome == .done, let values = order.cooldownValues { record.detail.append("cooldown", .array(values.map(JSON.string))) }
+        // What may stand counts as done.
+        if outcome == .done || doubt != nil { record.detail.append("cooldown", cooldown) }
         // One record with all attempts: the last failure, if it was the end, stands in the record itself.
         let earlier = failures.dropLast(failure == nil ? 0 : 1)
         if !earlier.isEmpty {
@@ -206,6 +212,8 @@ struct OutcomeDraft {
         let parts = [message].compactMap(\.self) + remarks
         return parts.isEmpty ? nil : parts.joined(separator: "; ")
     }
+
+    private var cooldown: JSON? { order.cooldownValues.map { .array($0.map(JSON.string)) } }
 
     private var undo: JSON? {
         guard order.undoes == nil, order.restores == nil else { return nil }

@@ -7,12 +7,15 @@ package struct GuardQuestion: Sendable {
     package var playbook: String?
     /// Takes an earlier action back, or lets go of what one holds.
     package var isRelease: Bool
+    /// Takes an earlier action back: what was done stays bounded in time, whatever is guarded meanwhile.
+    package var isUndo: Bool
     package var time: Timestamp
 
-    package init(plan: Plan, playbook: String? = nil, isRelease: Bool = false, time: Timestamp) {
+    package init(plan: Plan, playbook: String? = nil, isRelease: Bool = false, isUndo: Bool = false, time: Timestamp) {
         self.plan = plan
         self.playbook = playbook
         self.isRelease = isRelease
+        self.isUndo = isUndo
         self.time = time
     }
 }

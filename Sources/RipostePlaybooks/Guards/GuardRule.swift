@@ -20,7 +20,7 @@ package struct GuardRule: Sendable, Equatable {
     /// `key` or `key=value`.
     package var annotations: [String] = []
     package var addresses: [IPNetwork] = []
-    /// Empty: all that are no releases.
+    /// Empty: all that are no releases. An undo is none of its business, whatever it is called.
     package var actions: [String] = []
     package var playbooks: [String] = []
     package var during: [TimeWindow] = []
@@ -44,6 +44,7 @@ package struct GuardRule: Sendable, Equatable {
 
     /// Whether it is about such a question at all: what can be said without a look at the world.
     func concerns(_ question: GuardQuestion) -> Bool {
+        if question.isUndo { return false }
         if actions.isEmpty ? question.isRelease : !Self.any(actions, question.plan.action.rawValue) { return false }
         if !playbooks.isEmpty, !(question.playbook.map { Self.any(playbooks, $0) } ?? false) { return false }
         return during.isEmpty || during.contains { $0.contains(question.time) }

@@ -100,8 +100,10 @@ extension Engine {
         _ = await carryOut(repair(of: open, now))
     }
 
-    /// What a playbook did is done again only where playbooks may act; what a person ordered stands whatever the mode.
-    private func mayRepair(_ open: EngineState.OpenUndo) -> Bool { open.actor?.kind == .person || agentMode.mode == .enforce }
+    /// What a playbook did is done again only where playbooks may act; what a person ordered stands whatever the mode. Nobody is asked twice.
+    private func mayRepair(_ open: EngineState.OpenUndo) -> Bool {
+        (open.actor?.kind == .person || agentMode.mode == .enforce) && state.withLock { $0.state.approvals.request(toRestore: open.action) == nil }
+    }
 
     /// The same deed once more, for what is left of its time.
     private func repair(of open: EngineState.OpenUndo, _ now: Timestamp) -> Order {

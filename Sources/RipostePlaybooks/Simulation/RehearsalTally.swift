@@ -181,8 +181,8 @@ package struct RehearsalReport: Sendable, Equatable {
 
     private mutating func take(undo record: AuditRecord) {
         guard let id = record.undoes, undo.open.contains(id) else { return }
-        guard record.outcome != .failed, record.outcome != .refused else {
-            undo.failed += 1
+        guard let outcome = record.outcome, [.undone, .done, .already, .gone].contains(outcome) else {
+            if record.outcome == .failed || record.outcome == .refused { undo.failed += 1 }
             return
         }
         undo.open.remove(id)

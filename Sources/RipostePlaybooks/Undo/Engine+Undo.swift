@@ -18,6 +18,9 @@ package struct UndoSettings: Sendable, Equatable {
 struct UndoClock: Sendable, Equatable {
     var due: Timestamp
     var uptime: Duration
+
+    /// On the wall clock as it stands.
+    func time(at now: Timestamp, uptime: Duration) -> Timestamp { min(due, Engine.time(now, in: self.uptime - uptime)) }
 }
 
 extension Engine.Interior {
@@ -29,6 +32,12 @@ extension Engine.Interior {
             return
         }
         if undoClocks[id]?.due != due { undoClocks[id] = UndoClock(due: due, uptime: uptime + (due - now)) }
+    }
+
+    /// When an undo is to be tried next: when it is due, and after a failure not before the pause is over.
+    func time(ofUndo id: Identifier, _ clock: UndoClock, at now: Timestamp, uptime: Duration) -> Timestamp {
+        let due = clock.time(at: now, uptime: uptime)
+        return undoRetries[id].map { max(due, Engine.time(now, in: $0.at - uptime)) } ?? due
     }
 }
 
@@ -67,9 +76,11 @@ extension Engine {
     package func undo(
         _ id: Identifier, actor: AuditRecord.Actor, mode: Mode = .enforce, reason: String? = nil, isForced: Bool = false, lateBy: Duration? = nil
     ) async -> ActionResult {
-        enum Found { case open(EngineState.OpenUndo), underWay, takenBack, unknown }
+        enum Found { case open(EngineState.OpenUndo), underWay, asked(Identifier), takenBack, unknown }
         let found = state.withLock { interior -> Found in
             guard let open = interior.state.openUndo(of: id) else { return interior.state.takenBack.contains(id) ? .takenBack : .unknown }
+            // Nobody is asked twice; a person needs nobody's yes.
+            if actor.kind != .person, let question = interior.state.approvals.request(toTakeBack: open.action) { return .asked(question.id) }
             return interior.undosUnderWay.insert(open.action).inserted ? .open(open) : .underWay
         }
         func answer(_ outcome: Outcome, _ reason: String) -> ActionResult {
@@ -78,6 +89,7 @@ extension Engine {
         switch found {
         case .takenBack: return answer(.already, "the action was taken back before")
         case .underWay: return answer(.already, "the action is being taken back at this moment")
+        case .asked(let question): return answer(.pending, "somebody is asked whether it is to be taken back: riposte approvals show \(question)")
         case .unknown:
             if let result = await withdraw(holding: id, by: actor, mode: mode, reason: reason) { return result }
             return answer(.gone, "no action with this id can be taken back")
@@ -103,6 +115,31 @@ extension Engine {
         return order
     }
 
+    // MARK: - In the target's turn
+
+    /// Asked when an undo has its turn: while it waited, the act may have been taken back, made longer, or followed by another one of its kind. Gives how that
+    /// ends the order; else the order is about what stands now.
+    func ending(ofUndo draft: inout OutcomeDraft) -> (outcome: Outcome, words: String)? {
+        let order = draft.order
+        guard let undone = order.undoes else { return nil }
+        guard let open = state.withLock({ $0.state.openUndo(of: undone) }) else { return (.already, "it was taken back meanwhile") }
+        // After a refusal it has no time any more, and a person may say yes all the same.
+        if order.actor.kind == .timer, !(open.due == nil && order.hasPersonsYes), !isDue(open) {
+            return (.skipped, open.due.map { "it stays until \($0)" } ?? "it stays until a person takes it back")
+        }
+        guard open.action != undone || open.token != order.token else { return nil }
+        // It was found that the act before was over; what has taken its place is looked at when its turn comes.
+        if order.actor.kind == .agent, open.action != undone { return (.skipped, "another action has taken its place meanwhile") }
+        if order.consent != nil { return (.skipped, "another action has changed the same since somebody was asked") }
+        draft.aim(at: open)
+        return nil
+    }
+
+    private func isDue(_ open: EngineState.OpenUndo) -> Bool {
+        let (now, uptime) = (surroundings.now(), surroundings.uptime())
+        return state.withLock { interior in interior.undoClocks[open.action].map { $0.due == open.due && $0.time(at: now, uptime: uptime) <= now } ?? false }
+    }
+
     // MARK: - In time
 
     /// Takes back what is due. What fails is tried again with growing pauses: an undo is never forgotten.
@@ -116,11 +153,11 @@ extension Engine {
         })
 
     private func takeBackInTime(_ id: Identifier) async {
-        _ = await undo(id, actor: AuditRecord.Actor(.timer, name: "undo.after"), reason: "its time was up", lateBy: lateness(of: id))
+        let result = await undo(id, actor: AuditRecord.Actor(.timer, name: "undo.after"), reason: "its time was up", lateBy: lateness(of: id))
         let uptime = surroundings.uptime()
         state.withLock { interior in
             // Also what was refused, and could not be put on record, stays due.
-            guard interior.state.openUndos[id]?.due != nil else {
+            guard interior.state.openUndos[id]?.due != nil, result.outcome != .skipped else {
                 interior.undoRetries[id] = nil
                 return
             }
@@ -140,9 +177,11 @@ extension Engine {
     private func nextUndo(at now: Timestamp) -> Timestamp? {
         let uptime = surroundings.uptime()
         return state.withLock { interior in
+            let asked = interior.state.approvals.asksToTakeBack
             var first: Timestamp?
-            for (id, clock) in interior.undoClocks where interior.state.openUndos[id]?.due == clock.due && !interior.undosUnderWay.contains(id) {
-                let time = interior.undoRetries[id].map { Self.time(now, in: $0.at - uptime) } ?? min(clock.due, Self.time(now, in: clock.uptime - uptime))
+            for (id, clock) in interior.undoClocks
+            where interior.state.openUndos[id]?.due == clock.due && !interior.undosUnderWay.contains(id) && !asked.contains(id) {
+                let time = interior.time(ofUndo: id, clock, at: now, uptime: uptime)
                 first = min(first ?? time, time)
             }
             return first
@@ -154,9 +193,8 @@ extension Engine {
         let uptime = surroundings.uptime()
         return state.withLock { interior in
             var times: [Identifier: Timestamp] = [:]
-            for (id, clock) in interior.undoClocks where interior.state.openUndos[id]?.due == clock.due { times[id] = min(clock.due, Self.time(now, in: clock.uptime - uptime)) }
-            for (id, retry) in interior.undoRetries where times[id] != nil { times[id] = Self.time(now, in: retry.at - uptime) }
-            for id in interior.undosUnderWay { times[id] = nil }
+            for (id, clock) in interior.undoClocks where interior.state.openUndos[id]?.due == clock.due { times[id] = interior.time(ofUndo: id, clock, at: now, uptime: uptime) }
+            for id in interior.undosUnderWay.union(interior.state.approvals.asksToTakeBack) { times[id] = nil }
             return times
         }
     }

@@ -7,6 +7,7 @@ extension EngineState {
         if outcome == .done || record.detail["undo"] != nil { openUndo(record, intent: intent) }
         if let prolongs = record.detail["prolongs"] { prolong(prolongs) }
         if let undoes = record.undoes { closeUndo(undoes, outcome: outcome, because: record.message) }
+        guard record.undoes == nil else { return }
         if outcome == .done || outcome == .already && record.actor?.kind == .person { closeUndos(takenBackBy: record) }
     }
 
@@ -47,7 +48,9 @@ extension EngineState {
     /// Put right after somebody else's change: the same act stands, as the world looks now.
     private mutating func refresh(_ restored: JSON, _ outcome: Outcome) {
         guard outcome == .done, let id = restored["action"]?.string?.valid.flatMap({ Identifier($0) }), let token = restored["token"]?.object else { return }
-        openUndos[id]?.token = token
+        // Of several members only those were hit that somebody had let go.
+        let before = openUndos[id]?.token
+        openUndos[id]?.token = before.map { token.restoring(too: $0) } ?? token
     }
 
     /// Somebody did by hand what an undo would have done: a release, an unpause.

@@ -63,11 +63,19 @@ extension EngineState.OpenUndo {
     mutating func absorb(_ older: Self) {
         due = due.flatMap { own in older.due.map { max(own, $0) } }
         absorbed = older.absorbed + [older.action] + absorbed
-        guard let restored = older.token?["members"]?.array else { return }
-        var members = token?["members"]?.array ?? []
-        members += restored.filter { !members.contains($0) }
-        var token = token ?? JSONObject()
-        token["members"] = .array(members)
-        self.token = token
+        if let left = older.token { token = token.map { $0.restoring(too: left) } ?? JSONObject().restoring(too: left).nonEmpty }
     }
+}
+
+extension JSONObject {
+    /// A deed's token with the members of an earlier one: who was hit by either is restored.
+    func restoring(too older: JSONObject) -> JSONObject {
+        guard let restored = older["members"]?.array else { return self }
+        var token = self
+        let members = token["members"]?.array ?? []
+        token["members"] = .array(members + restored.filter { !members.contains($0) })
+        return token
+    }
+
+    fileprivate var nonEmpty: JSONObject? { isEmpty ? nil : self }
 }

@@ -1,0 +1,106 @@
+import RiposteCore
+@testable import RipostePlaybooks
+import RiposteTestSupport
+import Testing
+
+private let one = Bench.one
+private let playbook = "  - name: p\n    match: { rules: r }\n    steps: [{ action: container.pause, undo: { after: 5m } }]\n"
+
+extension Bench {
+    fileprivate convenience init(
+        _ pack: Pack, state: EngineState = EngineState(), clock: HandClock = HandClock(), configure: (inout Engine.Configuration) -> Void = { _ in }
+    ) throws { try self.init(playbook, state: state, clock: clock, catalogue: pack.catalogue, configure: configure) }
+
+    /// The next agent, where this one died right after the record of its last intent.
+    fileprivate func diedAfterIntent(_ pack: Pack) throws -> Bench {
+        let records = log.records
+        let intent = try #require(records.lastIndex { $0.kind == .intent })
+        let state = records[...intent].reduce(into: EngineState()) { $0.apply($1) }
+        return try Bench(pack, state: #require(EngineState(json: state.json)), clock: clock)
+    }
+}
+
+@Suite("Deeds that break off between two members of their target")
+struct PartialDeedTests {
+    let pack = Pack()
+
+    @Test("the agent dies within an undo: whoever is still held is let go by the next one", arguments: [1, 2, 3])
+    func undo(_ woken: Int) async throws {
+        let first = try Bench(pack)
+        _ = try await first.respond(one)
+        pack.breakOff("container.unpause", after: woken, .denied)
+        await first.pass(.seconds(300))
+        let next = try first.diedAfterIntent(pack)
+        _ = await next.engine.recover()
+        #expect(next.engine.snapshot.openUndos.count == (woken == Pack.size ? 0 : 1))
+        #expect(next.log.records.first { $0.kind == .outcome }?.outcome == (woken == Pack.size ? .undone : .failed))
+        await next.pass(.zero)
+        #expect(pack.stopped().isEmpty && next.engine.snapshot.openUndos.isEmpty)
+    }
+
+    struct Death: Sendable, CustomTestStringConvertible {
+        let stopped: Int
+        let goesOn: Bool
+        var hasEnded = false
+        var testDescription: String { "\(stopped) stopped\(goesOn ? ", and the step is done again" : "")\(hasEnded ? ", and the first has ended since" : "")" }
+    }
+
+    @Test(
+        "the agent dies within a deed: whoever is held by it is let go in its time",
+        arguments: [
+            Death(stopped: 0, goesOn: false), Death(stopped: 1, goesOn: false), Death(stopped: 2, goesOn: false), Death(stopped: 3, goesOn: false), Death(stopped: 0, goesOn: true),
+            Death(stopped: 1, goesOn: true), Death(stopped: 2, goesOn: true), Death(stopped: 3, goesOn: true), Death(stopped: 2, goesOn: false, hasEnded: true),
+            Death(stopped: 2, goesOn: true, hasEnded: true),
+        ])
+    func deed(_ death: Death) async throws {
+        let first = try Bench(pack)
+        pack.breakOff("container.pause", after: death.stopped, .denied)
+        _ = try await first.respond(one)
+        pack.change { state in
+            state.breaksOff = nil
+            if death.hasEnded {
+                state.ended[one] = [0]
+                state.stopped[one]?.remove(0)
+            }
+        }
+        let next = try first.diedAfterIntent(pack)
+        _ = await next.engine.recover(resumingRuns: death.goesOn)
+        await next.engine.idle()
+        #expect(next.engine.snapshot.openUndos.count == (death.stopped == 0 && !death.goesOn ? 0 : 1) && next.engine.snapshot.openIntents.isEmpty)
+        if death.goesOn, !death.hasEnded { #expect(pack.stopped().count == Pack.size) }
+        await next.pass(.seconds(300))
+        #expect(pack.stopped().isEmpty && next.engine.snapshot.openUndos.isEmpty)
+    }
+
+    @Test("a deed that fails half way is on record as such, and what stands of it is taken back in its time", arguments: [FailureClass.denied, .timeout, .cancelled])
+    func fails(_ failure: FailureClass) async throws {
+        let bench = try Bench(pack)
+        pack.breakOff("container.pause", after: 2, failure, times: 2)
+        let result = try await bench.respond(one)[0]
+        #expect(result.outcome == .failed && result.undo?.due != nil && bench.log.records.last { $0.kind == .outcome }?.failure == .partial)
+        #expect(pack.stopped() == [0, 1] && bench.state == bench.engine.snapshot)
+        await bench.pass(.seconds(300))
+        #expect(pack.stopped().isEmpty && bench.engine.snapshot.openUndos.isEmpty)
+    }
+
+    @Test("an attempt that failed half way and one that did the rest are taken back as one", arguments: [1, 2, 3])
+    func triedAgain(_ stopped: Int) async throws {
+        let bench = try Bench(pack)
+        pack.breakOff("container.pause", after: stopped, .conflict)
+        #expect(try await bench.respond(one).map(\.outcome) == [.done])
+        #expect(pack.stopped().count == Pack.size)
+        await bench.pass(.seconds(300))
+        #expect(pack.stopped().isEmpty && bench.engine.snapshot.openUndos.isEmpty)
+    }
+
+    @Test("one that somebody else let go is held again: all are let go in their time")
+    func repaired() async throws {
+        let bench = try Bench(pack) { $0.reconciliation.others = .repair }
+        _ = try await bench.respond(one)
+        pack.change { $0.stopped[one] = [0, 2] }
+        await bench.engine.reconcile()
+        #expect(pack.stopped().count == Pack.size && bench.state == bench.engine.snapshot)
+        await bench.pass(.seconds(300))
+        #expect(pack.stopped().isEmpty && bench.engine.snapshot.openUndos.isEmpty)
+    }
+}
