@@ -257,7 +257,8 @@ package final class Engine: Sendable {
             for id in record.armedActions { interior.arm(id, now: now, uptime: uptime) }
             if record.opensQuestion, let id = record.id { interior.startClock(ofQuestion: id, now: now, uptime: uptime) }
             interior.book.follow(interior.state.ledger, at: uptime)
-            if record.kind == .outcome, record.actor?.kind == .recovery, let id = record.id { interior.book.release(id) }
+            // From here on the act counts by its record. One that hangs may still take place.
+            if record.kind == .outcome, record.detail["hanging"] == nil, let id = record.id { interior.book.release(id) }
             interior.counters.count(record)
         }
     }
