@@ -217,6 +217,9 @@ package final class Engine: Sendable {
         }
     }
 
+    /// The state, and beside it what `beside` says at a moment when no record is written that the state does not know yet: how far the journal goes.
+    package func snapshot<Value>(beside other: () -> Value) -> (state: EngineState, other: Value) { state.recording.withLock { _ in (snapshot, other()) } }
+
     /// Writes what is owed to the journal; throws where it still takes nothing.
     package func payOwed() throws { try state.recording.withLock { _ throws in try writeOwed() }.forEach(follow) }
 
