@@ -38,10 +38,6 @@ struct JournalFiles: Sendable {
         return (seq, String(parts[1]))
     }
 
-    static func headText(seq: Int64, hash: String) -> [UInt8] {
-        let digits = String(seq)
-        return Array("\(String(repeating: "0", count: max(0, 20 - digits.count)))\(digits) \(hash)\n".utf8)
-    }
 
     func create() throws(JournalError) {
         do {
