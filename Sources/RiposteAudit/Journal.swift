@@ -83,6 +83,9 @@ package final class Journal: AuditLog {
         self.logger = logger
         try files.create()
         lockFile = try Self.takeLock(files)
+        do throws(JournalError) { try files.closeCompanionsToOthers() } catch {
+            logger.warning("others may read what the journal holds", metadata: ["error": "\(error)"])
+        }
         do throws(JournalError) {
             var tail = try JournalTail(files: files)
             opening = try tail.mend(disk: disk, files: files)

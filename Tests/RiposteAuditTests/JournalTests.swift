@@ -266,6 +266,40 @@ struct JournalTests {
         }
     }
 
+    @Test("in a folder that anybody may look into, what the journal holds is its owner's alone, also where an earlier version left it open")
+    func privateFiles() throws {
+        let folder = try TemporaryFolder()
+        #expect(chmod(folder.path, 0o755) == 0)
+        func modes() throws -> [String: Int] {
+            let names = try FileManager.default.contentsOfDirectory(atPath: folder.path).filter { $0 != "journal" }
+            return try Dictionary(uniqueKeysWithValues: names.map { ($0, try mode("\(folder.path)/\($0)")) })
+        }
+        func mode(_ path: String) throws -> Int { try #require(try FileManager.default.attributesOfItem(atPath: path)[.posixPermissions] as? Int) }
+        for round in 0..<2 {
+            let journal = try open(folder)
+            if round == 1 { #expect(try Set(modes().values) == [0o600], "closed when the journal is opened") }
+            try journal.append(record("\(round)"))
+            let position = journal.position
+            try StateSnapshot(seq: position.seq, hash: position.hash, state: ["x": 1]).save(stateDirectory: folder.path)
+            let index = try AuditIndex(stateDirectory: folder.path, logger: logger)
+            try index.catchUp()
+            journal.close()
+            #expect(try modes() == ["state.json": 0o600, "index.sqlite": 0o600])
+            #expect(try mode(folder.path + "/journal") == 0o700 && segments(folder).allSatisfy { try mode($0) == 0o600 })
+            for name in ["state.json", "index.sqlite"] { #expect(chmod("\(folder.path)/\(name)", 0o644) == 0) }
+        }
+    }
+
+    @Test("an index that was open to others is closed to them when it is asked, without an agent")
+    func openIndex() throws {
+        let folder = try TemporaryFolder()
+        try open(folder).close()
+        let path = try folder.file("index.sqlite")
+        #expect(chmod(path, 0o666) == 0)
+        try AuditIndex(stateDirectory: folder.path, logger: logger).catchUp()
+        #expect(try FileManager.default.attributesOfItem(atPath: path)[.posixPermissions] as? Int == 0o600)
+    }
+
     @Test("a record that was not taken counts against the journal until the next one is, or for its time")
     func trouble() throws {
         let folder = try TemporaryFolder()
