@@ -88,7 +88,10 @@ func status(_ house: EngineHouse, _ keepers: Keepers, _ intakes: [any Intake], _
         ],
         "undos": .array(state.openUndos.values.sorted { $0.since < $1.since }.map(\.json)),
         "journal": [
-            "seq": .integer(position.seq), "failures": .integer(Int64(counters.journalFailures)), "problem": house.journal.opening.problem.map(JSON.text) ?? .null,
+            "seq": .integer(position.seq), "failures": .integer(Int64(counters.journalFailures)),
+            "sync_failures": .integer(Int64(house.journal.syncFailures)),
+            "trouble": house.journal.trouble(within: ReadinessReport.journalMemory).map { .text($0.message) } ?? .null,
+            "problem": house.journal.opening.problem.map(JSON.text) ?? .null,
             "checkpoints": house.checkpoints?.status ?? .null,
         ],
     ]

@@ -97,10 +97,8 @@ package final class EngineHouse: Sendable {
     /// Keeps the state beside the journal where nothing is under way, so that the next start need not read it all.
     package func keepSnapshot() {
         guard engine.underWay == 0 else { return }
-        let position = journal.position
-        let state = engine.snapshot
-        // Only if nothing came in between: then the state is that of this very record.
-        guard position.seq > 0, engine.underWay == 0, journal.position.seq == position.seq else { return }
+        let (state, position) = engine.snapshot { journal.position }
+        guard position.seq > 0 else { return }
         do { try StateSnapshot(seq: position.seq, hash: position.hash, state: state.json).save(stateDirectory: stateDirectory) } catch {
             logger.warning("state was not kept beside the journal", metadata: ["error": "\(error)"])
         }

@@ -36,6 +36,8 @@ package final class AuditIndex: Sendable {
     }
 
     private static func open(_ path: String) throws -> DatabaseQueue {
+        // SQLite's own files beside it are made with its mode.
+        try PrivateFile.claim(path)
         var configuration = Configuration()
         configuration.busyMode = .timeout(5)
         return try prepare(DatabaseQueue(path: path, configuration: configuration))

@@ -7,7 +7,8 @@ internal import Synchronization
 /// The audit journal: append-only JSON lines in segments, each record carrying the hash of the one before.
 ///
 /// `append` returns when the kernel has the record, so it survives the death of the process; a thread of its own brings it to the
-/// medium within a few milliseconds, in groups. One process writes; any number read (``JournalReader``).
+/// medium within a few milliseconds, in groups. Where that fails no more records are taken until those in question were written once more
+/// and are there (``JournalMedium``). One process writes; any number read (``JournalReader``).
 package final class Journal: AuditLog {
     package enum Durability: String, CaseIterable, Sendable {
         /// To the medium in groups, soon.
@@ -51,9 +52,9 @@ package final class Journal: AuditLog {
 
     private struct Interior {
         var segment: Int32
-        var segmentBytes: Int
-        var seq: Int64
-        var hash: String
+        /// The end of the last record, where the next one goes.
+        var end: JournalMark
+        var medium: JournalMedium
         var failure: JournalError?
         /// Of the last record, if it could not be written, and since when.
         var trouble: (error: JournalError, at: ContinuousClock.Instant)?
@@ -82,13 +83,19 @@ package final class Journal: AuditLog {
         self.logger = logger
         try files.create()
         lockFile = try Self.takeLock(files)
+        do throws(JournalError) { try files.closeCompanionsToOthers() } catch {
+            logger.warning("others may read what the journal holds", metadata: ["error": "\(error)"])
+        }
         do throws(JournalError) {
             var tail = try JournalTail(files: files)
             opening = try tail.mend(disk: disk, files: files)
             headFile = try disk.open(files.head)
             let segment = try disk.open(files.segment(tail.segment))
+            // What the last writer is not known to have brought to the medium is written once more, with the first sync of this one.
+            let rest = try JournalMedium.rest(of: segment, from: tail.synced, to: tail.end)
+            if let rest, !rest.isEmpty { try disk.overwrite(rest, at: tail.synced.bytes, of: segment) }
             let trail = configuration.signer == nil ? nil : try CheckpointTrail(files: files)
-            interior = Mutex(Interior(segment: segment, segmentBytes: tail.length, seq: tail.seq, hash: tail.hash, trail: trail))
+            interior = Mutex(Interior(segment: segment, end: tail.end, medium: JournalMedium(rest == nil ? tail.end : tail.synced), trail: trail))
         } catch {
             Glibc.close(lockFile)
             throw error
@@ -164,22 +171,26 @@ package final class Journal: AuditLog {
     private func append(_ record: AuditRecord, _ interior: inout Interior, checkpoint: Checkpoint? = nil) throws(JournalError) -> Int64 {
         guard !interior.isClosed else { throw JournalError(.closed, "the journal is closed") }
         if let failure = interior.failure { throw failure }
-        if interior.segmentBytes >= configuration.segmentBytes { try rotate(&interior) }
-        let seq = interior.seq + 1
-        var (line, hash) = JournalLine.encode(record, seq: seq, prev: interior.hash)
+        try restore(&interior)
+        if interior.end.bytes >= configuration.segmentBytes { try rotate(&interior) }
+        let seq = interior.end.seq + 1
+        var (line, hash) = JournalLine.encode(record, seq: seq, prev: interior.end.hash)
         line.append(UInt8(ascii: "\n"))
+        let end = JournalMark(segment: interior.end.segment, bytes: interior.end.bytes + line.count, seq: seq, hash: hash)
         do throws(JournalError) {
             try disk.append(line, to: interior.segment)
             if configuration.durability == .strict {
-                try disk.sync(interior.segment)
-                try disk.overwrite(JournalFiles.headText(seq: seq, hash: hash), of: headFile)
+                do throws(JournalError) { try disk.sync(interior.segment) } catch {
+                    interior.medium.failTakenBack()
+                    throw error
+                }
+                try disk.overwrite(end.headText, at: 0, of: headFile)
             }
         } catch {
             try takeBack(&interior, after: error)
         }
-        interior.segmentBytes += line.count
-        interior.seq = seq
-        interior.hash = hash
+        interior.end = end
+        if configuration.durability == .strict { interior.medium.reach(end) }
         let position = Checkpoint.Position(seq: seq, hash: hash)
         if let checkpoint { interior.trail?.take(position, checkpoint) } else { interior.trail?.take(position) }
         return seq
@@ -187,32 +198,79 @@ package final class Journal: AuditLog {
 
     /// No half record may stay: the next one would stand behind it on the same line.
     private func takeBack(_ interior: inout Interior, after error: JournalError) throws(JournalError) -> Never {
-        do throws(JournalError) { try disk.truncate(interior.segment, to: interior.segmentBytes) } catch let second {
+        do throws(JournalError) { try disk.truncate(interior.segment, to: interior.end.bytes) } catch let second {
             interior.failure = JournalError(.failed, "\(error.message), and then \(second.message); open the journal again")
         }
         throw error
     }
 
     private func rotate(_ interior: inout Interior) throws(JournalError) {
-        try disk.sync(interior.segment)
-        let next = try disk.open(files.segment(interior.seq + 1))
+        do throws(JournalError) { try disk.sync(interior.segment) } catch {
+            interior.medium.fail(error)
+            throw error
+        }
+        interior.medium.reach(interior.end)
+        let next = try disk.open(files.segment(interior.end.seq + 1))
         disk.close(interior.segment)
         interior.segment = next
-        interior.segmentBytes = 0
+        (interior.end.segment, interior.end.bytes) = (interior.end.seq + 1, 0)
+        interior.medium.reach(interior.end)
     }
 
     // MARK: - Syncing
 
     /// Brings all that was appended to the medium, then moves the head.
     private func sync() {
-        // A duplicate, so that rotation may close the segment meanwhile.
-        let (segment, seq, hash) = interior.withLock { (dup($0.segment), $0.seq, $0.hash) }
+        let begun = interior.withLock { interior -> (segment: Int32, end: JournalMark)? in
+            guard interior.medium.doubt == nil else {
+                try? restore(&interior)
+                return nil
+            }
+            interior.medium.begin(interior.end)
+            // A duplicate, so that rotation may close the segment meanwhile.
+            return (dup(interior.segment), interior.end)
+        }
+        guard let (segment, end) = begun else { return }
         defer { Glibc.close(segment) }
+        var failure: JournalError?
+        do throws(JournalError) { try disk.sync(segment) } catch { failure = error }
+        let isThere = interior.withLock { interior in
+            do throws(JournalError) { return try interior.medium.end(failure) } catch {
+                interior.failure = error
+                return false
+            }
+        }
+        if let failure { logger.error("journal is not on the medium", metadata: ["error": "\(failure)", "audit.seq": "\(end.seq)"]) }
+        if isThere { moveHead(to: end) }
+    }
+
+    /// After a sync that failed: what is not known to be on the medium is written once more, and synced while all wait. Throws where it is not there then.
+    private func restore(_ interior: inout Interior) throws(JournalError) {
+        guard let doubt = interior.medium.doubt else { return }
+        // What Linux says once may be said to that one.
+        guard interior.medium.underWay == nil else { throw doubt }
+        let (mark, end) = (interior.medium.mark, interior.end)
         do throws(JournalError) {
-            try disk.sync(segment)
-            try disk.overwrite(JournalFiles.headText(seq: seq, hash: hash), of: headFile)
+            if let rest = try JournalMedium.rest(of: interior.segment, from: mark, to: end) {
+                try disk.overwrite(rest, at: mark.bytes, of: interior.segment)
+                try disk.sync(interior.segment)
+            } else {
+                interior.failure = JournalError(
+                    .failed, "records \(mark.seq + 1) to \(end.seq) did not come to the medium (\(doubt.message)) and cannot be read back; open the journal again")
+            }
         } catch {
-            logger.error("journal is not on the medium", metadata: ["error": "\(error)", "audit.seq": "\(seq)"])
+            interior.medium.fail(error)
+            throw error
+        }
+        if let failure = interior.failure { throw failure }
+        interior.medium.reach(end)
+        logger.notice("journal is on the medium again", metadata: ["audit.seq": "\(end.seq)"])
+        moveHead(to: end)
+    }
+
+    private func moveHead(to end: JournalMark) {
+        do throws(JournalError) { try disk.overwrite(end.headText, at: 0, of: headFile) } catch {
+            logger.error("journal's head was not moved", metadata: ["error": "\(error)", "audit.seq": "\(end.seq)"])
         }
     }
 
@@ -231,15 +289,22 @@ package final class Journal: AuditLog {
     }
 
     /// The number and hash of the last record.
-    package var position: (seq: Int64, hash: String) { interior.withLock { ($0.seq, $0.hash) } }
+    package var position: (seq: Int64, hash: String) { interior.withLock { ($0.end.seq, $0.end.hash) } }
+
+    /// How often what was written could not be brought to the medium.
+    package var syncFailures: Int { interior.withLock(\.medium.failures) }
 
     /// Why it takes no records, or has not taken the last one that it was given within this time: whoever was told so may stay away, and then there is none
-    /// that would go through. Nil: as far as is known it does.
+    /// that would go through. Where records are not on the medium, asking makes it try again. Nil: as far as is known it does.
     package func trouble(within time: Duration, at now: ContinuousClock.Instant = .now) -> JournalError? {
-        interior.withLock { interior in
-            if interior.isClosed { return JournalError(.closed, "the journal is closed") }
-            return interior.failure ?? interior.trouble.flatMap { now - $0.at < time ? $0.error : nil }
+        let (trouble, isInDoubt) = interior.withLock { interior -> (JournalError?, Bool) in
+            if interior.isClosed { return (JournalError(.closed, "the journal is closed"), false) }
+            if let failure = interior.failure { return (failure, false) }
+            if let doubt = interior.medium.doubt { return (doubt, true) }
+            return (interior.trouble.flatMap { now - $0.at < time ? $0.error : nil }, false)
         }
+        if isInDoubt { syncer.withLock { $0?.call() } }
+        return trouble
     }
 
     /// On the disk, all segments together.
@@ -257,11 +322,17 @@ struct JournalTail {
     private(set) var length = 0
     private(set) var seq: Int64 = 0
     private(set) var hash = JournalLine.origin
+    /// Up to where the newest segment is known to be on the medium.
+    private(set) var synced = JournalMark(segment: 1, bytes: 0, seq: 0, hash: JournalLine.origin)
+    private let head: (seq: Int64, hash: String)?
     private var last: AuditRecord.Kind?
     private var torn: [UInt8] = []
     private var damagedAfter: Int64?
 
+    var end: JournalMark { JournalMark(segment: segment, bytes: length, seq: seq, hash: hash) }
+
     init(files: JournalFiles) throws(JournalError) {
+        head = files.readHead()
         let segments = files.segments()
         guard let newest = segments.last else { return }
         segment = newest
@@ -272,6 +343,7 @@ struct JournalTail {
             let (length, torn) = (length, torn)
             try scan(files.segment(segments[segments.count - 2]))
             (self.length, self.torn) = (length, torn)
+            synced = end
         }
         if seq == 0 { seq = newest - 1 }
     }
@@ -280,6 +352,7 @@ struct JournalTail {
         var scanner = try SegmentScanner(path: path)
         length = 0
         torn = []
+        var isFirst = true
         while let line = try scanner.next() {
             guard let entry = JournalLine.decode(line) else {
                 torn += line + [UInt8(ascii: "\n")]
@@ -290,7 +363,11 @@ struct JournalTail {
                 damagedAfter = damagedAfter ?? seq
                 torn = []
             }
+            // A segment is begun when the one before it is on the medium.
+            if isFirst { synced = JournalMark(segment: segment, bytes: scanner.offset - line.count - 1, seq: entry.seq - 1, hash: entry.prev) }
+            isFirst = false
             (seq, hash, length) = (entry.seq, entry.hash, scanner.offset)
+            if let head, head == (seq, hash) { synced = end }
             // A checkpoint says nothing of whether all was done: the last one stands behind the stop.
             if entry.record.kind != .checkpoint { last = entry.record.kind }
         }
@@ -311,7 +388,7 @@ struct JournalTail {
     mutating func mend(disk: some JournalDisk, files: JournalFiles) throws(JournalError) -> Journal.Opening {
         var opening = Journal.Opening(lastSeq: seq, wasClosedInOrder: last == .stop || last == nil)
         opening.damagedAfter = damagedAfter
-        if let head = files.readHead(), head.seq > seq { opening.missingUpTo = head.seq }
+        if let head, head.seq > seq { opening.missingUpTo = head.seq }
         guard !torn.isEmpty else { return opening }
         let path = files.torn(after: seq, at: Timestamp.now().nanoseconds)
         let aside = try disk.open(path)

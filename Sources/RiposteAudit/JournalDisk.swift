@@ -9,8 +9,8 @@ package protocol JournalDisk: Sendable {
     func truncate(_ file: Int32, to length: Int) throws(JournalError)
     /// Data and length are on the medium when it returns.
     func sync(_ file: Int32) throws(JournalError)
-    /// Replaces the first bytes of a small file.
-    func overwrite(_ bytes: [UInt8], of file: Int32) throws(JournalError)
+    /// Replaces bytes that are there: the head, and what has to be brought to the medium once more.
+    func overwrite(_ bytes: [UInt8], at offset: Int, of file: Int32) throws(JournalError)
     func close(_ file: Int32)
 }
 
@@ -69,8 +69,14 @@ package struct FileDisk: JournalDisk {
         guard fdatasync(file) == 0 else { throw .disk("sync the journal", errno) }
     }
 
-    package func overwrite(_ bytes: [UInt8], of file: Int32) throws(JournalError) {
-        guard pwrite(file, bytes, bytes.count, 0) == bytes.count else { throw .disk("write the journal's head", errno) }
+    package func overwrite(_ bytes: [UInt8], at offset: Int, of file: Int32) throws(JournalError) {
+        var written = 0
+        while written < bytes.count {
+            let count = bytes.withUnsafeBytes { pwrite(file, $0.baseAddress?.advanced(by: written), bytes.count - written, off_t(offset + written)) }
+            if count < 0, errno == EINTR { continue }
+            guard count > 0 else { throw .disk("write what the journal has written before", errno) }
+            written += count
+        }
     }
 
     package func close(_ file: Int32) { _ = Glibc.close(file) }

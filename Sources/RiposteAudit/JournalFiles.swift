@@ -4,8 +4,14 @@ internal import Glibc
 /// The files of a journal: segments named by the number of their first record, the head, the lock, and what was torn off.
 struct JournalFiles: Sendable {
     let directory: String
+    private let stateDirectory: String
 
-    init(stateDirectory: String) { directory = stateDirectory + "/journal" }
+    init(stateDirectory: String) { (self.stateDirectory, directory) = (stateDirectory, stateDirectory + "/journal") }
+
+    /// What stands in the journal stands in part in these too. An earlier version made them with the mode that the umask gave.
+    func closeCompanionsToOthers() throws(JournalError) {
+        for name in ["state.json", "index.sqlite", "index.sqlite-journal", "index.sqlite-wal", "index.sqlite-shm"] { try PrivateFile.closeToOthers("\(stateDirectory)/\(name)") }
+    }
 
     /// Number and length of the last record that is known to be on the medium. A journal that ends before it was cut.
     var head: String { directory + "/HEAD" }
@@ -38,10 +44,6 @@ struct JournalFiles: Sendable {
         return (seq, String(parts[1]))
     }
 
-    static func headText(seq: Int64, hash: String) -> [UInt8] {
-        let digits = String(seq)
-        return Array("\(String(repeating: "0", count: max(0, 20 - digits.count)))\(digits) \(hash)\n".utf8)
-    }
 
     func create() throws(JournalError) {
         do {

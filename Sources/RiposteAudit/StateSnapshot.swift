@@ -27,6 +27,6 @@ package struct StateSnapshot: Sendable {
 
     package func save(stateDirectory: String) throws {
         let json: JSON = ["seq": .integer(seq), "hash": .text(hash), "state": .object(state)]
-        try Data(json.bytes).write(to: URL(fileURLWithPath: Self.path(stateDirectory)), options: .atomic)
+        try PrivateFile.replace(Self.path(stateDirectory), with: json.bytes)
     }
 }

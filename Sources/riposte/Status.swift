@@ -70,6 +70,7 @@ struct Status: AsyncParsableCommand {
         if let problem = status["journal"]?["problem"]?.string { lines.append(Terminal.paint("journal    \(problem.shown); see riposte audit verify", .red)) }
         lines.append(
             "journal    \(number(status["journal"], "seq")) records\(number(status["journal"], "failures") > 0 ? ", \(number(status["journal"], "failures")) NOT WRITTEN" : "")")
+        if let trouble = status["journal"]?["trouble"]?.string { lines.append(Terminal.paint("           takes no records, so nothing is done: \(trouble.shown)", .red)) }
         lines += checkpoints(status["journal"]?["checkpoints"])
         lines += brakes(status)
         for drift in status["drifts"]?.array ?? [] {

@@ -329,6 +329,6 @@ private final class FullDisk: JournalDisk {
     }
     func truncate(_ file: Int32, to length: Int) throws(JournalError) { try disk.truncate(file, to: length) }
     func sync(_ file: Int32) throws(JournalError) { try disk.sync(file) }
-    func overwrite(_ bytes: [UInt8], of file: Int32) throws(JournalError) { try disk.overwrite(bytes, of: file) }
+    func overwrite(_ bytes: [UInt8], at offset: Int, of file: Int32) throws(JournalError) { try disk.overwrite(bytes, at: offset, of: file) }
     func close(_ file: Int32) { disk.close(file) }
 }

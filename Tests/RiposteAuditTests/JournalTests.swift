@@ -266,6 +266,40 @@ struct JournalTests {
         }
     }
 
+    @Test("in a folder that anybody may look into, what the journal holds is its owner's alone, also where an earlier version left it open")
+    func privateFiles() throws {
+        let folder = try TemporaryFolder()
+        #expect(chmod(folder.path, 0o755) == 0)
+        func modes() throws -> [String: Int] {
+            let names = try FileManager.default.contentsOfDirectory(atPath: folder.path).filter { $0 != "journal" }
+            return try Dictionary(uniqueKeysWithValues: names.map { ($0, try mode("\(folder.path)/\($0)")) })
+        }
+        func mode(_ path: String) throws -> Int { try #require(try FileManager.default.attributesOfItem(atPath: path)[.posixPermissions] as? Int) }
+        for round in 0..<2 {
+            let journal = try open(folder)
+            if round == 1 { #expect(try Set(modes().values) == [0o600], "closed when the journal is opened") }
+            try journal.append(record("\(round)"))
+            let position = journal.position
+            try StateSnapshot(seq: position.seq, hash: position.hash, state: ["x": 1]).save(stateDirectory: folder.path)
+            let index = try AuditIndex(stateDirectory: folder.path, logger: logger)
+            try index.catchUp()
+            journal.close()
+            #expect(try modes() == ["state.json": 0o600, "index.sqlite": 0o600])
+            #expect(try mode(folder.path + "/journal") == 0o700 && segments(folder).allSatisfy { try mode($0) == 0o600 })
+            for name in ["state.json", "index.sqlite"] { #expect(chmod("\(folder.path)/\(name)", 0o644) == 0) }
+        }
+    }
+
+    @Test("an index that was open to others is closed to them when it is asked, without an agent")
+    func openIndex() throws {
+        let folder = try TemporaryFolder()
+        try open(folder).close()
+        let path = try folder.file("index.sqlite")
+        #expect(chmod(path, 0o666) == 0)
+        try AuditIndex(stateDirectory: folder.path, logger: logger).catchUp()
+        #expect(try FileManager.default.attributesOfItem(atPath: path)[.posixPermissions] as? Int == 0o600)
+    }
+
     @Test("a record that was not taken counts against the journal until the next one is, or for its time")
     func trouble() throws {
         let folder = try TemporaryFolder()
@@ -282,6 +316,74 @@ struct JournalTests {
         #expect(journal.trouble(within: .seconds(30))?.code == .closed)
     }
 
+    @Test("what could not be brought to the medium is written once more before any other record is taken, and the head does not pass it")
+    func unsynced() throws {
+        let folder = try TemporaryFolder()
+        let disk = ForgetfulDisk()
+        let journal = try open(folder, disk: disk)
+        try journal.append(record("safe"))
+        try until { head(folder) == 1 }
+        disk.breaks(true)
+        try journal.append(record("doubtful"))
+        try until { journal.trouble(within: .zero) != nil }
+        #expect(throws: JournalError.self) { try journal.append(record("refused")) }
+        #expect(head(folder) == 1 && journal.syncFailures > 0 && journal.trouble(within: .zero)?.code == .disk)
+        disk.breaks(false)
+        try journal.append(record("again"))
+        #expect(journal.trouble(within: .zero) == nil)
+        journal.close()
+        #expect(head(folder) == 3)
+        #expect(try texts(folder) == ["safe", "doubtful", "again"] && verify(folder).isIntact)
+        #expect(try disk.medium(segments(folder)[0]) == Data(contentsOf: URL(fileURLWithPath: segments(folder)[0])))
+    }
+
+    @Test("a journal whose records are not on the medium tries again when it is asked, so that nobody waits for a record who stays away from it")
+    func askedAgain() throws {
+        let folder = try TemporaryFolder()
+        let disk = ForgetfulDisk()
+        let journal = try open(folder, disk: disk)
+        disk.breaks(true)
+        try journal.append(record("doubtful"))
+        try until { journal.trouble(within: .zero) != nil }
+        disk.breaks(false)
+        try until { journal.trouble(within: .zero) == nil }
+        #expect(try disk.medium(segments(folder)[0]) == Data(contentsOf: URL(fileURLWithPath: segments(folder)[0])))
+        journal.close()
+    }
+
+    @Test("what one writer could not bring to the medium the next one does", arguments: [1, 1 << 20])
+    func unsyncedAtTheEnd(_ segmentBytes: Int) throws {
+        let folder = try TemporaryFolder()
+        let disk = ForgetfulDisk()
+        let first = try open(folder, segmentBytes: segmentBytes, disk: disk)
+        try first.append(record("safe"))
+        try until { head(folder) == 1 }
+        disk.breaks(true)
+        try? first.append(record("doubtful"))
+        first.close()
+        #expect(head(folder) == 1)
+        disk.breaks(false)
+        let second = try open(folder, segmentBytes: segmentBytes, disk: disk)
+        try second.append(record("again"))
+        second.close()
+        #expect(try verify(folder).isIntact && verify(folder).last.map { head(folder) == $0 } == true)
+        for segment in try segments(folder) { #expect(try disk.medium(segment) == Data(contentsOf: URL(fileURLWithPath: segment))) }
+    }
+
+    /// Of the last record that the journal says is on the medium.
+    private func head(_ folder: TemporaryFolder) -> Int64? {
+        FileManager.default.contents(atPath: folder.path + "/journal/HEAD").flatMap { Int64(String(decoding: $0.prefix(20), as: UTF8.self)) }
+    }
+
+    /// What another thread does soon.
+    private func until(_ holds: () -> Bool) throws {
+        let end = ContinuousClock.now + .seconds(20)
+        while !holds() {
+            try #require(ContinuousClock.now < end)
+            sched_yield()
+        }
+    }
+
     @Test("a state beside the journal is believed only where the journal bears it out")
     func snapshot() throws {
         let folder = try TemporaryFolder()
@@ -294,6 +396,70 @@ struct JournalTests {
         try StateSnapshot(seq: position.seq, hash: String(repeating: "0", count: 64), state: ["x": 1]).save(stateDirectory: folder.path)
         #expect(StateSnapshot.load(stateDirectory: folder.path) == nil)
     }
+}
+
+/// A disk as Linux has them: a sync that fails says so once, and what it did not bring to the medium counts as written from then on.
+private final class ForgetfulDisk: JournalDisk {
+    private struct State {
+        var isBroken = false
+        /// What was written and not synced, by file.
+        var dirty: [UInt64: [(offset: Int, bytes: [UInt8])]] = [:]
+        var medium: [UInt64: [UInt8]] = [:]
+    }
+
+    private let disk = FileDisk()
+    private let state = Mutex(State())
+
+    func breaks(_ isBroken: Bool) { state.withLock { $0.isBroken = isBroken } }
+
+    func medium(_ path: String) throws -> Data {
+        var facts = stat()
+        try #require(stat(path, &facts) == 0)
+        return state.withLock { Data($0.medium[UInt64(facts.st_ino)] ?? []) }
+    }
+
+    private func facts(_ file: Int32) -> (inode: UInt64, length: Int) {
+        var facts = stat()
+        fstat(file, &facts)
+        return (UInt64(facts.st_ino), Int(facts.st_size))
+    }
+
+    private func note(_ bytes: [UInt8], at offset: Int, of file: Int32) {
+        let inode = facts(file).inode
+        state.withLock { $0.dirty[inode, default: []].append((offset, bytes)) }
+    }
+
+    func open(_ path: String) throws(JournalError) -> Int32 { try disk.open(path) }
+
+    func append(_ bytes: [UInt8], to file: Int32) throws(JournalError) {
+        note(bytes, at: facts(file).length, of: file)
+        try disk.append(bytes, to: file)
+    }
+
+    func truncate(_ file: Int32, to length: Int) throws(JournalError) { try disk.truncate(file, to: length) }
+
+    func sync(_ file: Int32) throws(JournalError) {
+        let inode = facts(file).inode
+        let isThere = state.withLock { state in
+            let dirty = state.dirty.removeValue(forKey: inode) ?? []
+            guard !state.isBroken else { return dirty.isEmpty }
+            for (offset, bytes) in dirty {
+                var medium = state.medium[inode] ?? []
+                medium += [UInt8](repeating: 0, count: max(0, offset + bytes.count - medium.count))
+                medium.replaceSubrange(offset..<(offset + bytes.count), with: bytes)
+                state.medium[inode] = medium
+            }
+            return true
+        }
+        guard isThere else { throw JournalError(.disk, "sync the journal: Input/output error") }
+    }
+
+    func overwrite(_ bytes: [UInt8], at offset: Int, of file: Int32) throws(JournalError) {
+        note(bytes, at: offset, of: file)
+        try disk.overwrite(bytes, at: offset, of: file)
+    }
+
+    func close(_ file: Int32) { disk.close(file) }
 }
 
 /// A disk that fails once, at its n-th operation; a write that fails leaves half of it behind.
@@ -337,9 +503,9 @@ private final class FaultyDisk: JournalDisk {
         try disk.sync(file)
     }
 
-    func overwrite(_ bytes: [UInt8], of file: Int32) throws(JournalError) {
+    func overwrite(_ bytes: [UInt8], at offset: Int, of file: Int32) throws(JournalError) {
         if fails() { throw fault }
-        try disk.overwrite(bytes, of: file)
+        try disk.overwrite(bytes, at: offset, of: file)
     }
 
     func close(_ file: Int32) { disk.close(file) }

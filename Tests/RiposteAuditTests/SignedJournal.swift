@@ -63,6 +63,6 @@ struct SignedJournal {
             hash = encoded.hash
         }
         try Data(bytes).write(to: URL(fileURLWithPath: segment))
-        try Data(JournalFiles.headText(seq: Int64(records.count), hash: hash)).write(to: URL(fileURLWithPath: folder.path + "/journal/HEAD"))
+        try Data(JournalMark(segment: 1, bytes: 0, seq: Int64(records.count), hash: hash).headText).write(to: URL(fileURLWithPath: folder.path + "/journal/HEAD"))
     }
 }

@@ -272,6 +272,40 @@ struct EngineBudgetTests {
         #expect(next.engine.snapshot.ledger.acts.count == 1)
     }
 
+    @Test("an act whose outcome is owed to the journal counts for one that was being planned meanwhile, and counts once when the debt is paid")
+    func owedOutcome() async throws {
+        let late = LateGuard(BrakeScene.id(2))
+        let scene = try BrakeScene(playbook("{ actions: 2, per: 1h }"), guards: [late])
+        #expect(try await scene.respond(times: 1) == [.done])
+        let second = Task { try await scene.respond(BrakeScene.id(2)) }
+        await late.entered.pass()
+        scene.log.refuse([.outcome])
+        #expect(try await scene.respond(times: 1, from: 1) == [.done])
+        scene.log.refuse([])
+        await late.gate.open()
+        #expect(try await second.value.filter { $0.target?.key == "container:\(BrakeScene.id(2))" }.map(\.outcome) == [.refused])
+        #expect(scene.world.performed.count == 2)
+        let use = try #require(scene.engine.budgetsInForce.first)
+        #expect(use.used == 2 && scene.engine.snapshot.ledger.acts.count == 2)
+    }
+
+    /// Looks long at one container.
+    private struct LateGuard: Guard {
+        let name = "late"
+        let key: String
+        let entered = Gate()
+        let gate = Gate()
+
+        init(_ id: String) { key = "container:\(id)" }
+
+        func refusal(of plan: Plan) async -> String? {
+            guard plan.target.key == key else { return nil }
+            await entered.open()
+            await gate.pass()
+            return nil
+        }
+    }
+
     @Test("observing spends a shadow of the budget, and says what would have been over")
     func shadow() async throws {
         let scene = try BrakeScene(playbook("{ actions: 1, per: 1h }"), mode: .observe)

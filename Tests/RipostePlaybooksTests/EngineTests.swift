@@ -1,3 +1,4 @@
+import Foundation
 import Logging
 import RiposteCore
 import RipostePlaybooks
@@ -108,6 +109,41 @@ struct EngineTests {
         // What trips the breaker is refused; what comes after that is planned.
         #expect(bench.log.records.count { $0.outcome == .refused && $0.failure == .budget } == 1)
         #expect(bench.log.records.count { $0.outcome == .planned } == 36)
+    }
+
+    @Test("a state that is kept beside the journal knows every record that the journal goes up to, whoever writes at that moment")
+    func keptState() async throws {
+        let log = UnhurriedLog()
+        let engine = Engine(
+            configuration: .init(mode: .enforce), catalogue: ActionCatalogue([]), guards: [], log: log, playbooks: .empty, logger: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() })
+        let ann = AuditRecord.Actor(.person, name: "ann")
+        try await withThrowingTaskGroup { group in
+            group.addTask {
+                defer { log.isOver.withLock { $0 = true } }
+                for number in 0..<50 { try engine.setMode(number % 2 == 0 ? .observe : .ask, for: .agent, actor: ann, reason: "for the test") }
+            }
+            group.addTask {
+                while !log.isOver.withLock({ $0 }) {
+                    let (state, count) = engine.snapshot { log.records.count }
+                    #expect(state == log.records.prefix(count).reduce(into: EngineState()) { $0.apply($1) }, "behind record \(count)")
+                    await Task.yield()
+                }
+            }
+            try await group.waitForAll()
+        }
+        #expect(log.records.count == 50)
+    }
+
+    /// Gives others time between the record and the state.
+    private final class UnhurriedLog: AuditLog {
+        private let log = RecordingLog()
+        let isOver = Mutex(false)
+        var records: [AuditRecord] { log.records }
+
+        func append(_ record: AuditRecord) throws {
+            try log.append(record)
+            for _ in 0..<100 { sched_yield() }
+        }
     }
 
     @Test("the end of a run that the journal does not take is owed to it")

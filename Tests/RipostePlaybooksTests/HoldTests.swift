@@ -1,6 +1,7 @@
 import RiposteCore
 import RipostePlaybooks
 import RiposteTestSupport
+import Synchronization
 import Testing
 
 private let one = Bench.one
@@ -81,6 +82,43 @@ struct HoldTests {
         await bench.engine.idle()
         #expect(stage.deeds == ["container.pause \(one)", "container.unpause \(one)"])
         #expect(bench.engine.snapshot.openUndos.isEmpty && bench.engine.snapshot.approvals.looseHolds.isEmpty)
+    }
+
+    @Test("a hold that is not let go is tried again after growing pauses, not at once", arguments: [Mode.observe, .ask])
+    func stuck(_ most: Mode) async throws {
+        let limit = ReleaseLimit(most)
+        let bench = try Bench(stage: stage, playbook(), guards: [limit])
+        _ = try await bench.respond(one)
+        await bench.settle(after: .seconds(600))
+        for _ in 1...5 { await bench.settle(after: .zero) }
+        #expect(limit.attempts == 1)
+        for (length, attempts) in [(10, 2), (10, 2), (10, 3), (20, 3), (20, 4), (10, 4)] {
+            await bench.settle(after: .seconds(length))
+            #expect(limit.attempts <= attempts)
+        }
+        #expect(limit.attempts > 1 && stage.condition(one) == .paused)
+        limit.lift()
+        await bench.settle(after: .seconds(300))
+        #expect(stage.condition(one) == .running && bench.engine.snapshot.approvals.looseHolds.isEmpty)
+    }
+
+    /// Leaves no more than this mode of letting go, until it is lifted.
+    private final class ReleaseLimit: Guard {
+        let name = "releases"
+        private let state: Mutex<(most: Mode?, attempts: Int)>
+
+        init(_ most: Mode) { state = Mutex((most, 0)) }
+
+        var attempts: Int { state.withLock(\.attempts) }
+        func lift() { state.withLock { $0.most = nil } }
+
+        func answer(to question: GuardQuestion) async -> GuardAnswer? {
+            guard question.isRelease else { return nil }
+            return state.withLock { state in
+                state.attempts += 1
+                return state.most.map { GuardAnswer(name: name, verdict: .atMost($0), reason: "not now") }
+            }
+        }
     }
 
     @Test("where the mode is not enforce without the question, the hold is planned like the rest")

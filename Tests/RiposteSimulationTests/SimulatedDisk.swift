@@ -69,9 +69,9 @@ final class SimulatedDisk: JournalDisk {
 
     func sync(_ file: Int32) throws(JournalError) { if isDead { throw Self.dead } }
 
-    func overwrite(_ bytes: [UInt8], of file: Int32) throws(JournalError) {
+    func overwrite(_ bytes: [UInt8], at offset: Int, of file: Int32) throws(JournalError) {
         guard !isDead else { throw Self.dead }
-        try real.overwrite(bytes, of: file)
+        try real.overwrite(bytes, at: offset, of: file)
     }
 
     func close(_ file: Int32) { real.close(file) }

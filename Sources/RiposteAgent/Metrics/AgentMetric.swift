@@ -75,6 +75,8 @@ package enum AgentMetric {
     static let journalSeq = Metric("riposte_journal_seq", .gauge, "The number of the journal's last record.")
     static let journalBytes = Metric("riposte_journal_bytes", .gauge, "Bytes of the journal on the disk.")
     static let journalFailures = Metric("riposte_journal_failures_total", .counter, "Records that the journal did not take.")
+    static let journalSyncFailures = Metric(
+        "riposte_journal_sync_failures_total", .counter, "How often what the journal has written could not be brought to the medium; nothing is done until it is there.")
     static let journalWritable = Metric("riposte_journal_writable", .gauge, "1 where the journal takes records, as far as is known.")
     static let journalProblem = Metric("riposte_journal_problem", .gauge, "1 where the journal was found cut off or damaged at the start.")
     static let checkpoints = Metric("riposte_journal_checkpoints_total", .counter, "Signed checkpoints: written, failed.", labels: ["result"])
@@ -105,7 +107,7 @@ package enum AgentMetric {
         buildInfo, startTime, mode, playbooks, degraded, rules, reloads, reloadRejected, sensorEnabled, sensorRunning, sensorEvents, sensorKernelEvents, sensorLost, sensorMatches,
         sensorMalformed,
         sensorShed, sensorTampering, sensorProcesses, intakeAlerts, auditEvents, matches, repeats, shed, runs, plans, outcomes, underWay, approvals, approvalDeadline, incidents,
-        ungrouped, undos, overdueUndos, drift, budgetUsed, budgetLimit, breakers, breakerTripped, journalSeq, journalBytes, journalFailures, journalWritable, journalProblem,
+        ungrouped, undos, overdueUndos, drift, budgetUsed, budgetLimit, breakers, breakerTripped, journalSeq, journalBytes, journalFailures, journalSyncFailures, journalWritable, journalProblem,
         checkpoints, checkpointAge, unanchored, outputMessages, outputBehind, outputBytes, outputFailing, outputSuccess, redirected, undeclared, cpuTime, residentMemory,
         virtualMemory, openDescriptors, descriptorLimit, processStart,
     ]

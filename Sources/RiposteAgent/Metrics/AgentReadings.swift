@@ -134,6 +134,7 @@ struct AgentReadings: Sendable {
     private func journal(_ sheet: inout Sheet, _ now: Timestamp) {
         sheet.set(AgentMetric.journalSeq, Double(house.journal.position.seq))
         sheet.set(AgentMetric.journalBytes, house.journal.bytesOnDisk)
+        sheet.set(AgentMetric.journalSyncFailures, house.journal.syncFailures)
         sheet.set(AgentMetric.journalWritable, house.journal.trouble(within: ReadinessReport.journalMemory) == nil)
         sheet.set(AgentMetric.journalProblem, house.journal.opening.problem != nil)
         guard let counts = house.checkpoints?.counts else { return }

@@ -69,7 +69,7 @@ struct BudgetBook: Sendable {
         followed = ledger.total
     }
 
-    /// An act that took place and could not be put on record counts all the same, as long as we live.
+    /// An act that counts from this moment on.
     mutating func add(_ spend: Spend, at uptime: Duration) {
         acts.append(Act(at: uptime, spend: spend))
         for scope in scopes(of: spend) { series[scope]?.acts.append((uptime, spend.target)) }

@@ -8,6 +8,8 @@ struct ApprovalWork {
     var concluding: Set<Identifier> = []
     /// What could not be concluded, or put, is tried again then.
     var retries: [Identifier: Timestamp] = [:]
+    /// How long each hold that would not let go is left alone before the next attempt.
+    var holdPauses: [Identifier: Duration] = [:]
     /// Runs that somebody carries on; true: once more after that.
     var runs: [Identifier: Bool] = [:]
     /// Plans whose hold is being begun.
@@ -16,6 +18,7 @@ struct ApprovalWork {
     var overflowed = 0
 
     static let pause = Duration.seconds(10)
+    static let longestPause = Duration.seconds(300)
 }
 
 extension Engine {

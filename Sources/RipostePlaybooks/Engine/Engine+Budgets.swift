@@ -34,12 +34,12 @@ extension Engine {
         draft.remark("beyond \(excess.text)")
     }
 
-    /// Gives back what is held. What took place counts by its record; where that could not be written, it counts as long as we live.
+    /// Gives back what is held. What took place counts by its record; where the journal has not taken that yet, the room stays held until it has.
     func releaseBudget(for draft: OutcomeDraft) {
-        let (order, tookPlace, uptime) = (draft.order, draft.mayHaveActed && !draft.isRecorded, surroundings.uptime())
+        let id = draft.order.id
         state.withLock { interior in
-            guard let spend = interior.book.release(order.id) else { return }
-            if tookPlace { interior.book.add(spend, at: uptime) }
+            guard !interior.owed.contains(where: { $0.kind == .outcome && $0.id == id }) else { return }
+            interior.book.release(id)
         }
     }
 

@@ -51,15 +51,30 @@ extension Engine {
         }
     }
 
-    /// What was held for questions that are settled goes on; where the deed has ended it, there is nothing left to let go.
+    /// What was held for questions that are settled goes on; where the deed has ended it, there is nothing left to let go. What would not let go is tried again in
+    /// its own time.
     func releaseHolds() async {
-        for hold in snapshot.approvals.looseHolds.sorted() { await letGo(hold) }
+        let now = surroundings.now()
+        let loose = state.withLock { interior in interior.state.approvals.looseHolds.filter { interior.approvals.retries[$0].map { $0 <= now } ?? true } }
+        for hold in loose.sorted() { await letGo(hold) }
     }
 
-    private func letGo(_ hold: Identifier) async {
-        let result = await undo(hold, actor: AuditRecord.Actor(.agent, name: "approvals"), reason: "the question is settled")
+    /// Whatever the attempt came to, what is held still is tried again after a pause that grows: a guard that only lets it be planned, or puts it to people, says the
+    /// same again for as long as it stands.
+    func letGo(_ hold: Identifier) async {
+        _ = await undo(hold, actor: AuditRecord.Actor(.agent, name: "approvals"), reason: "the question is settled")
         let now = surroundings.now()
-        state.withLock { $0.approvals.retries[hold] = result.outcome == .failed ? now + ApprovalWork.pause : nil }
+        state.withLock { interior in
+            let loose = interior.state.approvals.looseHolds
+            interior.approvals.holdPauses = interior.approvals.holdPauses.filter { loose.contains($0.key) }
+            guard loose.contains(hold) else {
+                interior.approvals.retries[hold] = nil
+                return
+            }
+            let pause = min(interior.approvals.holdPauses[hold].map { $0 * 2 } ?? ApprovalWork.pause, ApprovalWork.longestPause)
+            interior.approvals.holdPauses[hold] = pause
+            interior.approvals.retries[hold] = now + pause
+        }
     }
 }
 

@@ -47,7 +47,7 @@ extension Engine {
         case .conclude(let id):
             guard claim(id) else { return }
             inBackground { await self.conclude(id) }
-        case .letGo(let id): exclusively(id) { await self.releaseHolds() }
+        case .letGo(let id): exclusively(id) { await self.letGo(id) }
         case .escalate(let id): exclusively(id) { await self.putEscalation(of: id) }
         }
     }

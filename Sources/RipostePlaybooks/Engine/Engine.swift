@@ -217,6 +217,9 @@ package final class Engine: Sendable {
         }
     }
 
+    /// The state, and beside it what `beside` says at a moment when no record is written that the state does not know yet: how far the journal goes.
+    package func snapshot<Value>(beside other: () -> Value) -> (state: EngineState, other: Value) { state.recording.withLock { _ in (snapshot, other()) } }
+
     /// Writes what is owed to the journal; throws where it still takes nothing.
     package func payOwed() throws { try state.recording.withLock { _ throws in try writeOwed() }.forEach(follow) }
 
@@ -257,7 +260,8 @@ package final class Engine: Sendable {
             for id in record.armedActions { interior.arm(id, now: now, uptime: uptime) }
             if record.opensQuestion, let id = record.id { interior.startClock(ofQuestion: id, now: now, uptime: uptime) }
             interior.book.follow(interior.state.ledger, at: uptime)
-            if record.kind == .outcome, record.actor?.kind == .recovery, let id = record.id { interior.book.release(id) }
+            // From here on the act counts by its record. One that hangs may still take place.
+            if record.kind == .outcome, record.detail["hanging"] == nil, let id = record.id { interior.book.release(id) }
             interior.counters.count(record)
         }
     }

@@ -31,6 +31,7 @@ struct OutcomeDraft {
     private var remarks: [String] = []
     /// Of an order that only looks: what would be in its way if it were to act.
     var wouldBeHeldBack: String?
+    /// Its outcome was given to the journal; where that did not take it, the engine owes it.
     var isRecorded = false
     /// An attempt before the last failure may have been carried out, and nobody has looked since.
     var isInDoubt = false
@@ -76,9 +77,6 @@ struct OutcomeDraft {
 
     /// What a person should know who reads the result.
     mutating func remark(_ remark: String) { remarks.append(remark) }
-
-    /// The world may have been changed, whatever the outcome is called.
-    var mayHaveActed: Bool { intended != nil && order.undoes == nil && BudgetLedger.counts(outcomeRecord) }
 
     /// A target that is not of the share that the roll-out has come to is treated as in the stage before.
     mutating func keepToShare(of target: Target) {
