@@ -65,6 +65,9 @@ struct ProcessKillTests {
             Lie("nothing", "ok") { _ in },
             Lie("start 10 s earlier: the pid was used again", "identity") { $0.startedAt = $0.startedAt.map { $0 + .seconds(-10) } },
             Lie("start 10 s later", "identity") { $0.startedAt = $0.startedAt.map { $0 + .seconds(10) } },
+            Lie("the least start time there is", "identity") { ($0.startedAt, $0.name) = (Timestamp(nanoseconds: .min), "nginx") },
+            Lie("a start time whose distance to now comes round", "identity") { ($0.startedAt, $0.name) = (Timestamp(nanoseconds: -9_000_000_000_000_000_000), "nginx") },
+            Lie("the greatest start time there is", "identity") { ($0.startedAt, $0.name) = (Timestamp(nanoseconds: .max), "nginx") },
             Lie("start 100 ms off, a slewed clock, and the name is right", "ok") { $0.startedAt = $0.startedAt.map { $0 + .milliseconds(100) } },
             Lie("start 100 ms off and the name is wrong", "identity") {
                 $0.startedAt = $0.startedAt.map { $0 + .milliseconds(100) }

@@ -35,7 +35,7 @@ struct ProcessResolver {
         let startedAt = found.identity.startedAt
         if let claimed = claim.startedAt {
             let deviation = claimed < startedAt ? startedAt - claimed : claimed - startedAt
-            guard deviation <= Self.tolerance else {
+            guard claimed.nanoseconds >= 0, deviation <= Self.tolerance else {
                 throw ActionError(
                     .identity, doing, "it was started at \(startedAt), the one that is meant at \(claimed): the pid was used again")
             }
