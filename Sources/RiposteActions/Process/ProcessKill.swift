@@ -124,7 +124,7 @@ func pinned(_ identity: ProcessIdentity) throws(ActionError) -> ProcessHandle {
         throw ActionError(.guarded, doing, "process \(identity.pid) is never touched")
     }
     let handle = try ProcessHandle(pid: identity.pid)
-    guard identity.bootID == Host.bootID, let stat = ProcFS.stat(identity.pid), stat.startTicks == identity.startTicks, !stat.isZombie else {
+    guard identity.bootID == Host.bootID, let stat = ProcFS.stat(identity.pid), stat.startTicks == identity.startTicks, !handle.hasEnded else {
         throw .gone(doing, "it has ended")
     }
     return handle

@@ -36,7 +36,7 @@ struct ProcessTree {
         func handle() throws(ActionError) -> ProcessHandle? {
             do throws(ActionError) {
                 let handle = try ProcessHandle(pid: pid)
-                guard let stat = ProcFS.stat(pid), stat.startTicks == startTicks, !stat.isZombie else { return nil }
+                guard let stat = ProcFS.stat(pid), stat.startTicks == startTicks, !handle.hasEnded else { return nil }
                 return handle
             } catch {
                 guard error.failure != nil else { return nil }
