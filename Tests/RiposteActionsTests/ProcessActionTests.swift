@@ -155,6 +155,50 @@ struct ProcessKillTests {
         #expect((performance.evidence["killed"]?.array?.count ?? 0) > 50)
     }
 
+    @Test("a tree ends whole, though its members wake each other and it forks all the while", .enabled(if: Attacker.isPossible, "needs gcc"))
+    func wakingTree() async throws {
+        let attacker = try Attacker("waking-tree")
+        for _ in 0..<5 {
+            let word = "9\(UInt32.random(in: 10_000_000...99_999_999))"
+            let child = try ChildProcess(["setsid", attacker.path, word])
+            try await until { try processes(with: word).count > 20 }
+            let performance = try await ProcessKill(confirmation: .seconds(10)).carryOut(.process(claim(child)), ["tree": true])
+            #expect(performance.outcome == .done)
+            #expect(child.waitForSignal() == SIGKILL)
+            #expect(try processes(with: word).isEmpty)
+        }
+    }
+
+    @Test("a tree that wakes itself can be suspended: it stands, all of it", .enabled(if: Attacker.isPossible, "needs gcc"))
+    func suspendedWakingTree() async throws {
+        let attacker = try Attacker("waking-tree")
+        let word = "9\(UInt32.random(in: 10_000_000...99_999_999))"
+        let child = try ChildProcess(["setsid", attacker.path, word])
+        try await until { try processes(with: word).count > 20 }
+        let claim = try TargetClaim.process(claim(child))
+        let performance = try await ProcessSuspend().carryOut(claim, ["tree": true])
+        #expect(performance.outcome == .done && performance.isConfirmed)
+        #expect(try processes(with: word).allSatisfy { ProcFS.stat($0)?.isStopped == true })
+        #expect(try await ProcessKill(confirmation: .seconds(10)).carryOut(claim, ["tree": true]).outcome == .done)
+        #expect(try processes(with: word).isEmpty)
+    }
+
+    @Test(
+        "what a tree starts within the grace ends with it",
+        arguments: [
+            // The one that is asked to end starts another, and stays, or ends and leaves it to init.
+            ("trap 'sleep WORD & trap \"\" TERM' TERM; while :; do sleep 0.05; done", true), ("trap 'sleep WORD & exit 0' TERM; while :; do sleep 0.05; done", false),
+        ])
+    func startedWithinTheGrace(script: String, isKilled: Bool) async throws {
+        let word = "9\(UInt32.random(in: 10_000_000...99_999_999))"
+        let child = try ChildProcess(["setsid", "sh", "-c", script.replacing("WORD", with: word)])
+        try await until { !ProcFS.children(of: child.pid).isEmpty && ProcFS.stat(child.pid)?.session == child.pid }
+        let performance = try await ProcessKill(confirmation: .seconds(10)).carryOut(.process(claim(child)), ["tree": true, "grace": "2s"])
+        #expect(performance.outcome == .done)
+        #expect(child.waitForSignal() == (isKilled ? SIGKILL : nil))
+        #expect(try processes(with: "sleep \(word)").isEmpty)
+    }
+
     @Test("without `tree` the children live on")
     func onlyOne() async throws {
         let word = "9\(UInt32.random(in: 10_000_000...99_999_999))"
