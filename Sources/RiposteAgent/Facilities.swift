@@ -20,10 +20,10 @@ package struct Facilities: Sendable {
         self.outputNames = outputNames
         let docker = DockerClient(socket: configuration.docker.socket, client: http)
         let section = configuration.kubernetes
-        // Looked for when it is first needed, and again if it was not there.
-        let access: KubernetesAccess = { () throws(ActionError) in
-            KubernetesClient(configuration: try KubernetesConfiguration.find(kubeconfig: section.kubeconfig, context: section.context), client: http)
+        let gateway = KubernetesGateway(http: http) { () throws(ActionError) in
+            try KubernetesConfiguration.find(kubeconfig: section.kubeconfig, context: section.context)
         }
+        let access: KubernetesAccess = { () throws(ActionError) in try gateway.client() }
         self.http = http
         self.docker = docker
         kubernetes = access

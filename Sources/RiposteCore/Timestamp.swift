@@ -23,9 +23,11 @@ package struct Timestamp: Hashable, Comparable, Sendable {
         return Timestamp(nanoseconds: overflowed ? (right < .zero ? .min : .max) : sum)
     }
 
-    /// The time from `right` to `left`, negative where `left` is the earlier one.
+    /// The time from `right` to `left`, negative where `left` is the earlier one. What is further apart than 292 years is held there: an alert may name any
+    /// number as a time, and one that came round would pass for near.
     package static func - (left: Timestamp, right: Timestamp) -> Duration {
-        .nanoseconds(left.nanoseconds.subtractingReportingOverflow(right.nanoseconds).partialValue)
+        let (difference, overflowed) = left.nanoseconds.subtractingReportingOverflow(right.nanoseconds)
+        return .nanoseconds(overflowed ? (left < right ? .min : .max) : difference)
     }
 }
 

@@ -19,7 +19,7 @@ package final class ChildProcess: Sendable {
         pid = riposte_spawn(&words, &values, input ?? -1, output ?? -1, error ?? output ?? -1)
         guard pid > 0 else { throw POSIXError(POSIXErrorCode(rawValue: -pid) ?? .ENOENT) }
         // The kernel lets us go on a moment before the new program's command line is in place.
-        while isRunning, FileManager.default.contents(atPath: "/proc/\(pid)/cmdline")?.isEmpty == true { usleep(100) }
+        while isRunning, FileManager.default.contents(atPath: "/proc/\(pid)/cmdline")?.isEmpty == true, status("State:")?.hasPrefix("Z") == false { usleep(100) }
     }
 
     deinit {

@@ -58,8 +58,13 @@ final class KubernetesDouble: Sendable {
 
     /// A client as a kubeconfig file describes it.
     func client(user: String? = nil, authority: String = "ca.crt", host: String = "127.0.0.1") throws -> KubernetesClient {
+        KubernetesClient(configuration: try .find(kubeconfig: try kubeconfig(user: user, authority: authority, host: host)), client: HTTPClient(), timeout: .seconds(5))
+    }
+
+    /// The path of a kubeconfig file that leads here.
+    func kubeconfig(user: String? = nil, authority: String = "ca.crt", host: String = "127.0.0.1") throws -> String {
         let port = server.withLock { $0?.port ?? 0 }
-        let path = try folder.file(
+        return try folder.file(
             "kubeconfig-\(UUID().uuidString)",
             """
             apiVersion: v1
@@ -75,7 +80,6 @@ final class KubernetesDouble: Sendable {
               - name: me
                 user: \(user ?? "{ token: the-token }")
             """)
-        return KubernetesClient(configuration: try .find(kubeconfig: path), client: HTTPClient(), timeout: .seconds(5))
     }
 
     func certificate(_ name: String) -> String {

@@ -180,6 +180,72 @@ struct PodActionTests {
         #expect(try String(contentsOfFile: "\(folder.path)/runs", encoding: .utf8) == "$(id);a b\n$(id);a b\n")
     }
 
+    /// A credential plugin, a shell script that notes each run in `runs`.
+    private func plugin(_ folder: TemporaryFolder, _ script: String) throws -> String {
+        let path = try folder.file("plugin", "#!/bin/sh\necho run >> '\(folder.path)/runs'\n\(script)\n")
+        chmod(path, 0o755)
+        return path
+    }
+
+    private static let answer = #"echo '{"kind":"ExecCredential","status":{"token":"the-token"}}'"#
+
+    private func runs(_ folder: TemporaryFolder) -> Int { (try? String(contentsOfFile: "\(folder.path)/runs", encoding: .utf8))?.split(separator: "\n").count ?? 0 }
+
+    @Test("whoever needs a token waits for one run of the plugin, and it holds up nobody else: a process is killed meanwhile")
+    func slowPlugin() async throws {
+        let double = try await KubernetesDouble()
+        let folder = try TemporaryFolder()
+        let fifo = folder.path + "/fifo"
+        #expect(mkfifo(fifo, 0o600) == 0)
+        let path = try double.kubeconfig(user: "{ exec: { command: \(plugin(folder, "read go < '\(fifo)'; \(Self.answer)")) } }")
+        let gateway = KubernetesGateway(http: HTTPClient()) { () throws(ActionError) in try .find(kubeconfig: path) }
+        let action = PodDelete { () throws(ActionError) in try gateway.client() }
+        // More than there are threads for tasks.
+        let alerts = (0...ProcessInfo.processInfo.activeProcessorCount).map { _ in Task { try await action.verdict(web()) } }
+        while runs(folder) == 0 { try await Task.sleep(for: .milliseconds(5)) }
+        let child = try ChildProcess(["sleep", "1000"])
+        #expect(try await ProcessKill(confirmation: .seconds(10)).carryOut(.process(ProcessClaim(pid: child.pid))).outcome == .done)
+        let calledOff = Task { try await action.verdict(web()) }
+        calledOff.cancel()
+        #expect(try await calledOff.value == "cancelled", "who is called off does not wait for the plugin")
+        #expect(double.requests.isEmpty)
+        try run(["sh", "-c", "echo go > '\(fifo)'"])
+        for alert in alerts { #expect(try await alert.value == "ok") }
+        #expect(runs(folder) == 1)
+    }
+
+    @Test(
+        "what a plugin fails with is the answer for some seconds, and its exit status is minded",
+        arguments: [("\(answer); exit 3", "denied", "it ended with status 3"), ("\(answer); kill -9 $$", "denied", "signal 9 ended it"), ("echo nonsense", "denied", "no ExecCredential")])
+    func failingPlugin(script: String, failure: String, message: String) async throws {
+        let double = try await KubernetesDouble()
+        let folder = try TemporaryFolder()
+        let client = try double.client(user: "{ exec: { command: \(plugin(folder, script)) } }")
+        let action = PodDelete { client }
+        for _ in 0..<3 {
+            let error = try await #require(throws: ActionError.self) { try await action.plan(action.ask(web())) }
+            #expect(error.failure?.rawValue == failure && error.message.contains(message))
+        }
+        #expect(runs(folder) == 1 && double.requests.isEmpty)
+    }
+
+    @Test("one client serves all, until the file that describes it, or one that it names, is another")
+    func gateway() async throws {
+        let double = try await KubernetesDouble()
+        let path = try double.kubeconfig(user: double.certificate("client"))
+        let gateway = KubernetesGateway(http: HTTPClient()) { () throws(ActionError) in try .find(kubeconfig: path) }
+        let first = try gateway.client()
+        #expect(try gateway.client() === first)
+        // As `kubectl config` writes it: a new file in the place of the old one.
+        try FileManager.default.copyItem(atPath: path, toPath: path + ".new")
+        #expect(rename(path + ".new", path) == 0)
+        let second = try gateway.client()
+        #expect(second !== first)
+        #expect(try gateway.client() === second)
+        try FileManager.default.removeItem(atPath: path)
+        #expect(throws: ActionError.self, "what is not there any more is not used any more") { try gateway.client() }
+    }
+
     // MARK: - Whom never
 
     @Test(

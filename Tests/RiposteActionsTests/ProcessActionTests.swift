@@ -65,6 +65,9 @@ struct ProcessKillTests {
             Lie("nothing", "ok") { _ in },
             Lie("start 10 s earlier: the pid was used again", "identity") { $0.startedAt = $0.startedAt.map { $0 + .seconds(-10) } },
             Lie("start 10 s later", "identity") { $0.startedAt = $0.startedAt.map { $0 + .seconds(10) } },
+            Lie("the least start time there is", "identity") { ($0.startedAt, $0.name) = (Timestamp(nanoseconds: .min), "nginx") },
+            Lie("a start time whose distance to now comes round", "identity") { ($0.startedAt, $0.name) = (Timestamp(nanoseconds: -9_000_000_000_000_000_000), "nginx") },
+            Lie("the greatest start time there is", "identity") { ($0.startedAt, $0.name) = (Timestamp(nanoseconds: .max), "nginx") },
             Lie("start 100 ms off, a slewed clock, and the name is right", "ok") { $0.startedAt = $0.startedAt.map { $0 + .milliseconds(100) } },
             Lie("start 100 ms off and the name is wrong", "identity") {
                 $0.startedAt = $0.startedAt.map { $0 + .milliseconds(100) }
@@ -111,6 +114,35 @@ struct ProcessKillTests {
         #expect(try await ProcessKill().verdict(.process(ProcessClaim(pid: zombie))) == "gone")
     }
 
+    @Test("a process whose first thread has ended runs on in the others, and is one", .enabled(if: Attacker.isPossible, "needs gcc"))
+    func firstThreadGone() async throws {
+        let attacker = try Attacker("first-thread-gone")
+        let child = try ChildProcess([attacker.path, "in", "the", "dark"])
+        try await until { child.status("State:")?.hasPrefix("Z") == true }
+        #expect(ProcFS.stat(child.pid)?.isZombie == false)
+        let claim = try TargetClaim.process(claim(child))
+        let suspension = try await ProcessSuspend().carryOut(claim, ["tree": true])
+        #expect(suspension.outcome == .done && suspension.isConfirmed)
+        #expect(ProcFS.stat(child.pid)?.isStopped == true)
+        #expect(try await ProcessResume().carryOut(claim, token: suspension.undoToken).outcome == .done)
+        let plan = try await ProcessKill().plan(ProcessKill().ask(claim))
+        #expect(plan.facts["executable"]?.string == ByteText(attacker.path))
+        #expect(plan.facts["command_line"]?.string == ByteText("\(attacker.path) in the dark"))
+        #expect(try await ProcessKill().perform(plan).outcome == .done)
+        #expect(child.waitForSignal() == SIGKILL)
+    }
+
+    @Test("a member of a tree, and those below it, are there though its first thread has ended", .enabled(if: Attacker.isPossible, "needs gcc"))
+    func firstThreadGoneInATree() async throws {
+        let word = "9\(UInt32.random(in: 10_000_000...99_999_999))"
+        let attacker = try Attacker("first-thread-gone")
+        let child = try ChildProcess(["sh", "-c", "\(attacker.path) sleep \(word) & wait"])
+        try await until { try processes(with: "sleep\u{20}\(word)").count > 2 }
+        let performance = try await ProcessKill(confirmation: .seconds(10)).carryOut(.process(claim(child)), ["tree": true])
+        #expect(performance.outcome == .done && performance.evidence["killed"]?.array?.count == 3)
+        #expect(try processes(with: word).isEmpty)
+    }
+
     @Test("a tree ends whole, though it forks all the while")
     func forkingTree() async throws {
         let word = "9\(UInt32.random(in: 10_000_000...99_999_999))"
@@ -121,6 +153,50 @@ struct ProcessKillTests {
         #expect(child.waitForSignal() == SIGKILL)
         #expect(try processes(with: word).isEmpty)
         #expect((performance.evidence["killed"]?.array?.count ?? 0) > 50)
+    }
+
+    @Test("a tree ends whole, though its members wake each other and it forks all the while", .enabled(if: Attacker.isPossible, "needs gcc"))
+    func wakingTree() async throws {
+        let attacker = try Attacker("waking-tree")
+        for _ in 0..<5 {
+            let word = "9\(UInt32.random(in: 10_000_000...99_999_999))"
+            let child = try ChildProcess(["setsid", attacker.path, word])
+            try await until { try processes(with: word).count > 20 }
+            let performance = try await ProcessKill(confirmation: .seconds(10)).carryOut(.process(claim(child)), ["tree": true])
+            #expect(performance.outcome == .done)
+            #expect(child.waitForSignal() == SIGKILL)
+            #expect(try processes(with: word).isEmpty)
+        }
+    }
+
+    @Test("a tree that wakes itself can be suspended: it stands, all of it", .enabled(if: Attacker.isPossible, "needs gcc"))
+    func suspendedWakingTree() async throws {
+        let attacker = try Attacker("waking-tree")
+        let word = "9\(UInt32.random(in: 10_000_000...99_999_999))"
+        let child = try ChildProcess(["setsid", attacker.path, word])
+        try await until { try processes(with: word).count > 20 }
+        let claim = try TargetClaim.process(claim(child))
+        let performance = try await ProcessSuspend().carryOut(claim, ["tree": true])
+        #expect(performance.outcome == .done && performance.isConfirmed)
+        #expect(try processes(with: word).allSatisfy { ProcFS.stat($0)?.isStopped == true })
+        #expect(try await ProcessKill(confirmation: .seconds(10)).carryOut(claim, ["tree": true]).outcome == .done)
+        #expect(try processes(with: word).isEmpty)
+    }
+
+    @Test(
+        "what a tree starts within the grace ends with it",
+        arguments: [
+            // The one that is asked to end starts another, and stays, or ends and leaves it to init.
+            ("trap 'sleep WORD & trap \"\" TERM' TERM; while :; do sleep 0.05; done", true), ("trap 'sleep WORD & exit 0' TERM; while :; do sleep 0.05; done", false),
+        ])
+    func startedWithinTheGrace(script: String, isKilled: Bool) async throws {
+        let word = "9\(UInt32.random(in: 10_000_000...99_999_999))"
+        let child = try ChildProcess(["setsid", "sh", "-c", script.replacing("WORD", with: word)])
+        try await until { !ProcFS.children(of: child.pid).isEmpty && ProcFS.stat(child.pid)?.session == child.pid }
+        let performance = try await ProcessKill(confirmation: .seconds(10)).carryOut(.process(claim(child)), ["tree": true, "grace": "2s"])
+        #expect(performance.outcome == .done)
+        #expect(child.waitForSignal() == (isKilled ? SIGKILL : nil))
+        #expect(try processes(with: "sleep \(word)").isEmpty)
     }
 
     @Test("without `tree` the children live on")
@@ -292,6 +368,26 @@ struct ProcessGuardTests {
         try await until { ProcFS.executable(child.pid)?.shown.hasSuffix("/podman") == true }
         let plan = try await ProcessKill().plan(ProcessKill().ask(.process(claim(child))))
         #expect((await ProcessGuards().refusal(of: plan) != nil) == isSpared)
+    }
+
+    @Test("a daemon stays what it is when an upgrade puts a new file in the place of its own", .enabled(if: Machine.isRoot, "needs root"), arguments: [true, false])
+    func upgraded(isReplaced: Bool) async throws {
+        let folder = try TemporaryFolder()
+        let program = folder.path + "/dockerd"
+        try FileManager.default.copyItem(atPath: "/bin/sleep", toPath: program)
+        let child = try ChildProcess([program, "1000"])
+        let claim = try TargetClaim.process(claim(child))
+        #expect(await ProcessGuards().refusal(of: try ProcessKill().plan(ProcessKill().ask(claim)))?.contains("is dockerd") == true)
+        if isReplaced {
+            try FileManager.default.copyItem(atPath: "/bin/sleep", toPath: program + ".new")
+            #expect(rename(program + ".new", program) == 0)
+        } else {
+            // A second name, as some package managers leave it, does not make it another.
+            #expect(link(program, program + ".old") == 0 && unlink(program) == 0)
+        }
+        let plan = try await ProcessKill().plan(ProcessKill().ask(claim))
+        #expect(plan.facts["executable"]?.string == ByteText(program) && plan.facts["executable_deleted"] == true)
+        #expect(await ProcessGuards().refusal(of: plan)?.contains("is dockerd") == true)
     }
 
     @Test("a plan that names init or us is not performed even where no guard was asked", arguments: [1, getpid()])

@@ -98,6 +98,16 @@ struct AlertTests {
     func noTimes(_ text: String) { #expect(Timestamp(text) == nil) }
 
     @Test(
+        "a difference that is too large is the largest there is, and never comes round to a small one",
+        arguments: [
+            (0, 0, 0), (5, 7, -2), (1_795_455_494_438_967_994, -9_000_000_000_000_000_000, .max), (-9_000_000_000_000_000_000, 1_795_455_494_438_967_994, .min),
+            (.max, .min, .max), (.min, .max, .min), (.min, .min, 0), (0, .min, .max),
+        ] as [(Int64, Int64, Int64)])
+    func differences(_ left: Int64, _ right: Int64, _ difference: Int64) {
+        #expect(Timestamp(nanoseconds: left) - Timestamp(nanoseconds: right) == .nanoseconds(difference))
+    }
+
+    @Test(
         "what makes an object no alert is said",
         arguments: [
             (#"[]"#, "an alert is a JSON object"), (#"{"priority":"Info","time":"2026-01-01T00:00:00Z"}"#, "rule must"),

@@ -9,15 +9,8 @@ internal import Synchronization
 final class DescriptorWaiter: Sendable {
     static let shared = DescriptorWaiter()
 
-    private struct Wait {
-        var descriptor: Int32
-        var deadline: ContinuousClock.Instant
-        var ticket: Int
-        var continuation: CheckedContinuation<Bool, Never>
-    }
-
     private struct Interior {
-        var waits: [Wait] = []
+        var waits = DescriptorWaits<CheckedContinuation<Bool, Never>>()
         var isRunning = false
         var nextTicket = 0
     }
@@ -36,7 +29,7 @@ final class DescriptorWaiter: Sendable {
             await withCheckedContinuation { continuation in
                 let start = interior.withLock { interior -> Bool? in
                     guard !Task.isCancelled else { return nil }
-                    interior.waits.append(Wait(descriptor: descriptor, deadline: .now + time, ticket: ticket, continuation: continuation))
+                    interior.waits.add(ticket, descriptor, until: .now + time, continuation)
                     defer { interior.isRunning = true }
                     return !interior.isRunning
                 }
@@ -45,12 +38,10 @@ final class DescriptorWaiter: Sendable {
                 wake()
             }
         } onCancel: {
-            let wait = interior.withLock { interior in
-                interior.waits.firstIndex { $0.ticket == ticket }.map { interior.waits.remove(at: $0) }
-            }
-            wait?.continuation.resume(returning: false)
+            let waiting = interior.withLock { $0.waits.remove(ticket) }
+            waiting?.resume(returning: false)
             // The descriptor is the caller's again; the thread must not poll it.
-            if wait != nil { wake() }
+            if waiting != nil { wake() }
         }
     }
 
@@ -67,24 +58,42 @@ final class DescriptorWaiter: Sendable {
     /// Runs as long as the process: there is one, and it sleeps when nobody waits.
     private func run() {
         while true {
-            let waits = interior.withLock { interior in interior.waits.map { (descriptor: $0.descriptor, deadline: $0.deadline) } }
+            let waits = interior.withLock(\.waits.list)
             var entries = [pollfd(fd: wakeUp, events: Int16(POLLIN), revents: 0)] + waits.map { pollfd(fd: $0.descriptor, events: Int16(POLLIN), revents: 0) }
             let next = waits.map(\.deadline).min().map { max(0, Int32(clamping: ContinuousClock.now.duration(to: $0).wholeMicroseconds / 1000 + 1)) }
             poll(&entries, nfds_t(entries.count), next ?? -1)
             var count: UInt64 = 0
             read(wakeUp, &count, MemoryLayout<UInt64>.size)
-            let ready = Set(entries.dropFirst().filter { $0.revents != 0 }.map(\.fd))
-            settle(ready)
+            let ready = Set(zip(waits, entries.dropFirst()).filter { $0.1.revents != 0 }.map(\.0.ticket))
+            let settled = interior.withLock { $0.waits.settle(ready, at: .now) }
+            for (continuation, isReady) in settled { continuation.resume(returning: isReady) }
         }
     }
+}
 
-    private func settle(_ ready: Set<Int32>) {
-        let now = ContinuousClock.now
-        let settled = interior.withLock { interior -> [(CheckedContinuation<Bool, Never>, Bool)] in
-            let over = interior.waits.filter { ready.contains($0.descriptor) || $0.deadline <= now }
-            interior.waits.removeAll { ready.contains($0.descriptor) || $0.deadline <= now }
-            return over.map { ($0.continuation, ready.contains($0.descriptor)) }
-        }
-        for (continuation, isReady) in settled { continuation.resume(returning: isReady) }
+/// Who waits for which descriptor. What was found ready belongs to the wait that was looked at, its ticket says which: while the look lasted that one may have been
+/// called off, and its descriptor's number given to another.
+struct DescriptorWaits<Waiter> {
+    struct Wait {
+        var ticket: Int
+        var descriptor: Int32
+        var deadline: ContinuousClock.Instant
+        fileprivate var waiter: Waiter
+    }
+
+    private(set) var list: [Wait] = []
+
+    mutating func add(_ ticket: Int, _ descriptor: Int32, until deadline: ContinuousClock.Instant, _ waiter: Waiter) {
+        list.append(Wait(ticket: ticket, descriptor: descriptor, deadline: deadline, waiter: waiter))
+    }
+
+    /// Nil where it is settled already.
+    mutating func remove(_ ticket: Int) -> Waiter? { list.firstIndex { $0.ticket == ticket }.map { list.remove(at: $0).waiter } }
+
+    /// Takes out those that are ready, and those whose time is up.
+    mutating func settle(_ ready: Set<Int>, at now: ContinuousClock.Instant) -> [(waiter: Waiter, isReady: Bool)] {
+        let over = list.filter { ready.contains($0.ticket) || $0.deadline <= now }
+        list.removeAll { ready.contains($0.ticket) || $0.deadline <= now }
+        return over.map { ($0.waiter, ready.contains($0.ticket)) }
     }
 }

@@ -15,6 +15,13 @@ package enum Host {
     /// What /proc/PID/stat says of a process that was started so long after boot.
     package static func ticks(ofBootNanoseconds nanoseconds: UInt64) -> UInt64 { nanoseconds / (1_000_000_000 / ticksPerSecond) }
 
+    /// What a process that were started now would be said to have been started at.
+    static var ticksSinceBoot: UInt64 {
+        var sinceBoot = timespec()
+        clock_gettime(CLOCK_BOOTTIME, &sinceBoot)
+        return ticks(ofBootNanoseconds: UInt64(max(0, sinceBoot.tv_sec)) * 1_000_000_000 + UInt64(max(0, sinceBoot.tv_nsec)))
+    }
+
     static let tick = Duration.nanoseconds(1_000_000_000 / Int64(ticksPerSecond))
 
     /// When the machine was started, on today's wall clock. Not `btime` of /proc/stat, whose second is too coarse to tell two processes apart.

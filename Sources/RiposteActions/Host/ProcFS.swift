@@ -31,13 +31,75 @@ enum ProcFS {
         return count > 0 ? ByteText(Array(buffer.prefix(count))) : nil
     }
 
-    static func stat(_ pid: Int32) -> ProcessStat? { bytes(of: "/proc/\(pid)/stat", isOneRecord: true).flatMap(ProcessStat.init(parsing:)) }
+    /// Of the process as a whole: where the first thread has ended (pthread_exit(3) in `main`) and others run on, the kernel says `Z`, and here stands what
+    /// those do.
+    static func stat(_ pid: Int32) -> ProcessStat? {
+        guard var stat = stat(at: "/proc/\(pid)") else { return nil }
+        if let living = livingThread(of: stat) { stat.state = living.state }
+        return stat
+    }
 
-    static func executable(_ pid: Int32) -> ByteText? { link("/proc/\(pid)/exe") }
+    private static func stat(at folder: String) -> ProcessStat? { bytes(of: "\(folder)/stat", isOneRecord: true).flatMap(ProcessStat.init(parsing:)) }
+
+    /// Of a process whose first thread has ended: a thread that lives, sooner one that runs than one that stands still. Nil for every other process.
+    private static func livingThread(of stat: ProcessStat?) -> (folder: String, state: UInt8)? {
+        guard let stat, stat.isZombie, stat.threadCount > 1 else { return nil }
+        var living: (folder: String, state: UInt8)?
+        for thread in threads(of: stat.pid).prefix(1024) {
+            let folder = "/proc/\(stat.pid)/task/\(thread)"
+            guard let found = self.stat(at: folder), !found.isZombie else { continue }
+            living = (folder, found.state)
+            if !found.isStopped, !found.isTraced { break }
+        }
+        return living
+    }
+
+    /// What the kernel shows of a living thread only, its program, memory and directory, from the first that has it.
+    private static func ofLivingThread<Value>(_ pid: Int32, _ read: (_ folder: String) -> Value?) -> Value? {
+        read("/proc/\(pid)") ?? livingThread(of: stat(at: "/proc/\(pid)")).flatMap { read($0.folder) }
+    }
+
+    private static func threads(of pid: Int32) -> [Int32] { numbers(in: "/proc/\(pid)/task") }
+
+    /// The entries of a folder that are numbers: processes or threads.
+    static func numbers(in path: String) -> [Int32] {
+        guard let folder = opendir(path) else { return [] }
+        defer { closedir(folder) }
+        var result: [Int32] = []
+        while let entry = readdir(folder) {
+            let name = withUnsafeBytes(of: entry.pointee.d_name) { String(decoding: $0.prefix { $0 != 0 }, as: UTF8.self) }
+            if let number = Int32(name) { result.append(number) }
+        }
+        return result
+    }
+
+    private static let deletedMark = Array(" (deleted)".utf8)
+
+    /// The path that a process was started from. Where another file has come in its place since, as a package's upgrade does it, or none, `isDeleted`.
+    static func program(_ pid: Int32) -> (path: ByteText, isDeleted: Bool)? {
+        ofLivingThread(pid) { link("\($0)/exe") }.map { path in
+            let isDeleted = path.bytes.suffix(deletedMark.count).elementsEqual(deletedMark)
+            return isDeleted ? (ByteText(Array(path.bytes.dropLast(deletedMark.count))), true) : (path, false)
+        }
+    }
+
+    /// The same without a word on whether it is still there.
+    static func executable(_ pid: Int32) -> ByteText? { program(pid)?.path }
+
+    /// Of the file that a process runs, also where it has no name any more.
+    static func programStatus(_ pid: Int32) -> Glibc.stat? {
+        ofLivingThread(pid) { folder in
+            var status = Glibc.stat()
+            return fstatat(AT_FDCWD, "\(folder)/exe", &status, 0) == 0 ? status : nil
+        }
+    }
+
+    static func workingDirectory(_ pid: Int32) -> ByteText? { ofLivingThread(pid) { link("\($0)/cwd") } }
 
     /// Arguments joined by blanks, as Falco shows them.
     static func commandLine(_ pid: Int32) -> ByteText? {
-        bytes(of: "/proc/\(pid)/cmdline", isOneRecord: true).map { bytes in
+        let ofLivingThread = ofLivingThread(pid) { folder in bytes(of: "\(folder)/cmdline", isOneRecord: true).flatMap { $0.isEmpty ? nil : $0 } }
+        return (ofLivingThread ?? bytes(of: "/proc/\(pid)/cmdline", isOneRecord: true)).map { bytes in
             let trimmed = bytes.last == 0 ? bytes.dropLast() : bytes[...]
             return ByteText(trimmed.map { $0 == 0 ? UInt8(ascii: " ") : $0 })
         }
@@ -60,15 +122,9 @@ enum ProcFS {
     }
 
     static func children(of pid: Int32) -> [Int32] {
-        guard let folder = opendir("/proc/\(pid)/task") else { return [] }
-        defer { closedir(folder) }
-        var result: [Int32] = []
-        while let entry = readdir(folder) {
-            let name = withUnsafeBytes(of: entry.pointee.d_name) { String(decoding: $0.prefix { $0 != 0 }, as: UTF8.self) }
-            guard let thread = Int32(name), let list = bytes(of: "/proc/\(pid)/task/\(thread)/children") else { continue }
-            result += String(decoding: list, as: UTF8.self).split(separator: " ").compactMap { Int32($0) }
+        threads(of: pid).flatMap { thread in
+            String(decoding: bytes(of: "/proc/\(pid)/task/\(thread)/children") ?? [], as: UTF8.self).split(separator: " ").compactMap { Int32($0) }
         }
-        return result
     }
 
     /// The path in the unified hierarchy, or that of the systemd one.
@@ -93,15 +149,22 @@ struct ProcessStat: Equatable {
     var parent: Int32
     var session: Int32
     var flags: UInt32
+    /// Those that have not been taken away, the first one counted also when it has ended.
+    var threadCount: Int64
     var startTicks: UInt64
 
     private static let kernelThreadFlag: UInt32 = 0x0020_0000
 
     var isKernelThread: Bool { flags & Self.kernelThreadFlag != 0 }
+    /// Ended, whole, and waiting for its parent.
     var isZombie: Bool { state == UInt8(ascii: "Z") || state == UInt8(ascii: "X") }
     var isStopped: Bool { state == UInt8(ascii: "T") }
     /// Held by whoever traces it.
     var isTraced: Bool { state == UInt8(ascii: "t") }
+    /// Runs no code of its own until somebody wakes it.
+    var standsStill: Bool { isStopped || isTraced }
+    /// Waits in the kernel, and meets no signal there.
+    var isUninterruptible: Bool { state == UInt8(ascii: "D") }
 
     /// The name stands in parentheses and may hold any byte, parentheses and newlines too: what counts is the last `)`.
     init?(parsing bytes: [UInt8]) {
@@ -112,7 +175,7 @@ struct ProcessStat: Equatable {
         let fields = bytes[(close + 1)...].split(separator: 0x20, maxSplits: 20)
         guard fields.count > 19, let state = fields[0].first, let parent = Self.number(fields[1]).flatMap(Int32.init(exactly:)),
             let session = Self.number(fields[3]).flatMap(Int32.init(exactly:)), let flags = Self.number(fields[6]).flatMap(UInt32.init(exactly:)),
-            let startTicks = Self.number(fields[19]).flatMap(UInt64.init(exactly:))
+            let threadCount = Self.number(fields[17]), let startTicks = Self.number(fields[19]).flatMap(UInt64.init(exactly:))
         else { return nil }
         self.pid = pid
         name = ByteText(Array(bytes[(open + 1)..<close]))
@@ -120,6 +183,7 @@ struct ProcessStat: Equatable {
         self.parent = parent
         self.session = session
         self.flags = flags
+        self.threadCount = threadCount
         self.startTicks = startTicks
     }
 

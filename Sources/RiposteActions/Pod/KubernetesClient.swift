@@ -101,24 +101,25 @@ package final class KubernetesClient: Sendable {
     // MARK: - Exchange
 
     private func call(_ method: HTTPRequest.Method, _ path: String, body: JSON? = nil, doing: String) async throws(ActionError) -> JSON {
-        var response = try await exchange(method, path, body, doing)
+        var (response, token) = try await exchange(method, path, body, doing)
         // The token may have rotated since it was read.
         if response.status == 401 {
-            await credentials.forget()
-            response = try await exchange(method, path, body, doing)
+            await credentials.forget(token)
+            (response, _) = try await exchange(method, path, body, doing)
         }
         let answer = (try? JSON(parsing: response.body)) ?? .null
         guard !(200...299).contains(response.status) else { return answer }
         throw KubernetesStatus(json: answer, code: response.status).error(doing, retryAfter: response.retryAfter)
     }
 
-    private func exchange(_ method: HTTPRequest.Method, _ path: String, _ body: JSON?, _ doing: String) async throws(ActionError) -> HTTPResponse {
+    private func exchange(_ method: HTTPRequest.Method, _ path: String, _ body: JSON?, _ doing: String) async throws(ActionError) -> (HTTPResponse, token: String?) {
         var headers = [("Accept", "application/json"), ("User-Agent", "riposte")]
-        if let token = try await credentials.token() { headers.append(("Authorization", "Bearer \(token)")) }
+        let token = try await credentials.token()
+        if let token { headers.append(("Authorization", "Bearer \(token)")) }
         if body != nil { headers.append(("Content-Type", "application/json")) }
         do throws(TransportError) {
-            return try await client.send(
-                HTTPRequest(method, configuration.server + path, headers: headers, body: body?.bytes, timeout: timeout, tls: configuration.tls))
+            let request = HTTPRequest(method, configuration.server + path, headers: headers, body: body?.bytes, timeout: timeout, tls: configuration.tls)
+            return (try await client.send(request), token)
         } catch {
             switch error.code {
             case .tls:

@@ -2,17 +2,14 @@ internal import RiposteCore
 
 /// What is worth keeping of a process before it ends, as far as it costs microseconds.
 enum ProcessEvidence {
-    private static let deletedMark = Array(" (deleted)".utf8)
-
     static func facts(of stat: ProcessStat) -> JSONObject {
         var facts: JSONObject = ["state": .text(String(UnicodeScalar(stat.state))), "session": .integer(Int64(stat.session))]
-        if let executable = ProcFS.executable(stat.pid) {
-            let isDeleted = executable.bytes.suffix(deletedMark.count).elementsEqual(deletedMark)
-            facts.append("executable", .string(executable))
-            if isDeleted { facts.append("executable_deleted", true) }
+        if let program = ProcFS.program(stat.pid) {
+            facts.append("executable", .string(program.path))
+            if program.isDeleted { facts.append("executable_deleted", true) }
         }
         facts.append("command_line", ProcFS.commandLine(stat.pid).map(JSON.string))
-        facts.append("working_directory", ProcFS.link("/proc/\(stat.pid)/cwd").map(JSON.string))
+        facts.append("working_directory", ProcFS.workingDirectory(stat.pid).map(JSON.string))
         facts.append("uid", ProcFS.userID(stat.pid).map { .integer(Int64($0)) })
         if let cgroup = ProcFS.cgroup(stat.pid) {
             facts.append("cgroup", .text(cgroup))

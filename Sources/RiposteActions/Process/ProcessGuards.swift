@@ -34,6 +34,7 @@ package struct ProcessGuards: Guard {
         if ancestors.contains(pid) { return "process \(pid) is an ancestor of Riposte" }
         guard let stat = ProcFS.stat(pid) else { return nil }
         if stat.isKernelThread { return "process \(pid) is a kernel thread" }
+        // The path it was started from: an upgrade puts a new file in its place, and the old daemon runs on.
         let executable = ProcFS.executable(pid)
         let file = executable.map { String(decoding: $0.bytes.split(separator: UInt8(ascii: "/")).last ?? [], as: UTF8.self) } ?? ""
         let isInContainer = ProcFS.cgroup(pid).flatMap(ProcFS.containerID(inCgroup:)) != nil
@@ -45,8 +46,7 @@ package struct ProcessGuards: Guard {
 
     /// Whether nobody but root can have made the file what it is: whoever calls a program of his own `podman` is not spared for that.
     private static func isRootsAlone(_ pid: Int32) -> Bool {
-        var status = Glibc.stat()
-        guard fstatat(AT_FDCWD, "/proc/\(pid)/exe", &status, 0) == 0 else { return true }
+        guard let status = ProcFS.programStatus(pid) else { return true }
         return status.st_uid == 0 && status.st_mode & 0o022 == 0
     }
 

@@ -29,11 +29,13 @@ struct ProcessHandle: ~Copyable, Sendable {
         guard result >= 0 else { throw Self.error(-result, "ask for leave to signal process \(pid)") }
     }
 
-    /// Readable means ended.
+    /// Readable means ended, with all its threads: a first thread that is gone while others run is no end.
+    var hasEnded: Bool { DescriptorWaiter.isReadable(descriptor) }
+
     borrowing func hasEnded(within time: Duration) async -> Bool {
         // A KILL is carried out within microseconds: look a few times before going through another thread.
         for _ in 0..<20 {
-            if DescriptorWaiter.isReadable(descriptor) { return true }
+            if hasEnded { return true }
             sched_yield()
         }
         return await DescriptorWaiter.shared.readable(descriptor, within: time)

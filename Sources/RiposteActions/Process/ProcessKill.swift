@@ -64,33 +64,38 @@ package struct ProcessKill: Action {
         return Performance(.done, message: "it has ended", evidence: ["signal": "KILL"])
     }
 
-    /// Stop all, then end all, parents last: none can fork, and no parent can start a child again.
+    /// Hold all, then end all, parents last: none can fork, and no parent can start a child again.
     private func killTree(_ handle: borrowing ProcessHandle, _ identity: ProcessIdentity, _ parameters: Parameters) async throws(ActionError) -> Performance {
-        guard let root = ProcFS.stat(identity.pid) else { throw .gone("kill the tree of process \(identity.pid)", "no such process") }
+        let doing = "end the tree of process \(identity.pid)"
+        guard let root = ProcFS.stat(identity.pid) else { throw .gone(doing, "no such process") }
         let signal = Self.signal(parameters)
-        let members = try ProcessTree.stop(root)
-        for member in members.reversed() {
-            guard let handle = try member.handle() else { continue }
-            try handle.sendUnlessGone(signal)
-            // A stopped process handles no signal but KILL until it goes on.
-            if signal != .kill { try handle.sendUnlessGone(.continue) }
-        }
-        let evidence: JSONObject = ["killed": .array(members.map(\.json)), "signal": .text(signal.name)]
-        if let grace = parameters.duration("grace") {
-            _ = await ended(members, within: grace)
+        var tree = ProcessTree(root, limit: ProcessTree.endLimit)
+        if signal != .kill {
+            let isHeld = try await tree.hold()
+            try tree.send(signal)
+            guard let grace = parameters.duration("grace") else { return try Self.delivered(signal, to: tree.members, isHeld, doing) }
+            try await tree.waitForEnd(within: grace)
             try Self.mindCancellation(signal)
-            for member in members.reversed() { if let handle = try member.handle() { try handle.sendUnlessGone(.kill) } }
-        } else if signal != .kill {
-            return Performance(.done, message: "\(signal.name) was delivered to \(members.count) processes", evidence: evidence)
         }
-        let left = await ended(members, within: confirmation)
+        try await tree.end()
+        let evidence = Self.evidence(signal, tree.members)
+        let left = await ended(tree.members, within: confirmation)
         guard left.isEmpty else {
-            throw ActionError(
-                .partial, "end the tree of process \(identity.pid)",
-                "\(left.count) of \(members.count) processes are still there: \(left.map { String($0.pid) }.joined(separator: ", "))",
-                evidence: evidence)
+            let pids = left.prefix(16).map { String($0.pid) }.joined(separator: ", ") + (left.count > 16 ? " …" : "")
+            throw ActionError(.partial, doing, "\(left.count) of \(tree.members.count) processes are still there: \(pids)", evidence: evidence)
         }
-        return Performance(.done, message: "\(members.count) processes have ended", evidence: evidence)
+        return Performance(.done, message: "\(tree.members.count) processes have ended", evidence: evidence)
+    }
+
+    private static func delivered(_ signal: Signal, to members: [ProcessTree.Member], _ isHeld: Bool, _ doing: String) throws(ActionError) -> Performance {
+        let evidence = evidence(signal, members)
+        let message = "\(signal.name) was delivered to \(members.count) processes"
+        guard isHeld else { throw ActionError(.partial, doing, "\(message), and there may be more: it grows faster than it can be stopped", evidence: evidence) }
+        return Performance(.done, message: message, evidence: evidence)
+    }
+
+    private static func evidence(_ signal: Signal, _ members: [ProcessTree.Member]) -> JSONObject {
+        ["killed": .array(members.prefix(ProcessTree.memberLimit).map(\.json)), "signal": .text(signal.name)]
     }
 
     /// Called off within the grace: then no KILL follows.
@@ -124,7 +129,7 @@ func pinned(_ identity: ProcessIdentity) throws(ActionError) -> ProcessHandle {
         throw ActionError(.guarded, doing, "process \(identity.pid) is never touched")
     }
     let handle = try ProcessHandle(pid: identity.pid)
-    guard identity.bootID == Host.bootID, let stat = ProcFS.stat(identity.pid), stat.startTicks == identity.startTicks, !stat.isZombie else {
+    guard identity.bootID == Host.bootID, let stat = ProcFS.stat(identity.pid), stat.startTicks == identity.startTicks, !handle.hasEnded else {
         throw .gone(doing, "it has ended")
     }
     return handle

@@ -35,7 +35,7 @@ struct ProcessResolver {
         let startedAt = found.identity.startedAt
         if let claimed = claim.startedAt {
             let deviation = claimed < startedAt ? startedAt - claimed : claimed - startedAt
-            guard deviation <= Self.tolerance else {
+            guard claimed.nanoseconds >= 0, deviation <= Self.tolerance else {
                 throw ActionError(
                     .identity, doing, "it was started at \(startedAt), the one that is meant at \(claimed): the pid was used again")
             }
@@ -74,7 +74,7 @@ struct ProcessResolver {
     private func pin(_ pid: Int32, _ doing: String) throws(ActionError) -> Found {
         let handle = try ProcessHandle(pid: pid)
         guard let stat = ProcFS.stat(pid) else { throw .gone(doing, "no such process") }
-        guard !stat.isZombie else { throw .gone(doing, "it has ended and waits for its parent") }
+        guard !handle.hasEnded else { throw .gone(doing, "it has ended and waits for its parent") }
         // What was read belongs to what is pinned as long as that one is alive.
         try handle.checkPermission()
         let identity = ProcessIdentity(
@@ -86,19 +86,25 @@ struct ProcessResolver {
     /// Name, executable or command line must be what the alert says.
     private func checkFace(of found: Found, _ claim: ProcessClaim, _ doing: String, isOnlyProof: Bool) throws(ActionError) {
         let pid = found.identity.pid
-        let claims: [(what: String, claimed: ByteText?, actual: () -> ByteText?)] = [
-            ("name", claim.name.map(Self.shortName), { Self.shortName(found.stat.name) }),
-            ("executable", claim.executable, { ProcFS.executable(pid) }),
-            ("command line", claim.commandLine, { Self.falcoCommandLine(of: found.stat.name, ProcFS.commandLine(pid)) }),
+        let claims: [(what: String, claimed: ByteText?, isTrue: (ByteText) -> Bool)] = [
+            ("name", claim.name.map(Self.shortName), { $0 == Self.shortName(found.stat.name) }),
+            ("executable", claim.executable, { Self.isProgram($0, of: pid) }),
+            ("command line", claim.commandLine, { $0 == Self.falcoCommandLine(of: found.stat.name, ProcFS.commandLine(pid)) }),
         ]
         let made = claims.filter { $0.claimed.map { !$0.isEmpty } ?? false }
         guard !made.isEmpty || !isOnlyProof else {
             throw ActionError(.unresolved, doing, "the alert has neither proc.pid.ts nor a name, executable or command line to know it by")
         }
-        guard made.isEmpty || made.contains(where: { $0.claimed == $0.actual() }) else {
+        guard made.isEmpty || made.contains(where: { $0.claimed.map($0.isTrue) ?? false }) else {
             let claimed = made.map { "\($0.what) \"\($0.claimed?.shown ?? "")\"" }.joined(separator: ", ")
             throw ActionError(.identity, doing, "it is \"\(found.stat.name.shown)\" and has nothing of what the alert says: \(claimed)")
         }
+    }
+
+    /// With the kernel's mark or without it, where another file has come in the program's place since.
+    private static func isProgram(_ path: ByteText, of pid: Int32) -> Bool {
+        guard let program = ProcFS.program(pid) else { return false }
+        return path == program.path || program.isDeleted && path.bytes == program.path.bytes + Array(" (deleted)".utf8)
     }
 
     /// comm: 15 bytes at most.

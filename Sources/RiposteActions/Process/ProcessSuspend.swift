@@ -30,7 +30,7 @@ package struct ProcessSuspend: Action {
         guard let root = ProcFS.stat(identity.pid) else { throw .gone("stop process \(identity.pid)", "no such process") }
         let members: [ProcessTree.Member]
         if plan.parameters.bool("tree") {
-            members = try ProcessTree.stop(root)
+            members = try await ProcessTree.stop(root)
         } else {
             if root.isStopped { return Performance(.already, message: "it is stopped already") }
             try handle.send(.stop)
