@@ -217,6 +217,25 @@ struct NetworkGuardTests {
         #expect(await wall.refusal(of: plan)?.contains(reason) == true)
     }
 
+    @Test(
+        "every next hop of every route, of either family",
+        arguments: [
+            ("-4 route add default nexthop via 10.77.0.2 nexthop via 10.77.0.3", ["10.77.0.2", "10.77.0.3"]),
+            ("-6 route add default nexthop via fd77::2 nexthop via fd77::3", ["fd77::2", "fd77::3"]),
+            ("-4 route add 198.51.100.0/24 via inet6 fd77::9 dev veth0", ["fd77::9"]),
+            ("-4 route add 198.51.100.0/24 nexthop via inet6 fd77::9 dev veth0 nexthop via 10.77.0.3 dev veth0", ["fd77::9", "10.77.0.3"]),
+        ])
+    func gateways(route: String, gateways: [String]) async throws {
+        let cable = try Cable()
+        let result = try cable.host.execute(["ip"] + route.split(separator: " ").map(String.init))
+        try #require(result.status == 0, "\(result.output)")
+        let action = NetworkBlock(context: cable.context)
+        for gateway in gateways {
+            let plan = try await action.plan(action.ask(address(gateway), ["address": .text(gateway)]))
+            #expect(await NetworkGuard(managementAllow: [], context: cable.context).refusal(of: plan) == "\(gateway) is a gateway of this host")
+        }
+    }
+
     @Test("anybody else may be", arguments: ["203.0.113.9", "10.77.0.3", "2001:db8::/32", "203.0.0.0/8"])
     func allowed(block: String) async throws {
         let cable = try Cable()
