@@ -97,6 +97,25 @@ struct ContainerTests {
         #expect(!container.isRunning)
     }
 
+    @Test("a paused container is not woken by a signal that it can handle, also where it was paused after the plan")
+    func pausedAndHandling() async throws {
+        let container = try TestContainer(engine, command: ["/bin/sh", "-c", "trap 'echo woken > /woken' TERM; while :; do sleep 1; done"])
+        let (stop, kill, restart, pause) = (ContainerStop(docker: docker), ContainerKill(docker: docker), ContainerRestart(docker: docker), ContainerPause(docker: docker))
+        let plans: [(any Action, Plan)] = [
+            (stop, try await stop.plan(stop.ask(claim(container)))), (kill, try await kill.plan(kill.ask(claim(container), ["signal": "TERM"]))),
+            (restart, try await restart.plan(restart.ask(claim(container)))),
+        ]
+        _ = try await pause.carryOut(claim(container))
+        #expect(try await kill.verdict(claim(container), ["signal": "TERM"]) == "policy")
+        #expect(try await restart.verdict(claim(container)) == "policy")
+        for (action, plan) in plans {
+            await #expect { try await action.perform(plan) } throws: { ($0 as? ActionError)?.failure == .policy }
+            #expect(container.isPaused, "\(plan.action)")
+        }
+        try await docker.unpause(container.id)
+        #expect(try container.execute(["test", "-e", "/woken"]) != 0, "the handler never ran")
+    }
+
     @Test("killing, and killing who is dead")
     func kill() async throws {
         let container = try TestContainer(engine)
