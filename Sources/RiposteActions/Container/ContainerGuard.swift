@@ -32,7 +32,12 @@ package struct ContainerGuard: Guard {
     package func refusal(of plan: Plan) async -> String? {
         guard !Self.isRelease(plan.action) else { return nil }
         switch plan.target {
-        case .container(let identity): return await refusal(ofContainer: identity.id, "the container")
+        case .container(let identity):
+            for id in [identity.id] + Self.sharers(in: plan) {
+                let what = id == identity.id ? "the container" : "container \(id.prefix(12)), which is in the same network,"
+                if let reason = await refusal(ofContainer: id, what) { return reason }
+            }
+            return nil
         case .process(let identity):
             for (id, pid) in Self.containers(of: ProcessTree.pids(of: plan, identity)) {
                 if let reason = await refusal(ofContainer: id, "the container of process \(pid)") { return reason }
@@ -41,6 +46,11 @@ package struct ContainerGuard: Guard {
         default: return nil
         }
     }
+
+    /// Among a plan's facts, others that are hit with its container.
+    static let sharersFact: ByteText = "shared_with"
+
+    static func sharers(in plan: Plan) -> [String] { plan.facts[sharersFact]?.array?.compactMap { $0.string?.valid } ?? [] }
 
     /// Each container once, with the first process that is in it.
     private static func containers(of pids: [Int32]) -> [(id: String, pid: Int32)] {
