@@ -6,7 +6,7 @@
 
 /// An IPv4 or IPv6 address. An IPv4 address mapped into IPv6 is the IPv4 address. Two words and no reference, so that it costs nothing to pass on.
 package struct IPAddress: Hashable, Sendable {
-    package enum Family: String, Sendable { case ipv4, ipv6 }
+    package enum Family: String, Sendable, CaseIterable { case ipv4, ipv6 }
 
     package let family: Family
     /// In host byte order; an IPv4 address is the lowest 32 bits of `low`.

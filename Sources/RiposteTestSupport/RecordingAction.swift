@@ -39,7 +39,15 @@ package final class RecordingAction: Action {
         try await world.change(plan.target.key, takesAway: takesAway, by: description.name)
         var evidence = JSONObject()
         evidence.append("note", plan.parameters.text("note").map(JSON.string))
-        return Performance(.done, message: "marked", evidence: evidence, undoToken: ["mark": .text(plan.target.key)])
+        var token: JSONObject = ["mark": .text(plan.target.key)]
+        token.append("run", world.run(of: plan.target.key).map(JSON.integer))
+        return Performance(.done, message: "marked", evidence: evidence, undoToken: token)
+    }
+
+    package func standing(of deed: StandingDeed) async throws(ActionError) -> Standing {
+        let standing = try await standingByPlan(of: deed)
+        guard case .missing = standing, let run = world.run(of: deed.target.key), deed.token?["run"] != .integer(run) else { return standing }
+        return .restarted("it was started anew for the \(run). time")
     }
 }
 
@@ -54,6 +62,7 @@ package final class RecordingWorld: Sendable {
         var isBlind = false
         var hasActed = false
         var gone: Set<String> = []
+        var runs: [String: Int64] = [:]
         var gate: (@Sendable () async -> Void)?
     }
 
@@ -77,6 +86,14 @@ package final class RecordingWorld: Sendable {
     }
     /// Somebody else takes a mark away.
     package func unmark(_ id: String) { state.withLock { _ = $0.marks.remove("container:\(id)") } }
+    /// It is started anew, without its mark.
+    package func restart(_ id: String) {
+        state.withLock { state in
+            state.marks.remove("container:\(id)")
+            state.runs["container:\(id)", default: 0] += 1
+        }
+    }
+    fileprivate func run(of key: String) -> Int64? { state.withLock { $0.runs[key] } }
     package func end(_ id: String) { state.withLock { _ = $0.gone.insert(id) } }
     /// Every deed waits for this.
     package func hold(_ gate: (@Sendable () async -> Void)?) { state.withLock { $0.gate = gate } }

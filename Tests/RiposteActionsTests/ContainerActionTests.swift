@@ -97,6 +97,25 @@ struct ContainerTests {
         #expect(!container.isRunning)
     }
 
+    @Test("a paused container is not woken by a signal that it can handle, also where it was paused after the plan")
+    func pausedAndHandling() async throws {
+        let container = try TestContainer(engine, command: ["/bin/sh", "-c", "trap 'echo woken > /woken' TERM; while :; do sleep 1; done"])
+        let (stop, kill, restart, pause) = (ContainerStop(docker: docker), ContainerKill(docker: docker), ContainerRestart(docker: docker), ContainerPause(docker: docker))
+        let plans: [(any Action, Plan)] = [
+            (stop, try await stop.plan(stop.ask(claim(container)))), (kill, try await kill.plan(kill.ask(claim(container), ["signal": "TERM"]))),
+            (restart, try await restart.plan(restart.ask(claim(container)))),
+        ]
+        _ = try await pause.carryOut(claim(container))
+        #expect(try await kill.verdict(claim(container), ["signal": "TERM"]) == "policy")
+        #expect(try await restart.verdict(claim(container)) == "policy")
+        for (action, plan) in plans {
+            await #expect { try await action.perform(plan) } throws: { ($0 as? ActionError)?.failure == .policy }
+            #expect(container.isPaused, "\(plan.action)")
+        }
+        try await docker.unpause(container.id)
+        #expect(try container.execute(["test", "-e", "/woken"]) != 0, "the handler never ran")
+    }
+
     @Test("killing, and killing who is dead")
     func kill() async throws {
         let container = try TestContainer(engine)
@@ -222,6 +241,122 @@ struct ContainerTests {
         #expect(error.failure == .policy && error.message.contains("host's network"))
         let none = try TestContainer(engine, options: #""HostConfig":{"NetworkMode":"none"}"#)
         #expect(try await ContainerIsolate(docker: docker).carryOut(claim(none)).outcome == .already)
+    }
+
+    @Test("with another allow list it is another isolation, a stricter one and a looser one")
+    func anotherAllowList() async throws {
+        let container = try TestContainer(engine)
+        let isolate = ContainerIsolate(docker: docker)
+        let gateway = "172.31.249.1"
+        for (allow, isOpen) in [([gateway], true), ([], false), ([gateway + ":443/tcp"], false), (["172.31.249.0/24"], true)] {
+            let with: JSONObject = ["allow": .array(allow.map(JSON.text))]
+            #expect(try await isolate.carryOut(claim(container), with).outcome == .done, "\(allow)")
+            #expect(try await isolate.carryOut(claim(container), with).outcome == .already, "\(allow)")
+            #expect(try (container.execute(["ping", "-c", "1", "-W", "1", gateway]) == 0) == isOpen, "\(allow)")
+        }
+        _ = try await ContainerRelease(docker: docker).carryOut(claim(container))
+    }
+
+    /// A command on the host, in the container's network.
+    private func within(_ container: TestContainer, _ command: String) async throws {
+        let pid = try await docker.inspect(container.id).pid
+        let result = try run(["nsenter", "-t", "\(pid)", "-n"] + command.split(separator: " ").map(String.init))
+        #expect(result.status == 0, "\(command): \(result.output)")
+    }
+
+    /// A device on the engine's bridge that has no end on the host, in the container under this name.
+    private func addLeg(to container: TestContainer, named name: String) async throws {
+        let pid = try await docker.inspect(container.id).pid
+        let temporary = "mv\(pid)"
+        #expect(try run(["ip", "link", "add", "link", "docker0", "name", temporary, "type", "macvlan", "mode", "bridge"]).status == 0)
+        #expect(try run(["ip", "link", "set", temporary, "netns", "\(pid)", "name", name]).status == 0)
+        try await within(container, "ip link set \(name) up")
+    }
+
+    private func answers(_ container: TestContainer) throws -> Bool { try run(["ping", "-c", "1", "-W", "1", container.address]).status == 0 }
+
+    @Test("a first process that has left for a network of its own leaves the container's to be cut")
+    func firstProcessLeaves() async throws {
+        let container = try TestContainer(
+            engine, command: ["/bin/sh", "-c", "sleep 1000 & exec unshare -n sleep 1000"], options: #""HostConfig":{"CapAdd":["SYS_ADMIN"]}"#)
+        let pid = try await docker.inspect(container.id).pid
+        func isAlone() -> Bool { (try? RouteReader(in: NetworkContext(namespace: open("/proc/\(pid)/ns/net", O_RDONLY | O_CLOEXEC))).links().count) == 1 }
+        while !isAlone() { await Task.yield() }
+        #expect(try answers(container))
+        let performance = try await ContainerIsolate(docker: docker).carryOut(claim(container))
+        #expect(performance.outcome == .done && performance.isConfirmed)
+        #expect(try !answers(container))
+        _ = try await ContainerRelease(docker: docker).carryOut(claim(container))
+        #expect(try answers(container))
+    }
+
+    @Test("an interface that cannot be cut is not `no network`, whatever it is called")
+    func renamedLeg() async throws {
+        let container = try TestContainer(engine, options: #""HostConfig":{"NetworkMode":"none"}"#)
+        try await addLeg(to: container, named: "sit0")
+        #expect(try await ContainerIsolate(docker: docker).verdict(claim(container)) == "policy")
+    }
+
+    @Test(
+        "devices that lead nowhere do not keep a container from being isolated, nor its isolation from being watched over",
+        arguments: [
+            "ip link add va type veth peer name vb", "ip link add x type bridge", "ip tuntap add dev tun7 mode tun", "ip link add link eth0 name y type macvlan mode bridge",
+        ])
+    func idleDevices(command: String) async throws {
+        let container = try TestContainer(engine)
+        try await within(container, command)
+        let isolate = ContainerIsolate(docker: docker)
+        let performance = try await isolate.carryOut(claim(container))
+        #expect(performance.outcome == .done && performance.isConfirmed)
+        #expect(try !answers(container))
+        try await within(container, "ip link add z type bridge")
+        let deed = StandingDeed(target: .container(try await docker.inspect(container.id).identity), token: performance.undoToken, since: .now())
+        #expect(try await isolate.standing(of: deed) == .stands)
+        _ = try await ContainerRelease(docker: docker).carryOut(claim(container))
+    }
+
+    @Test("what leads out and can be cut is cut where something else cannot be; that is named, and what was done can be taken back")
+    func partlyCut() async throws {
+        let container = try TestContainer(engine)
+        try await addLeg(to: container, named: "leg0")
+        let isolate = ContainerIsolate(docker: docker)
+        let plan = try await isolate.plan(isolate.ask(claim(container)))
+        #expect(plan.alreadySo == nil && plan.remarks.contains { $0.contains("leg0 (macvlan)") })
+        let error = try await #require(throws: ActionError.self) { try await isolate.perform(plan) }
+        #expect(error.failure == .partial && error.message.contains("may pass at leg0 (macvlan)"))
+        #expect(try !answers(container))
+        #expect(try await isolate.plan(isolate.ask(claim(container))).alreadySo == nil, "it is not isolated")
+        let token = try #require(error.evidence["undo_token"]?.object)
+        let deed = StandingDeed(target: plan.target, token: token, since: .now())
+        #expect(try await isolate.standing(of: deed) == .stands)
+        try await addLeg(to: container, named: "leg1")
+        guard case .changed(let words) = try await isolate.standing(of: deed) else { return #expect(Bool(false), "a new way out is not seen") }
+        #expect(words.contains("leg1"))
+        #expect(try await ContainerRelease(docker: docker).carryOut(claim(container), token: token).outcome == .done)
+        #expect(try answers(container))
+    }
+
+    @Test("others in the same network are named, and cut only where they may be")
+    func sharedNetwork() async throws {
+        let isolate = ContainerIsolate(docker: docker)
+        for (options, isProtected) in [(#""Labels":{"riposte.dev/protected":"true"}"#, true), (#""Labels":{}"#, false)] {
+            let owner = try TestContainer(engine, options: options)
+            let guest = try TestContainer(engine, options: "\"HostConfig\":{\"NetworkMode\":\"container:\(owner.id)\"}")
+            for (one, other) in [(guest, owner), (owner, guest)] {
+                let plan = try await isolate.plan(isolate.ask(claim(one)))
+                #expect(plan.facts["shared_with"] == .array([.text(other.id)]) && plan.summary.contains(other.id.prefix(12)))
+                #expect((await ContainerGuard(docker: docker).refusal(of: plan) != nil) == isProtected)
+            }
+            let plan = try await isolate.plan(isolate.ask(claim(guest)))
+            #expect(
+                await ContainerGuard(docker: docker).refusal(of: plan)?.hasPrefix("container \(owner.id.prefix(12)), which is in the same network, is labelled")
+                    == (isProtected ? true : nil))
+            guard !isProtected else { continue }
+            let late = try TestContainer(engine, options: "\"HostConfig\":{\"NetworkMode\":\"container:\(owner.id)\"}")
+            await #expect { try await isolate.perform(plan) } throws: { ($0 as? ActionError)?.failure == .identity }
+            #expect(try answers(owner), "nothing was cut that no guard was asked about")
+            withExtendedLifetime(late) {}
+        }
     }
 
     @Test("a second interface is cut with the first")

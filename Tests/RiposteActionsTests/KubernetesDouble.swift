@@ -26,6 +26,8 @@ final class KubernetesDouble: Sendable {
         var forbidden: Set<String> = []
         /// What the next real deletion or eviction is answered with instead.
         var answer: LoopbackServer.Answer?
+        /// What a look at a pod is answered with instead.
+        var lookUp: LoopbackServer.Answer?
         /// The pod is still to be seen this many times after it was deleted.
         var lingers = 0
         var token = "the-token"
@@ -149,6 +151,7 @@ final class KubernetesDouble: Sendable {
 
     private func get(_ key: String, _ name: String) -> LoopbackServer.Answer {
         world.withLock { world in
+            if let answer = world.lookUp { return answer }
             guard let pod = world.pods[key] else { return notFound(name) }
             if pod.isTerminating, world.lingers > 0 {
                 world.lingers -= 1

@@ -155,7 +155,7 @@ struct NetworkIsolateTests {
         #expect(try cable.host.canPing("127.0.0.1"))
         #expect(try cable.reach(["10.77.0.3", "10.77.0.4", "fd77::3"]) == [false, false, false])
         #expect(try !cable.peer.canPing("fd77::1%veth0", tries: 1) || cable.peer.canPing("10.77.0.1"), "the allowed source may come in")
-        #expect(try await isolate.carryOut(.host).outcome == .already)
+        #expect(try await isolate.carryOut(.host, ["allow": ["fd77::2"]]).outcome == .already)
         #expect(try await NetworkRelease(context: cable.context).carryOut(.host).outcome == .done)
         #expect(try cable.host.canPing("10.77.0.3"))
         #expect(cable.host.ruleset.isEmpty)
@@ -174,6 +174,38 @@ struct NetworkIsolateTests {
         for _ in 0..<50 where answer != "in" { answer = try cable.peer.execute(["busybox", "nc", "-w", "1", "10.77.0.1", "7002"]).output.filter(\.isLetter) }
         #expect(answer == "in")
         #expect(try !cable.peer.canPing("10.77.0.1", tries: 1))
+    }
+
+    @Test("with another allow list it is another isolation, a stricter one and a looser one")
+    func anotherAllowList() async throws {
+        let cable = try Cable()
+        let isolate = NetworkIsolate(managementAllow: [], context: cable.context)
+        for (allow, reached) in [("0.0.0.0/0", [true, true]), ("10.77.0.2:22/tcp", [false, false]), ("10.77.0.2", [true, false]), ("0.0.0.0/0", [true, true])] {
+            let with: JSONObject = ["allow": [.text(allow)]]
+            let performance = try await isolate.carryOut(.host, with)
+            #expect(performance.outcome == .done && performance.isConfirmed, "\(allow)")
+            #expect(try await isolate.carryOut(.host, with).outcome == .already, "\(allow)")
+            #expect(try cable.reach(["10.77.0.2", "10.77.0.3"]) == reached, "\(allow)")
+        }
+    }
+
+    @Test("nobody is sent anything in the guise of neighbour discovery, and what a router has passed on is not taken")
+    func neighbourDiscovery() async throws {
+        let cable = try Cable()
+        try cable.host.execute(["ip", "-6", "route", "add", "default", "via", "fd77::2"])
+        let (inside, outside) = (try Solicitations(in: cable.host), try Solicitations(in: cable.peer))
+        #expect(inside.send(to: "2001:db8::7"))
+        _ = try await NetworkIsolate(managementAllow: [], context: cable.context).carryOut(.host, ["allow": ["10.77.0.2"]])
+        #expect(!inside.send(to: "2001:db8::7"))
+        let before = try inputDrops(cable)
+        // As if a router had taken one off.
+        for _ in 0..<5 { #expect(outside.send(to: "fd77::1", hopLimit: 254)) }
+        while try inputDrops(cable) < before + 5 { await Task.yield() }
+        #expect(try cable.host.canPing("10.77.0.2"))
+    }
+
+    private func inputDrops(_ cable: Cable) throws -> UInt64 {
+        try NetworkState.read(in: cable.context).rules.last { $0.chain == "isolate_in" }?.packets ?? 0
     }
 
     @Test("an empty allow list is refused, unless a person says lockout")
@@ -215,6 +247,25 @@ struct NetworkGuardTests {
         let action = NetworkBlock(context: cable.context)
         let plan = try await action.plan(action.ask(address(block), ["address": .text(block)]))
         #expect(await wall.refusal(of: plan)?.contains(reason) == true)
+    }
+
+    @Test(
+        "every next hop of every route, of either family",
+        arguments: [
+            ("-4 route add default nexthop via 10.77.0.2 nexthop via 10.77.0.3", ["10.77.0.2", "10.77.0.3"]),
+            ("-6 route add default nexthop via fd77::2 nexthop via fd77::3", ["fd77::2", "fd77::3"]),
+            ("-4 route add 198.51.100.0/24 via inet6 fd77::9 dev veth0", ["fd77::9"]),
+            ("-4 route add 198.51.100.0/24 nexthop via inet6 fd77::9 dev veth0 nexthop via 10.77.0.3 dev veth0", ["fd77::9", "10.77.0.3"]),
+        ])
+    func gateways(route: String, gateways: [String]) async throws {
+        let cable = try Cable()
+        let result = try cable.host.execute(["ip"] + route.split(separator: " ").map(String.init))
+        try #require(result.status == 0, "\(result.output)")
+        let action = NetworkBlock(context: cable.context)
+        for gateway in gateways {
+            let plan = try await action.plan(action.ask(address(gateway), ["address": .text(gateway)]))
+            #expect(await NetworkGuard(managementAllow: [], context: cable.context).refusal(of: plan) == "\(gateway) is a gateway of this host")
+        }
     }
 
     @Test("anybody else may be", arguments: ["203.0.113.9", "10.77.0.3", "2001:db8::/32", "203.0.0.0/8"])

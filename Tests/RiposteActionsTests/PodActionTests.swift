@@ -96,6 +96,16 @@ struct PodActionTests {
     }
 
     @Test(
+        "a 404 of somebody who is no API says nothing of the pod", arguments: ["<html><body>404 Not Found</body></html>", "404 page not found", "", #"{"reason":"NotFound"}"#])
+    func foreignNotFound(body: String) async throws {
+        let double = try await KubernetesDouble { $0.answer = .init(404, body) }
+        let client = try double.client()
+        #expect(try await PodEvict { client }.verdict(web()) == "unavailable")
+        double.world.withLock { $0.lookUp = .init(404, body) }
+        #expect(try await PodDelete { client }.verdict(web()) == "unavailable")
+    }
+
+    @Test(
         "an alert's pod is the pod of that name only if the API's facts say so",
         arguments: [
             (web(), "ok"), (web(uid: "ffffffff-0000-4000-8000-000000000009"), "identity"), (web(uid: nil, container: "cccccccccccc"), "ok"),

@@ -1,4 +1,5 @@
 import Foundation
+import Logging
 @testable import RiposteActions
 import RiposteCore
 import RipostePlaybooks
@@ -28,6 +29,7 @@ extension Standing {
         switch self {
         case .stands: "stands"
         case .missing: "missing"
+        case .restarted: "restarted"
         case .changed: "changed"
         case .expired: "expired"
         case .gone: "gone"
@@ -273,6 +275,54 @@ struct ContainerStandingTests {
         #expect(again.outcome == .done)
         #expect(try await isolate.look(target, [:], again.undoToken) == .stands)
         #expect(try await release.carryOut(.proved(target), token: again.undoToken).outcome == .done)
+    }
+
+    @Test("root inside who ends the first process again and again is isolated in each run, and in between nothing is said to be over")
+    func restarts() async throws {
+        let container = try TestContainer(engine, options: #""HostConfig":{"RestartPolicy":{"Name":"always"}}"#)
+        let log = RecordingLog()
+        var configuration = Engine.Configuration(mode: .enforce)
+        configuration.reconciliation.every = .seconds(3600)
+        let riposte = Engine(
+            configuration: configuration, catalogue: ActionCatalogue([ContainerIsolate(docker: docker), ContainerRelease(docker: docker)]), guards: [], log: log,
+            playbooks: .empty, logger: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() })
+        let isolation = await riposte.carryOut(
+            Order(actor: .init(.person, name: "ann"), action: "container.isolate", claim: .proved(try await target(container)), mode: .enforce))
+        #expect(isolation.outcome == .done)
+        for _ in 0..<4 {
+            let before = try await docker.inspect(container.id)
+            kill(before.pid, SIGKILL)
+            var now = before
+            while now.startedAt == before.startedAt || now.pid == 0 || now.isRestarting {
+                await riposte.reconcile()
+                #expect(riposte.snapshot.openUndos.keys.sorted() == [isolation.id])
+                now = try await docker.inspect(container.id)
+            }
+            await riposte.reconcile()
+            #expect(riposte.snapshot.openUndos.keys.sorted() == [isolation.id] && riposte.drifts.isEmpty)
+            #expect(try container.execute(["ping", "-c", "1", "-W", "1", "172.31.249.1"]) != 0)
+        }
+        #expect(log.records.count { $0.kind == .drift && $0.detail["finding"] == "restarted" } == 4)
+        #expect(log.records.filter { $0.kind == .outcome }.map(\.outcome) == Array(repeating: .done, count: 5))
+        #expect(await riposte.undo(isolation.id, actor: .init(.person, name: "ann")).outcome == .undone)
+        #expect(try container.execute(["ping", "-c", "1", "-W", "2", "172.31.249.1"]) == 0)
+    }
+
+    @Test("an isolation stands while its container is stopped, and ends with the container")
+    func stoppedIsolation() async throws {
+        let isolate = ContainerIsolate(docker: docker)
+        let target: Target
+        let token: JSONObject?
+        do {
+            let container = try TestContainer(engine)
+            target = try await self.target(container)
+            token = try await isolate.carryOut(.proved(target)).undoToken
+            try await docker.stop(container.id, timeout: .zero, signal: nil)
+            #expect(try await isolate.look(target, [:], token) == .stands)
+            try await docker.start(container.id)
+            #expect(try await isolate.look(target, [:], token).kind == "restarted")
+        }
+        #expect(try await isolate.look(target, [:], token).kind == "gone")
     }
 
     @Test("the engine's events are heard of as they happen")

@@ -78,6 +78,43 @@ struct ReconciliationTests {
         #expect(!bench.world.marks.isEmpty)
     }
 
+    @Test("who is started anew gets it again each time: nobody undoes us, and whoever lets it start is not rid of us after three times")
+    func restarted() async throws {
+        let bench = try Self.bench()
+        _ = try await bench.respond(one)
+        for _ in 0..<6 {
+            bench.world.restart(one)
+            await bench.engine.reconcile()
+            #expect(bench.world.marks == ["container:\(one)"])
+            bench.clock.advance(by: .seconds(10))
+        }
+        #expect(Self.drifts(bench) == Array(repeating: "found", count: 6) && bench.log.records.last { $0.kind == .drift }?.detail["finding"] == "restarted")
+        // Within one run it counts as before, and the next run begins anew.
+        for _ in 0..<4 {
+            bench.world.unmark(one)
+            await bench.engine.reconcile()
+        }
+        #expect(Self.drifts(bench).last == "contested" && bench.world.marks.isEmpty)
+        bench.world.restart(one)
+        await bench.engine.reconcile()
+        #expect(!bench.world.marks.isEmpty && bench.state == bench.engine.snapshot)
+    }
+
+    @Test("what cannot be put right after a new start is not tried for ever, and is tried again after the next one")
+    func restartedInVain() async throws {
+        let bench = try Self.bench()
+        _ = try await bench.respond(one)
+        bench.world.restart(one)
+        bench.world.fail(with: ActionError(.denied, "isolate", "no"))
+        for _ in 0..<5 { await bench.engine.reconcile() }
+        #expect(Self.drifts(bench) == ["found", "contested"])
+        #expect(bench.log.records.count { $0.kind == .outcome && $0.outcome == .failed } == 3)
+        bench.world.restart(one)
+        bench.world.fail(with: nil)
+        await bench.engine.reconcile()
+        #expect(!bench.world.marks.isEmpty && bench.engine.drifts.isEmpty && bench.state == bench.engine.snapshot)
+    }
+
     @Test("the agent only looks in mode observe, but what a person ordered stands")
     func modes() async throws {
         let bench = try Self.bench()

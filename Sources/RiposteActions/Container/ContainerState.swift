@@ -8,6 +8,8 @@ struct ContainerState: Sendable, Equatable {
     var status: String
     var isRunning: Bool
     var isPaused: Bool
+    /// Its last run is over, and its restart policy will start another one.
+    var isRestarting: Bool
     /// Of its first process, on the host; 0 when it does not run.
     var pid: Int32
     var startedAt: Timestamp?
@@ -15,11 +17,20 @@ struct ContainerState: Sendable, Equatable {
     var finishedAt: Timestamp?
     var restartPolicy: String
     var networkMode: String
+    /// The file of the network namespace that the engine made for it.
+    var sandbox: String?
+    /// Of all its networks.
+    var gateways: [IPAddress]
+    /// Whether some network gave it an address.
+    var hasAddress: Bool
     var isAutoRemoved: Bool
     var isPrivileged: Bool
     var labels: [String: String]
     /// The image's or the container's own; nil: TERM.
     var stopSignal: String?
+
+    /// The container in whose network it is, as the engine names it.
+    var networkOwner: String? { networkMode.hasPrefix("container:") ? String(networkMode.dropFirst(10)) : nil }
 
     var identity: ContainerIdentity { ContainerIdentity(id: id, name: name, image: image) }
 
@@ -34,12 +45,17 @@ struct ContainerState: Sendable, Equatable {
         status = text(state, "Status") ?? ""
         isRunning = state["Running"]?.bool ?? false
         isPaused = state["Paused"]?.bool ?? false
+        isRestarting = state["Restarting"]?.bool ?? false
         pid = state["Pid"]?.integer.flatMap(Int32.init(exactly:)) ?? 0
         startedAt = text(state, "StartedAt").flatMap { Timestamp($0) }
         // The engine writes year 1 for never.
         finishedAt = text(state, "FinishedAt").flatMap { $0.hasPrefix("0001") ? nil : Timestamp($0) }
         restartPolicy = text(host?["RestartPolicy"], "Name") ?? ""
         networkMode = text(host, "NetworkMode") ?? ""
+        sandbox = text(json["NetworkSettings"], "SandboxKey").flatMap { $0.isEmpty ? nil : $0 }
+        let networks = json["NetworkSettings"]?["Networks"]?.object?.members.map(\.value) ?? []
+        gateways = networks.flatMap { [text($0, "Gateway"), text($0, "IPv6Gateway")] }.compactMap { $0.flatMap { IPAddress($0) } }
+        hasAddress = networks.contains { network in [text(network, "IPAddress"), text(network, "GlobalIPv6Address")].contains { $0?.isEmpty == false } }
         isAutoRemoved = host?["AutoRemove"]?.bool ?? false
         isPrivileged = host?["Privileged"]?.bool ?? false
         stopSignal = text(config, "StopSignal").flatMap { $0.isEmpty ? nil : $0 }

@@ -16,11 +16,7 @@ package struct ContainerStop: Action {
 
     package func plan(_ request: ActionRequest) async throws(ActionError) -> Plan {
         let state = try await ContainerResolver(docker: docker).find(request.claim)
-        if state.isPaused {
-            // The engine wakes it to deliver the signal: the attacker's handler would run for the whole time.
-            throw ActionError(
-                .policy, "stop container \(state.name)", "it is paused, and stopping would let it run until the signal is handled", remedy: "use container.kill")
-        }
+        try checkNotPaused(state, "stop", remedy: "use container.kill")
         return Plan(
             action: description.name, target: .container(state.identity), parameters: request.parameters, facts: state.facts,
             alreadySo: state.isRunning ? nil : "it does not run (\(state.status))", summary: "stop container \(state.label)",
@@ -55,9 +51,10 @@ package struct ContainerStop: Action {
     /// The engine's own stop cannot be called off: it goes on when the request is withdrawn. So the signal is sent, and waited for, from here; what has not
     /// ended then is stopped without further grace.
     private func askToEnd(_ id: String, _ signal: Signal?, within grace: Duration) async throws(ActionError) -> Bool {
-        guard grace >= .seconds(1) else { return false }
         let state = try await docker.inspect(id)
         guard state.isRunning else { return true }
+        try checkNotPaused(state, "stop", remedy: "use container.kill")
+        guard grace >= .seconds(1) else { return false }
         let signal = signal ?? state.stopSignal.flatMap { Signal($0) } ?? .terminate
         do throws(ActionError) { try await docker.kill(id, signal: signal) } catch {
             guard error.failure == .conflict, try await !docker.inspect(id).isRunning else { throw error }
@@ -84,6 +81,7 @@ package struct ContainerKill: Action {
     package func plan(_ request: ActionRequest) async throws(ActionError) -> Plan {
         let state = try await ContainerResolver(docker: docker).find(request.claim)
         let signal = request.parameters.signal("signal") ?? .kill
+        if signal != .kill { try checkNotPaused(state, "send \(signal.name) to", remedy: "send KILL") }
         return Plan(
             action: description.name, target: .container(state.identity), parameters: request.parameters, facts: state.facts,
             alreadySo: state.isRunning ? nil : "it does not run (\(state.status))", summary: "send \(signal.name) to container \(state.label)",
@@ -93,6 +91,7 @@ package struct ContainerKill: Action {
     package func perform(_ plan: Plan) async throws(ActionError) -> Performance {
         let id = try containerID(plan)
         let signal = plan.parameters.signal("signal") ?? .kill
+        if signal != .kill { try checkNotPaused(try await docker.inspect(id), "send \(signal.name) to", remedy: "send KILL") }
         do throws(ActionError) { try await docker.kill(id, signal: signal) } catch {
             guard error.failure == .conflict else { throw error }
             if try await !docker.inspect(id).isRunning { return Performance(.already, message: "it does not run any more") }
@@ -120,6 +119,7 @@ package struct ContainerRestart: Action {
         guard !state.isAutoRemoved else {
             throw ActionError(.policy, "restart container \(state.name)", "it is removed when it ends (--rm), so there is nothing to start again")
         }
+        try checkNotPaused(state, "restart", remedy: "use container.kill")
         return Plan(
             action: description.name, target: .container(state.identity), parameters: request.parameters, facts: state.facts,
             summary: "restart container \(state.label)")
@@ -127,6 +127,7 @@ package struct ContainerRestart: Action {
 
     package func perform(_ plan: Plan) async throws(ActionError) -> Performance {
         let id = try containerID(plan)
+        try checkNotPaused(try await docker.inspect(id), "restart", remedy: "use container.kill")
         try await docker.restart(id, timeout: plan.parameters.duration("timeout") ?? .seconds(10))
         let state = try await docker.inspect(id)
         return Performance(.done, message: "it runs again as process \(state.pid)", isConfirmed: state.isRunning, evidence: ["pid": .integer(Int64(state.pid))])
@@ -159,6 +160,12 @@ package struct ContainerStart: Action {
         try await docker.start(id)
         return Performance(.done, message: "it runs again", isConfirmed: try await docker.inspect(id).isRunning)
     }
+}
+
+/// The engine wakes a paused container to deliver a signal: the attacker's handler would run, and after one that does not end it the container stays awake.
+private func checkNotPaused(_ state: ContainerState, _ verb: String, remedy: String) throws(ActionError) {
+    guard state.isPaused else { return }
+    throw ActionError(.policy, "\(verb) container \(state.name.escapedForDisplay)", "it is paused, and a signal that it can handle would let it run", remedy: remedy)
 }
 
 /// The engine answers before the last process is gone: look until it is, or two seconds are over.

@@ -74,7 +74,7 @@ package struct ContainerInspection: Sendable, Equatable {
         sharesHostPID = host?["PidMode"]?.string == "host"
         sharesHostIPC = host?["IpcMode"]?.string == "host"
         sharesHostNetwork = state.networkMode == "host"
-        networkOwner = state.networkMode.hasPrefix("container:") ? String(state.networkMode.dropFirst(10)) : nil
+        networkOwner = state.networkOwner
         mounts = json["Mounts"]?.array?.map(Mount.init(json:)) ?? []
         let settings = json["NetworkSettings"]
         let networks = settings?["Networks"]?.object?.members.map { $0.value["IPAddress"]?.string } ?? []

@@ -15,7 +15,7 @@ package struct WorldFacts: TargetFacts {
     package func facts(of plan: Plan, _ needs: GuardNeeds) async throws(ActionError) -> GuardFacts {
         switch plan.target {
         case .process(let identity): GuardFacts(await processes(ProcessTree.pids(of: plan, identity), needs))
-        case .container(let identity): GuardFacts(await container(identity.id, needs))
+        case .container(let identity): GuardFacts(await containers([identity.id] + ContainerGuard.sharers(in: plan), needs))
         case .pod(let identity): GuardFacts(await pod(identity, plan, needs))
         case .address(let network): GuardFacts([Self.subject { $0.address = network }])
         case .host: GuardFacts([GuardFacts.Subject()])
@@ -112,6 +112,12 @@ package struct WorldFacts: TargetFacts {
             (subject.container, subject.namespace, subject.pod) = (.unknown(why), .unknown(why), .unknown(why))
         }
         return subject
+    }
+
+    private func containers(_ ids: [String], _ needs: GuardNeeds) async -> [GuardFacts.Subject] {
+        var subjects: [GuardFacts.Subject] = []
+        for id in ids { subjects += await container(id, needs) }
+        return subjects
     }
 
     private func container(_ id: String, _ needs: GuardNeeds) async -> [GuardFacts.Subject] {

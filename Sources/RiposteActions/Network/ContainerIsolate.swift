@@ -1,5 +1,3 @@
-internal import CNetfilter
-internal import Glibc
 package import RiposteCore
 package import RipostePlaybooks
 
@@ -25,35 +23,93 @@ package struct ContainerIsolate: Action {
 
     package func plan(_ request: ActionRequest) async throws(ActionError) -> Plan {
         let state = try await ContainerResolver(docker: docker).find(request.claim)
-        guard state.isRunning, state.pid > 0 else { throw .gone("isolate container \(state.name)", "it does not run (\(state.status))") }
-        let ends = try ContainerInterfaces(of: state, context: table.context).hostEnds()
-        let standing = try table.chains(of: state.id)
-        let batch = table.isolating(state.id, ends, allow: request.parameters.endpoints("allow"))
-        var facts = state.facts
-        facts.append("interfaces", .array(ends.map { .text($0.name) }))
-        facts.append("batch_bytes", .integer(Int64(batch.byteCount)))
-        let isCut = ends.allSatisfy { end in standing.count { $0.device == end.name } == 2 } && ChainPrint.change(ChainPrint.prints(in: request.token), now: standing) == nil
-        let alreadySo = ends.isEmpty ? "it has no network" : isCut ? "it is isolated already" : nil
+        try Self.checkRuns(state)
+        let network = try await ContainerNetwork(of: state, docker: docker, context: table.context)
+        if network.ends.isEmpty, let open = network.open.first {
+            throw ActionError(.policy, "isolate container \(state.name.escapedForDisplay)", "there is no end on the host where \(open) could be cut", remedy: "use container.pause")
+        }
+        let cut = DeviceTable.Cut(network, allow: request.parameters.endpoints("allow"))
+        let chains = try table.chains(of: state.id)
+        // What was said to be open when it was first cut, and is, leaves nothing to be put right.
+        let isCut =
+            table.isInForce(cut, for: state.id, chains) && Self.isKnown(network, to: request.token) && ChainPrint.change(ChainPrint.prints(in: request.token), now: chains) == nil
+        let alreadySo = network.isNone ? "it has no network" : isCut ? "it is isolated already" : nil
         return Plan(
-            action: description.name, target: .container(state.identity), parameters: request.parameters, facts: facts, alreadySo: alreadySo,
-            summary: "cut the traffic of container \(state.label) at \(ends.map(\.name).joined(separator: ", "))", inverse: description.inverse,
-            remarks: ["sessions that came in through the engine (docker exec) go on; container.pause stops them too"])
+            action: description.name, target: .container(state.identity), parameters: request.parameters, facts: facts(state, network, cut, request.token), alreadySo: alreadySo,
+            summary: "cut the traffic of container \(state.label) at \(network.endNames)\(Self.others(network))", inverse: description.inverse, remarks: Self.remarks(network))
+    }
+
+    private static func checkRuns(_ state: ContainerState) throws(ActionError) {
+        let doing = "isolate container \(state.name.escapedForDisplay)"
+        // Not gone: who makes its first process end now and then would be spared.
+        if state.isRestarting { throw ActionError(.busy, doing, "its restart policy is about to start it again") }
+        guard state.isRunning, state.pid > 0 else { throw .gone(doing, "it does not run (\(state.status.escapedForDisplay))") }
+    }
+
+    private func facts(_ state: ContainerState, _ network: ContainerNetwork, _ cut: DeviceTable.Cut, _ token: JSONObject?) -> JSONObject {
+        var facts = state.facts
+        facts.append("interfaces", .array(network.ends.map { .text($0.name) }))
+        facts.append("batch_bytes", .integer(Int64(table.isolating(state.id, cut).byteCount)))
+        if !network.open.isEmpty { facts.append("left_open", .array(network.open.map(JSON.text))) }
+        if !network.sharers.isEmpty { facts.append(ContainerGuard.sharersFact, .array(network.sharers.map(JSON.text))) }
+        facts.append("open_before", token?["left_open"])
+        return facts
+    }
+
+    private static func others(_ network: ContainerNetwork) -> String {
+        network.sharers.isEmpty ? "" : ", and that of \(network.sharers.map { $0.prefix(12) }.joined(separator: ", ")) in the same network"
+    }
+
+    private static func remarks(_ network: ContainerNetwork) -> [String] {
+        var remarks = ["sessions that came in through the engine (docker exec) go on; container.pause stops them too"]
+        if !network.open.isEmpty { remarks.append("this cannot be cut, so that the outcome will be failed (partial): \(network.openNames)") }
+        return remarks
     }
 
     package func perform(_ plan: Plan) async throws(ActionError) -> Performance {
         let id = try containerID(plan)
         let state = try await docker.inspect(id)
-        guard state.isRunning else { throw .gone("isolate container \(state.name)", "it does not run any more") }
-        // Looked up again: interfaces may have come and gone since the plan.
-        let ends = try ContainerInterfaces(of: state, context: table.context).hostEnds()
-        guard !ends.isEmpty else { return Performance(.already, message: "it has no network") }
-        return try TableTurn.take { () throws(ActionError) in
-            try table.isolating(id, ends, allow: plan.parameters.endpoints("allow")).commit(in: table.context)
-            let chains = try table.chains(of: id)
-            return Performance(
-                .done, message: "its traffic is cut at \(ends.map(\.name).joined(separator: ", "))", isConfirmed: chains.count >= ends.count * 2,
-                evidence: ["interfaces": .array(ends.map { .text($0.name) })], undoToken: ["chains": chains.prints])
+        try Self.checkRuns(state)
+        // Looked up again: interfaces and neighbours may have come and gone since the plan.
+        let network = try await ContainerNetwork(of: state, docker: docker, context: table.context)
+        try checkSharers(network, plan, state)
+        guard !network.isNone else { return Performance(.already, message: "it has no network") }
+        let cut = DeviceTable.Cut(network, allow: plan.parameters.endpoints("allow"))
+        let chains = try TableTurn.take { () throws(ActionError) in
+            try table.isolating(id, cut).commit(in: table.context)
+            return try table.chains(of: id)
         }
+        var token: JSONObject = ["chains": chains.prints]
+        token.append("started_at", state.startedAt.map { .text("\($0)") })
+        if !network.open.isEmpty { token.append("left_open", .array(network.open.map(JSON.text))) }
+        let evidence: JSONObject = ["interfaces": .array(network.ends.map { .text($0.name) })]
+        guard Self.isKnown(network, toBeOpen: plan.facts["open_before"]) else { throw Self.partial(network, state, evidence, token) }
+        return Performance(
+            .done, message: "its traffic is cut at \(network.endNames)", isConfirmed: table.isInForce(cut, for: id, chains), evidence: evidence, undoToken: token)
+    }
+
+    /// The guards were asked about those of the plan.
+    private func checkSharers(_ network: ContainerNetwork, _ plan: Plan, _ state: ContainerState) throws(ActionError) {
+        let known = ContainerGuard.sharers(in: plan)
+        guard let other = network.sharers.first(where: { !known.contains($0) }) else { return }
+        throw ActionError(.identity, "isolate container \(state.name.escapedForDisplay)", "container \(other.prefix(12)) has joined its network since the plan was made")
+    }
+
+    private static func partial(_ network: ContainerNetwork, _ state: ContainerState, _ evidence: JSONObject, _ token: JSONObject) -> ActionError {
+        var evidence = evidence
+        evidence.append("left_open", .array(network.open.map(JSON.text)))
+        evidence.append("undo_token", .object(token))
+        let what = network.ends.isEmpty ? "its traffic passes" : "its traffic is cut at \(network.endNames), and may pass"
+        return ActionError(
+            .partial, "isolate container \(state.name.escapedForDisplay)", "\(what) at \(network.openNames), which cannot be cut from outside", remedy: "use container.pause",
+            evidence: evidence)
+    }
+
+    private static func isKnown(_ network: ContainerNetwork, to token: JSONObject?) -> Bool { isKnown(network, toBeOpen: token?["left_open"]) }
+
+    private static func isKnown(_ network: ContainerNetwork, toBeOpen known: JSON?) -> Bool {
+        let known = known?.array?.compactMap { $0.string?.valid } ?? []
+        return network.open.allSatisfy(known.contains)
     }
 
     package func standing(of deed: StandingDeed) async throws(ActionError) -> Standing {
@@ -62,14 +118,23 @@ package struct ContainerIsolate: Action {
             guard error.failure == nil else { throw error }
             return .gone(error.message)
         }
-        guard state.isRunning, state.pid > 0 else { return .gone("it does not run any more (\(state.status.escapedForDisplay))") }
-        let chains = try table.chains(of: state.id)
-        let ends = try ContainerInterfaces(of: state, context: table.context).hostEnds()
-        if chains.isEmpty { return ends.isEmpty ? .stands : .missing("its traffic passes again\(ForeignChanges.shared.words)") }
-        if let open = ends.first(where: { end in chains.count { $0.device == end.name } != 2 }) {
+        // What does not run sends nothing. It may run again, by its restart policy or by hand: only the engine's "no such container" ends an isolation.
+        guard state.isRunning, state.pid > 0 else { return .stands }
+        let network = try await ContainerNetwork(of: state, docker: docker, context: table.context)
+        guard let change = Self.change(of: try table.chains(of: state.id), network, since: deed.token) else { return .stands }
+        if let left = deed.token?["started_at"]?.string?.valid, let startedAt = state.startedAt, left != "\(startedAt)" {
+            return .restarted("it was started anew at \(startedAt), and its traffic passes again")
+        }
+        return change
+    }
+
+    private static func change(of chains: [NetfilterReader.Chain], _ network: ContainerNetwork, since token: JSONObject?) -> Standing? {
+        if chains.isEmpty, !network.isNone { return .missing("its traffic passes again\(ForeignChanges.shared.words)") }
+        if let open = network.ends.first(where: { end in chains.count { $0.device == end.name } != 2 }) {
             return .changed("its traffic passes at \(open.name.escapedForDisplay)\(ForeignChanges.shared.words)")
         }
-        return ChainPrint.change(ChainPrint.prints(in: deed.token), now: chains).map { .changed($0 + ForeignChanges.shared.words) } ?? .stands
+        if !isKnown(network, to: token) { return .changed("its traffic may pass at \(network.openNames)") }
+        return ChainPrint.change(ChainPrint.prints(in: token), now: chains).map { .changed($0 + ForeignChanges.shared.words) }
     }
 
     package func marks() async throws(ActionError) -> [Target]? {
@@ -120,69 +185,5 @@ package struct ContainerRelease: Action {
             try table.releasing(chains, all: all).commit(in: table.context)
             return Performance(.done, message: "its traffic passes again")
         }
-    }
-}
-
-/// The interfaces of a container, found by what the kernel says on both sides.
-struct ContainerInterfaces {
-    private let state: ContainerState
-    private let context: NetworkContext
-
-    init(of state: ContainerState, context: NetworkContext) {
-        self.state = state
-        self.context = context
-    }
-
-    /// The host's ends of the container's veths. Refuses what is no veth, and a container that lives in the host's network.
-    func hostEnds() throws(ActionError) -> [RouteReader.Link] {
-        let doing = "find the interfaces of container \(state.name.escapedForDisplay)"
-        let process = try ProcessHandle(pid: state.pid)
-        let namespace = open("/proc/\(state.pid)/ns/net", O_RDONLY | O_CLOEXEC)
-        guard namespace >= 0 else { throw ActionError(.denied, doing, "its network namespace cannot be opened") }
-        defer { close(namespace) }
-        // Alive after the namespace was opened: it is this process's and not a later one's.
-        try process.checkPermission()
-        guard try Self.identity(of: namespace, doing) != ownIdentity(doing) else {
-            throw ActionError(.policy, doing, "it uses the host's network, which cannot be cut for it alone", remedy: "use container.pause or network.block")
-        }
-        let inner = try RouteReader(in: NetworkContext(namespace: namespace)).links().filter { !$0.isLoopback }
-        let routes = try RouteReader(in: context)
-        guard !inner.isEmpty, let number = try routes.number(ofNamespace: namespace) else {
-            guard inner.isEmpty else { throw ActionError(.unsupported, doing, "its namespace has no link to this one") }
-            return []
-        }
-        let outer = try routes.links()
-        var ends: [RouteReader.Link] = []
-        for link in inner where !Self.isIdleTunnel(link) {
-            guard link.kind == "veth" else {
-                throw ActionError(
-                    .policy, doing, "its interface \(link.name.escapedForDisplay) is \(link.kind.isEmpty ? "a device of the host" : link.kind), not a veth",
-                    remedy: "use container.pause")
-            }
-            // Both ends must name each other, and the outer one this container's namespace.
-            guard let end = outer.first(where: { $0.index == link.peer && $0.peer == link.index && $0.peerNamespace == number && $0.kind == "veth" }) else {
-                throw ActionError(.policy, doing, "the other end of its interface \(link.name.escapedForDisplay) is not in the host's network")
-            }
-            ends.append(end)
-        }
-        return ends
-    }
-
-    /// Devices that the kernel puts into every namespace once a tunnel module is loaded. They carry nothing by themselves.
-    private static func isIdleTunnel(_ link: RouteReader.Link) -> Bool {
-        ["tunl0", "sit0", "ip6tnl0", "gre0", "gretap0", "erspan0", "ip_vti0", "ip6_vti0", "ip6gre0"].contains(link.name) && link.kind != "veth"
-    }
-
-    private func ownIdentity(_ doing: String) throws(ActionError) -> UInt64 {
-        if let namespace = context.namespace { return try Self.identity(of: namespace, doing) }
-        let own = open("/proc/self/ns/net", O_RDONLY | O_CLOEXEC)
-        defer { close(own) }
-        return try Self.identity(of: own, doing)
-    }
-
-    private static func identity(of descriptor: Int32, _ doing: String) throws(ActionError) -> UInt64 {
-        var information = stat()
-        guard fstat(descriptor, &information) == 0 else { throw ActionError(.unavailable, doing, String(cString: strerror(errno))) }
-        return UInt64(information.st_ino)
     }
 }

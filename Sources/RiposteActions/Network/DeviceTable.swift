@@ -10,6 +10,14 @@ struct DeviceTable {
 
     let context: NetworkContext
 
+    /// What is to be cut, and what is to pass all the same.
+    struct Cut {
+        var ends: [RouteReader.Link]
+        var allow: [NetworkEndpoint]
+        /// Its next hops: with an allow list it may ask for their hardware addresses.
+        var gateways: [IPAddress] = []
+    }
+
     static func containerID(inChain name: String) -> String? {
         let parts = name.split(separator: "_")
         return parts.count == 3 && parts[1].utf8.count == 64 ? String(parts[1]) : nil
@@ -22,19 +30,30 @@ struct DeviceTable {
         try NetfilterReader(in: context).chains(of: .devices).filter { Self.containerID(inChain: $0.name) == id }
     }
 
-    func isolating(_ id: String, _ ends: [RouteReader.Link], allow: [NetworkEndpoint]) -> NetfilterBatch {
+    func isolating(_ id: String, _ cut: Cut) -> NetfilterBatch {
         var batch = NetfilterBatch()
         batch.addTable(.devices)
-        for end in ends {
-            let names = Self.chains(id, end.index)
+        for end in cut.ends {
             // Numbers of the kernel's enum nf_dev_hooks; the egress one is there since 5.16, but not in older headers.
-            for (name, hook, peer) in [(names.ingress, Int32(0), [NetfilterRule.Expression].End.destination), (names.egress, 1, .source)] {
+            for (name, hook, rules) in chains(id, end, cut) {
                 batch.addBaseChain(name, in: .devices, hook: hook, priority: Self.priority, device: end.name)
                 batch.deleteRules(of: name, in: .devices)
-                for rule in rules(allow, peer: peer) { batch.addRule(rule, to: name, in: .devices) }
+                for rule in rules { batch.addRule(rule, to: name, in: .devices) }
             }
         }
         return batch
+    }
+
+    private func chains(_ id: String, _ end: RouteReader.Link, _ cut: Cut) -> [(name: String, hook: Int32, rules: [NetfilterRule])] {
+        let names = Self.chains(id, end.index)
+        return [(names.ingress, 0, rules(cut, peer: .destination)), (names.egress, 1, rules(cut, peer: .source))]
+    }
+
+    /// Whether just this is cut, and this let pass, by our chains that are there.
+    func isInForce(_ cut: Cut, for id: String, _ standing: [NetfilterReader.Chain]) -> Bool {
+        cut.ends.allSatisfy { end in
+            chains(id, end, cut).allSatisfy { wanted in standing.contains { $0.name == wanted.name && $0.device == end.name && $0.holds(wanted.rules) } }
+        }
     }
 
     func releasing(_ chains: [NetfilterReader.Chain], all: [NetfilterReader.Chain]) -> NetfilterBatch {
@@ -48,13 +67,9 @@ struct DeviceTable {
     }
 
     /// `peer` is where the other side's address stands in the packet. The port of an allow-list entry is the other side's.
-    private func rules(_ allow: [NetworkEndpoint], peer: [NetfilterRule.Expression].End) -> [NetfilterRule] {
-        var rules: [NetfilterRule] = []
-        if !allow.isEmpty {
-            rules.append(NetfilterRule(.isProtocol(Self.arp)).then(.accept))
-            rules.append(NetfilterRule(.isEtherFamily(.ipv6) + .icmpv6(133...136)).then(.accept))
-        }
-        for endpoint in allow {
+    private func rules(_ cut: Cut, peer: [NetfilterRule.Expression].End) -> [NetfilterRule] {
+        var rules = IPAddress.Family.allCases.flatMap { neighbourRules(cut, $0, peer: peer) }
+        for endpoint in cut.allow {
             let isPeer: [NetfilterRule.Expression] = .isEtherFamily(endpoint.network.family) + .address(peer, isIn: endpoint.network)
             let transports = endpoint.port == nil ? [] : endpoint.transport.map { [$0] } ?? NetworkEndpoint.Transport.allCases
             let ports =
@@ -65,4 +80,25 @@ struct DeviceTable {
         }
         return rules + [NetfilterRule([]).then(.drop)]
     }
+
+    /// Without them nobody on the allow list is reached. What carries any bytes to anybody must not pass as one: only with gateways and with those of the allow
+    /// list, and for IPv6 only what no router has passed on.
+    private func neighbourRules(_ cut: Cut, _ family: IPAddress.Family, peer: [NetfilterRule.Expression].End) -> [NetfilterRule] {
+        let allowed = cut.allow.map(\.network).filter { $0.family == family }
+        guard !allowed.isEmpty else { return [] }
+        var seen: Set<IPNetwork> = []
+        let neighbours = (cut.gateways.filter { $0.family == family }.map { IPNetwork($0) } + allowed).filter { seen.insert($0).inserted }
+        if family == .ipv4 { return neighbours.map { NetfilterRule(.isProtocol(Self.arp) + .isOrdinaryARP + .arpAddress(peer, isIn: $0)).then(.accept) } }
+        let isDiscovery: [NetfilterRule.Expression] = .isEtherFamily(.ipv6) + .icmpv6(133...136) + .hopLimit(255)
+        return (IPNetwork.neighbourhood + neighbours).map { NetfilterRule(isDiscovery + .address(peer, isIn: $0)).then(.accept) }
+    }
+}
+
+extension DeviceTable.Cut {
+    init(_ network: ContainerNetwork, allow: [NetworkEndpoint]) { self.init(ends: network.ends, allow: allow, gateways: network.gateways) }
+}
+
+extension IPNetwork {
+    /// Link-local addresses, and groups of one link.
+    static let neighbourhood = ["fe80::/10", "ff02::/16"].compactMap { IPNetwork($0) }
 }

@@ -19,6 +19,12 @@ struct HostTable {
         var blocked: [NetfilterReader.Element] = []
 
         var isIsolated: Bool { chains.contains { $0.name == isolationChains[0] } }
+
+        /// Isolated by just these rules of ``isolationChains``.
+        func isIsolated(by rules: [[NetfilterRule]]) -> Bool {
+            zip(isolationChains, rules).allSatisfy { name, rules in chains.contains { $0.name == name && $0.holds(rules) } }
+        }
+
         var isolation: [NetfilterReader.Chain] { chains.filter { isolationChains.contains($0.name) } }
         var hasBlocking: Bool { blockChains.allSatisfy { name in chains.contains { $0.name == name && $0.rules == HostTable.blockRules(name).count } } }
     }
@@ -89,11 +95,16 @@ struct HostTable {
 
     // MARK: - Isolation
 
-    func isolating(allow: [NetworkEndpoint]) -> NetfilterBatch {
+    /// The rules of ``isolationChains``, in their order.
+    func isolationRules(allow: [NetworkEndpoint]) throws(ActionError) -> [[NetfilterRule]] {
+        let neighbours = try RouteReader(in: context).gateways().map { IPNetwork($0) } + allow.map(\.network)
+        return [inputRules(allow, neighbours), outputRules(allow, neighbours), [NetfilterRule([]).then(.drop)]]
+    }
+
+    func isolating(_ rules: [[NetfilterRule]]) -> NetfilterBatch {
         var batch = NetfilterBatch()
         batch.addTable(.host)
         let hooks = [NF_INET_LOCAL_IN, NF_INET_LOCAL_OUT, NF_INET_FORWARD]
-        let rules = [inputRules(allow), outputRules(allow), [NetfilterRule([]).then(.drop)]]
         for (index, chain) in Self.isolationChains.enumerated() {
             batch.addBaseChain(chain, in: .host, hook: Int32(hooks[index].rawValue), priority: Self.priority + 1)
             batch.deleteRules(of: chain, in: .host)
@@ -112,7 +123,7 @@ struct HostTable {
         return batch
     }
 
-    private func inputRules(_ allow: [NetworkEndpoint]) -> [NetfilterRule] {
+    private func inputRules(_ allow: [NetworkEndpoint], _ neighbours: [IPNetwork]) -> [NetfilterRule] {
         var rules = [NetfilterRule(.interface(NFT_META_IIFNAME, is: "lo")).then(.accept)]
         for endpoint in allow {
             let isPeer: [NetfilterRule.Expression] = .isFamily(endpoint.network.family) + .address(.source, isIn: endpoint.network)
@@ -120,10 +131,10 @@ struct HostTable {
                 NetfilterRule(isPeer + $0, comment: "\(endpoint)").then(.accept)
             }
         }
-        return rules + neighbourRules + dhcpRules(client: .destination, server: .source) + [NetfilterRule([]).then(.drop)]
+        return rules + neighbourRules(.source, neighbours) + dhcpRules(client: .destination, server: .source) + [NetfilterRule([]).then(.drop)]
     }
 
-    private func outputRules(_ allow: [NetworkEndpoint]) -> [NetfilterRule] {
+    private func outputRules(_ allow: [NetworkEndpoint], _ neighbours: [IPNetwork]) -> [NetfilterRule] {
         var rules = [NetfilterRule(.interface(NFT_META_OIFNAME, is: "lo")).then(.accept)]
         for endpoint in allow {
             let isPeer: [NetfilterRule.Expression] = .isFamily(endpoint.network.family) + .address(.destination, isIn: endpoint.network)
@@ -131,12 +142,16 @@ struct HostTable {
                 NetfilterRule(isPeer + $0, comment: "\(endpoint)").then(.accept)
             }
         }
-        return rules + neighbourRules + dhcpRules(client: .source, server: .destination) + [NetfilterRule([]).then(.drop)]
+        return rules + neighbourRules(.destination, neighbours) + dhcpRules(client: .source, server: .destination) + [NetfilterRule([]).then(.drop)]
     }
 
-    /// Without them neighbours and leases die, and the allow list with them: neighbour discovery, multicast listeners.
-    private var neighbourRules: [NetfilterRule] {
-        [133...136, 130...132, 143...143].map { NetfilterRule(.isFamily(.ipv6) + .icmpv6($0)).then(.accept) }
+    /// Without them neighbours and leases die, and the allow list with them: neighbour discovery with those of the link, gateways and the allow list, and
+    /// multicast listeners, both only as no router passes them on. Else they would carry any bytes to anybody.
+    private func neighbourRules(_ peer: [NetfilterRule.Expression].End, _ neighbours: [IPNetwork]) -> [NetfilterRule] {
+        var seen: Set<IPNetwork> = []
+        let peers = (IPNetwork.neighbourhood + neighbours.filter { $0.family == .ipv6 }).filter { seen.insert($0).inserted }
+        let discovery = peers.map { NetfilterRule(.isFamily(.ipv6) + .icmpv6(133...136) + .hopLimit(255) + .address(peer, isIn: $0)).then(.accept) }
+        return discovery + [130...132, 143...143].map { NetfilterRule(.isFamily(.ipv6) + .icmpv6($0) + .hopLimit(1)).then(.accept) }
     }
 
     private func dhcpRules(client: [NetfilterRule.Expression].End, server: [NetfilterRule.Expression].End) -> [NetfilterRule] {

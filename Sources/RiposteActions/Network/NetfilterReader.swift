@@ -17,7 +17,12 @@ struct NetfilterReader: ~Copyable {
         var handle: UInt64
         var device: String?
         var rules: Int
+        /// Of its rules, sorted: whom an allow list lets pass.
+        var comments: [String] = []
         var counters: Counters
+
+        /// As many rules, and the same comments.
+        func holds(_ wanted: [NetfilterRule]) -> Bool { rules == wanted.count && comments == wanted.compactMap(\.comment).sorted() }
     }
 
     struct Counters: Equatable {
@@ -55,6 +60,7 @@ struct NetfilterReader: ~Copyable {
         for index in chains.indices {
             let own = rules.filter { $0.chain == chains[index].name }
             chains[index].rules = own.count
+            chains[index].comments = own.compactMap(\.comment).sorted()
             chains[index].counters = own.last?.counters ?? Counters()
         }
         return chains

@@ -152,6 +152,18 @@ extension [NetfilterRule.Expression] {
         [.meta(key), .equal([UInt8](name.utf8) + [UInt8](repeating: 0, count: Swift.max(0, 16 - name.utf8.count)))]
     }
 
+    static func hopLimit(_ limit: UInt8) -> Self { [.payload(NFT_PAYLOAD_NETWORK_HEADER, offset: 7, length: 1), .equal([limit])] }
+
+    /// Ethernet and IPv4, with addresses as long as those are: then the places of the addresses are known.
+    static var isOrdinaryARP: Self { [.payload(NFT_PAYLOAD_NETWORK_HEADER, offset: 0, length: 6), .equal([0, 1, 8, 0, 6, 4])] }
+
+    /// Whose hardware address is told, or asked for.
+    static func arpAddress(_ end: End, isIn network: IPNetwork) -> Self {
+        if network.prefixLength == 0 { return [] }
+        let load: Self = [.payload(NFT_PAYLOAD_NETWORK_HEADER, offset: end == .source ? 14 : 24, length: 4)]
+        return load + (network.isSingleAddress ? [.equal(network.address.bytes)] : [.mask(network.mask), .equal(network.address.bytes)])
+    }
+
     static func icmpv6(_ types: ClosedRange<UInt8>) -> Self {
         [.meta(NFT_META_L4PROTO), .equal([58]), .payload(NFT_PAYLOAD_TRANSPORT_HEADER, offset: 0, length: 1), .between(types.lowerBound, types.upperBound)]
     }

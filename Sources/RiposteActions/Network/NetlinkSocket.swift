@@ -43,23 +43,18 @@ struct NetlinkSocket: ~Copyable {
         guard bytes.withUnsafeBytes({ mnl_socket_sendto(socket, $0.baseAddress, $0.count) }) == bytes.count else { throw Self.error(errno, doing) }
     }
 
-    /// Every message that comes until the answer is complete; `doing` is what the request asked for.
+    /// So often a list is asked for anew that was changed while the kernel told it.
+    private static let dumpAttempts = 5
+
+    /// Every message of a whole answer; `doing` is what the request asked for.
     borrowing func dump(_ request: [UInt8], doing: String, _ body: (UnsafePointer<nlmsghdr>) -> Void) throws(ActionError) {
-        try send(request, doing: doing)
-        while try receive(
-            waiting: true, doing: doing,
-            { message in
-                switch Int32(message.pointee.nlmsg_type) {
-                case NLMSG_DONE: return .complete
-                case NLMSG_ERROR:
-                    let code = Self.errorCode(message)
-                    return code == 0 ? .complete : .failed(code)
-                default:
-                    body(message)
-                    return message.pointee.nlmsg_flags & UInt16(NLM_F_MULTI) == 0 ? .complete : .more
-                }
-            })
-        {}
+        for _ in 0..<Self.dumpAttempts {
+            var dump = NetlinkDump()
+            try send(request, doing: doing)
+            while try receive(waiting: true, doing: doing, { dump.take($0) }) {}
+            if !dump.isInterrupted { return dump.forEach(body) }
+        }
+        throw ActionError(.busy, doing, "it changed each time while it was listed")
     }
 
     enum Verdict {
@@ -116,6 +111,45 @@ struct NetlinkSocket: ~Copyable {
     }
 }
 
+/// The messages of one answer. Nothing is known of a list before it is complete: the kernel tells it in pieces, marks those after a change (NLM_F_DUMP_INTR), and
+/// then some of it may be missing, or there twice.
+struct NetlinkDump {
+    private var messages: [UInt64] = []
+    private(set) var isInterrupted = false
+
+    mutating func take(_ message: UnsafePointer<nlmsghdr>) -> NetlinkSocket.Verdict {
+        if message.pointee.nlmsg_flags & UInt16(NLM_F_DUMP_INTR) != 0 { isInterrupted = true }
+        switch Int32(message.pointee.nlmsg_type) {
+        case NLMSG_DONE: return .complete
+        case NLMSG_ERROR:
+            let code = NetlinkSocket.errorCode(message)
+            return code == 0 ? .complete : .failed(code)
+        default:
+            keep(message)
+            return message.pointee.nlmsg_flags & UInt16(NLM_F_MULTI) == 0 ? .complete : .more
+        }
+    }
+
+    /// In whole words: the next header is aligned.
+    private mutating func keep(_ message: UnsafePointer<nlmsghdr>) {
+        let bytes = UnsafeRawBufferPointer(start: message, count: Int(message.pointee.nlmsg_len))
+        let start = messages.count
+        messages += [UInt64](repeating: 0, count: (bytes.count + 7) / 8)
+        messages.withUnsafeMutableBytes { UnsafeMutableRawBufferPointer(rebasing: $0[(start * 8)...]).copyMemory(from: bytes) }
+    }
+
+    func forEach(_ body: (UnsafePointer<nlmsghdr>) -> Void) {
+        messages.withUnsafeBytes { all in
+            var rest = all[...]
+            while let start = UnsafeRawBufferPointer(rebasing: rest).baseAddress, !rest.isEmpty {
+                let message = start.assumingMemoryBound(to: nlmsghdr.self)
+                body(message)
+                rest = rest.dropFirst((Int(message.pointee.nlmsg_len) + 7) / 8 * 8)
+            }
+        }
+    }
+}
+
 /// Builds one netlink message: header, family header, attributes.
 struct NetlinkMessage {
     static let limit = 1 << 16
@@ -144,8 +178,13 @@ func forEachAttribute(of message: UnsafePointer<nlmsghdr>, after offset: Int, _ 
 }
 
 func forEachAttribute(inside nest: UnsafePointer<nlattr>, _ body: (UInt16, UnsafePointer<nlattr>) -> Void) {
-    var next = mnl_attr_get_payload(nest).map { UnsafePointer($0.assumingMemoryBound(to: nlattr.self)) }
-    let end = UnsafeRawPointer(nest) + Int(nest.pointee.nla_len)
+    forEachAttribute(in: UnsafeRawBufferPointer(start: mnl_attr_get_payload(nest), count: Int(mnl_attr_get_payload_len(nest))), body)
+}
+
+func forEachAttribute(in bytes: UnsafeRawBufferPointer, _ body: (UInt16, UnsafePointer<nlattr>) -> Void) {
+    guard let start = bytes.baseAddress else { return }
+    let end = start + bytes.count
+    var next: UnsafePointer<nlattr>? = UnsafePointer(start.assumingMemoryBound(to: nlattr.self))
     while let attribute = next, mnl_attr_ok(attribute, Int32(end - UnsafeRawPointer(attribute))) {
         body(mnl_attr_get_type(attribute), attribute)
         next = UnsafePointer(mnl_attr_next(attribute))

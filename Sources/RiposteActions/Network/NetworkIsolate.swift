@@ -29,13 +29,14 @@ package struct NetworkIsolate: Action {
                 remedy: "set network.management_allow or the parameter allow, or say lockout: true")
         }
         let state = try table.state()
-        let batch = table.isolating(allow: allow)
+        let rules = try table.isolationRules(allow: allow)
         return Plan(
             action: description.name, target: .host(machineID: Host.machineID), parameters: request.parameters,
             facts: [
-                "allow": .array(allow.map { .text("\($0)") }), "batch_bytes": .integer(Int64(batch.byteCount)), "puts_right": .bool(request.token != nil),
+                "allow": .array(allow.map { .text("\($0)") }), "batch_bytes": .integer(Int64(table.isolating(rules).byteCount)), "puts_right": .bool(request.token != nil),
             ],
-            alreadySo: Self.standing(state, request.token) == .stands ? "this host is isolated already" : nil,
+            // With another allow list it is another isolation, which takes the place of the one that stands.
+            alreadySo: state.isIsolated(by: rules) && Self.standing(state, request.token) == .stands ? "this host is isolated already" : nil,
             summary: "isolate this host but for \(allow.isEmpty ? "nobody" : allow.map(\.description).joined(separator: ", "))",
             inverse: description.inverse)
     }
@@ -43,10 +44,11 @@ package struct NetworkIsolate: Action {
     package func perform(_ plan: Plan) async throws(ActionError) -> Performance {
         let allow = allowList(plan.parameters)
         return try TableTurn.take { () throws(ActionError) in
-            if try table.state().isIsolated, plan.facts["puts_right"] != true { return Performance(.already, message: "this host is isolated already") }
-            try table.isolating(allow: allow).commit(in: table.context)
+            let rules = try table.isolationRules(allow: allow)
+            if try table.state().isIsolated(by: rules), plan.facts["puts_right"] != true { return Performance(.already, message: "this host is isolated already") }
+            try table.isolating(rules).commit(in: table.context)
             let state = try table.state()
-            return Performance(.done, message: "this host is isolated", isConfirmed: state.isIsolated, undoToken: ["chains": state.isolation.prints])
+            return Performance(.done, message: "this host is isolated", isConfirmed: state.isIsolated(by: rules), undoToken: ["chains": state.isolation.prints])
         }
     }
 

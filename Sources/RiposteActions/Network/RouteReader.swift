@@ -59,10 +59,43 @@ struct RouteReader: ~Copyable {
         var gateways: [IPAddress] = []
         try dump(RTM_GETROUTE, "list routes") { message in
             forEachAttribute(of: message, after: MemoryLayout<rtmsg>.size) { type, attribute in
-                if Int(type) == Int(RTA_GATEWAY.rawValue), let address = Self.address(in: attribute) { gateways.append(address) }
+                if UInt32(type) == RTA_MULTIPATH.rawValue {
+                    gateways += Self.nextHops(in: attribute)
+                } else if let gateway = Self.gateway(type, attribute) {
+                    gateways.append(gateway)
+                }
             }
         }
         return gateways
+    }
+
+    /// `via`, and `via inet6` of an IPv4 route: rtnetlink(7), struct rtvia.
+    private static func gateway(_ type: UInt16, _ attribute: UnsafePointer<nlattr>) -> IPAddress? {
+        switch UInt32(type) {
+        case RTA_GATEWAY.rawValue: address(in: attribute)
+        case RTA_VIA.rawValue: IPAddress(bytes: payload(of: attribute).dropFirst(MemoryLayout<UInt16>.size))
+        default: nil
+        }
+    }
+
+    /// Of a route with several ways: each a struct rtnexthop with attributes of its own.
+    private static func nextHops(in attribute: UnsafePointer<nlattr>) -> [IPAddress] {
+        var gateways: [IPAddress] = []
+        var rest = payload(of: attribute)[...]
+        let header = MemoryLayout<rtnexthop>.size
+        while rest.count >= header {
+            let length = Int(UnsafeRawBufferPointer(rebasing: rest).loadUnaligned(as: rtnexthop.self).rtnh_len)
+            guard length >= header, length <= rest.count else { break }
+            forEachAttribute(in: UnsafeRawBufferPointer(rebasing: rest.prefix(length).dropFirst(header))) { type, inner in
+                if let gateway = gateway(type, inner) { gateways.append(gateway) }
+            }
+            rest = rest.dropFirst((length + 3) & ~3)
+        }
+        return gateways
+    }
+
+    private static func payload(of attribute: UnsafePointer<nlattr>) -> UnsafeRawBufferPointer {
+        UnsafeRawBufferPointer(start: mnl_attr_get_payload(attribute), count: Int(mnl_attr_get_payload_len(attribute)))
     }
 
     /// The number by which this namespace knows another one; nil where it knows none.
@@ -90,7 +123,7 @@ struct RouteReader: ~Copyable {
     }
 
     private static func address(in attribute: UnsafePointer<nlattr>) -> IPAddress? {
-        IPAddress(bytes: UnsafeRawBufferPointer(start: mnl_attr_get_payload(attribute), count: Int(mnl_attr_get_payload_len(attribute))))
+        IPAddress(bytes: payload(of: attribute))
     }
 
     private borrowing func dump(_ type: Int, _ doing: String, _ body: (UnsafePointer<nlmsghdr>) -> Void) throws(ActionError) {

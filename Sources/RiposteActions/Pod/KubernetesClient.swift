@@ -135,12 +135,15 @@ package final class KubernetesClient: Sendable {
 /// A `Status` object: how the API says no.
 struct KubernetesStatus: Equatable {
     var code: Int
+    /// It is a `Status`, and not what somebody else answers.
+    var isStatus: Bool
     var reason: String
     var message: String
     var causes: [String]
 
     init(json: JSON, code: Int) {
         self.code = code
+        isStatus = json["kind"] == "Status"
         reason = json["reason"]?.string?.repaired ?? ""
         message = json["message"]?.string?.repaired ?? "status \(code)"
         causes = json["details"]?["causes"]?.array?.compactMap { $0["reason"]?.string?.repaired } ?? []
@@ -155,7 +158,9 @@ struct KubernetesStatus: Equatable {
         case 401: return ActionError(.denied, doing, answer, remedy: "the token or certificate is not valid (any more)")
         case 403 where causes.contains("NamespaceTerminating"): return .gone(doing, answer)
         case 403: return ActionError(.denied, doing, answer, remedy: "grant the right with a Role and a RoleBinding")
-        case 404: return .gone(doing, answer)
+        // A proxy, or a server that has no such path, says 404 too, and knows nothing of pods.
+        case 404 where isStatus && reason == "NotFound": return .gone(doing, answer)
+        case 404: return ActionError(.unavailable, doing, "what answered is no Kubernetes API: \(answer)", remedy: "check the server's address, and what stands between")
         case 409: return ActionError(.conflict, doing, answer)
         case 422: return ActionError(.invalid, doing, answer)
         case 429 where causes.contains("DisruptionBudget"): return ActionError(.policy, doing, answer)

@@ -4,6 +4,8 @@ package import RiposteCore
 package struct Drift: Sendable, Equatable {
     package enum Finding: String, Sendable {
         case missing
+        /// Missing since the target was started anew.
+        case restarted
         case foreignChange = "foreign_change"
         case orphan
     }
@@ -53,7 +55,10 @@ package struct DriftBook: EngineStatePart, Equatable {
         switch record.kind {
         case .drift:
             guard let drift = Drift(record) else { return }
-            if drift.state == .over { clear(drift.object, at: record.time) } else { entries[drift.object, default: Entry()].drift = drift }
+            if drift.state == .over { return clear(drift.object, at: record.time) }
+            entries[drift.object, default: Entry()].drift = drift
+            // Who makes a container start again and again would use up the repairs, and be rid of us.
+            if drift.finding == .restarted, drift.state == .found { entries[drift.object]?.repairs = [] }
         case .outcome:
             if let restored = record.detail["restores"]?["action"]?.string?.valid {
                 // Also one that failed, or was refused: what does not help is not tried for ever.

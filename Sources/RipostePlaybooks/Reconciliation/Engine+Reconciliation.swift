@@ -53,6 +53,7 @@ extension Engine {
         case .gone(let words), .expired(let words):
             _ = await undo(open.action, actor: Self.reconciler, reason: words)
         case .missing(let words): await answer(open, .missing, words, action.description, settings)
+        case .restarted(let words): await answer(open, .restarted, words, action.description, settings)
         case .changed(let words): await answer(open, .foreignChange, words, action.description, settings)
         }
     }
@@ -87,8 +88,8 @@ extension Engine {
         let known = snapshot.drifts.drift(of: object)
         var drift = Drift(
             object: object, state: .found, finding: finding, action: open.action, actionName: open.actionName, target: open.target, message: words, time: now)
-        // Once for each change, and not at each look.
-        if known?.finding != finding || known?.state == .found && known?.message != words { tell(drift) }
+        // Once for each change, and not at each look. Another run is another change, whatever was said of the one before.
+        if known?.finding != finding || known?.message.hasPrefix(words) != true && (known?.state == .found || finding == .restarted) { tell(drift) }
         guard settings.policy(for: description) == .repair, mayRepair(open) else { return }
         let window = min(settings.fightWindow, .seconds(86400))
         guard snapshot.drifts.repairs(of: object, since: now + (.zero - window)) < settings.fightLimit else {

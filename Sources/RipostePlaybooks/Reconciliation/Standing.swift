@@ -22,6 +22,8 @@ package enum Standing: Sendable, Equatable {
     case stands
     /// It is not so any more.
     case missing(String)
+    /// The target runs anew, and what was done went with its old run: nobody has undone us.
+    case restarted(String)
     /// It is there, and not as it was left.
     case changed(String)
     /// It has ended by itself, as it was to.
