@@ -154,6 +154,16 @@ struct ValueTests {
 
     @Test("bytes that are not UTF-8 are shown as such") func invalid() { #expect(ByteText([0x61, 0xFF, 0x62]).shown == "a\\xffb") }
 
+    @Test(
+        "JSON that comes to a terminal does not act there, and is the same value",
+        arguments: ["plain ü 日本", "\u{9b}2J", "\u{202e}evil", "\u{7f}", "\u{1b}[2J", "\u{e0041}x", "\u{feff}", "a\\\u{85}\""])
+    func terminal(text: String) throws {
+        let line = JSON.text(text).line.escapedForDisplayInJSON
+        #expect(line.escapedForDisplay == line)
+        #expect(try JSON(parsing: Array(line.utf8)) == .text(text))
+        #expect(text.hasPrefix("plain") == (line == JSON.text(text).line))
+    }
+
     @Test("identifiers sort by time and read back")
     func identifiers() throws {
         let first = Identifier.new(at: Timestamp(nanoseconds: 1_000_000_000_000_000))
