@@ -32,6 +32,14 @@ package struct Agent: Sendable {
         package var remarks: [String]
     }
 
+    /// SIGHUP from the first moment on: it means that all is read anew, and never the end, as it is by default. One that comes while the agent starts is answered when
+    /// it is there.
+    package struct HangUps: Sendable {
+        fileprivate let signals: UnixSignalsSequence
+
+        package init() async { signals = await UnixSignalsSequence(trapping: .sighup) }
+    }
+
     let configuration: AgentConfiguration
     private let playbooks: PlaybookSet
     private let playbookWatch: FileWatch
@@ -73,7 +81,7 @@ package struct Agent: Sendable {
     /// Runs until SIGTERM or SIGINT, then finishes what is under way and closes the journal. `observe` must not wait. `onStandardOutput`: whether an output
     /// has standard output for itself, each time when outputs are read anew.
     package func run(
-        onReady: @escaping @Sendable (Banner) -> Void, onStandardOutput: @escaping @Sendable (Bool) -> Void = { _ in },
+        reloadOn hangUps: HangUps, onReady: @escaping @Sendable (Banner) -> Void, onStandardOutput: @escaping @Sendable (Bool) -> Void = { _ in },
         observe: @escaping @Sendable (Engine.Event) -> Void
     ) async throws {
         Self.raiseDescriptorLimit()
@@ -110,7 +118,7 @@ package struct Agent: Sendable {
         }
         house.journal.onAppend { outputs.ring() }
         try await Self.carrying(outputs) {
-            do { try await serve(house, outputs, registry, brakes, drifts, degraded, rearm, onReady, onStandardOutput) } catch {
+            do { try await serve(house, outputs, registry, brakes, drifts, degraded, rearm, hangUps, onReady, onStandardOutput) } catch {
                 await house.close()
                 throw error
             }
@@ -137,7 +145,7 @@ package struct Agent: Sendable {
 
     private func serve(
         _ house: EngineHouse, _ outputs: Outputs, _ registry: MetricRegistry, _ brakes: BrakeAlerts, _ drifts: DriftAlerts, _ degraded: DegradedPlaybooks,
-        _ rearming: Rearming, _ onReady: @escaping @Sendable (Banner) -> Void, _ onStandardOutput: @escaping @Sendable (Bool) -> Void
+        _ rearming: Rearming, _ hangUps: HangUps, _ onReady: @escaping @Sendable (Banner) -> Void, _ onStandardOutput: @escaping @Sendable (Bool) -> Void
     ) async throws {
         let door = AlertDoor(house, logger: logger)
         drifts.open(door)
@@ -191,7 +199,7 @@ package struct Agent: Sendable {
             service("rules") { try await keepers.rules.keepUp() },
             service("containers") { try await sensor.run() },
             service("reload") {
-                for await _ in await UnixSignalsSequence(trapping: .sighup) {
+                for await _ in hangUps.signals {
                     _ = await keepers.reload()
                     await outputs.reopen()
                 }

@@ -195,8 +195,10 @@ package struct DeskError: Error, Equatable, Sendable, CustomStringConvertible {
         case invalid
         /// The agent does not take orders from this user.
         case denied
-        /// No agent answers, or it stopped answering half way.
+        /// No agent answers: nothing was asked of one.
         case noAgent
+        /// It was sent to the agent, and no answer that can be read came back: it may have been done, or be under way, or never have been begun.
+        case unclear
         /// What is named is not there.
         case notFound
         /// Somebody else holds the journal, or it cannot be written.
@@ -220,7 +222,7 @@ package struct DeskError: Error, Equatable, Sendable, CustomStringConvertible {
         case .denied: 3
         case .notFound: 4
         case .noAgent: 6
-        case .journal: 1
+        case .journal, .unclear: 1
         }
     }
 }

@@ -1,4 +1,5 @@
 internal import Foundation
+internal import Glibc
 
 /// Notices that files, or what is in folders, changed: by names, sizes and times, looked at once a second.
 ///
@@ -32,14 +33,19 @@ struct FileWatch: Sendable {
         }
     }
 
-    private static func fingerprint(of paths: [String]) -> [String] {
+    /// Differs where something has changed.
+    static func fingerprint(of paths: [String]) -> [String] {
         paths.flatMap { path -> [String] in
             let names = (try? FileManager.default.contentsOfDirectory(atPath: path)).map { $0.sorted().map { "\(path)/\($0)" } } ?? [path]
-            return names.map { name in
-                guard let facts = try? FileManager.default.attributesOfItem(atPath: name) else { return "\(name) missing" }
-                let changed = (facts[.modificationDate] as? Date)?.timeIntervalSinceReferenceDate ?? 0
-                return "\(name) \(facts[.systemFileNumber] ?? 0) \(facts[.size] ?? 0) \(changed)"
-            }
+            // Where a name leads elsewhere, both count: the link, and what it leads to now. So do the folders between, as a ConfigMap's, which are swapped whole.
+            return names.map { name in "\(name) \(facts(name) { lstat($0, $1) }) \(facts(name) { stat($0, $1) })" }
         }
+    }
+
+    private static func facts(_ path: String, _ look: (UnsafePointer<CChar>, UnsafeMutablePointer<stat>) -> Int32) -> String {
+        var facts = stat()
+        guard look(path, &facts) == 0 else { return "missing" }
+        let (content, inode) = (facts.st_mtim, facts.st_ctim)
+        return "\(facts.st_dev) \(facts.st_ino) \(facts.st_size) \(content.tv_sec).\(content.tv_nsec) \(inode.tv_sec).\(inode.tv_nsec)"
     }
 }

@@ -18,6 +18,8 @@ package final class PlaybookKeeper: Sendable {
     private let house: EngineHouse
     private let logger: Logger
     private let state: Mutex<State>
+    /// One reload after the other, so that what was read last is what is in force last.
+    private let turn = Mutex(())
     let degraded: DegradedPlaybooks
 
     /// Others who go by them.
@@ -34,6 +36,11 @@ package final class PlaybookKeeper: Sendable {
 
     /// Reads the files. What is in force stays in force where any of them has an error.
     func reload() -> JSON {
+        turn.withLock { _ in readAnew() }
+        return status
+    }
+
+    private func readAnew() {
         do throws(Diagnostics) {
             let (set, _) = try PlaybookSet.load(paths: watch.paths, house.facilities.catalogue)
             let unmet = degraded.unmet(set)
@@ -46,7 +53,7 @@ package final class PlaybookKeeper: Sendable {
                 }
                 return state.digest != set.digest
             }
-            guard isNew else { return status }
+            guard isNew else { return }
             house.engine.use(set)
             onChange()
             degraded.tell(house)
@@ -60,11 +67,10 @@ package final class PlaybookKeeper: Sendable {
                 }
                 return state.rejected?.problems != error
             }
-            guard isNew else { return status }
+            guard isNew else { return }
             record("playbooks were rejected; those before stay in force", ["problems": .array(error.entries.map(\.json))], outcome: .refused)
             logger.error("playbooks rejected", metadata: ["problems": "\(error.entries.count)", "first": "\(error.entries.first?.rendered.escapedForDisplay ?? "")"])
         }
-        return status
     }
 
     private func record(_ message: String, _ detail: JSONObject, outcome: Outcome) {

@@ -97,21 +97,41 @@ extension SteeringCommand {
     }
 
     init(json: JSON) throws(DeskError) {
-        func text(_ key: ByteText) -> String? { json[key]?.string?.repaired }
-        let wish: Wish?
-        switch text("wish") {
-        case "set_mode":
-            // A time that is not understood must not become "for ever".
-            let length = text("lasting").map { Duration(text: $0) }
-            guard length == nil || length.map({ $0 != nil }) == true else { throw DeskError(.invalid, "lasting must be a duration") }
-            wish = text("mode").flatMap(Mode.init(rawValue:)).flatMap { mode in ModeTable.Scope(json: json).map { .setMode(mode, $0, lasting: length ?? nil) } }
-        case "clear_mode": wish = ModeTable.Scope(json: json).map { .clearMode($0) }
-        case "promote": wish = text("playbook").map { .promote($0) }
-        case "mark":
-            wish = text("alert").flatMap { Identifier($0) }.flatMap { alert in text("verdict").flatMap(Engine.Verdict.init(rawValue:)).map { .mark(alert, $0) } }
-        default: wish = nil
+        let (wish, keys) = try Self.kind(of: json)
+        let reader = try ControlReader(json, known: ["wish", "dry_run", "reason"] + keys)
+        self.init(try Self.read(wish, reader, json), isDryRun: try reader.isTrue("dry_run"), reason: try reader.words("reason"))
+    }
+
+    private static func kind(of json: JSON) throws(DeskError) -> (wish: String, keys: [String]) {
+        switch json["wish"]?.string?.valid {
+        case "set_mode": ("set_mode", ["mode", "scope", "name", "lasting"])
+        case "clear_mode": ("clear_mode", ["scope", "name"])
+        case "promote": ("promote", ["playbook"])
+        case "mark": ("mark", ["alert", "verdict"])
+        default: throw DeskError(.invalid, "this is no wish about modes, roll-outs or alerts")
         }
-        guard let wish else { throw DeskError(.invalid, "this is no wish about modes, roll-outs or alerts") }
-        self.init(wish, isDryRun: json["dry_run"]?.bool ?? false, reason: text("reason"))
+    }
+
+    private static func read(_ wish: String, _ reader: ControlReader, _ json: JSON) throws(DeskError) -> Wish {
+        switch wish {
+        case "set_mode":
+            .setMode(
+                try reader.needed("mode", "a mode") { $0.string?.valid.flatMap(Mode.init(rawValue:)) }, try scope(json, reader), lasting: try reader.duration("lasting"))
+        case "clear_mode": .clearMode(try scope(json, reader))
+        case "promote": .promote(try reader.needed("playbook", "a playbook's name") { $0.string?.valid })
+        default:
+            .mark(
+                try reader.needed("alert", "an alert's id", ControlReader.identifier),
+                try reader.needed("verdict", "a verdict") { $0.string?.valid.flatMap(Engine.Verdict.init(rawValue:)) })
+        }
+    }
+
+    /// A name where the agent as a whole is meant was meant for less.
+    private static func scope(_ json: JSON, _ reader: ControlReader) throws(DeskError) -> ModeTable.Scope {
+        let name = try reader.text("name")
+        guard let scope = ModeTable.Scope(json: json), name == nil || scope != .agent else {
+            throw DeskError(.invalid, "scope must be agent, or playbook or source with a name")
+        }
+        return scope
     }
 }

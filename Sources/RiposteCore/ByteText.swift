@@ -70,6 +70,26 @@ extension String {
     }
 }
 
+extension String {
+    /// Of a text of JSON: the same value, with what acts on terminals, or turns the direction of what stands behind it, as an escape of JSON's. What is below U+0020 is that
+    /// already.
+    package var escapedForDisplayInJSON: String {
+        guard unicodeScalars.contains(where: { $0.value >= 0x7F && $0.needsEscaping }) else { return self }
+        var result = ""
+        for scalar in unicodeScalars {
+            guard scalar.value >= 0x7F, scalar.needsEscaping else {
+                result.unicodeScalars.append(scalar)
+                continue
+            }
+            for unit in String(scalar).utf16 {
+                let digits = String(unit, radix: 16)
+                result += "\\u" + String(repeating: "0", count: 4 - digits.count) + digits
+            }
+        }
+        return result
+    }
+}
+
 extension Unicode.Scalar {
     fileprivate var needsEscaping: Bool {
         if value < 0x7F { return value < 0x20 }

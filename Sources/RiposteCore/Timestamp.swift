@@ -89,9 +89,17 @@ extension Timestamp {
         let days = dayNumber(year: year, month: month, day: day)
         guard reader.isAtEnd, civilDate(fromDays: days) == (year, month, day) else { return nil }
         let seconds = days * 86400 + hour * 3600 + minute * 60 + second - offset
-        let (scaled, overflowed) = seconds.multipliedReportingOverflow(by: 1_000_000_000)
-        guard !overflowed else { return nil }
-        nanoseconds = scaled + fraction
+        guard let nanoseconds = Self.nanoseconds(seconds, fraction) else { return nil }
+        self.init(nanoseconds: nanoseconds)
+    }
+
+    /// Nil where the sum does not fit: before 1677-09-21T00:12:43.145224192Z and after 2262-04-11T23:47:16.854775807Z.
+    private static func nanoseconds(_ seconds: Int64, _ fraction: Int64) -> Int64? {
+        // Of a moment before 1970 the seconds count from the end of its second: the first ones of all would not fit without their fraction.
+        let (whole, part) = seconds < 0 ? (seconds + 1, fraction - 1_000_000_000) : (seconds, fraction)
+        let (scaled, overflowed) = whole.multipliedReportingOverflow(by: 1_000_000_000)
+        let (sum, overflowedToo) = scaled.addingReportingOverflow(part)
+        return overflowed || overflowedToo ? nil : sum
     }
 }
 

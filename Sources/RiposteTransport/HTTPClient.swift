@@ -10,7 +10,9 @@ package final class HTTPClient: Sendable {
 
     private struct Interior {
         var arriving: [Transfer] = []
-        var cancelled: [ObjectIdentifier] = []
+        /// By number, and never by place in memory: a transfer that has ended leaves its place to the next one.
+        var cancelled: [UInt64] = []
+        var begun: UInt64 = 0
         var isRunning = false
         var isClosed = false
     }
@@ -29,14 +31,19 @@ package final class HTTPClient: Sendable {
     }
 
     package func send(_ request: HTTPRequest) async throws(TransportError) -> HTTPResponse {
-        let transfer = Transfer(request)
+        let number = interior.withLock { interior in
+            interior.begun += 1
+            return interior.begun
+        }
+        let transfer = Transfer(request, number: number)
         let result: Result<HTTPResponse, TransportError> = await withTaskCancellationHandler {
             await withCheckedContinuation { continuation in
                 transfer.begin(continuation)
                 if let refusal = enqueue(transfer) { transfer.finish(.failure(refusal)) }
             }
         } onCancel: {
-            interior.withLock { $0.cancelled.append(ObjectIdentifier(transfer)) }
+            // Where nothing runs there is nothing to end, and nobody who would take this off the list.
+            interior.withLock { interior in if interior.isRunning { interior.cancelled.append(number) } }
             driver.wake()
         }
         return try result.get()
@@ -77,7 +84,7 @@ package final class HTTPClient: Sendable {
 private final class Driver: @unchecked Sendable {
     struct Orders {
         var transfers: [Transfer]
-        var cancelled: [ObjectIdentifier]
+        var cancelled: [UInt64]
         var isClosed: Bool
     }
 
@@ -98,8 +105,8 @@ private final class Driver: @unchecked Sendable {
             let orders = orders()
             if orders.isClosed { break }
             for transfer in orders.transfers { begin(transfer) }
-            for id in orders.cancelled {
-                if let (handle, transfer) = active.first(where: { ObjectIdentifier($0.value) == id }) {
+            for number in orders.cancelled {
+                if let (handle, transfer) = active.first(where: { $0.value.number == number }) {
                     end(handle)
                     transfer.finish(.failure(TransportError(.cancelled, "\(transfer.title): cancelled")))
                 }
@@ -147,6 +154,7 @@ private final class Driver: @unchecked Sendable {
 ///
 /// Unchecked: made by the caller, then handed over whole; from then on only the client's thread touches it.
 private final class Transfer: @unchecked Sendable {
+    let number: UInt64
     private let request: HTTPRequest
     private var continuation: CheckedContinuation<Result<HTTPResponse, TransportError>, Never>?
     private var headers: [(name: String, value: String)] = []
@@ -155,7 +163,10 @@ private final class Transfer: @unchecked Sendable {
     private var headerList: UnsafeMutablePointer<curl_slist>?
     private let problem = CurlProblem()
 
-    init(_ request: HTTPRequest) { self.request = request }
+    init(_ request: HTTPRequest, number: UInt64) {
+        self.request = request
+        self.number = number
+    }
 
     var title: String { "\(request.method.rawValue) \(request.unixSocket.map { "\($0) " } ?? "")\(request.url)" }
 

@@ -109,7 +109,7 @@ extension CommonOptions {
         if FileManager.default.fileExists(atPath: configuration.controlSocket) {
             let client = ControlClient(socket: configuration.controlSocket)
             do { try await finish(client, isAgent: true, body) } catch let error as DeskError where error.code == .noAgent {
-                // The socket of an agent that is gone. One that answered nonsense, or died in between, still holds the journal, and then says so.
+                // The socket of an agent that is gone: nothing was asked of it. What was sent to one that then did not answer is asked of nobody again.
             }
         }
         let playbooks = needsPlaybooks ? try PlaybookSet.load(paths: configuration.playbooks, Facilities(configuration).catalogue).set : .empty

@@ -54,6 +54,7 @@ struct Run: AsyncParsableCommand {
     }
 
     func run() async throws {
+        let hangUps = await Agent.HangUps()
         var overrides = common.overrides()
         overrides.mode = dryRun ? .observe : mode
         overrides.listen = http
@@ -67,7 +68,7 @@ struct Run: AsyncParsableCommand {
         // An output of type stdout has standard output for itself.
         let descriptor = { @Sendable (isTaken: Bool) in isTaken ? STDERR_FILENO : STDOUT_FILENO }
         let printer = LinePrinter<Engine.Event>(descriptor: descriptor(configuration.outputs.takeStandardOutput), onLoss: Terminal.complainOfLoss) { [asJSON = common.json] event in
-            switch event {
+            let line: String = switch event {
             case .alert(let alert, let playbooks): asJSON ? JSON.object(alert.document).line : ResultText.line(alert, playbooks: playbooks)
             case .repeated(let alert, let first): asJSON ? JSON.object(alert.document).line : ResultText.repetition(of: first, by: alert)
             case .result(let result): asJSON ? result.json.line : ResultText.line(result)
@@ -76,11 +77,12 @@ struct Run: AsyncParsableCommand {
             case .crowdedOut(let plan): asJSON ? plan.json.line : ResultText.line(plan)
             case .drift(let drift): drift.json.line
             }
+            return Terminal.harmless(line)
         }
         do {
             let agent = try Agent(configuration, logger: CommonOptions.logger(configuration.logLevel))
             try await agent.run(
-                onReady: { Self.greet($0) }, onStandardOutput: { printer.use(descriptor: descriptor($0)) },
+                reloadOn: hangUps, onReady: { Self.greet($0) }, onStandardOutput: { printer.use(descriptor: descriptor($0)) },
                 observe: { event in if case .drift = event {} else { printer.take(event) } })
         } catch let error as JournalError {
             throw Complaint(error.message + (error.code == .inUse ? "; another agent runs on this state directory" : ""), status: 1)

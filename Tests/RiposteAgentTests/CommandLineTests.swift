@@ -85,7 +85,7 @@ struct CommandLineTests {
             ["network", "block", "evil.example.com"], ["audit", "list", "--outcome", "splendid"], ["audit", "list", "--limit", "many"], ["audit", "list", "--since", "soon"],
             ["run", "--mode", "loud"], ["run", "--dry-run", "--mode", "enforce"], ["undo", "not-an-id"], ["respond", "/nonexistent"], ["playbook", "check", "/nonexistent"],
             ["status", "--config", "/nonexistent"], ["status", "--log-level", "loud"], ["process", "kill", "99999", "--grace", "5d"],
-            ["network", "isolate", "--allow", "nonsense"], ["--nonsense"],
+            ["network", "isolate", "--allow", "nonsense"], ["--nonsense"], ["run", "--playbooks", ""], ["run", "--rules", ""],
         ])
     func usage(arguments: [String]) throws {
         let (status, output) = try place.riposte(arguments)
@@ -173,7 +173,8 @@ struct CommandLineTests {
         arguments: [
             ("intake: { http: { listen: nonsense } }", "nonsense"), ("intake: { http: { listen: '0.0.0.0:1' } }", "reached from outside"),
             ("intake: { http: { token_file: /nonexistent } }", "/nonexistent"), ("intake: { http: { tls: { certificate: /dev/null, key: /dev/null } } }", "/dev/null"),
-            ("intake: { file: { path: /tmp } }", "folder"), ("intake: { socket: { path: /tmp/x, datagram_path: /tmp/x } }", "both"),
+            ("intake: { file: { path: /tmp } }", "folder"), ("intake: { file: { path: /dev/null } }", "regular file"),
+            ("intake: { kubernetes_audit_log: { path: /dev/null } }", "regular file"), ("intake: { socket: { path: /tmp/x, datagram_path: /tmp/x } }", "both"),
             ("control: { group: nosuchgroup }", "nosuchgroup"),
         ])
     func misconfigured(configuration: String, word: String) throws {
@@ -210,6 +211,20 @@ struct CommandLineTests {
         }
         for shell in ["bash", "zsh", "fish"] {
             #expect(try run([Riposte.path, "--generate-completion-script", shell]).output.contains("isolate"))
+        }
+    }
+
+    @Test("what an alert holds does not act on a terminal in JSON either, and is exact for programs", .enabled(if: Machine.has("script"), "needs script"))
+    func rawJSON() async throws {
+        let text = "\u{9b}2J\u{202e}evil"
+        try await place.start(mode: "observe")
+        #expect(
+            try await place.post(#"{"time":"\#(Timestamp.now())","rule":"\#(text)","priority":"Warning","source":"syscall","output":"\#(text)","output_fields":{}}"#).status == 202)
+        for verb in ["audit export", "audit list --json"] {
+            let command = "\(Riposte.path) \(verb) --state-dir \(place.stateDirectory) --run-dir \(place.runDirectory)"
+            let shown = try run(["script", "-qec", command, "/dev/null"]).output
+            #expect(shown.contains("u009b2J") && !shown.unicodeScalars.contains { $0 == "\u{9b}" || $0 == "\u{202e}" }, "\(shown.escapedForDisplay)")
+            #expect(try run(["sh", "-c", command]).output.contains(text))
         }
     }
 

@@ -28,6 +28,15 @@ struct ConfigurationTests {
         #expect(try load("", environment: ["RIPOSTE_PLAYBOOKS": "/a:/b"]).playbooks == ["/a", "/b"])
     }
 
+    @Test(
+        "a path that is empty, as of a variable that is not set, is none",
+        arguments: [
+            { $0.stateDirectory = "" }, { $0.runDirectory = "" }, { $0.playbooks = ["/a", ""] }, { $0.rules = [""] }, { $0.file = "" },
+        ] as [@Sendable (inout ConfigurationOverrides) -> Void])
+    func emptyPaths(change: @Sendable (inout ConfigurationOverrides) -> Void) {
+        #expect(throws: Diagnostics.self) { try load("", environment: [:], change) }
+    }
+
     @Test("the shipped file says what the defaults are")
     func shipped() throws {
         let path = URL(fileURLWithPath: #filePath).deletingLastPathComponent().appendingPathComponent("../../config/riposte.yaml").standardizedFileURL.path

@@ -2,6 +2,7 @@ import Foundation
 import Glibc
 import RiposteCore
 import RiposteTestSupport
+import RiposteTransport
 import Testing
 
 private let playbooks = """
@@ -67,6 +68,54 @@ struct HostileInputTests {
         #expect(try await place.post("[\(alert(nested(47)))]").status == 202)
         #expect(try place.records().count { $0["kind"] == "alert" } == 2)
         #expect(try place.riposte("audit", "verify").status == 0)
+    }
+
+    /// Just beyond, far beyond, and before what 64 bits of nanoseconds hold.
+    private static let impossibleTimes = ["2262-04-11T23:47:16.9Z", "9999-12-31T23:59:60.999999999-23:59", "1677-09-21T00:12:43.1Z", "0000-01-01T00:00:00.5+23:59"]
+
+    @Test("a time that no number holds is refused on every way in, and the next alert is answered", arguments: ["http", "stream", "datagram", "file", "stdin"])
+    func impossibleTime(way: String) async throws {
+        let child = try ChildProcess(["sleep", "1000"])
+        let input = Pipe()
+        let lines = Self.impossibleTimes.map { #"{"time":"\#($0)","rule":"Kill it","priority":"Warning","output_fields":{"proc.pid":\#(child.pid)}}"# }
+        let file = try place.folder.file("alerts.jsonl", lines.joined(separator: "\n") + "\n")
+        let agent = try await place.start(
+            configuration: "intake: { file: { path: \(way == "file" ? file : "null"), from_start: true }, stdin: { enabled: \(way == "stdin") } }",
+            input: input.fileHandleForReading.fileDescriptor)
+        let good = alert("Kill it", pid: child.pid)
+        switch way {
+        case "http":
+            for line in lines { #expect(try await place.post(line).status == 400) }
+            #expect(try await place.post(good).status == 202)
+        case "stream": try place.sendToSocket((lines + [good]).map { $0 + "\n" }.joined())
+        case "datagram": for line in lines + [good] { try place.sendToSocket(line, isDatagram: true) }
+        case "file":
+            let handle = try FileHandle(forWritingTo: URL(fileURLWithPath: file))
+            try handle.seekToEnd()
+            try handle.write(contentsOf: Data((good + "\n").utf8))
+        default: try input.fileHandleForWriting.write(contentsOf: Data((lines + [good]).map { $0 + "\n" }.joined().utf8))
+        }
+        #expect(try await child.waitForExit(within: .seconds(60)) == 128 + SIGKILL)
+        #expect(agent.isRunning)
+        #expect(try place.records().count { $0["kind"] == "reject" } == lines.count)
+        withExtendedLifetime(input) {}
+    }
+
+    @Test("such a time from an operator is a mistake of theirs; an audit event with one is dropped alone")
+    func impossibleTimeElsewhere() async throws {
+        let child = try ChildProcess(["sleep", "1000"])
+        let agent = try await place.start(configuration: "intake: { kubernetes_audit: { enabled: true, listen: '127.0.0.1:0' } }")
+        let port = try #require(place.errors.firstMatch(of: /kubernetes_audit: http:\/\/127\.0\.0\.1:(\d+)/)?.1)
+        let event = #"{"kind":"Event","apiVersion":"audit.k8s.io/v1","level":"Request","auditID":"a","stage":"ResponseComplete","verb":"get","user":{"username":"u"},"requestURI":"/"#
+        for time in Self.impossibleTimes {
+            let body = event + #"","requestReceivedTimestamp":"\#(time)","stageTimestamp":"\#(time)"}"#
+            let answer = try await HTTPClient().send(
+                HTTPRequest(.post, "http://127.0.0.1:\(port)/k8s-audit", headers: [("Content-Type", "application/json")], body: Array(body.utf8)))
+            #expect([200, 400].contains(answer.status))
+            #expect(try place.riposte("audit", "list", "--since", time).status == 2)
+            #expect(try place.riposte("process", "kill", "\(child.pid)", "--started-at", time).status == 2)
+        }
+        #expect(agent.isRunning && child.isRunning)
     }
 
     @Test("nonsense on every way in is counted, and the next alert is answered")

@@ -91,10 +91,20 @@ struct AlertTests {
         arguments: [
             ("2026-11-23T17:38:14.438967994Z", 1_795_455_494_438_967_994), ("2026-11-23T17:38:14.438967994+0000", 1_795_455_494_438_967_994),
             ("2026-11-23T18:38:14.4+01:00", 1_795_455_494_400_000_000), ("1970-01-01T00:00:00Z", 0), ("1969-12-31T23:59:59.5Z", -500_000_000),
+            ("1969-12-31T23:59:59Z", -1_000_000_000), ("2262-04-11T23:47:16.854775807Z", .max), ("1677-09-21T00:12:43.145224192Z", .min),
         ] as [(String, Int64)])
     func times(_ text: String, _ nanoseconds: Int64) { #expect(Timestamp(text)?.nanoseconds == nanoseconds) }
 
-    @Test("what is no time", arguments: ["", "2026-02-30T00:00:00Z", "2026-01-01", "2026-01-01T25:00:00Z", "2026-01-01T00:00:00", "2026-01-01T00:00:00.Z", "now"])
+    @Test("a time at either end of what can be said is written as it is read", arguments: [Int64.min, .min + 1, -1, 0, .max - 1, .max])
+    func lastTimes(nanoseconds: Int64) { #expect(Timestamp("\(Timestamp(nanoseconds: nanoseconds))")?.nanoseconds == nanoseconds) }
+
+    @Test(
+        "what is no time",
+        arguments: [
+            "", "2026-02-30T00:00:00Z", "2026-01-01", "2026-01-01T25:00:00Z", "2026-01-01T00:00:00", "2026-01-01T00:00:00.Z", "now", "2262-04-11T23:47:16.854775808Z",
+            "2262-04-11T23:47:16.9Z", "2262-04-11T23:47:17Z", "2262-04-12T00:47:16.9+01:00", "1677-09-21T00:12:43.145224191Z", "1677-09-21T00:12:43Z", "9999-12-31T23:59:60Z",
+            "0000-01-01T00:00:00+23:59",
+        ])
     func noTimes(_ text: String) { #expect(Timestamp(text) == nil) }
 
     @Test(
@@ -153,6 +163,16 @@ struct ValueTests {
     func shown(_ text: String, _ expected: String) { #expect(ByteText(text).shown == expected) }
 
     @Test("bytes that are not UTF-8 are shown as such") func invalid() { #expect(ByteText([0x61, 0xFF, 0x62]).shown == "a\\xffb") }
+
+    @Test(
+        "JSON that comes to a terminal does not act there, and is the same value",
+        arguments: ["plain ü 日本", "\u{9b}2J", "\u{202e}evil", "\u{7f}", "\u{1b}[2J", "\u{e0041}x", "\u{feff}", "a\\\u{85}\""])
+    func terminal(text: String) throws {
+        let line = JSON.text(text).line.escapedForDisplayInJSON
+        #expect(line.escapedForDisplay == line)
+        #expect(try JSON(parsing: Array(line.utf8)) == .text(text))
+        #expect(text.hasPrefix("plain") == (line == JSON.text(text).line))
+    }
 
     @Test("identifiers sort by time and read back")
     func identifiers() throws {

@@ -73,6 +73,26 @@ struct HTTPClientTests {
         await #expect(throws: TransportError.self) { try await client.send(HTTPRequest(.get, "http://127.0.0.1:\(server.port)/")) }
     }
 
+    @Test("what was cancelled before it began, or behind its end, takes no other request with it")
+    func cancelledElsewhere() async throws {
+        let server = try await LoopbackServer { _ in .init(200, "") }
+        let url = "http://127.0.0.1:\(server.port)/"
+        for _ in 0..<20 {
+            let client = HTTPClient()
+            // Its thread does not run yet: nobody takes off the list what is called off here.
+            await withTaskGroup(of: Void.self) { group in
+                for _ in 0..<50 {
+                    group.addTask {
+                        withUnsafeCurrentTask { $0?.cancel() }
+                        _ = try? await client.send(HTTPRequest(.get, url))
+                    }
+                }
+            }
+            for _ in 0..<20 { #expect(try await client.send(HTTPRequest(.get, url)).status == 200) }
+            client.close()
+        }
+    }
+
     @Test(
         "one segment of a path", arguments: [("a-b_c.d~e", "a-b_c.d~e"), ("a/b", "a%2Fb"), ("..", "%2E%2E"), (".", "%2E"), ("a?b#c%", "a%3Fb%23c%25"), ("ü\n", "%C3%BC%0A")])
     func escaping(text: String, escaped: String) {

@@ -32,7 +32,7 @@ extension AgentConfiguration {
             configuration.file = path
         }
         try configuration.apply(environment)
-        configuration.apply(overrides)
+        try configuration.apply(overrides)
         return configuration
     }
 
@@ -95,7 +95,12 @@ extension AgentConfiguration {
         if let value = environment["RIPOSTE_DOCKER_SOCKET"], !value.isEmpty { docker.socket = value }
     }
 
-    private mutating func apply(_ overrides: ConfigurationOverrides) {
+    private mutating func apply(_ overrides: ConfigurationOverrides) throws(Diagnostics) {
+        let paths = [("--state-dir", overrides.stateDirectory), ("--run-dir", overrides.runDirectory)] + overrides.playbooks.map { ("--playbooks", $0) }
+        // As a variable of a unit's that is not set becomes: what was meant is not the root of all files.
+        for case (let flag, let path?) in paths + overrides.rules.map({ ("--rules", $0) }) where path.isEmpty || path.contains("\0") {
+            throw Diagnostics([Diagnostic(code: "C003", file: "command line", message: "\(flag) must not be empty")])
+        }
         if let value = overrides.mode {
             mode = value
             // Who says it on the command line says the most that is to be.

@@ -1,11 +1,14 @@
 package import RiposteCore
 package import RipostePlaybooks
 internal import RiposteTransport
+internal import Synchronization
 
 /// A desk that is the agent at the other end of the control socket.
 package final class ControlClient: Desk {
     private let socket: String
     private let client = HTTPClient()
+    /// Whether something was sent that an agent acts on: from then on nobody else may be asked for the same.
+    private let hasOrdered = Mutex(false)
 
     package init(socket: String) { self.socket = socket }
 
@@ -18,19 +21,23 @@ package final class ControlClient: Desk {
     }
 
     package func inForce(_ selection: UndoSelection) async throws(DeskError) -> [EngineState.OpenUndo] {
-        try await list(ControlPath.inForce, .object(selection.json), "in_force", EngineState.OpenUndo.init(json:))
+        try await list(ControlPath.inForce, .object(selection.json), "in_force", isOrder: false, EngineState.OpenUndo.init(json:))
     }
 
-    package func pardons() async throws(DeskError) -> [Pardons.Pardon] { try await list(ControlPath.pardons, [:], "pardons", Pardons.Pardon.init(json:)) }
+    package func pardons() async throws(DeskError) -> [Pardons.Pardon] {
+        try await list(ControlPath.pardons, [:], "pardons", isOrder: false, Pardons.Pardon.init(json:))
+    }
 
     package func liftPardons(_ command: PardonLiftCommand) async throws(DeskError) -> [Pardons.Pardon] {
         try await list(ControlPath.liftPardons, command.json, "pardons", Pardons.Pardon.init(json:))
     }
 
-    private func list<Element>(_ path: String, _ body: JSON, _ key: ByteText, _ read: (JSON) -> Element?) async throws(DeskError) -> [Element] {
-        let elements = try await post(path, body)[key]?.array?.map(read) ?? [nil]
-        guard !elements.contains(where: { $0 == nil }) else { throw DeskError(.noAgent, "the agent's answer makes no sense: other version?") }
-        return elements.compactMap(\.self)
+    private func list<Element>(
+        _ path: String, _ body: JSON, _ key: ByteText, isOrder: Bool = true, _ read: (JSON) -> Element?
+    ) async throws(DeskError) -> [Element] {
+        let answer = try await post(path, body, isOrder: isOrder)
+        guard let elements = answer[key]?.array?.all(read) else { throw nonsense }
+        return elements
     }
 
     /// Calls off an action that is under way in the agent; nil where there is none of this id.
@@ -43,32 +50,28 @@ package final class ControlClient: Desk {
 
     package func decide(_ command: DecisionCommand) async throws(DeskError) -> Engine.Answered {
         let answer = try await post(ControlPath.approvals, command.json)
-        return Engine.Answered(
-            isSettled: answer["settled"]?.bool ?? false, results: answer["results"]?.array?.compactMap(ActionResult.init(json:)) ?? [])
+        guard let isSettled = answer["settled"]?.bool, let results = answer["results"]?.array?.all(ActionResult.init(json:)) else { throw nonsense }
+        return Engine.Answered(isSettled: isSettled, results: results)
     }
 
     package func respond(_ command: RespondCommand) async throws(DeskError) -> [AlertReport] {
-        try await post(ControlPath.respond, command.json)["reports"]?.array?.compactMap(AlertReport.init(json:)) ?? []
+        try await list(ControlPath.respond, command.json, "reports", AlertReport.init(json:))
     }
 
     /// What the agent would do with an alert now; ``AlertExplanation/json``.
-    package func explain(_ command: ExplainCommand) async throws(DeskError) -> JSON { try await post(ControlPath.explain, command.json) }
+    package func explain(_ command: ExplainCommand) async throws(DeskError) -> JSON { try await post(ControlPath.explain, command.json, isOrder: false) }
 
     package func breakers() async throws(DeskError) -> [Breakers.Breaker] {
         try await exchange(.get, ControlPath.breakers, body: nil)["breakers"]?.array?.compactMap(Breakers.Breaker.init(json:)) ?? []
     }
 
     package func closeBreaker(_ command: BreakerCommand) async throws(DeskError) -> Breakers.Breaker {
-        guard let breaker = Breakers.Breaker(json: try await post(ControlPath.closeBreaker, command.json)) else {
-            throw DeskError(.noAgent, "the agent's answer is no breaker: other version?")
-        }
+        guard let breaker = Breakers.Breaker(json: try await post(ControlPath.closeBreaker, command.json)) else { throw nonsense }
         return breaker
     }
 
     package func steer(_ command: SteeringCommand) async throws(DeskError) -> SteeringResult {
-        guard let result = SteeringResult(json: try await post(ControlPath.steering, command.json)) else {
-            throw DeskError(.noAgent, "the agent's answer is no result: other version?")
-        }
+        guard let result = SteeringResult(json: try await post(ControlPath.steering, command.json)) else { throw nonsense }
         return result
     }
 
@@ -82,9 +85,12 @@ package final class ControlClient: Desk {
 
     package func close() async { client.close() }
 
-    private func post(_ path: String, _ body: JSON) async throws(DeskError) -> JSON { try await exchange(.post, path, body: body.bytes) }
+    private func post(_ path: String, _ body: JSON, isOrder: Bool = true) async throws(DeskError) -> JSON {
+        try await exchange(.post, path, body: body.bytes, isOrder: isOrder)
+    }
 
-    private func exchange(_ method: HTTPRequest.Method, _ path: String, body: [UInt8]?) async throws(DeskError) -> JSON {
+    /// `isOrder`: the agent may act on it, so that it must not be asked a second time, of whom it may be, because no answer came.
+    private func exchange(_ method: HTTPRequest.Method, _ path: String, body: [UInt8]?, isOrder: Bool = false) async throws(DeskError) -> JSON {
         let response: HTTPResponse
         do throws(TransportError) {
             response = try await client.send(
@@ -94,12 +100,16 @@ package final class ControlClient: Desk {
         } catch {
             switch error.code {
             case .denied: throw DeskError(.denied, "the agent's socket \(socket) may not be opened by this user")
-            case .unreachable: throw DeskError(.noAgent, "no agent answers at \(socket)")
-            default: throw DeskError(.noAgent, "the agent at \(socket) did not answer: \(error.message)")
+            case .unreachable:
+                guard hasOrdered.withLock(\.self) else { throw DeskError(.noAgent, "no agent answers at \(socket)") }
+                throw DeskError(.unclear, "the agent at \(socket) is gone, with a part of this done; see riposte audit list")
+            default: throw isOrder ? unanswered(error.message) : DeskError(.noAgent, "the agent at \(socket) did not answer: \(error.message)")
             }
         }
+        if isOrder { hasOrdered.withLock { $0 = true } }
         guard let answer = try? JSON(parsing: response.body) else {
-            throw DeskError(.noAgent, "what answers at \(socket) is no agent (status \(response.status))")
+            let what = "what answers at \(socket) is no agent (status \(response.status))"
+            throw isOrder ? DeskError(.unclear, what) : DeskError(.noAgent, what)
         }
         guard response.status == 200 else {
             let code = answer["code"]?.string?.valid.flatMap(DeskError.Code.init(rawValue:)) ?? .invalid
@@ -108,8 +118,17 @@ package final class ControlClient: Desk {
         return answer
     }
 
+    private func unanswered(_ reason: String) -> DeskError {
+        DeskError(
+            .unclear,
+            "this was sent to the agent at \(socket), and no answer came (\(reason)): whether it was done, is under way or was never begun is not known here; "
+                + "see riposte audit list, and ask again only then")
+    }
+
+    private var nonsense: DeskError { DeskError(.unclear, "the agent's answer makes no sense: other version? What became of this stands in riposte audit list") }
+
     private func result(in answer: JSON) throws(DeskError) -> ActionResult {
-        guard let result = ActionResult(json: answer) else { throw DeskError(.noAgent, "the agent's answer is no result: other version?") }
+        guard let result = ActionResult(json: answer) else { throw nonsense }
         return result
     }
 }

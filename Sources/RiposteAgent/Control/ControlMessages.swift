@@ -34,13 +34,12 @@ extension ManualCommand {
     }
 
     init(json: JSON) throws(DeskError) {
-        guard let action = json["action"]?.string?.valid else { throw DeskError(.invalid, "action must be a text") }
-        guard let claim = json["target"].flatMap(TargetClaim.init(json:)) else { throw DeskError(.invalid, "target names nobody") }
+        let reader = try ControlReader(json, known: ["action", "target", "parameters", "dry_run", "reason", "undo_after", "force", "ask"])
         self.init(
-            action: ActionName(rawValue: action), claim: claim, parameters: json["parameters"]?.object ?? JSONObject(),
-            isDryRun: json["dry_run"]?.bool ?? false, reason: json["reason"]?.string?.repaired,
-            undoAfter: json["undo_after"]?.string?.valid.flatMap { Duration(text: $0) }, isForced: json["force"]?.bool ?? false,
-            asks: json["ask"]?.bool ?? false)
+            action: ActionName(rawValue: try reader.needed("action", "a text") { $0.string?.valid }),
+            claim: try reader.needed("target", "a target as this agent knows them", TargetClaim.init(json:)),
+            parameters: try reader.value("parameters", "an object", \.object) ?? JSONObject(), isDryRun: try reader.isTrue("dry_run"),
+            reason: try reader.words("reason"), undoAfter: try reader.duration("undo_after"), isForced: try reader.isTrue("force"), asks: try reader.isTrue("ask"))
     }
 }
 
@@ -52,8 +51,8 @@ extension BreakerCommand {
     }
 
     init(json: JSON) throws(DeskError) {
-        guard let name = json["breaker"]?.string?.valid else { throw DeskError(.invalid, "breaker must be a name") }
-        self.init(name: name, reason: json["reason"]?.string?.repaired)
+        let reader = try ControlReader(json, known: ["breaker", "reason"])
+        self.init(name: try reader.needed("breaker", "a name") { $0.string?.valid }, reason: try reader.words("reason"))
     }
 }
 
@@ -67,16 +66,13 @@ extension DecisionCommand {
     }
 
     init(json: JSON) throws(DeskError) {
-        guard let id = json["id"]?.string?.valid.flatMap({ Identifier($0) }) else { throw DeskError(.invalid, "id must be a question's id") }
-        let answer: ApprovalRequest.Answer
-        switch json["answer"]?.string?.valid {
-        case "approve": answer = .approve
-        case "deny": answer = .deny
-        default: throw DeskError(.invalid, "answer must be approve or deny")
-        }
+        let reader = try ControlReader(json, known: ["id", "answer", "plans", "reason", "pardon"])
+        let answers: [ByteText: ApprovalRequest.Answer] = ["approve": .approve, "deny": .deny]
         self.init(
-            question: id, answer: answer, seen: json["plans"]?.integer.map { Int(clamping: $0) }, reason: json["reason"]?.string?.repaired,
-            pardons: json["pardon"]?.bool ?? false)
+            question: try reader.needed("id", "a question's id", ControlReader.identifier),
+            answer: try reader.needed("answer", "approve or deny") { $0.string.flatMap { answers[$0] } },
+            seen: try reader.value("plans", "a number") { $0.integer.flatMap { $0 < 0 ? nil : Int(clamping: $0) } }, reason: try reader.words("reason"),
+            pardons: try reader.isTrue("pardon"))
     }
 }
 
@@ -93,26 +89,19 @@ extension UndoSelection {
         return object
     }
 
-    /// A member that is there and makes no sense is an error: left out it would widen what is meant.
-    init(json: JSON) throws(DeskError) {
+    static let keys = ["ids", "incident", "playbook", "alert", "target", "within", "all"]
+
+    init(json: JSON) throws(DeskError) { try self.init(ControlReader(json, known: Self.keys)) }
+
+    fileprivate init(_ reader: ControlReader) throws(DeskError) {
         self.init()
-        func read<Value>(_ key: ByteText, _ expected: String, _ value: (JSON) -> Value?) throws(DeskError) -> Value? {
-            guard let member = json[key], member != .null else { return nil }
-            guard let value = value(member) else { throw DeskError(.invalid, "\(key.shown) must be \(expected)") }
-            return value
-        }
-        func identifier(_ json: JSON) -> Identifier? { json.string?.valid.flatMap { Identifier($0) } }
-        actions =
-            try read("ids", "a list of actions' ids") { member in
-                let ids = member.array?.map(identifier)
-                return ids.flatMap { $0.contains(nil) ? nil : $0.compactMap(\.self) }
-            } ?? []
-        incident = try read("incident", "an incident's id", identifier)
-        playbook = try read("playbook", "a playbook's name") { $0.string?.valid }
-        alert = try read("alert", "an alert's id", identifier)
-        target = try read("target", "a text") { $0.string?.valid }
-        within = try read("within", "a duration such as 1h") { $0.string?.valid.flatMap { Duration(text: $0) } }
-        isAll = try read("all", "true or false", \.bool) ?? false
+        actions = try reader.value("ids", "a list of actions' ids") { $0.array?.all(ControlReader.identifier) } ?? []
+        incident = try reader.identifier("incident", "an incident's id")
+        playbook = try reader.text("playbook", "a playbook's name")
+        alert = try reader.identifier("alert", "an alert's id")
+        target = try reader.text("target")
+        within = try reader.duration("within")
+        isAll = try reader.isTrue("all")
     }
 }
 
@@ -126,10 +115,10 @@ extension UndoCommand {
     }
 
     init(json: JSON) throws(DeskError) {
-        let selection = try UndoSelection(json: json)
+        let reader = try ControlReader(json, known: UndoSelection.keys + ["dry_run", "reason", "force"])
+        let selection = try UndoSelection(reader)
         guard !selection.isEmpty else { throw DeskError(.invalid, "what is to be taken back? give ids, incident, playbook, alert, target, within, or all") }
-        self.init(
-            selection, isDryRun: json["dry_run"]?.bool ?? false, reason: json["reason"]?.string?.repaired, isForced: json["force"]?.bool ?? false)
+        self.init(selection, isDryRun: try reader.isTrue("dry_run"), reason: try reader.words("reason"), isForced: try reader.isTrue("force"))
     }
 }
 
@@ -141,8 +130,8 @@ extension PardonLiftCommand {
     }
 
     init(json: JSON) throws(DeskError) {
-        guard let target = json["target"]?.string?.valid else { throw DeskError(.invalid, "target must be a text") }
-        self.init(target: target, reason: json["reason"]?.string?.repaired)
+        let reader = try ControlReader(json, known: ["target", "reason"])
+        self.init(target: try reader.needed("target", "a text") { $0.string?.valid }, reason: try reader.words("reason"))
     }
 }
 
@@ -154,8 +143,8 @@ extension CancelCommand {
     }
 
     init(json: JSON) throws(DeskError) {
-        guard let id = json["id"]?.string?.valid.flatMap({ Identifier($0) }) else { throw DeskError(.invalid, "id must be an action's id") }
-        self.init(action: id, reason: json["reason"]?.string?.repaired)
+        let reader = try ControlReader(json, known: ["id", "reason"])
+        self.init(action: try reader.needed("id", "an action's id", ControlReader.identifier), reason: try reader.words("reason"))
     }
 }
 
@@ -170,27 +159,31 @@ extension RespondCommand {
     }
 
     init(json: JSON) throws(DeskError) {
-        guard let mode = json["mode"]?.string?.valid.flatMap(Mode.init(rawValue:)) else { throw DeskError(.invalid, "mode must be a mode") }
-        let alerts = json["alerts"]?.array?.compactMap { $0.string?.valid.flatMap { [UInt8](base64: $0) } }
-        guard let alerts else { throw DeskError(.invalid, "alerts must be a list") }
+        let reader = try ControlReader(json, known: ["mode", "playbooks", "maximum_alert_age", "alerts"])
         self.init(
-            playbooks: try json["playbooks"].map(Document.list), alerts: alerts, mode: mode,
-            maximumAlertAge: json["maximum_alert_age"]?.string?.valid.flatMap { Duration(text: $0) })
+            playbooks: try reader.playbooks(), alerts: try reader.needed("alerts", "a list of texts in base 64") { $0.array?.all(\.base64Bytes) },
+            mode: try reader.needed("mode", "a mode") { $0.string?.valid.flatMap(Mode.init(rawValue:)) }, maximumAlertAge: try reader.duration("maximum_alert_age"))
     }
 }
 
 extension RespondCommand.Document {
     fileprivate var json: JSON { ["name": .text(name), "text": .text(text)] }
 
-    fileprivate static func list(_ json: JSON) throws(DeskError) -> [Self] {
-        let documents = json.array?.compactMap { document -> Self? in
-            guard let name = document["name"]?.string?.valid, let text = document["text"]?.string?.valid else { return nil }
-            return Self(name: name, text: text)
-        }
-        // One that is left out would be one that does not answer.
-        guard let documents, documents.count == json.array?.count else { throw DeskError(.invalid, "playbooks must be a list of documents, each with name and text") }
-        return documents
+    fileprivate init?(json: JSON) {
+        guard let reader = try? ControlReader(json, known: ["name", "text"]), let name = try? reader.text("name"), let text = try? reader.text("text") else { return nil }
+        self.init(name: name, text: text)
     }
+}
+
+extension ControlReader {
+    /// One that is left out would be one that does not answer.
+    fileprivate func playbooks() throws(DeskError) -> [RespondCommand.Document]? {
+        try value("playbooks", "a list of documents, each with name and text") { $0.array?.all(RespondCommand.Document.init(json:)) }
+    }
+}
+
+extension JSON {
+    fileprivate var base64Bytes: [UInt8]? { string?.valid.flatMap { [UInt8](base64: $0) } }
 }
 
 extension ExplainCommand {
@@ -201,8 +194,9 @@ extension ExplainCommand {
     }
 
     init(json: JSON) throws(DeskError) {
-        guard let alert = json["alert"]?.string?.valid.flatMap({ [UInt8](base64: $0) }) else { throw DeskError(.invalid, "alert must be a text") }
-        self.init(alert: alert, intake: json["intake"]?.string?.repaired ?? "dry-run", playbooks: try json["playbooks"].map(RespondCommand.Document.list))
+        let reader = try ControlReader(json, known: ["alert", "intake", "playbooks"])
+        self.init(
+            alert: try reader.needed("alert", "a text in base 64", \.base64Bytes), intake: try reader.words("intake") ?? "dry-run", playbooks: try reader.playbooks())
     }
 }
 

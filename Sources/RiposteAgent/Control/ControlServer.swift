@@ -36,7 +36,10 @@ struct ControlServer: Sendable {
             await order(request, context) { desk, json throws(DeskError) in ["in_force": .array(try await desk.inForce(UndoSelection(json: json)).map(\.json))] }
         }
         router.post(RouterPath(ControlPath.pardons)) { request, context in
-            await order(request, context) { desk, _ throws(DeskError) in ["pardons": .array(try await desk.pardons().map(\.json))] }
+            await order(request, context) { desk, json throws(DeskError) in
+                _ = try ControlReader(json, known: [])
+                return ["pardons": .array(try await desk.pardons().map(\.json))]
+            }
         }
         router.post(RouterPath(ControlPath.liftPardons)) { request, context in
             await order(request, context) { desk, json throws(DeskError) in
@@ -78,7 +81,7 @@ struct ControlServer: Sendable {
         }
         router.post(RouterPath(ControlPath.outputTest)) { [outputs] request, context in
             await order(request, context) { _, json throws(DeskError) in
-                let name = json["name"]?.string?.repaired ?? ""
+                let name = try ControlReader(json, known: ["name"]).needed("name", "an output's name") { $0.string?.repaired }
                 guard let test = await outputs.test(name) else { throw DeskError.noOutput(name, among: outputs.names) }
                 return OutputDesk.json(name, test)
             }

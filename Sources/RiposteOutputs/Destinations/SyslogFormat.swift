@@ -73,7 +73,7 @@ struct SyslogFormat: Sendable {
 
     /// At most six digits of a second.
     private static func time(_ time: Timestamp) -> String {
-        "\(Timestamp(nanoseconds: time.nanoseconds - (time.nanoseconds % 1000 + 1000) % 1000))".replacing(/(\.\d{6})\d+/) { String($0.output.1) }
+        "\(time)".replacing(/(\.\d{6})\d+/) { String($0.output.1) }
     }
 
     private static func headerWord(_ text: String, _ length: Int) -> String {

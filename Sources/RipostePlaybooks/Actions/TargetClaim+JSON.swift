@@ -19,30 +19,35 @@ extension TargetClaim {
         }
     }
 
-    /// Reads what an operator may claim. Second proofs that only alerts carry are not among it.
+    /// Reads what an operator may claim; second proofs that only alerts carry are not among it. A member that is not known or makes no sense spoils all of it:
+    /// left out it would be a proof that is not asked for.
     package init?(json: JSON) {
+        let keys: [ByteText: Set<ByteText>] = [
+            "process": ["pid", "started_at"], "container": ["reference"], "pod": ["namespace", "name", "uid"], "address": ["address"], "host": [],
+        ]
+        guard let members = json.object?.members, let kind = json["kind"]?.string, let known = keys[kind],
+            members.allSatisfy({ $0.key == "kind" || known.contains($0.key) })
+        else { return nil }
         func text(_ key: ByteText) -> String? { json[key]?.string?.valid }
-        switch text("kind") {
+        switch kind {
         case "process":
             guard let pid = json["pid"]?.integer.flatMap(Int32.init(exactly:)) else { return nil }
-            let startedAt = text("started_at")
-            guard let time = startedAt.map({ Timestamp($0) }) else {
+            guard let member = json["started_at"] else {
                 self = .process(ProcessClaim(pid: pid))
                 return
             }
-            guard let time else { return nil }
+            guard let time = member.string?.valid.flatMap({ Timestamp($0) }) else { return nil }
             self = .process(ProcessClaim(pid: pid, startedAt: time))
         case "container":
             guard let reference = text("reference"), !reference.isEmpty else { return nil }
             self = .container(ContainerClaim(reference: reference))
         case "pod":
-            guard let namespace = text("namespace"), let name = text("name") else { return nil }
+            guard let namespace = text("namespace"), let name = text("name"), json["uid"] == nil || text("uid") != nil else { return nil }
             self = .pod(PodClaim(namespace: namespace, name: name, uid: text("uid")))
         case "address":
             guard let network = text("address").flatMap({ IPNetwork($0) }) else { return nil }
             self = .address(network)
-        case "host": self = .host
-        default: return nil
+        default: self = .host
         }
     }
 }

@@ -81,7 +81,7 @@ private final class EventsSink: SensorSink {
         if let formatter {
             printer.take(formatter.document(of: rule, at: event.time, values)["message"]?.string?.shown ?? "")
         } else {
-            printer.take(JSON.object(fields.fields.document(of: event)).line)
+            printer.take(Terminal.harmless(JSON.object(fields.fields.document(of: event)).line))
         }
     }
 

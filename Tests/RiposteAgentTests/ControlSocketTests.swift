@@ -1,0 +1,128 @@
+import Foundation
+import RiposteCore
+import RiposteTestSupport
+import RiposteTransport
+import Testing
+
+@Suite("orders on the control socket mean what they say, or nothing", .enabled(if: Machine.isRoot, "needs root"))
+struct ControlMessageTests {
+    /// PID stands for that of a child that must live.
+    private static let refused: [(path: String, body: String, word: String)] = [
+        ("actions", #"{"action":"process.kill","target":{"kind":"process","pid":PID},"dry_run":"true"}"#, "dry_run"),
+        ("actions", #"{"action":"process.kill","target":{"kind":"process","pid":PID},"dry_run":1}"#, "dry_run"),
+        ("actions", #"{"action":"process.kill","target":{"kind":"process","pid":PID},"dry_run":null}"#, "dry_run"),
+        ("actions", #"{"action":"process.kill","target":{"kind":"process","pid":PID},"dryRun":true}"#, "did you mean \"dry_run\""),
+        ("actions", #"{"action":"process.kill","target":{"kind":"process","pid":PID},"ask":"yes"}"#, "ask"),
+        ("actions", #"{"action":"process.kill","target":{"kind":"process","pid":PID},"force":"no"}"#, "force"),
+        ("actions", #"{"action":"process.suspend","target":{"kind":"process","pid":PID},"undo_after":"soon"}"#, "undo_after"),
+        ("actions", #"{"action":"process.suspend","target":{"kind":"process","pid":PID},"undo_after":60}"#, "undo_after"),
+        ("actions", #"{"action":"process.kill","target":{"kind":"process","pid":PID},"parameters":["tree"]}"#, "parameters"),
+        ("actions", #"{"action":"process.kill","target":{"kind":"process","pid":PID},"reason":7}"#, "reason"),
+        ("actions", #"{"action":"process.kill","target":{"kind":"process","pid":PID,"started_at":0}}"#, "target"),
+        ("actions", #"{"action":"process.kill","target":{"kind":"process","pid":PID,"started_at":null}}"#, "target"),
+        ("actions", #"{"action":"process.kill","target":{"kind":"process","pid":PID,"startedAt":"2020-01-01T00:00:00Z"}}"#, "target"),
+        ("actions", #"{"action":"process.kill","target":{"kind":"process","pid":"PID"}}"#, "target"),
+        ("actions", #"{"action":"pod.delete","target":{"kind":"pod","namespace":"a","name":"b","uid":5}}"#, "target"),
+        ("actions", #"{"action":7,"target":{"kind":"process","pid":PID}}"#, "action"), ("actions", #"[]"#, "object"),
+        ("undo", #"{"all":true,"dry_run":"yes"}"#, "dry_run"), ("undo", #"{"all":true,"force":"yes"}"#, "force"), ("undo", #"{"all":"true"}"#, "all"),
+        ("undo", #"{"all":true,"dry-run":true}"#, "did you mean \"dry_run\""), ("undo", #"{"all":true,"playbok":"p"}"#, "playbok"),
+        ("in-force", #"{"within":5}"#, "within"), ("in-force", #"{"incident":"x"}"#, "incident"),
+        ("approvals", #"{"id":"01M85QEHASCJW3YQYDBFJ38RCW","answer":"approve","plans":"3"}"#, "plans"),
+        ("approvals", #"{"id":"01M85QEHASCJW3YQYDBFJ38RCW","answer":"deny","pardon":"no"}"#, "pardon"),
+        ("approvals", #"{"id":"01M85QEHASCJW3YQYDBFJ38RCW","answer":"maybe"}"#, "answer"),
+        ("steering", #"{"wish":"set_mode","mode":"observe","scope":"agent","dry_run":"true"}"#, "dry_run"),
+        ("steering", #"{"wish":"set_mode","mode":"observe","scope":"agent","lasting":60}"#, "lasting"),
+        ("steering", #"{"wish":"set_mode","mode":"observe","scope":"agent","name":"one-playbook"}"#, "scope"),
+        ("steering", #"{"wish":"set_mode","mode":"observe","scope":"playbook","name":7}"#, "name"),
+        ("steering", #"{"wish":"promote","playbook":"p","dryrun":true}"#, "dryrun"), ("steering", #"{"wish":"dance"}"#, "wish"),
+        ("respond", #"{"mode":"observe","alerts":["no base 64!"]}"#, "alerts"), ("respond", #"{"mode":"observe","alerts":[7]}"#, "alerts"),
+        ("respond", #"{"mode":"enforce","alerts":[],"maximum_alert_age":7}"#, "maximum_alert_age"),
+        ("respond", #"{"mode":"observe","alerts":[],"playbooks":[{"name":"a"}]}"#, "playbooks"), ("explain", #"{"alert":"","intake":7}"#, "intake"),
+        ("pardons/lift", #"{"target":"x","everything":true}"#, "everything"), ("cancel", #"{"id":"01M85QEHASCJW3YQYDBFJ38RCW","force":true}"#, "force"),
+        ("breakers/close", #"{"breaker":"x","reason":[]}"#, "reason"), ("outputs/test", #"{"name":"x","dry_run":true}"#, "dry_run"),
+    ]
+
+    @Test("a member that makes no sense, and one that nobody knows, is refused with its name, and nothing is done or on record")
+    func refused() async throws {
+        let place = try Workplace()
+        let child = try ChildProcess(["sleep", "1000"])
+        try await place.start()
+        let client = HTTPClient()
+        defer { client.close() }
+        let before = try place.records().count
+        for (path, body, word) in Self.refused {
+            let answer = try await client.send(
+                HTTPRequest(
+                    .post, "http://riposte/v1/\(path)", unixSocket: place.runDirectory + "/riposte.sock",
+                    body: Array(body.replacingOccurrences(of: "PID", with: "\(child.pid)").utf8)))
+            #expect(answer.status == 400, "\(path) \(body)")
+            #expect(try JSON(parsing: answer.body)["error"]?.string?.repaired.contains(word) == true, "\(path) \(body): \(String(decoding: answer.body, as: UTF8.self))")
+        }
+        #expect(child.isRunning && child.status("State:")?.hasPrefix("S") == true)
+        #expect(try place.records().count == before)
+    }
+}
+
+@Suite("an order is given once, whatever becomes of the agent", .enabled(if: Machine.isRoot, "needs root"))
+struct BrokenOrderTests {
+    let place: Workplace
+    let child: ChildProcess
+
+    init() throws {
+        place = try Workplace()
+        child = try ChildProcess(["sleep", "1000"])
+        try FileManager.default.createDirectory(atPath: place.runDirectory, withIntermediateDirectories: true)
+    }
+
+    private var controlSocket: String { place.runDirectory + "/riposte.sock" }
+    private var hasJournal: Bool { FileManager.default.fileExists(atPath: place.stateDirectory + "/journal") }
+
+    @Test(
+        "what was sent and not answered, or answered with what makes no sense, is not done here a second time: the outcome is unknown, and that is said",
+        arguments: [
+            UnixDouble.Answer.closing, .text("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}"), .text("HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nwhatever?"),
+            .text("HTTP/1.1 200 OK\r\nContent-Length: 900\r\n\r\n{\"id\""), .text("nonsense"),
+        ])
+    func unanswered(answer: UnixDouble.Answer) throws {
+        let double = try UnixDouble(controlSocket, answer: answer)
+        for verb in [["process", "kill", "\(child.pid)"], ["undo", "--all", "--yes"], ["mode", "set", "enforce"]] {
+            let (status, output) = try place.riposte(verb)
+            #expect(status == 1, "\(verb): \(output)")
+            #expect(output.contains("riposte audit list") || output.contains("is no agent"), "\(output)")
+        }
+        #expect(child.isRunning)
+        #expect(!hasJournal)
+        withExtendedLifetime(double) {}
+    }
+
+    @Test("where nobody listens nothing was sent: the command does it by itself")
+    func unreachable() throws {
+        let double = try UnixDouble(controlSocket, answer: .closing)
+        double.end()
+        #expect(try place.riposte("process", "kill", "\(child.pid)").status == 0)
+        #expect(child.waitForSignal() == SIGKILL && hasJournal)
+    }
+}
+
+@Suite("SIGHUP means that files are read anew, from the first moment on")
+struct HangUpTests {
+    @Test("one that comes while the agent starts does not end it")
+    func early() async throws {
+        let place = try Workplace()
+        let engine = try UnixDouble(place.folder.path + "/docker.sock", answer: .silence)
+        try place.write(
+            playbooks: """
+                  - name: hold
+                    match: { rules: [X] }
+                    require: [containers]
+                    steps: [{ action: container.pause }]
+                """)
+        // It waits for an engine that takes the question and does not answer it.
+        let agent = try place.launch(configuration: "docker: { socket: \(place.folder.path)/docker.sock }")
+        try await until { !engine.requests.isEmpty }
+        for _ in 0..<3 { agent.signal(SIGHUP) }
+        engine.end()
+        #expect(try await agent.waitForExit(within: .seconds(60)) == 2, "it ends for what it lacks, and not by the signal")
+        #expect(place.errors.contains("containers"))
+    }
+}
