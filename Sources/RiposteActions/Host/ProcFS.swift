@@ -61,18 +61,6 @@ enum ProcFS {
 
     private static func threads(of pid: Int32) -> [Int32] { numbers(in: "/proc/\(pid)/task") }
 
-    /// The entries of a folder that are numbers: processes or threads.
-    static func numbers(in path: String) -> [Int32] {
-        guard let folder = opendir(path) else { return [] }
-        defer { closedir(folder) }
-        var result: [Int32] = []
-        while let entry = readdir(folder) {
-            let name = withUnsafeBytes(of: entry.pointee.d_name) { String(decoding: $0.prefix { $0 != 0 }, as: UTF8.self) }
-            if let number = Int32(name) { result.append(number) }
-        }
-        return result
-    }
-
     private static let deletedMark = Array(" (deleted)".utf8)
 
     /// The path that a process was started from. Where another file has come in its place since, as a package's upgrade does it, or none, `isDeleted`.
