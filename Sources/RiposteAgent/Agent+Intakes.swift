@@ -1,4 +1,5 @@
 internal import Foundation
+internal import Glibc
 internal import Logging
 internal import RiposteCore
 internal import RiposteIntake
@@ -48,10 +49,12 @@ extension Agent {
     /// Paths that cannot be what they are meant for.
     static func checkPaths(_ configuration: AgentConfiguration) throws(Diagnostics) {
         func fail(_ key: String, _ problem: String) -> Diagnostics { Diagnostics([Diagnostic(code: "C003", file: key, message: problem)]) }
-        var isFolder: ObjCBool = false
         let followed = [("intake.file.path", configuration.intake.file.path), ("intake.kubernetes_audit_log.path", configuration.intake.kubernetesAuditLog.path)]
-        for case (let key, let path?) in followed where FileManager.default.fileExists(atPath: path, isDirectory: &isFolder) && isFolder.boolValue {
-            throw fail(key, "\(path) is a folder; name the file to follow")
+        for case (let key, let path?) in followed {
+            var facts = stat()
+            guard stat(path, &facts) == 0, facts.st_mode & S_IFMT != S_IFREG else { continue }
+            let isFolder = facts.st_mode & S_IFMT == S_IFDIR
+            throw fail(key, isFolder ? "\(path) is a folder; name the file to follow" : "\(path) is no regular file; alerts from a pipe come by intake.stdin or the socket")
         }
         if configuration.intake.socket.isEnabled, configuration.alertSocket == configuration.alertDatagramSocket {
             throw fail("intake.socket", "path and datagram_path are both \(configuration.alertSocket)")
@@ -80,6 +83,7 @@ extension Agent {
         (result.host, result.port) = (host, port)
         result.trust = section.trust
         result.allowsUnauthenticated = section.allowsUnauthenticated
+        result.userIDs = Set(section.userIDs.map { UInt32(clamping: $0) })
         result.bodyLimit = section.bodyLimit
         result.connectionLimit = section.connectionLimit
         if let path = section.tokenFile {

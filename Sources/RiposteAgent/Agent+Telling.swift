@@ -35,8 +35,29 @@ private func notes(on house: EngineHouse) -> [String] {
 }
 
 private func notes(on configuration: AgentConfiguration) -> [String] {
-    guard configuration.network.managementAllow.isEmpty else { return [] }
-    return ["network.management_allow is empty: network.isolate will be refused unless it names who stays reachable"]
+    var remarks = [("intake.http", configuration.intake.http), ("intake.kubernetes_audit", configuration.intake.kubernetesAudit.http)].compactMap(note)
+    if configuration.network.managementAllow.isEmpty {
+        remarks.append("network.management_allow is empty: network.isolate will be refused unless it names who stays reachable")
+    }
+    return remarks
+}
+
+/// Whom a listener believes where nobody shows who he is.
+private func note(on key: String, _ section: AgentConfiguration.IntakeSection.HTTP) -> String? {
+    guard section.isEnabled, section.trust == .trusted, section.tokenFile == nil, section.clientAuthority == nil else { return nil }
+    if section.allowsUnauthenticated { return "\(key).allow_unauthenticated: whoever can connect is believed, and what he sends is acted on" }
+    if let obstacle = SocketOwner.obstacle() {
+        return "\(key): the kernel does not tell who sends (\(obstacle)): all that comes in there is observed only; set token_file or tls.client_ca"
+    }
+    return "\(key) believes \(section.believed); from others on this host alerts are observed only (\(key).uids)"
+}
+
+extension AgentConfiguration.IntakeSection.HTTP {
+    /// For people.
+    var believed: String {
+        let others = Set(userIDs.map { UInt32(clamping: $0) }).union([geteuid()]).subtracting([0]).sorted()
+        return (["root"] + others.map { "uid \($0)" }).joined(separator: ", ")
+    }
 }
 
 /// Rules without events, and events without rules.
@@ -64,10 +85,13 @@ func status(_ house: EngineHouse, _ keepers: Keepers, _ intakes: [any Intake], _
         "intakes": .array(
             intakes.map { intake in
                 let values = intake.counters.snapshot
-                return [
+                var object: JSONObject = [
                     "name": .text(intake.name), "place": .text(intake.place), "accepted": .integer(Int64(values.accepted)),
                     "rejected": .integer(Int64(values.rejected)), "shed": .integer(Int64(values.shed)), "denied": .integer(Int64(values.denied)),
+                    "untrusted": .integer(Int64(values.untrusted)), "evicted": .integer(Int64(values.evicted)),
                 ]
+                object.append("obstacle", intake.obstacle.map(JSON.text))
+                return .object(object)
             }),
         "engine": [
             "alerts": .integer(Int64(counters.alerts)), "matched": .integer(Int64(counters.matched)), "shed": .integer(Int64(counters.shed)),

@@ -165,15 +165,40 @@ package struct Examination: Sendable {
                     subject: "intakes", verdict: .lacking, finding: "kubernetes_audit_log \(log): \(String(cString: strerror(errno)))",
                     remedy: "run as a user who may read it; until then no event comes from there")
             }
+            if let open = openDoor { return open }
             let names = [
-                configuration.intake.http.isEnabled ? "http \(configuration.intake.http.listen)" : nil, configuration.intake.socket.isEnabled ? "socket" : nil,
+                configuration.intake.http.isEnabled ? "http \(configuration.intake.http.listen)\(Self.believed(try Agent.httpConfiguration(configuration)))" : nil, configuration.intake.socket.isEnabled ? "socket" : nil,
                 configuration.intake.file.path.map { "file \($0)" }, configuration.intake.stdin.isEnabled ? "stdin" : nil,
-                audit.http.isEnabled ? "kubernetes_audit \(audit.http.listen)\(audit.path)" : nil, log.map { "kubernetes_audit_log \($0)" },
+                audit.http.isEnabled ? "kubernetes_audit \(audit.http.listen)\(audit.path)\(Self.believed(try Agent.auditConfiguration(configuration)))" : nil, log.map { "kubernetes_audit_log \($0)" },
             ]
             return Finding(subject: "intakes", verdict: .good, finding: names.compactMap(\.self).joined(separator: ", "))
         } catch {
             return Finding(subject: "intakes", verdict: .bad, finding: "\(error)", remedy: "set it right in the configuration; the agent does not start like this")
         }
+    }
+
+    /// Where it depends on the sender's user whether an alert is believed, and the kernel does not name it; or where nobody has to say who he is.
+    private var openDoor: Finding? {
+        for (key, http) in [("intake.http", configuration.intake.http), ("intake.kubernetes_audit", configuration.intake.kubernetesAudit.http)] where http.isEnabled {
+            guard http.trust == .trusted, http.tokenFile == nil, http.clientAuthority == nil else { continue }
+            if http.allowsUnauthenticated {
+                return Finding(
+                    subject: "intakes", verdict: .lacking, finding: "\(key).allow_unauthenticated: whoever can connect to \(http.listen) is believed, and what he sends is acted on",
+                    remedy: "set token_file or tls.client_ca, or trust: untrusted; on loopback, uids instead of allow_unauthenticated")
+            }
+            if let obstacle = SocketOwner.obstacle() {
+                return Finding(
+                    subject: "intakes", verdict: .lacking, finding: "\(key): the kernel does not tell who sends (\(obstacle)): what comes in there is observed only",
+                    remedy: "the kernel's tcp_diag, or token_file, or tls.client_ca, or the Unix socket")
+            }
+        }
+        return nil
+    }
+
+    private static func believed(_ listener: HTTPListener.Configuration) -> String {
+        guard listener.goesByUser else { return "" }
+        let others = listener.userIDs.union([geteuid()]).subtracting([0]).sorted().map { "uid \($0)" }
+        return " (believes \((["root"] + others).joined(separator: " and ")))"
     }
 
     private func playbooks(_ facilities: Facilities) async -> Finding {

@@ -28,6 +28,10 @@ package final class IntakeCounters: Sendable {
         /// Refused for lack of a right.
         package var denied = 0
         package var connections = 0
+        /// Of the accepted ones, those whose sender is not believed: they are observed only.
+        package var untrusted = 0
+        /// Connections that were given up, long silent, for others that waited.
+        package var evicted = 0
     }
 
     private let values = Mutex(Values())
@@ -46,8 +50,14 @@ package protocol Intake: Sendable {
     /// Where it listens or what it reads, for people.
     var place: String { get }
     var counters: IntakeCounters { get }
+    /// Why nothing comes from there at the moment, where it is known.
+    var obstacle: String? { get }
     /// Ends when the agent stops, or, of a finite source, at its end.
     func run() async throws
+}
+
+extension Intake {
+    package var obstacle: String? { nil }
 }
 
 /// Reads alerts out of texts and hands them in, one after the other.
@@ -72,7 +82,12 @@ struct AlertReader: Sendable {
             if error == .full { counters.count(\.shed) }
             throw error
         }
+        countAccepted(arrival)
+    }
+
+    func countAccepted(_ arrival: Alert.Arrival) {
         counters.count(\.accepted)
+        if arrival.trust == .untrusted { counters.count(\.untrusted) }
     }
 
     func reject(_ problem: AlertError, _ text: some Collection<UInt8>, _ arrival: Alert.Arrival) {

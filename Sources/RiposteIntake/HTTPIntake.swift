@@ -13,6 +13,8 @@ package struct HTTPIntake: Intake {
     package let counters = IntakeCounters()
     private let listener: HTTPListener
     private let reader: AlertReader
+    /// The ids of the alerts that were taken of it, its first ones.
+    private let halfTaken = HalfTakenTexts<[Identifier]>()
 
     /// `onListening` is told the port once connections are taken.
     package init(
@@ -32,40 +34,46 @@ package struct HTTPIntake: Intake {
 
     // MARK: - Requests
 
-    private func route(_ request: Request, _ peer: String?) async -> Response {
+    private func route(_ request: Request, _ peer: HTTPListener.Peer) async -> Response {
         guard ["/", "/alerts"].contains(request.uri.path) else { return .json(.notFound, ["error": "alerts go to / or /alerts"]) }
         guard request.method == .post || request.method == .put else { return .notAllowed("POST, PUT") }
         if let refusal = listener.refusal(of: request) { return refusal }
-        switch await listener.body(of: request, ifTooLarge: .contentTooLarge) {
-        case .bytes(let body): return take(body, peer)
-        case .refused(let response): return response
-        }
+        return await listener.withBody(of: request, from: peer, ifTooLarge: .contentTooLarge) { take($0, peer.arrival(at: name)) }
     }
 
     // MARK: - Alerts
 
-    /// All or nothing as far as reading goes: a body with one bad alert is refused whole, so that it can be sent again whole.
-    private func take(_ body: [UInt8], _ peer: String?) -> Response {
-        let arrival = reader.arrival(peer: peer)
+    /// All or nothing as far as reading goes: a body with one bad alert is refused whole, so that it can be sent again whole. One that found no room to its end goes
+    /// on where it was when it is sent again.
+    private func take(_ body: [UInt8], _ arrival: Alert.Arrival) -> Response {
         let alerts: [Alert]
         do throws(BodyError) { alerts = try AlertBody.alerts(in: body, arrival) } catch {
             reader.reject(error.problem, body, arrival)
             return .json(.badRequest, error.json)
         }
-        var taken: [JSON] = []
-        for alert in alerts {
+        // One who is believed does not owe his alerts to one who is not.
+        let source = arrival.trust.rawValue
+        var taken = alerts.count > 1 ? halfTaken.part(of: body, from: source) ?? [] : []
+        let isAgain = !taken.isEmpty
+        for alert in alerts.dropFirst(taken.count) {
             do throws(AdmissionError) { try reader.sink.accept(alert) } catch {
                 if case .unsafe(let reason) = error { listener.note(reason) }
-                return refusal(error, taken)
+                if !taken.isEmpty { halfTaken.keep(taken, of: body, from: source) }
+                return refusal(error, taken.map { .text("\($0)") })
             }
             listener.note(nil)
-            counters.count(\.accepted)
-            taken.append(.text("\(alert.id)"))
+            reader.countAccepted(arrival)
+            taken.append(alert.id)
         }
+        if isAgain { halfTaken.forget(body, from: source) }
+        return .json(.accepted, Self.receipt(taken.map { .text("\($0)") }))
+    }
+
+    private static func receipt(_ ids: [JSON]) -> JSON {
         var answer: JSONObject = [:]
-        if taken.count == 1 { answer.append("id", taken[0]) }
-        answer.append("ids", .array(taken))
-        return .json(.accepted, .object(answer))
+        if ids.count == 1 { answer.append("id", ids[0]) }
+        answer.append("ids", .array(ids))
+        return .object(answer)
     }
 
     private func refusal(_ error: AdmissionError, _ taken: [JSON]) -> Response {

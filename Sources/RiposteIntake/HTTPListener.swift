@@ -37,7 +37,10 @@ package struct HTTPListener: Sendable {
         /// One of these must be shown as `Authorization: Bearer`.
         package var tokens: [String] = []
         package var tls: TLS?
+        /// Whoever can reach it is believed as ``trust`` says. Without, and without tokens and certificates, those are whom the kernel names.
         package var allowsUnauthenticated = false
+        /// Whom the kernel must name, beside root and the agent's own user, for them to be believed where nobody shows who he is.
+        package var userIDs: Set<UInt32> = []
         package var bodyLimit: Int
         package var connectionLimit = 16384
         package var idleTimeout = Duration.seconds(10)
@@ -52,6 +55,8 @@ package struct HTTPListener: Sendable {
 
         var isLoopback: Bool { host == "localhost" || IPNetwork(host).map { IPNetwork("127.0.0.0/8")?.contains($0) ?? false || "\($0)" == "::1" } ?? false }
         var isAuthenticated: Bool { !tokens.isEmpty || tls?.clientAuthority != nil }
+        /// Whether it depends on the sender's user if an alert is believed.
+        package var goesByUser: Bool { trust == .trusted && !isAuthenticated && !allowsUnauthenticated }
     }
 
     /// Why it cannot listen.
@@ -64,10 +69,15 @@ package struct HTTPListener: Sendable {
         package let description: String
     }
 
-    /// A request's body, or what to answer instead.
-    enum Body {
-        case bytes([UInt8])
-        case refused(Response)
+    /// Who sent a request, as far as it is known.
+    package struct Peer: Sendable {
+        /// `127.0.0.1:4242`, and `uid 0` behind it where the kernel was asked and knows.
+        let name: String?
+        let trust: Alert.Arrival.Trust
+        /// All that is one and the same sender.
+        let account: String
+
+        func arrival(at intake: String) -> Alert.Arrival { Alert.Arrival(intake: intake, trust: trust, peer: name) }
     }
 
     private let configuration: Configuration
@@ -75,6 +85,7 @@ package struct HTTPListener: Sendable {
     private let logger: Logger
     private let onListening: @Sendable (Int) -> Void
     private let moment = Moment()
+    private let bodies: BodyRoom
 
     /// `onListening` is told the port once connections are taken.
     package init(
@@ -85,6 +96,7 @@ package struct HTTPListener: Sendable {
         self.counters = counters
         self.logger = logger
         self.onListening = onListening
+        bodies = BodyRoom(bodyLimit: configuration.bodyLimit)
     }
 
     /// What there is to know of a running one.
@@ -100,12 +112,15 @@ package struct HTTPListener: Sendable {
     }
 
     /// Serves until the agent stops. `route` is asked for all paths but `/healthz`; it is given a request and who sent it.
-    package func run(_ route: @escaping @Sendable (Request, _ peer: String?) async -> Response) async throws {
+    package func run(_ route: @escaping @Sendable (Request, _ peer: Peer) async -> Response) async throws {
         let responder = CallbackResponder<PeerContext> { request, context in
-            request.uri.path == "/healthz" ? health(request) : await route(request, context.peer)
+            request.uri.path == "/healthz" ? health(request) : await route(request, peer(context.channel))
         }
         let (idle, limit) = (TimeAmount(configuration.idleTimeout), TimeAmount(configuration.bodyTimeout))
-        let plain = HTTPServerBuilder.http1(configuration: .init(additionalChannelHandlers: [RequestDeadline(limit)], idleTimeout: idle))
+        let plain = HTTPServerBuilder.http1(
+            configuration: .init(
+                additionalChannelHandlers: [RequestDeadline(limit)], idleTimeout: idle,
+                httpDecoderConfiguration: .init(maxHeaderFieldSize: Self.headLimit, maxHeaderListSize: Self.headLimit, maxHeaderFieldCount: 100)))
         let tls = try configuration.tls.map { try Self.tlsConfiguration($0, configuration.section) }
         let application = Application(
             responder: responder, server: try tls.map { try .tls(plain, tlsConfiguration: $0) } ?? plain,
@@ -155,6 +170,20 @@ package struct HTTPListener: Sendable {
 
     // MARK: - Requests
 
+    /// Bytes of a request's headers: a connection that never gets beyond them holds no more.
+    private static let headLimit = 16 << 10
+
+    /// On loopback anybody on this host may connect; who says nothing of himself is believed if the kernel says that he is one of those who may do as much anyway.
+    private func peer(_ channel: any Channel) -> Peer {
+        let address = channel.remoteAddress
+        let name = address.map { "\($0.ipAddress ?? "?"):\($0.port ?? 0)" }
+        guard configuration.goesByUser else { return Peer(name: name, trust: configuration.trust, account: address?.ipAddress ?? "") }
+        // Those who are not believed are one sender: together they leave room for those who are.
+        guard let owner = SocketOwner.userID(of: channel) else { return Peer(name: name, trust: .untrusted, account: "others") }
+        let isBelieved = owner == 0 || owner == geteuid() || configuration.userIDs.contains(owner)
+        return Peer(name: name.map { "\($0) uid \(owner)" }, trust: isBelieved ? .trusted : .untrusted, account: isBelieved ? "uid \(owner)" : "others")
+    }
+
     /// Takes note of why what came last could not be made safe, or that it could: `/healthz` tells.
     func note(_ problem: String?) { moment.problem.withLock { $0 = problem } }
 
@@ -184,17 +213,25 @@ package struct HTTPListener: Sendable {
         }
     }
 
-    /// Of a body that is refused the rest is not waited for.
-    func body(of request: Request, ifTooLarge status: HTTPResponse.Status) async -> Body {
+    /// Answers a request by its body. Of one that is refused the rest is not waited for.
+    func withBody(of request: Request, from peer: Peer, ifTooLarge status: HTTPResponse.Status, _ take: ([UInt8]) -> Response) async -> Response {
+        let length = request.headers[.contentLength].flatMap { Int($0) }
+        var body = BodyRoom.Body(bodies, account: peer.account, length: min(length ?? configuration.bodyLimit, configuration.bodyLimit))
         do {
-            let length = request.headers[.contentLength].flatMap { Int($0) } ?? 0
-            guard length <= configuration.bodyLimit else { throw NIOTooManyBytesError(maxBytes: configuration.bodyLimit) }
-            return .bytes(Array(buffer: try await request.body.collect(upTo: configuration.bodyLimit)))
+            guard length ?? 0 <= configuration.bodyLimit else { throw NIOTooManyBytesError(maxBytes: configuration.bodyLimit) }
+            for try await chunk in request.body {
+                guard body.bytes.count + chunk.readableBytes <= configuration.bodyLimit else { throw NIOTooManyBytesError(maxBytes: configuration.bodyLimit) }
+                guard body.append(chunk.readableBytesView) else {
+                    counters.count(\.shed)
+                    return .json(.serviceUnavailable, ["error": "too many bodies are under way"], [.connection: "close", .retryAfter: "1"])
+                }
+            }
         } catch {
             counters.count(\.rejected)
-            guard error is NIOTooManyBytesError else { return .refused(.json(.badRequest, ["error": "the body could not be read"], [.connection: "close"])) }
-            return .refused(.json(status, ["error": .text("a body has at most \(configuration.bodyLimit) bytes")], [.connection: "close"]))
+            guard error is NIOTooManyBytesError else { return .json(.badRequest, ["error": "the body could not be read"], [.connection: "close"]) }
+            return .json(status, ["error": .text("a body has at most \(configuration.bodyLimit) bytes")], [.connection: "close"])
         }
+        return take(body.bytes)
     }
 }
 
@@ -208,13 +245,13 @@ extension Response {
     static func notAllowed(_ methods: String) -> Response { json(.methodNotAllowed, ["error": .text("this takes \(methods)")], [.allow: methods]) }
 }
 
-/// A request's context that knows the other end of the connection.
+/// A request's context that knows its connection.
 private struct PeerContext: RequestContext {
     var coreContext: CoreRequestContextStorage
-    let peer: String?
+    let channel: any Channel
 
     init(source: ApplicationRequestContextSource) {
         coreContext = CoreRequestContextStorage(source: source)
-        peer = source.channel.remoteAddress.map { "\($0.ipAddress ?? "?"):\($0.port ?? 0)" }
+        channel = source.channel
     }
 }

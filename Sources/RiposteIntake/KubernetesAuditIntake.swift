@@ -34,19 +34,16 @@ package struct KubernetesAuditIntake: Intake {
     /// Whether it may listen like this, and whether its certificates and keys can be read.
     package static func check(_ configuration: Configuration) throws(HTTPListener.Misconfigured) { try HTTPListener.check(configuration) }
 
-    private func route(_ request: Request, _ peer: String?) async -> Response {
+    private func route(_ request: Request, _ peer: HTTPListener.Peer) async -> Response {
         guard request.uri.path == path else { return .json(.notFound, ["error": .text("audit events go to \(path)")]) }
         guard request.method == .post else { return .notAllowed("POST") }
         if let refusal = listener.refusal(of: request) { return refusal }
-        let arrival = receiver.arrival(peer: peer)
+        let arrival = peer.arrival(at: name)
         guard request.headers[.contentType]?.lowercased().contains("application/json") == true else {
             receiver.reject(AlertError(problem: "its Content-Type is not application/json"), [], arrival)
             return .json(.badRequest, ["error": "Content-Type must be application/json"], [.connection: "close"])
         }
-        switch await listener.body(of: request, ifTooLarge: .badRequest) {
-        case .bytes(let body): return take(body, arrival)
-        case .refused(let response): return response
-        }
+        return await listener.withBody(of: request, from: peer, ifTooLarge: .badRequest) { take($0, arrival) }
     }
 
     private func take(_ body: [UInt8], _ arrival: Alert.Arrival) -> Response {

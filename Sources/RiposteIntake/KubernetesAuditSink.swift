@@ -42,6 +42,7 @@ struct KubernetesAuditReceiver: Sendable {
         do throws(KubernetesAuditRefusal) {
             let receipt = try sink.accept(text, arrival: arrival)
             counters.count(\.accepted, receipt.judged)
+            if arrival.trust == .untrusted { counters.count(\.untrusted, receipt.judged) }
             counters.count(\.rejected, receipt.dropped)
             return receipt
         } catch {

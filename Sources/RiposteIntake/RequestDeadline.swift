@@ -14,6 +14,13 @@ final class RequestDeadline: ChannelInboundHandler, RemovableChannelHandler, @un
 
     init(_ time: TimeAmount) { self.time = time }
 
+    /// Whatever is read ahead of who is slow to take it is small.
+    func handlerAdded(context: ChannelHandlerContext) {
+        context.channel.setOption(.recvAllocator, value: FixedSizeRecvByteBufferAllocator(capacity: Self.readSize)).whenComplete { _ in }
+    }
+
+    private static let readSize = 16 << 10
+
     func channelActive(context: ChannelHandlerContext) {
         restart(context)
         context.fireChannelActive()

@@ -61,6 +61,8 @@ package struct SocketIntake: Intake {
     private struct Connection {
         var lines: LineSplitter
         var peer: String
+        var userID: UInt32
+        var heard = ContinuousClock.now
         /// When the unfinished line that it holds began.
         var partialSince: ContinuousClock.Instant?
     }
@@ -70,8 +72,7 @@ package struct SocketIntake: Intake {
         var buffer = [UInt8](repeating: 0, count: max(Self.readSize, configuration.lineLimit + 1))
         defer { connections.keys.forEach { close($0) } }
         while true {
-            let isFull = connections.count >= configuration.connectionLimit
-            let ready = thread.wait(for: Array(connections.keys) + [datagram] + (isFull ? [] : [stream]), connections.isEmpty ? -1 : 1000)
+            let ready = thread.wait(for: Array(connections.keys) + [datagram, stream], connections.isEmpty ? -1 : 1000)
             if ready.contains(thread.stop) { return }
             if ready.contains(datagram) { receive(datagram, &buffer) }
             for descriptor in ready {
@@ -79,6 +80,7 @@ package struct SocketIntake: Intake {
                 connections[descriptor] = receive(descriptor, connection, &buffer, thread)
                 if connections[descriptor] == nil { close(descriptor) }
             }
+            // Behind all that has something to say.
             if ready.contains(stream) { accept(stream, &connections) }
             closeIdle(&connections)
         }
@@ -97,7 +99,25 @@ package struct SocketIntake: Intake {
             close(descriptor)
             return
         }
-        connections[descriptor] = Connection(lines: LineSplitter(limit: configuration.lineLimit), peer: Self.peer(credentials))
+        if connections.count >= configuration.connectionLimit { giveUpOne(&connections) }
+        connections[descriptor] = Connection(lines: LineSplitter(limit: configuration.lineLimit), peer: Self.peer(credentials), userID: credentials.uid)
+    }
+
+    /// The one that has been silent longest, of the user who has most: many connections of one keep no other out, and nobody loses what he is just saying.
+    private func giveUpOne(_ connections: inout [Int32: Connection]) {
+        let counts = Dictionary(connections.values.map { ($0.userID, 1) }, uniquingKeysWith: +)
+        let most = counts.max { ($0.value, $1.key) < ($1.value, $0.key) }?.key
+        let silent = connections.filter { $0.value.userID == most }.sorted { $0.value.heard < $1.value.heard }
+        guard let (descriptor, connection) = silent.first(where: { !Self.hasUnread($0.key) }) ?? silent.first else { return }
+        counters.count(\.evicted)
+        if connection.partialSince != nil { reader.reject(AlertError(problem: "a line was not finished in time"), [], reader.arrival(peer: connection.peer)) }
+        connections[descriptor] = nil
+        close(descriptor)
+    }
+
+    private static func hasUnread(_ descriptor: Int32) -> Bool {
+        var byte: UInt8 = 0
+        return recv(descriptor, &byte, 1, Int32(MSG_PEEK) | Int32(MSG_DONTWAIT)) > 0
     }
 
     /// Nil when the connection is over.
@@ -109,6 +129,7 @@ package struct SocketIntake: Intake {
             if let last = connection.lines.end() { _ = take(.line(last), connection.peer, thread) }
             return nil
         }
+        connection.heard = .now
         for piece in connection.lines.take(buffer.prefix(count)) where !take(piece, connection.peer, thread) { return nil }
         connection.partialSince = connection.lines.pendingBytes == 0 ? nil : connection.partialSince ?? .now
         return connection

@@ -84,10 +84,14 @@ struct Status: AsyncParsableCommand {
         lines.append("")
         lines.append(
             Terminal.table(
-                ["INTAKE", "ACCEPTED", "REJECTED", "SHED", "DENIED", "PLACE"],
+                ["INTAKE", "ACCEPTED", "UNTRUSTED", "REJECTED", "SHED", "DENIED", "PLACE"],
                 intakes.map { intake in
-                    [word(intake, "name")] + ["accepted", "rejected", "shed", "denied"].map { "\(number(intake, ByteText($0)))" } + [word(intake, "place")]
+                    [word(intake, "name")] + ["accepted", "untrusted", "rejected", "shed", "denied"].map { "\(number(intake, ByteText($0)))" } + [word(intake, "place")]
                 }))
+        for intake in intakes {
+            if intake["obstacle"] != nil { lines.append(Terminal.paint("\(word(intake, "name")): \(word(intake, "obstacle"))", .red)) }
+            if number(intake, "evicted") > 0 { lines.append("\(word(intake, "name")): \(number(intake, "evicted")) silent connections were given up for others") }
+        }
         lines += orders(status["orders"]?.array ?? [])
         if let outputs = status["outputs"]?.array { lines += ["", OutputText.table(outputs)] }
         lines += rejection(status["outputs_configuration"])

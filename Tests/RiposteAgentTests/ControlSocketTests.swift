@@ -37,7 +37,7 @@ struct ControlMessageTests {
         ("steering", #"{"wish":"promote","playbook":"p","dryrun":true}"#, "dryrun"), ("steering", #"{"wish":"dance"}"#, "wish"),
         ("respond", #"{"mode":"observe","alerts":["no base 64!"]}"#, "alerts"), ("respond", #"{"mode":"observe","alerts":[7]}"#, "alerts"),
         ("respond", #"{"mode":"enforce","alerts":[],"maximum_alert_age":7}"#, "maximum_alert_age"),
-        ("respond", #"{"mode":"observe","alerts":[],"playbooks":[{"name":"a"}]}"#, "playbooks"), ("explain", #"{"alert":"","intake":7}"#, "intake"),
+        ("respond", #"{"mode":"observe","alerts":[],"playbooks":[{"name":"a"}]}"#, "playbooks"), ("explain", #"{"alert":"e30=","intake":7}"#, "intake"),
         ("pardons/lift", #"{"target":"x","everything":true}"#, "everything"), ("cancel", #"{"id":"01M85QEHASCJW3YQYDBFJ38RCW","force":true}"#, "force"),
         ("breakers/close", #"{"breaker":"x","reason":[]}"#, "reason"), ("outputs/test", #"{"name":"x","dry_run":true}"#, "dry_run"),
     ]
@@ -85,7 +85,7 @@ struct BrokenOrderTests {
         ])
     func unanswered(answer: UnixDouble.Answer) throws {
         let double = try UnixDouble(controlSocket, answer: answer)
-        for verb in [["process", "kill", "\(child.pid)"], ["undo", "--all", "--yes"], ["mode", "set", "enforce"]] {
+        for verb in [["process", "kill", "\(child.pid)"], ["breaker", "close", "x"], ["mode", "set", "enforce"]] {
             let (status, output) = try place.riposte(verb)
             #expect(status == 1, "\(verb): \(output)")
             #expect(output.contains("riposte audit list") || output.contains("is no agent"), "\(output)")

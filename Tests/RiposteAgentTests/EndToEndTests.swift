@@ -134,6 +134,35 @@ struct AlertToDeedTests {
     }
 }
 
+@Suite("whose an alert by HTTP is", .enabled(if: Machine.isRoot, "needs root: sends as another user"))
+struct SenderTests {
+    @Test("nobody's alert about a process of root's is planned and never done; root's is", arguments: ["", "intake: { http: { uids: [65534] } }"])
+    func nobody(configuration: String) async throws {
+        let place = try Workplace()
+        try place.write(playbooks: killing)
+        let child = try ChildProcess(["sleep", "1000"])
+        try await place.start(configuration: configuration)
+        #expect(place.errors.contains("intake.http believes root"))
+        let url = "http://127.0.0.1:\(place.httpPort)/"
+        let answer = try run(["setpriv", "--reuid", "65534", "--clear-groups", "curl", "-s", "-w", "%{http_code}", "-d", alert("Kill it", pid: child.pid), url])
+        #expect(answer.output.hasSuffix("202"), "\(answer.output)")
+        try await until { try place.outcomes().count == 1 }
+        guard configuration.isEmpty else {
+            #expect(try place.outcomes() == ["process.kill done"])
+            return
+        }
+        #expect(try place.outcomes() == ["process.kill planned"])
+        #expect(try place.records().contains { $0["detail"]?["mode_because"]?.string?.repaired.contains("uid 65534") == true })
+        #expect(child.isRunning)
+        #expect(try place.json("status").first?["intakes"]?.array?.first { $0["name"] == "http" }?["untrusted"] == 1)
+        // Another fact than the one that was told: root tells of another process.
+        let other = try ChildProcess(["sleep", "1000"])
+        #expect(try await place.post(alert("Kill it", pid: other.pid)).status == 202)
+        #expect(try await other.waitForExit(within: .seconds(60)) == 128 + SIGKILL)
+        #expect(try place.riposte("doctor").output.contains("believes root"))
+    }
+}
+
 @Suite("what was done is taken back", .enabled(if: Machine.isRoot, "needs root"))
 struct UndoTests {
     let place: Workplace

@@ -20,7 +20,7 @@ final class UnixDouble: Sendable {
     private let state = Mutex(State())
 
     init(_ path: String, answer: Answer) throws {
-        listening = socket(AF_UNIX, Int32(SOCK_STREAM.rawValue | SOCK_CLOEXEC.rawValue), 0)
+        let listening = socket(AF_UNIX, Int32(SOCK_STREAM.rawValue | SOCK_CLOEXEC.rawValue), 0)
         var address = sockaddr_un()
         address.sun_family = sa_family_t(AF_UNIX)
         withUnsafeMutableBytes(of: &address.sun_path) { $0.copyBytes(from: path.utf8) }
@@ -28,7 +28,7 @@ final class UnixDouble: Sendable {
             $0.withMemoryRebound(to: sockaddr.self, capacity: 1) { bind(listening, $0, socklen_t(MemoryLayout<sockaddr_un>.size)) } == 0
         }
         try #require(isBound && listen(listening, 16) == 0)
-        let listening = listening
+        self.listening = listening
         Thread.detachNewThread { [weak self] in
             while true {
                 let connection = accept(listening, nil, nil)

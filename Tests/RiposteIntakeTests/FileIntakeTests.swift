@@ -12,8 +12,18 @@ struct FileIntakeTests {
 
     init() throws { folder = try TemporaryFolder() }
 
-    private func intake(fromStart: Bool = false) -> FileIntake {
-        FileIntake(path: path, stateDirectory: folder.path + "/state", startsAtBeginning: fromStart, sink: sink)
+    private func intake(fromStart: Bool = false, lingering: Duration = .seconds(60)) -> FileIntake {
+        FileIntake(path: path, stateDirectory: folder.path + "/state", startsAtBeginning: fromStart, lingering: lingering, sink: sink)
+    }
+
+    /// `alerts.jsonl` and then a suffix.
+    private func move(to suffix: String) throws { try FileManager.default.moveItem(atPath: path, toPath: path + suffix) }
+
+    private func append(_ text: String, to other: String) throws {
+        let file = try FileHandle(forWritingTo: URL(fileURLWithPath: other))
+        try file.seekToEnd()
+        try file.write(contentsOf: Data(text.utf8))
+        try file.close()
     }
 
     private func append(_ text: String) throws {
@@ -57,15 +67,157 @@ struct FileIntakeTests {
         }
     }
 
-    @Test("rotation by a rename: the old file to its end, its last unfinished line too, then the new one from its beginning")
+    @Test("rotation by a rename: both files, until the writer has opened the new one; a line that it was half through is one line")
     func rotation() async throws {
         try append(line("a"))
         try await withIntake(intake(fromStart: true)) {
             try await sink.expect(["a"])
-            try append(line("b") + alert("c"))
-            try FileManager.default.moveItem(atPath: path, toPath: path + ".1")
+            let half = Array(line("c"))
+            try append(line("b") + String(half[..<20]))
+            try await sink.expect(["a", "b"])
+            try move(to: ".1")
             try append(line("d"))
-            try await sink.expect(["a", "b", "c", "d"])
+            try await sink.expect(["a", "b", "d"])
+            // It has the old file open still, and writes to both for a while.
+            try append(String(half[20...]) + line("e"), to: path + ".1")
+            try await sink.expect(["a", "b", "d", "c", "e"])
+            try append(line("f"))
+            try await sink.expect(["a", "b", "d", "c", "e", "f"])
+        }
+        #expect(sink.problems.isEmpty)
+    }
+
+    @Test("a last line that its writer never finishes is taken when the file has been silent for a while")
+    func unfinished() async throws {
+        try append(line("a"))
+        try await withIntake(intake(fromStart: true, lingering: .milliseconds(1))) {
+            try await sink.expect(["a"])
+            try append(alert("b"))
+            try move(to: ".1")
+            try append(line("c"))
+            for _ in 0..<1000 where sink.rules.count < 3 { try await Task.sleep(for: .milliseconds(10)) }
+            #expect(sink.rules.sorted() == ["a", "b", "c"])
+        }
+    }
+
+    @Test("the writer opens the new file long after the rename, which made none")
+    func rotationWithoutNewFile() async throws {
+        try append(line("a"))
+        try await withIntake(intake(fromStart: true)) {
+            try await sink.expect(["a"])
+            try move(to: "-20261126")
+            try append(line("b"), to: path + "-20261126")
+            try await sink.expect(["a", "b"])
+            try append(line("c"))
+            try append(line("d"), to: path + "-20261126")
+            for _ in 0..<1000 where sink.rules.count < 4 { try await Task.sleep(for: .milliseconds(10)) }
+            #expect(sink.rules.sorted() == ["a", "b", "c", "d"])
+        }
+    }
+
+    @Test(
+        "rotated while nobody was there, once and several times: the rest of the old file, those in between, the new one, each line once",
+        arguments: [[".1"], [".2", ".1"], ["-2026-11-26T03-15-00.000", "-2026-11-26T03-16-00.000"]])
+    func rotationWhileAway(names: [String]) async throws {
+        try append(line("a") + line("b"))
+        try await withIntake(intake(fromStart: true)) { try await sink.expect(["a", "b"]) }
+        var expected = ["a", "b"]
+        for name in names {
+            try append(line("rest of \(name)"))
+            expected.append("rest of \(name)")
+            try move(to: name)
+            try append(line("first after \(name)"))
+            expected.append("first after \(name)")
+        }
+        try await withIntake(intake()) {
+            try await sink.expect(expected)
+            try append(line("on") )
+            try await sink.expect(expected + ["on"])
+        }
+        // And all of it is known to have been read.
+        try await withIntake(intake()) {
+            try append(line("last"))
+            try await sink.expect(expected + ["on", "last"])
+        }
+        #expect(sink.problems.isEmpty)
+    }
+
+    @Test("a file that was done with, and is written to again while nobody is there, goes on where it was")
+    func writtenAgain() async throws {
+        try append(line("a"))
+        try await withIntake(intake(fromStart: true, lingering: .milliseconds(1))) {
+            try await sink.expect(["a"])
+            try move(to: ".1")
+            try append(line("b"))
+            try await sink.expect(["a", "b"])
+            try append(line("c"))
+            try await sink.expect(["a", "b", "c"])
+        }
+        try append(line("late"), to: path + ".1")
+        try await withIntake(intake()) { try await sink.expect(["a", "b", "c", "late"]) }
+        #expect(sink.problems.isEmpty)
+    }
+
+    @Test("copied and emptied while nobody was there: the copy's rest, and what is new")
+    func copiedWhileAway() async throws {
+        try append(line("a"))
+        try await withIntake(intake(fromStart: true)) { try await sink.expect(["a"]) }
+        try append(line("b"))
+        try FileManager.default.copyItem(atPath: path, toPath: path + ".1")
+        try #require(truncate(path, 0) == 0)
+        try append(line("c"))
+        try await withIntake(intake()) { try await sink.expect(["a", "b", "c"]) }
+        #expect(sink.problems.isEmpty)
+    }
+
+    @Test("what is gone or compressed after a restart is told", arguments: [true, false])
+    func gone(isCompressed: Bool) async throws {
+        try append(line("a"))
+        try await withIntake(intake(fromStart: true)) { try await sink.expect(["a"]) }
+        try FileManager.default.removeItem(atPath: path)
+        if isCompressed { _ = try folder.file("alerts.jsonl.1.gz", "\u{1f}\u{8b}") }
+        try append(line("b"))
+        try await withIntake(intake()) { try await sink.expect(["a", "b"]) }
+        #expect(sink.problems.map { $0.problem.contains("is not in its folder any more") }.contains(true))
+        #expect(sink.problems.count == (isCompressed ? 2 : 1))
+    }
+
+    @Test("copies under other names are not followed")
+    func strangers() async throws {
+        try append(line("a"))
+        try await withIntake(intake(fromStart: true)) { try await sink.expect(["a"]) }
+        for name in ["alerts.jsonl.bak", "alerts.jsonl~", "other.jsonl.1", "alerts-old.jsonl", "alerts.json.1"] { _ = try folder.file(name, line("stranger")) }
+        try append(line("b"))
+        try await withIntake(intake()) {
+            try append(line("c"))
+            try await sink.expect(["a", "b", "c"])
+        }
+    }
+
+    @Test("a place that another version saved, or that makes no sense, is taken for what it is", arguments: [(#""offset":OFFSET"#, ["b"]), (#""offset":-5"#, ["a", "b"])])
+    func savedBefore(offset: String, expected: [String]) async throws {
+        try append(line("a") + line("b"))
+        var facts = stat()
+        try #require(stat(path, &facts) == 0)
+        let head = Array(line("a").utf8.prefix(64)).base64
+        try FileManager.default.createDirectory(atPath: folder.path + "/state/intake", withIntermediateDirectories: true)
+        _ = try folder.file(
+            "state/intake/file.offset",
+            #"{"device":\#(facts.st_dev),"inode":\#(facts.st_ino),\#(offset.replacingOccurrences(of: "OFFSET", with: "\(line("a").utf8.count)")),"head":"\#(head)"}"#)
+        try await withIntake(intake(fromStart: true)) { try await sink.expect(expected) }
+    }
+
+    @Test("what is no regular file is not opened for good, and that is told; the intake ends when it is told to")
+    func notRegular() async throws {
+        try #require(mkfifo(path, 0o600) == 0)
+        let intake = intake(fromStart: true)
+        try await withIntake(intake) {
+            for _ in 0..<1000 where intake.obstacle == nil { try await Task.sleep(for: .milliseconds(10)) }
+            #expect(intake.obstacle == "\(path) is no regular file")
+            try FileManager.default.removeItem(atPath: path)
+            try append(line("a"))
+            try await sink.expect(["a"])
+            #expect(intake.obstacle == nil)
         }
     }
 

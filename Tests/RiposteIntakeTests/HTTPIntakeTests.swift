@@ -141,6 +141,30 @@ struct HTTPIntakeTests {
         }
     }
 
+    @Test("a list with more in it than there is room for at once gets through when it is sent again and again, each alert once, and its ids are those of the alerts")
+    func biggerThanTheRoom() async throws {
+        let rules = (0..<8).map { "r\($0)" }
+        let body = Array(("[" + rules.map(alert).joined(separator: ",") + "]").utf8)
+        try await withServer { server in
+            for room in [3, 3, 4, 7] {
+                sink.makeRoom(room)
+                let response = try await server.send(body)
+                #expect(response.status == 429)
+                #expect(sink.alerts.count == room)
+                #expect(try JSON(parsing: response.body)["ids"]?.array?.count == room)
+            }
+            sink.makeRoom(.max)
+            let response = try await server.send(body)
+            #expect(response.status == 202 && sink.rules == rules)
+            let answer = try JSON(parsing: response.body)
+            #expect(answer["ids"]?.array == sink.alerts.map { .text("\($0.id)") })
+            #expect(server.counters.snapshot.accepted == 8)
+            // Once it is through, the same text is news again.
+            #expect(try await server.send(body).status == 202)
+            #expect(sink.rules == rules + rules)
+        }
+    }
+
     @Test("the part of a list that found room is named, so that the rest can be sent again")
     func partlyFull() async throws {
         sink.makeRoom(1)
@@ -162,6 +186,79 @@ struct HTTPIntakeTests {
             #expect(response.status == status)
             #expect((response.header("allow") != nil) == (status == 405))
         }
+    }
+
+    @Test(
+        "on loopback, where nobody shows who he is, it is the user whose the connection is that counts; he is on record",
+        .enabled(if: geteuid() == 0, "needs root: sends as another user"),
+        arguments: [
+            (0, [], false, Alert.Arrival.Trust.trusted), (65534, [], false, .untrusted), (65534, [65534], false, .trusted), (65534, [1], false, .untrusted),
+            (65534, [], true, .trusted),
+        ] as [(UInt32, Set<UInt32>, Bool, Alert.Arrival.Trust)], ["127.0.0.1", "::1"])
+    func sender(sender: (user: UInt32, believed: Set<UInt32>, isAnybody: Bool, trust: Alert.Arrival.Trust), host: String) async throws {
+        try await withServer({ ($0.host, $0.userIDs, $0.allowsUnauthenticated) = (host, sender.believed, sender.isAnybody) }) { server in
+            let url = "http://\(host == "::1" ? "[::1]" : host):\(server.port)/"
+            let answer = try run(["setpriv", "--reuid", "\(sender.user)", "--clear-groups", "curl", "-s", "-o", "/dev/null", "-w", "%{http_code}", "-d", alert("a"), url])
+            #expect(answer.output == "202")
+            #expect(sink.alerts.map(\.arrival.trust) == [sender.trust])
+            #expect(server.counters.snapshot.untrusted == (sender.trust == .untrusted ? 1 : 0))
+            if !sender.isAnybody { #expect(sink.alerts.first?.arrival.peer?.hasSuffix(" uid \(sender.user)") == true) }
+        }
+    }
+
+    @Test("who has gone before he is asked about is nobody who is believed")
+    func gone() async throws {
+        try await withServer { server in
+            let body = alert("a")
+            try Raw.sendAndGo(server.port, "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: \(body.utf8.count)\r\n\r\n\(body)")
+            // Whether it is read before he is gone is chance; whom the kernel does not name is not believed.
+            for _ in 0..<200 where sink.alerts.isEmpty { try await Task.sleep(for: .milliseconds(10)) }
+            for alert in sink.alerts { #expect((alert.arrival.trust == .trusted) == (alert.arrival.peer?.hasSuffix(" uid \(geteuid())") == true)) }
+        }
+    }
+
+    @Test("a token or a certificate says enough, whoever's the connection is")
+    func authenticated() async throws {
+        try await withServer({ $0.tokens = ["one"] }) { server in
+            let response = try await server.send(Array(alert("a").utf8), headers: [("Authorization", "Bearer one")])
+            #expect(response.status == 202)
+            #expect(sink.alerts.first?.arrival.trust == .trusted)
+            #expect(sink.alerts.first?.arrival.peer?.contains("uid") == false)
+        }
+    }
+
+    @Test("bodies that do not end have so much memory and no more; others' alerts are taken meanwhile, as far as they fit")
+    func unfinishedBodies() async throws {
+        try await withServer { server in
+            var descriptors: [Int32] = []
+            defer { for descriptor in descriptors { close(descriptor) } }
+            let before = try residentBytes()
+            let part = "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 1000000\r\n\r\n" + String(repeating: " ", count: 900_000)
+            for _ in 0..<300 { descriptors.append(try Raw.begin(server.port, part)) }
+            for _ in 0..<500 where server.counters.snapshot.shed < 250 { try await Task.sleep(for: .milliseconds(10)) }
+            #expect(server.counters.snapshot.shed > 250)
+            // 64 MiB for bodies, and half of it for one sender; the rest is what connections cost.
+            #expect(try residentBytes() - before < 128 << 20)
+            let refused = try await server.send(Array(alert("a").utf8) + Array(repeating: 0x20, count: 990_000))
+            #expect(refused.status == 503 && refused.header("retry-after") == "1")
+            if geteuid() == 0 {
+                let url = "http://127.0.0.1:\(server.port)/"
+                let answer = try run(["setpriv", "--reuid", "65534", "--clear-groups", "curl", "-s", "-o", "/dev/null", "-w", "%{http_code}", "-d", alert("other"), url])
+                #expect(answer.output == "202", "the other half is for others")
+            }
+            for descriptor in descriptors { close(descriptor) }
+            descriptors = []
+            for _ in 0..<500 {
+                if try await server.send(Array(alert("b").utf8)).status == 202 { break }
+                try await Task.sleep(for: .milliseconds(10))
+            }
+            #expect(sink.rules == (geteuid() == 0 ? ["other", "b"] : ["b"]))
+        }
+    }
+
+    private func residentBytes() throws -> Int {
+        let text = try String(contentsOfFile: "/proc/self/status", encoding: .utf8)
+        return (text.firstMatch(of: /VmRSS:\s+(\d+)/).flatMap { Int($0.1) } ?? 0) * 1024
     }
 
     @Test("who trickles on is cut off though the answer was given long ago", arguments: ["/nowhere", "/"])
@@ -272,6 +369,28 @@ private enum Raw {
             if answer.starts(with: Array("HTTP/1.1 4".utf8)) { break }
         }
         return String(decoding: answer, as: UTF8.self)
+    }
+
+    /// Sends and does not wait for anything.
+    static func sendAndGo(_ port: Int, _ text: String) throws {
+        let descriptor = try connected(port)
+        _ = send(descriptor, text, text.utf8.count, Int32(MSG_NOSIGNAL))
+        close(descriptor)
+    }
+
+    /// Sends as much as is taken, and stays connected.
+    static func begin(_ port: Int, _ text: String) throws -> Int32 {
+        let descriptor = try connected(port)
+        var limit = timeval(tv_sec: 1, tv_usec: 0)
+        setsockopt(descriptor, SOL_SOCKET, SO_SNDTIMEO, &limit, socklen_t(MemoryLayout<timeval>.size))
+        let bytes = Array(text.utf8)
+        var sent = 0
+        while sent < bytes.count {
+            let count = bytes.withUnsafeBytes { send(descriptor, $0.baseAddress.map { $0 + sent }, bytes.count - sent, Int32(MSG_NOSIGNAL)) }
+            guard count > 0 else { break }
+            sent += count
+        }
+        return descriptor
     }
 
     private static func connected(_ port: Int) throws -> Int32 {

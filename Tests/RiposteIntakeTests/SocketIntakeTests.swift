@@ -91,6 +91,25 @@ struct SocketIntakeTests {
         }
     }
 
+    @Test("more silent connections than there is room for keep no alert out: the one that was silent longest makes room, and that is counted")
+    func silent() async throws {
+        try await withSocket({ $0.connectionLimit = 4 }) { counters in
+            var silent: [UnixClient] = []
+            for _ in 0..<10 { silent.append(try UnixClient(configuration.streamPath)) }
+            let client = try UnixClient(configuration.streamPath)
+            client.send(alert("a") + "\n")
+            try await sink.expect(["a"])
+            #expect(counters.snapshot.evicted == 7)
+            // Who speaks is not the one that goes.
+            for number in 0..<10 {
+                silent.append(try UnixClient(configuration.streamPath))
+                client.send(alert("r\(number)") + "\n")
+                try await sink.expect(["a"] + (0...number).map { "r\($0)" })
+            }
+            withExtendedLifetime(silent) {}
+        }
+    }
+
     @Test("a dead socket's file is replaced; any other file, and a living socket, is not")
     func files() async throws {
         _ = try folder.file("d2", "precious")

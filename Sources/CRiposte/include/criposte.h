@@ -8,6 +8,7 @@
 #include "riposte_files.h"
 #include "riposte_netns.h"
 #include "riposte_process.h"
+#include "riposte_socket_owner.h"
 #include "riposte_sensor.h"
 #include "riposte_bpf.h"
 #include "riposte_ring.h"

@@ -90,6 +90,7 @@ package struct AgentConfiguration: Sendable {
             package var key: String?
             package var clientAuthority: String?
             package var allowsUnauthenticated = false
+            package var userIDs: [Int] = []
             package var bodyLimit: Int
             package var connectionLimit: Int
 

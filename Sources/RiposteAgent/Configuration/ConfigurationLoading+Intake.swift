@@ -35,13 +35,14 @@ extension AgentConfiguration.IntakeSection.File {
 extension AgentConfiguration.IntakeSection.HTTP {
     /// Gives the keys, for those that are not every listener's: `others`.
     fileprivate mutating func read(_ node: YAMLNode, _ section: String, others: [String] = []) -> [String: YAMLNode] {
-        let known = ["enabled", "listen", "trust", "token_file", "tls", "allow_unauthenticated", "max_body", "max_connections"]
+        let known = ["enabled", "listen", "trust", "token_file", "tls", "allow_unauthenticated", "uids", "max_body", "max_connections"]
         guard let keys = node.mapping(known: known + others, what: section, code: "C002") else { return [:] }
         if let value = keys["enabled"]?.bool(code: "C003") { isEnabled = value }
         if let value = keys["listen"]?.text(code: "C003") { listen = value }
         if let value = keys["trust"]?.trust() { trust = value }
         if let node = keys["token_file"], !node.isNull { tokenFile = node.path() }
         if let value = keys["allow_unauthenticated"]?.bool(code: "C003") { allowsUnauthenticated = value }
+        if let nodes = keys["uids"]?.list(code: "C003") { userIDs = nodes.compactMap { $0.integer(in: 0...Int(UInt32.max), code: "C003") } }
         if let value = keys["max_body"]?.size(code: "C003") { bodyLimit = value }
         if let value = keys["max_connections"]?.integer(in: 1...1_000_000, code: "C003") { connectionLimit = value }
         if let node = keys["tls"], !node.isNull { readTLS(node, section) }

@@ -45,6 +45,10 @@ package enum AgentMetric {
     static let intakeAlerts = Metric(
         "riposte_intake_alerts_total", .counter, "What came in at an intake: accepted, rejected (no alert), shed (no room), denied (no right).",
         labels: [.open("intake"), "result"])
+    static let intakeUntrusted = Metric(
+        "riposte_intake_untrusted_alerts_total", .counter, "Of the accepted ones, those whose sender is not believed: they are observed only.", labels: [.open("intake")])
+    static let intakeEvicted = Metric(
+        "riposte_intake_evicted_connections_total", .counter, "Connections that were given up, long silent, for others that waited.", labels: [.open("intake")])
     static let auditEvents = Metric("riposte_kubernetes_audit_events_total", .counter, "Audit events of Kubernetes API servers: judged, dropped.", labels: ["result"])
 
     static let matches = Metric("riposte_alerts_matched_total", .counter, "Alerts that a playbook answers.")
@@ -106,8 +110,9 @@ package enum AgentMetric {
     static let read = [
         buildInfo, startTime, mode, playbooks, degraded, rules, reloads, reloadRejected, sensorEnabled, sensorRunning, sensorEvents, sensorKernelEvents, sensorLost, sensorMatches,
         sensorMalformed,
-        sensorShed, sensorTampering, sensorProcesses, intakeAlerts, auditEvents, matches, repeats, shed, runs, plans, outcomes, underWay, approvals, approvalDeadline, incidents,
-        ungrouped, undos, overdueUndos, drift, budgetUsed, budgetLimit, breakers, breakerTripped, journalSeq, journalBytes, journalFailures, journalSyncFailures, journalWritable, journalProblem,
+        sensorShed, sensorTampering, sensorProcesses, intakeAlerts, intakeUntrusted, intakeEvicted, auditEvents, matches, repeats, shed, runs, plans, outcomes, underWay, approvals,
+        approvalDeadline, incidents, ungrouped, undos, overdueUndos, drift, budgetUsed, budgetLimit, breakers, breakerTripped, journalSeq, journalBytes, journalFailures,
+        journalSyncFailures, journalWritable, journalProblem,
         checkpoints, checkpointAge, unanchored, outputMessages, outputBehind, outputBytes, outputFailing, outputSuccess, redirected, undeclared, cpuTime, residentMemory,
         virtualMemory, openDescriptors, descriptorLimit, processStart,
     ]

@@ -88,6 +88,8 @@ struct AgentReadings: Sendable {
             for (result, count) in [("accepted", values.accepted), ("rejected", values.rejected), ("shed", values.shed), ("denied", values.denied)] {
                 sheet.set(AgentMetric.intakeAlerts, count, [intake.name, result])
             }
+            sheet.set(AgentMetric.intakeUntrusted, values.untrusted, [intake.name])
+            sheet.set(AgentMetric.intakeEvicted, values.evicted, [intake.name])
         }
         guard let counts = audit?.counts else { return }
         sheet.set(AgentMetric.auditEvents, counts.judged, ["judged"])

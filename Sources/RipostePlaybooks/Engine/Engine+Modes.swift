@@ -50,7 +50,7 @@ extension Engine {
 
     private func sourceVoices(of alert: Alert, _ modes: ModeTable, _ now: Timestamp) -> [Voice] {
         var voices: [Voice] = []
-        if alert.arrival.trust != .trusted { voices.append((.observe, "the intake \(alert.arrival.intake) is not trusted")) }
+        if alert.arrival.trust != .trusted { voices.append((.observe, alert.arrival.distrust)) }
         if let setting = modes.setting(for: .source(alert.arrival.intake), at: now) {
             voices.append((setting.mode, "the mode of source \(alert.arrival.intake) was set to \(setting.mode.rawValue)\(setting.author)"))
         }
@@ -67,6 +67,11 @@ extension Engine {
         }
         return playbook.mode.map { [($0, "the playbook's mode is \($0.rawValue)")] } ?? []
     }
+}
+
+extension Alert.Arrival {
+    /// Of one intake some senders may be believed and others not.
+    fileprivate var distrust: String { "the intake \(intake) is not trusted" + (peer.map { " with what comes from \($0.escapedForDisplay)" } ?? "") }
 }
 
 extension ModeTable.Setting {
