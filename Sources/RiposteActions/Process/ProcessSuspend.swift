@@ -115,11 +115,12 @@ package struct ProcessResume: Action {
         }
         guard !present.isEmpty else { throw .gone("let processes go on", "none of them is left") }
         let stopped = present.filter { $0.isStopped || $0.isTraced }
+        let (pid, name) = stopped.first.map { ($0.pid, $0.name) } ?? (identity.pid, identity.name)
         return Plan(
             action: description.name, target: .process(identity), parameters: request.parameters,
             facts: ["members": .array(members.map(\.json))],
             alreadySo: stopped.isEmpty ? request.token == nil ? "it is not stopped" : "it is not stopped any more: somebody else let it go on" : nil,
-            summary: "let \(stopped.count > 1 ? "\(stopped.count) processes" : "process \(stopped.first?.pid ?? identity.pid) (\((stopped.first?.name ?? identity.name).shown))") go on")
+            summary: "let \(stopped.count > 1 ? "\(stopped.count) processes" : "process \(pid) (\(name.shown))") go on")
     }
 
     /// Taking back wakes only those whom the suspension stopped, also where the one that it began with has ended since.
