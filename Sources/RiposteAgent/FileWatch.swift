@@ -1,6 +1,7 @@
 internal import Foundation
+internal import RiposteCore
 
-/// Notices that files, or what is in folders, changed: by names, sizes and times, looked at once a second.
+/// Notices that files, or what is in folders, changed: by names, sizes, times, owners and modes, looked at once a second.
 ///
 /// Made before the files are read for the first time: a change between that and the watching counts too.
 struct FileWatch: Sendable {
@@ -35,7 +36,10 @@ struct FileWatch: Sendable {
     private static func fingerprint(of paths: [String]) -> [String] {
         paths.flatMap { path -> [String] in
             let names = (try? FileManager.default.contentsOfDirectory(atPath: path)).map { $0.sorted().map { "\(path)/\($0)" } } ?? [path]
-            return names.map { name in
+            let rights = (names == [path] ? names : [path] + names).map { name in
+                FileRights(path: name).map { "\(name) \($0.owner) \($0.mode)" } ?? name
+            }
+            return rights + names.map { name in
                 guard let facts = try? FileManager.default.attributesOfItem(atPath: name) else { return "\(name) missing" }
                 let changed = (facts[.modificationDate] as? Date)?.timeIntervalSinceReferenceDate ?? 0
                 return "\(name) \(facts[.systemFileNumber] ?? 0) \(facts[.size] ?? 0) \(changed)"
