@@ -23,8 +23,14 @@ endef
 
 .PHONY: run build bpf test test-long simulate simulate-planted bench demo check fmt clean help dependencies bpf-dependencies test-dependencies bench-dependencies demo-dependencies
 
-run: build ## install what is missing, build, and run the agent (mode observe)
-	$(SUDO) .build/release/riposte run --config config/riposte.yaml $(RUN_ARGUMENTS)
+# Playbooks are taken from where only root can change them, so not from the checkout of whoever builds: from a copy.
+RUN_PLAYBOOKS = $(if $(findstring --playbooks,$(RUN_ARGUMENTS)),,--playbooks .build/playbooks)
+
+run: build ## install what is missing, build, and run the agent (mode observe) with a copy of playbooks/
+	$(SUDO) rm -rf .build/playbooks
+	$(SUDO) install -d -m 755 .build/playbooks
+	$(SUDO) install -m 644 playbooks/*.yaml .build/playbooks
+	$(SUDO) .build/release/riposte run --config config/riposte.yaml $(RUN_PLAYBOOKS) $(RUN_ARGUMENTS)
 
 build: dependencies bpf ## build the release binary, .build/release/riposte
 	$(SWIFT) build $(RELEASE) --product riposte
@@ -72,6 +78,7 @@ fmt: ## format the Swift sources
 	$(SWIFT) format --in-place --recursive --parallel Sources Tests benchmarks Package.swift
 
 clean: ## remove what was built
+	$(if $(wildcard .build/playbooks),$(SUDO) rm -rf .build/playbooks)
 	rm -rf .build .build-* .output Package.resolved
 
 help: ## list the targets

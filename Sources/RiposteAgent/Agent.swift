@@ -65,6 +65,7 @@ package struct Agent: Sendable {
         (playbookWatch, rulesWatch) = (FileWatch(configuration.playbooks), FileWatch(configuration.rules.files))
         playbooks = try PlaybookSet.load(paths: configuration.playbooks, facilities.catalogue).set
         rules = try LoadedRules.load(configuration.rules)
+        rules.tellForeign(logger)
         signingKey = try configuration.audit.loadSigningKey()
         outputs = try configuration.readOutputs(configuration.outputSurroundings(outputHTTP, logger))
         try Self.checkLimits(configuration.undo, facilities.catalogue)

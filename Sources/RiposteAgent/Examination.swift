@@ -215,7 +215,9 @@ package struct Examination: Sendable {
             return Finding(
                 subject: "playbooks", verdict: .good, finding: "\(set.playbooks.count) in \(configuration.playbooks.joined(separator: ", ")), \(warnings.count) warnings")
         } catch {
-            return Finding(subject: "playbooks", verdict: .bad, finding: "\(error.entries.count) problems", remedy: "riposte playbook check")
+            return Finding(
+                subject: "playbooks", verdict: .bad, finding: "\(error.entries.count) in error, the first: \(error.entries.first.map(Self.line) ?? "")",
+                remedy: "riposte playbook check; the agent does not start like this")
         }
     }
 
@@ -232,6 +234,11 @@ package struct Examination: Sendable {
             let words = [
                 "\(rules.armed) armed of \(rules.ruleSet.rules.count) in \(configuration.rules.files.joined(separator: ", "))", "\(rules.warnings) warnings",
             ]
+            if let foreign = rules.foreign.first {
+                return Finding(
+                    subject: "rules", verdict: .lacking, finding: "\(words[0]); \(foreign.path): \(foreign.objection)",
+                    remedy: "whoever can write rules can have alerts raised, and keep them from being raised; they are taken all the same")
+            }
             guard hasAuditEvents, rules.armed(for: "k8s_audit") == 0 else {
                 return Finding(subject: "rules", verdict: .good, finding: words.joined(separator: ", "))
             }

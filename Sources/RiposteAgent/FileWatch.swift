@@ -1,7 +1,8 @@
 internal import Foundation
 internal import Glibc
+internal import RiposteCore
 
-/// Notices that files, or what is in folders, changed: by names, sizes and times, looked at once a second.
+/// Notices that files, or what is in folders, changed: by names, sizes, times, owners and modes, looked at once a second.
 ///
 /// Made before the files are read for the first time: a change between that and the watching counts too.
 struct FileWatch: Sendable {
@@ -37,8 +38,10 @@ struct FileWatch: Sendable {
     static func fingerprint(of paths: [String]) -> [String] {
         paths.flatMap { path -> [String] in
             let names = (try? FileManager.default.contentsOfDirectory(atPath: path)).map { $0.sorted().map { "\(path)/\($0)" } } ?? [path]
+            // Who may write to a folder counts too, but not what else changes with each of its files.
+            let rights = names == [path] ? [] : [FileRights(path: path).map { "\(path) \($0.owner) \($0.mode)" } ?? path]
             // Where a name leads elsewhere, both count: the link, and what it leads to now. So do the folders between, as a ConfigMap's, which are swapped whole.
-            return names.map { name in "\(name) \(facts(name) { lstat($0, $1) }) \(facts(name) { stat($0, $1) })" }
+            return rights + names.map { name in "\(name) \(facts(name) { lstat($0, $1) }) \(facts(name) { stat($0, $1) })" }
         }
     }
 
@@ -46,6 +49,6 @@ struct FileWatch: Sendable {
         var facts = stat()
         guard look(path, &facts) == 0 else { return "missing" }
         let (content, inode) = (facts.st_mtim, facts.st_ctim)
-        return "\(facts.st_dev) \(facts.st_ino) \(facts.st_size) \(content.tv_sec).\(content.tv_nsec) \(inode.tv_sec).\(inode.tv_nsec)"
+        return "\(facts.st_dev) \(facts.st_ino) \(facts.st_uid) \(facts.st_mode) \(facts.st_size) \(content.tv_sec).\(content.tv_nsec) \(inode.tv_sec).\(inode.tv_nsec)"
     }
 }

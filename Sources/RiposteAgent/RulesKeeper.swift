@@ -64,6 +64,7 @@ final class RulesKeeper: Sendable {
             return true
         }
         guard isNew else { return }
+        rules.tellForeign(logger)
         kubernetesAudit.use(rules.ruleSet)
         onChange(rules.ruleSet)
         record("rules are in force", ["rules": .text(rules.digest), "count": .integer(Int64(rules.ruleSet.rules.count)), "armed": .integer(Int64(rules.armed))], outcome: .done)
@@ -126,6 +127,8 @@ struct LoadedRules: Sendable {
     let digest: String
     let warnings: Int
     let armed: Int
+    /// What of their files and folders others than root and the agent's user can change, and why. Said, and not refused: to judge by no rules at all would be worse.
+    let foreign: [(path: String, objection: String)]
 
     /// Whole or not at all; what is thrown are all errors, and no warnings.
     static func load(_ section: AgentConfiguration.RulesSection) throws(Diagnostics) -> LoadedRules {
@@ -134,7 +137,20 @@ struct LoadedRules: Sendable {
         let problems = (unreadable + findings).filter(\.isError)
         guard let ruleSet, problems.isEmpty else { throw Diagnostics(problems.map(\.diagnostic)) }
         return LoadedRules(
-            ruleSet: ruleSet, digest: digest(of: files.map(\.text)), warnings: findings.count, armed: ruleSet.rules.count { $0.isArmed })
+            ruleSet: ruleSet, digest: digest(of: files.map(\.text)), warnings: findings.count, armed: ruleSet.rules.count { $0.isArmed },
+            foreign: objections(section.files, files.map(\.name)))
+    }
+
+    private static func objections(_ paths: [String], _ files: [String]) -> [(path: String, objection: String)] {
+        let subjects = paths.filter { !files.contains($0) }.map { ($0, FileRights.Kind.folder) } + files.map { ($0, FileRights.Kind.file) }
+        return subjects.compactMap { path, kind in FileRights(path: path)?.objection(to: kind).map { (path, $0) } }
+    }
+
+    func tellForeign(_ logger: Logger) {
+        guard let first = foreign.first else { return }
+        logger.warning(
+            "rules can be changed by others than root and the agent",
+            metadata: ["rules.file": "\(first.path.escapedForDisplay)", "rules.problem": "\(first.objection)", "rules.others": "\(foreign.count - 1)"])
     }
 
     func armed(for source: String) -> Int { ruleSet.rules.count { $0.isArmed && $0.source == source } }

@@ -70,7 +70,8 @@ extension JournalMedium {
         guard bytes.count == end.bytes - mark.bytes else { return nil }
         var (seq, hash) = (mark.seq, mark.hash)
         for line in bytes.split(separator: UInt8(ascii: "\n")) {
-            guard let entry = JournalLine.decode(Array(line)), entry.seq == seq + 1, entry.prev == hash, JournalLine.hashes(of: entry.line)?.actual == entry.hash else { return nil }
+            guard let entry = JournalLine.decode(Array(line)), (entry.seq, entry.prev) == (seq + 1, hash) else { return nil }
+            guard JournalLine.hashes(of: entry.line)?.actual == entry.hash else { return nil }
             (seq, hash) = (entry.seq, entry.hash)
         }
         return (seq, hash) == (end.seq, end.hash) ? bytes : nil

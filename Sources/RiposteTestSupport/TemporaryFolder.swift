@@ -6,6 +6,8 @@ package final class TemporaryFolder: Sendable {
     package let path: String
 
     package init() throws {
+        // Playbooks that the group could write are refused, whoever runs the tests.
+        umask(0o022)
         path = NSTemporaryDirectory() + "riposte-" + UUID().uuidString.prefix(8)
         try FileManager.default.createDirectory(atPath: path, withIntermediateDirectories: true)
     }

@@ -36,11 +36,11 @@ struct Respond: AsyncParsableCommand {
         let paths = playbooks.isEmpty ? configuration.playbooks : playbooks
         guard !paths.isEmpty else { throw ValidationError("no playbooks: give --playbooks, or set playbooks in the configuration") }
         let catalogue = Facilities(configuration).catalogue
-        let documents = try PlaybookSet.documents(at: paths)
+        let mode = action.dryRun ? .observe : self.mode
+        let documents = try PlaybookSet.documents(at: paths, foreign: mode == .observe ? .warnedOf : .refused)
         _ = try PlaybookSet.load(documents, catalogue)
         let command = RespondCommand(
-            playbooks: documents.map { .init(name: $0.name, text: $0.text) }, alerts: try AlertFile.lines(file), mode: action.dryRun ? .observe : mode,
-            maximumAlertAge: maxAlertAge)
+            playbooks: documents.map { .init(name: $0.name, text: $0.text) }, alerts: try AlertFile.lines(file), mode: mode, maximumAlertAge: maxAlertAge)
         try await action.withDesk { desk, _ in
             let reports = try await desk.respond(command)
             return AlertReportText.show(reports, asJSON: action.common.json)

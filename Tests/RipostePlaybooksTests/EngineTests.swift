@@ -115,7 +115,8 @@ struct EngineTests {
     func keptState() async throws {
         let log = UnhurriedLog()
         let engine = Engine(
-            configuration: .init(mode: .enforce), catalogue: ActionCatalogue([]), guards: [], log: log, playbooks: .empty, logger: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() })
+            configuration: .init(mode: .enforce), catalogue: ActionCatalogue([]), guards: [], log: log, playbooks: .empty,
+            logger: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() })
         let ann = AuditRecord.Actor(.person, name: "ann")
         try await withThrowingTaskGroup { group in
             group.addTask {

@@ -201,7 +201,11 @@ class Agent:
             f"- list: demo_tokens\n  items: [{json.dumps(token)}]\n  override: {{ items: replace }}\n"
             f"- list: demo_reflex_names\n  items: [{json.dumps(reflex_name)}]\n  override: {{ items: replace }}\n")
         command = [binary, "run", "--json", "--config", folder / "riposte.yaml", *self.places, "--rules", HERE / "rules.yaml", "--rules", folder / "token.yaml"]
-        command += ["--playbooks", HERE / "playbooks.yaml"] + (["--playbooks", HERE / "reflex.yaml"] if has_reflex else [])
+        # Of a checkout that is not root's they would be refused.
+        for name in ["playbooks.yaml"] + (["reflex.yaml"] if has_reflex else []):
+            (folder / name).write_bytes((HERE / name).read_bytes())
+            (folder / name).chmod(0o644)
+            command += ["--playbooks", folder / name]
         command += [] if has_sensor else ["--no-sensor"]
         self.lines = queue.SimpleQueue()
         self.errors = open(folder / "errors", "wb")

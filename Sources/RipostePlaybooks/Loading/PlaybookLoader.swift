@@ -50,6 +50,7 @@ package enum PlaybookProblem {
         ("P046", "warning: an undo's max without extend"),
         ("P047", "a require that names nothing known"),
         ("P048", "something that a playbook requires and this machine lacks"),
+        ("P049", "a file or folder that others than root and the user that we run as can change; a warning where nothing is done"),
     ]
 }
 

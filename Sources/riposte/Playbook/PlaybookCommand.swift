@@ -20,9 +20,10 @@ struct PlaybookArguments: ParsableArguments {
     @Argument(help: "Playbook files, or folders of them. Default: those of the configuration.", completion: .file())
     var paths: [String] = []
 
-    func load(_ common: CommonOptions) throws -> (set: PlaybookSet, warnings: [Diagnostic]) {
+    /// `foreign`: what becomes of files that others can change.
+    func load(_ common: CommonOptions, foreign: ForeignFiles = .warnedOf) throws -> (set: PlaybookSet, warnings: [Diagnostic]) {
         let configuration = try common.configuration()
-        return try PlaybookSet.load(paths: try paths(configuration), Facilities(configuration).catalogue)
+        return try PlaybookSet.load(paths: try paths(configuration), Facilities(configuration).catalogue, foreign: foreign)
     }
 
     func paths(_ configuration: AgentConfiguration) throws -> [String] {
@@ -45,7 +46,8 @@ struct PlaybookCheckCommand: AsyncParsableCommand {
 
     func run() async throws {
         do {
-            let (set, warnings) = try which.load(common)
+            // Of those that an agent takes it says what the agent would; others can be checked anywhere.
+            let (set, warnings) = try which.load(common, foreign: which.paths.isEmpty ? .refused : .warnedOf)
             show(warnings)
             let problems = try reflexProblems(set)
             show(problems)

@@ -51,12 +51,12 @@ struct PlaybookDryRunCommand: AsyncParsableCommand {
     func run() async throws {
         let configuration = try action.configuration()
         let catalogue = Facilities(configuration).catalogue
-        let set = try PlaybookSet.load(paths: try which.paths(configuration), catalogue).set
+        let set = try PlaybookSet.load(paths: try which.paths(configuration), catalogue, foreign: .warnedOf).set
         guard let world else {
             let reports = await DryRun(configuration: configuration, playbooks: set).reports(try AlertFile.lines(alerts))
             throw ExitCode(AlertReportText.show(reports, asJSON: action.json))
         }
-        let old = try compare.map { try PlaybookSet.load(paths: [$0], catalogue).set }
+        let old = try compare.map { try PlaybookSet.load(paths: [$0], catalogue, foreign: .warnedOf).set }
         let replay = Replay(
             configuration: configuration, playbooks: effective(set), comparedWith: old.map(effective), world: try WorldFile.replayWorld(world), mode: mode)
         try await feed(replay)

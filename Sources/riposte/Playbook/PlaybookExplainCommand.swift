@@ -47,7 +47,7 @@ struct PlaybookExplainCommand: AsyncParsableCommand {
     /// Nil where no agent answers, or what is asked is not of here and now.
     private func askAgent(_ text: [UInt8], _ configuration: AgentConfiguration) async throws -> JSON? {
         guard world == nil, now == nil, FileManager.default.fileExists(atPath: configuration.controlSocket) else { return nil }
-        let documents = which.paths.isEmpty ? nil : try PlaybookSet.documents(at: which.paths).map { RespondCommand.Document(name: $0.name, text: $0.text) }
+        let documents = which.paths.isEmpty ? nil : try PlaybookSet.documents(at: which.paths, foreign: .warnedOf).map { RespondCommand.Document(name: $0.name, text: $0.text) }
         let client = ControlClient(socket: configuration.controlSocket)
         let answer: Result<JSON, DeskError>
         do throws(DeskError) { answer = .success(try await client.explain(ExplainCommand(alert: text, intake: intake, playbooks: documents))) } catch { answer = .failure(error) }
@@ -63,7 +63,7 @@ struct PlaybookExplainCommand: AsyncParsableCommand {
     }
 
     private func explainHere(_ read: Alert, _ configuration: AgentConfiguration) async throws -> JSON {
-        let set = try PlaybookSet.load(paths: try which.paths(configuration), Facilities(configuration).catalogue).set
+        let set = try PlaybookSet.load(paths: try which.paths(configuration), Facilities(configuration).catalogue, foreign: .warnedOf).set
         let described = try world.map(WorldFile.read)
         let explainer = AlertExplainer(configuration: configuration, playbooks: set, world: described, now: now ?? (described == nil ? nil : read.time))
         if let remark = explainer.remark { Terminal.remark(remark.escapedForDisplay) }

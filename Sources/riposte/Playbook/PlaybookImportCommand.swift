@@ -43,7 +43,7 @@ struct PlaybookImportTalonCommand: AsyncParsableCommand {
 
     private func rules() throws -> TalonRules {
         do throws(Diagnostics) {
-            return try TalonRules.read(try PlaybookSet.documents(at: files))
+            return try TalonRules.read(try PlaybookSet.documents(at: files, foreign: .warnedOf))
         } catch {
             for entry in error.entries { if common.json { print(entry.json.line) } else { Terminal.complainPlainly(entry.rendered) } }
             throw ExitCode(2)

@@ -37,7 +37,7 @@ struct PlaybookTestCommand: AsyncParsableCommand {
     /// Playbooks that do not load are told to whoever reads the results, too.
     private func playbooks(_ paths: [String], _ catalogue: ActionCatalogue) throws -> PlaybookSet {
         do throws(Diagnostics) {
-            return try PlaybookSet.load(paths: paths, catalogue).set
+            return try PlaybookSet.load(paths: paths, catalogue, foreign: .warnedOf).set
         } catch {
             var report = JUnitReport(name: PlaybookTestRun.name)
             report.add(error)
