@@ -23,7 +23,7 @@ final class KernelPrograms {
 
     /// Loads, and attaches nothing yet. Ring sizes are rounded up to a power of two pages.
     init(stateRingBytes: Int, callRingBytes: Int) throws(SensorError) {
-        try Self.checkMachine()
+        try SensorMachine.check()
         _ = Self.quietLibrary
         (self.stateRingBytes, self.callRingBytes) = (Self.ringSize(stateRingBytes), Self.ringSize(callRingBytes))
         object = try Self.open()
@@ -43,13 +43,6 @@ final class KernelPrograms {
         munmap(control, MemoryLayout<riposte_control>.size)
         munmap(budgets, MemoryLayout<riposte_budget>.stride * Int(RIPOSTE_BUDGETS))
         bpf_object__close(object)
-    }
-
-    /// What must be there before anything is tried, each with its remedy.
-    static func checkMachine() throws(SensorError) {
-        guard access("/sys/kernel/btf/vmlinux", R_OK) == 0 else {
-            throw SensorError("this kernel does not describe its types (/sys/kernel/btf/vmlinux)", remedy: "a kernel of 5.8 or later built with CONFIG_DEBUG_INFO_BTF is needed")
-        }
     }
 
     private static func ringSize(_ bytes: Int) -> UInt32 {
