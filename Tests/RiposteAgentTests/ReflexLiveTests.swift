@@ -150,7 +150,7 @@ struct ReflexLiveTests {
     /// One rule and one program each; how the last one ends is looked at.
     private func start(_ count: Int, configuration: String = "") async throws {
         let rules = (1...count).map { number in
-            "- { rule: Victim \(number), desc: d, condition: evt.type in (execve, execveat) and proc.exepath = \(number == count ? victim : "\(victim)-\(number)"), output: o, priority: CRITICAL }"
+            "- { rule: Victim \(number), desc: d, condition: evt.type = execve and proc.exepath = \(number == count ? victim : "\(victim)-\(number)"), output: o, priority: CRITICAL }"
         }
         let file = try place.folder.file("rules.yaml", rules.joined(separator: "\n") + "\n")
         let names = (1...count).map { "Victim \($0)" }.joined(separator: ", ")
@@ -242,7 +242,7 @@ struct ReflexLiveTests {
         for file in names { try FileManager.default.copyItem(atPath: "/bin/sh", toPath: file) }
         try Data().write(to: URL(fileURLWithPath: watched))
         let rules = try place.folder.file(
-            "rules.yaml", "- { rule: Watched, desc: d, condition: evt.type in (open, openat) and fd.name = \(watched), output: o, priority: CRITICAL }\n")
+            "rules.yaml", "- { rule: Watched, desc: d, condition: 'evt.type in (open, openat) and fd.name = \(watched)', output: o, priority: CRITICAL }\n")
         try place.write(playbooks: "  - { name: stop, match: { rules: [Watched] }, budget: { actions: 9, per: 1h }, steps: [{ action: process.kill, reflex: true }] }\n")
         try await place.start(configuration: "budgets: []", arguments: ["--json", "--rules", rules])
         let children = try [renamed(names[0], watched, go, orphaned: orphaned), renamed(names[1], watched, go)]
