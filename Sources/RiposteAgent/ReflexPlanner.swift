@@ -44,7 +44,9 @@ package struct ReflexPlan: Sendable {
             // The kernel knows no half-open: until the breaker is closed, user space alone acts.
             let mode = brakes.isTripped(playbook.name) ? .observe : mode(playbook)
             for name in reflex.rules {
-                let reason = Self.obstacle(playbook, name, rules) ?? Self.obstacle(playbook, name, rules, after: playbooks.playbooks[..<index]) ?? Self.obstacle(playbook, brakes.guards)
+                let reason =
+                    Self.obstacle(playbook, name, rules) ?? Self.obstacle(playbook, name, rules, after: playbooks.playbooks[..<index])
+                    ?? Self.obstacle(playbook, brakes.guards)
                 if let reason { disarm(playbook.name, name, reason) } else { arm(reflex, name, mode) }
             }
         }

@@ -236,7 +236,8 @@ final class SensorKeeper: Sendable {
         let armament = sensor.armament
         if armament.problem != nil { return plan.without(plan.set.reflexes, because: "the kernel did not take its tables; the agent acts") }
         return plan.without(
-            plan.set.reflexes.filter(armament.waiting.contains), because: "its place in the kernel is another reflex's, of which events may come, for a few seconds; the agent acts")
+            plan.set.reflexes.filter(armament.waiting.contains), because: "its place in the kernel is another reflex's, of which events may come, for a few seconds; the agent acts"
+        )
     }
 
     private func running(_ sensor: Sensor) -> JSON {

@@ -27,8 +27,11 @@ struct ContainerImpostorLiveTests {
         let engine = try DockerEngine.shared.get()
         let container = try TestContainer(engine)
         let place = try Workplace()
-        let (victim, rules) = (place.folder.path + "/victim", try place.folder.file(
-            "rules.yaml", "- { rule: Marked, desc: d, condition: evt.type = execve and proc.args contains riposte-mark, output: o %container.id, priority: CRITICAL }\n"))
+        let (victim, rules) = (
+            place.folder.path + "/victim",
+            try place.folder.file(
+                "rules.yaml", "- { rule: Marked, desc: d, condition: evt.type = execve and proc.args contains riposte-mark, output: o %container.id, priority: CRITICAL }\n")
+        )
         try FileManager.default.copyItem(atPath: "/bin/echo", toPath: victim)
         try place.write(playbooks: "  - { name: hold, match: { rules: [Marked], when: container.id != host }, steps: [{ action: container.pause }] }\n")
         try await place.start(configuration: "docker: { socket: \(engine.socket) }", arguments: ["--json", "--rules", rules])

@@ -161,7 +161,7 @@ struct ReflexLiveTests {
 
     private func reflexes() throws -> [JSON] { try place.json("status").first?["sensor"]?["reflexes"]?.array ?? [] }
 
-    @Test("of many reflexes each follows each change of modes", arguments: [33, 64])
+    @Test("of many reflexes each follows each change of modes", arguments: [33, 40])
     func many(_ count: Int) async throws {
         try await start(count)
         #expect(try victims(1) == (0, 1))
@@ -195,7 +195,9 @@ struct ReflexLiveTests {
     @Test("other rules find room for their reflexes, if a moment later")
     func changes() async throws {
         try await start(40)
-        let rules = (1...40).map { "- { rule: Other \($0), desc: d, condition: evt.type = execve and proc.exepath = \($0 == 40 ? victim : "\(victim)-\($0)"), output: o, priority: CRITICAL }" }
+        let rules = (1...40).map { number in
+            "- { rule: Other \(number), desc: d, condition: evt.type = execve and proc.exepath = \(number == 40 ? victim : "\(victim)-\(number)"), output: o, priority: CRITICAL }"
+        }
         _ = try place.folder.file("rules.yaml", rules.joined(separator: "\n") + "\n")
         let names = (1...40).map { "Other \($0)" }.joined(separator: ", ")
         try place.write(
@@ -231,15 +233,18 @@ struct ReflexLiveTests {
 
     /// Takes another name, and opens a file again and again, once there is `go`.
     private func renamed(_ program: String, _ watched: String, _ go: String, orphaned: Bool = false) throws -> ChildProcess {
-        let script = "printf something > /proc/$$/comm; echo $$ > \(program).pid; while [ ! -e \(go) ]; do :; done; for i in 1 2 3; do : < \(watched); done; echo > \(program).survived"
+        let script =
+            "printf something > /proc/$$/comm; echo $$ > \(program).pid; while [ ! -e \(go) ]; do :; done; "
+            + "for i in 1 2 3; do : < \(watched); done; echo > \(program).survived"
         return try ChildProcess(orphaned ? ["sh", "-c", "\(program) -c '\(script)' &"] : [program, "-c", script], output: nil, error: nil)
     }
 
     @Test("what the machine cannot do without is spared by the file that it runs, whatever it calls itself", arguments: [("k3s", false), ("sshd", true)])
     func spared(_ name: String, _ orphaned: Bool) async throws {
         let (watched, go) = (place.folder.path + "/watched", place.folder.path + "/go")
+        let shell = URL(fileURLWithPath: "/bin/sh").resolvingSymlinksInPath().path
         let names = [name, "other"].map { place.folder.path + "/" + $0 }
-        for file in names { try FileManager.default.copyItem(atPath: "/bin/sh", toPath: file) }
+        for file in names { try FileManager.default.copyItem(atPath: shell, toPath: file) }
         try Data().write(to: URL(fileURLWithPath: watched))
         let rules = try place.folder.file(
             "rules.yaml", "- { rule: Watched, desc: d, condition: 'evt.type in (open, openat) and fd.name = \(watched)', output: o, priority: CRITICAL }\n")
@@ -258,6 +263,7 @@ struct ReflexLiveTests {
         #expect(!FileManager.default.fileExists(atPath: names[1] + ".survived"))
         // The guard of user space says the same.
         try await until { try place.outcomes().contains("process.kill refused") || place.outcomes().contains("process.kill gone") }
-        #expect(try !place.records().contains { $0["kind"] == "outcome" && $0["outcome"] == "done" && $0.line.contains("\"name\":\"something\"") && $0.line.contains("\"pid\":\(pid),") })
+        let done = try place.records().filter { $0["kind"] == "outcome" && $0["outcome"] == "done" }
+        #expect(!done.contains { $0.line.contains("\"pid\":\(pid),") })
     }
 }

@@ -75,7 +75,8 @@ struct TamperingLiveTests {
         let other = try ChildProcess(["sleep", "60"])
         let stopped = ["signal", "SIGTSTP", "\(pid)"]
         var cases = [0, SIGCONT, SIGWINCH].map { Case(["kill", "\(pid)", "\($0)"]) } + [Case(["kill", "\(other.pid)", "\(SIGTERM)"])]
-        cases += [["kill", "\(pid)"], ["kill", thread], ["tgkill", "\(pid)"], ["tkill", thread], ["pidfd", "\(pid)"], ["folder", "/proc/\(pid)"]].map { Case($0 + ["\(SIGTSTP)"], stopped) }
+        let ways = [["kill", "\(pid)"], ["kill", thread], ["tgkill", "\(pid)"], ["tkill", thread], ["pidfd", "\(pid)"], ["folder", "/proc/\(pid)"]]
+        cases += ways.map { Case($0 + ["\(SIGTSTP)"], stopped) }
         // PIDFD_THREAD: Linux 6.9.
         if try run([meddler, "pidfd-of-thread", "\(other.pid)", "0"]).status == 0 { cases.append(Case(["pidfd-of-thread", thread, "\(SIGTSTP)"], stopped)) }
         // Continued by somebody who does no more than that, as soon as it has stopped.

@@ -9,7 +9,8 @@ struct ContainerClaimTests {
     private func claim(intake: String, cgroup: String?) throws -> ContainerClaim? {
         var fields: JSONObject = ["container.id": .text(Self.id)]
         fields.append("container.cgroup", cgroup.map(JSON.text))
-        let alert = try Alert(.object(["rule": "r", "priority": "Notice", "time": .text("\(Timestamp.now())"), "output_fields": .object(fields)]), id: .new(), arrival: .init(intake: intake))
+        let document: JSONObject = ["rule": "r", "priority": "Notice", "time": .text("\(Timestamp.now())"), "output_fields": .object(fields)]
+        let alert = try Alert(.object(document), id: .new(), arrival: .init(intake: intake))
         let description = try #require(testCatalogue["container.pause"]?.description)
         guard case .container(let claim) = try TargetClaim(alert: alert, kind: .container, parameters: Parameters(checking: JSONObject(), for: description)) else { return nil }
         return claim
