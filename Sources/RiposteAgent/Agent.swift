@@ -165,6 +165,7 @@ package struct Agent: Sendable {
             sensor: sensor)
         house.facilities.outputNames.follow { outputs.names }
         house.engine.whenModesChange { sensor.playbooksChanged() }
+        house.followKernel { sensor.kernelProblem }
         let auditDoor = KubernetesAuditDoor(door, judges: keepers.rules.kubernetesAudit, formatter: formatter)
         let section = configuration.intake
         let ready = Readiness(
@@ -172,11 +173,12 @@ package struct Agent: Sendable {
         let intakes = try alertIntakes(door, logger, quiet(logger), onReady: ready.one)
         let auditIntakes = try auditIntakes(auditDoor, quiet(logger), onReady: ready.one)
         // First of all that takes anything in: what happens from here on is seen.
+        // Whatever an alert of the sensor changes reaches it, from the first one on.
+        rearming.begin { sensor.playbooksChanged() }
+        defer { rearming.end() }
         sensor.start(rules.ruleSet, sensorLoading)
         defer { sensor.stop() }
         brakes.open(door)
-        rearming.begin { sensor.playbooksChanged() }
-        defer { rearming.end() }
         let began = Timestamp.now()
         let readings = AgentReadings(
             house: house, keepers: keepers, intakes: intakes + auditIntakes, audit: auditIntakes.isEmpty ? nil : auditDoor, outputs: outputs, registry: registry, began: began)

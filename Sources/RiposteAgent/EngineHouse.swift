@@ -5,6 +5,7 @@ internal import RiposteActions
 internal import RiposteCore
 internal import RiposteTransport
 package import RipostePlaybooks
+internal import Synchronization
 
 /// An engine with its journal: what the agent and a command without an agent have in common.
 package final class EngineHouse: Sendable {
@@ -17,6 +18,8 @@ package final class EngineHouse: Sendable {
     package let recovery: Engine.Recovery
     private let stateDirectory: String
     private let logger: Logger
+    /// Why the kernel does not do as it was told; nil: it does, or nobody tells it anything.
+    private let kernel = Mutex<(@Sendable () -> String?)?>(nil)
 
     /// Opens the journal, comes to the state that it tells of, and clears up what the last owner left. `purpose` is for the record: `agent`, or the
     /// command that was given; `rules`, the digest of the rules in force, where there are any; `signingKey` signs the journal.
@@ -64,6 +67,11 @@ package final class EngineHouse: Sendable {
         self.stateDirectory = stateDirectory
         self.logger = logger
     }
+
+    func followKernel(_ problem: @escaping @Sendable () -> String?) { kernel.withLock { $0 = problem } }
+
+    /// Whoever changes what the kernel is to do is told where it did not.
+    var kernelProblem: String? { kernel.withLock(\.self)?() }
 
     /// What the journal tells. Reads only: an agent may be writing it meanwhile.
     static func replay(_ stateDirectory: String) throws -> EngineState {

@@ -72,6 +72,9 @@ package struct Examination: Sendable {
                 subject: "sensor", verdict: .lacking, finding: "cannot run: no \(needed.map(\.name).joined(separator: ", ")); alerts have to come from elsewhere",
                 remedy: "\(first.name): \(first.meaning). Run as root or with CAP_BPF, CAP_PERFMON and CAP_SYS_PTRACE")
         }
+        do throws(SensorError) { try SensorMachine.check() } catch {
+            return Finding(subject: "sensor", verdict: .lacking, finding: "cannot run: \(error.problem)", remedy: error.remedy)
+        }
         let words = "uses " + features.filter(\.isThere).map(\.name).joined(separator: ", ")
         guard !useful.isEmpty else { return Finding(subject: "sensor", verdict: .good, finding: words) }
         return Finding(

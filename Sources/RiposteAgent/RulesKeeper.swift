@@ -26,12 +26,12 @@ final class RulesKeeper: Sendable {
     private let state: Mutex<State>
     /// One reload after the other, so that what was read last is what is in force last.
     private let turn = Mutex(())
-    /// Others who judge by them.
-    private let onChange: @Sendable (RuleSet) -> Void
+    /// Others who judge by them; gives back why the kernel does not.
+    private let onChange: @Sendable (RuleSet) -> String?
 
     init(
         _ section: AgentConfiguration.RulesSection, _ rules: LoadedRules, _ watch: FileWatch, house: EngineHouse, logger: Logger,
-        onChange: @escaping @Sendable (RuleSet) -> Void
+        onChange: @escaping @Sendable (RuleSet) -> String?
     ) {
         self.onChange = onChange
         self.section = section
@@ -66,8 +66,10 @@ final class RulesKeeper: Sendable {
         guard isNew else { return }
         rules.tellForeign(logger)
         kubernetesAudit.use(rules.ruleSet)
-        onChange(rules.ruleSet)
-        record("rules are in force", ["rules": .text(rules.digest), "count": .integer(Int64(rules.ruleSet.rules.count)), "armed": .integer(Int64(rules.armed))], outcome: .done)
+        let problem = onChange(rules.ruleSet)
+        record(
+            "rules are in force" + (problem.map { "; \($0), nor what only these rules ask for seen" } ?? ""),
+            ["rules": .text(rules.digest), "count": .integer(Int64(rules.ruleSet.rules.count)), "armed": .integer(Int64(rules.armed))], outcome: problem == nil ? .done : .failed)
         logger.info(
             "rules are in force", metadata: ["rules.count": "\(rules.ruleSet.rules.count)", "rules.armed": "\(rules.armed)", "rules.digest": "\(rules.digest.prefix(12))"])
     }

@@ -56,6 +56,7 @@ final class SensorDoor: SensorSink {
         var fields = document["output_fields"]?.object ?? JSONObject()
         let told = Set(fields.members.map(\.key))
         for member in proof.fields.values(of: event) where !told.contains(member.key) { fields.append(member.key, member.value) }
+        if let path = event.containerCgroup { fields.append(ContainerClaim.Membership.field, .string(ByteText(Array(path)))) }
         if event.lacksContainerFacts { fields.append("container.incomplete", .bool(true)) }
         if let answer = answer(event, of: rule) { for member in answer.fields { fields.append(member.key, member.value) } }
         document["output_fields"] = .object(fields)

@@ -16,6 +16,15 @@ final class SensorKeeper: Sendable {
         case running(Sensor)
     }
 
+    private struct Plans {
+        /// What was asked of the sensor last.
+        var wanted: ReflexPlan?
+        /// What the journal has.
+        var onRecord: ReflexPlan?
+        /// Why the kernel did not take what was asked of it last, as the journal has it.
+        var problem: SensorError?
+    }
+
     private let section: AgentConfiguration.SensorSection
     private let house: EngineHouse
     private let door: SensorDoor
@@ -25,7 +34,7 @@ final class SensorKeeper: Sendable {
     private let logger: Logger
     private let state = Mutex<State>(.off)
     private let rulesInForce = Mutex<RuleSet?>(nil)
-    private let planned = Mutex<ReflexPlan?>(nil)
+    private let plans = Mutex(Plans())
     /// One after the other: what is planned last is what is in force.
     private let turn = Mutex(())
 
@@ -51,31 +60,70 @@ final class SensorKeeper: Sendable {
             var configuration = section.configuration
             configuration.guards = guards
             configuration.sparedPrograms = ProcessGuards.protectedExecutables.sorted()
-            let sensor = try Sensor(configuration, rules: rules, reflexes: plan(rules), containers: containers, sink: door, logger: logger, loading: loading)
+            configuration.sparedEntrances = ProcessGuards.entrances.sorted()
+            let plan = record(plan(rules))
+            let sensor = try Sensor(configuration, rules: rules, reflexes: plan.set, containers: containers, sink: door, logger: logger, loading: loading)
             state.withLock { $0 = .running(sensor) }
+            turn.withLock { _ in catchUp(rules, plan) }
         } catch {
             state.withLock { $0 = .lacking(error) }
             logger.warning("the sensor does not run", metadata: ["problem": "\(error.problem.escapedForDisplay)", "remedy": "\(error.remedy ?? "")"])
         }
     }
 
+    /// What has changed while the sensor was made, when nobody could tell it: modes, breakers, playbooks, rules.
+    private func catchUp(_ rules: RuleSet, _ plan: ReflexPlan) {
+        guard let rulesNow = rulesInForce.withLock(\.self) else { return }
+        let now = self.plan(rulesNow)
+        if rulesNow !== rules || now.set != plan.set || now.problems != plan.problems { arm(rulesNow) }
+    }
+
     var current: State { state.withLock(\.self) }
 
-    /// Judges by these from here on.
-    func use(_ rules: RuleSet) { turn.withLock { _ in arm(rules) } }
+    /// Judges by these from here on. What is given back is why the kernel has not taken what they need.
+    @discardableResult func use(_ rules: RuleSet) -> String? {
+        turn.withLock { _ in
+            rulesInForce.withLock { $0 = rules }
+            arm(rules)
+        }
+        return kernelProblem
+    }
 
     private func arm(_ rules: RuleSet) {
         guard case .running(let sensor) = current else { return }
-        rulesInForce.withLock { $0 = rules }
-        do throws(SensorError) { try sensor.use(rules, plan(rules)) } catch {
-            logger.error("the kernel did not take the new rules; the tables before stay", metadata: ["error": "\(error)"])
+        let plan = record(plan(rules))
+        do throws(SensorError) {
+            try sensor.use(rules, plan.set)
+            tell(nil, plan)
+        } catch {
+            tell(error, plan)
+        }
+    }
+
+    /// On record where it is another one than before.
+    private func tell(_ problem: SensorError?, _ plan: ReflexPlan) {
+        let isNew = plans.withLock { plans in
+            defer { plans.problem = problem }
+            return plans.problem != problem
+        }
+        guard isNew else { return }
+        var record = AuditRecord(.config, at: .now(), detail: ["reflexes": problem == nil ? plan.json : []])
+        record.outcome = problem == nil ? .done : .failed
+        record.message = problem.map { "the kernel did not take its tables, and no reflex is armed: \($0)" } ?? "the kernel has taken its tables, and reflexes are armed"
+        do { try house.journal.append(record) } catch { logger.error("what the kernel took is not on record", metadata: ["error": "\(error)"]) }
+        if let problem {
+            logger.error("the kernel did not take the new tables; those before stay, and no reflex acts", metadata: ["error": "\(problem)"])
+        } else {
+            logger.info("the kernel has taken the tables")
         }
     }
 
     /// The playbooks have changed, and with them the reflexes.
     func playbooksChanged() {
+        // Before it runs there is nobody to tell, and whoever starts it looks for what has changed since.
+        guard case .running(let sensor) = current else { return }
         // The sensor's own thread, on which an alert may change a mode, cannot wait for itself.
-        if case .running(let sensor) = current, sensor.isOnItsThread {
+        if sensor.isOnItsThread {
             Thread.detachNewThread { [self] in playbooksChanged() }
             return
         }
@@ -91,30 +139,54 @@ final class SensorKeeper: Sendable {
             budgets: house.engine.reflexBudgets, guards: guardRules, spent: { state.ledger.times(ofPlaybook: $0) }, isTripped: { state.breakers.holdBackReflex(of: $0) })
     }
 
-    /// The reflexes that are to be armed, on record before they are: they act without being asked again.
-    private func plan(_ rules: RuleSet) -> ReflexSet {
-        let plan = ReflexPlan(house.engine.playbooks, rules, mode: house.engine.modeInKernel, brakes)
-        let before = planned.withLock(\.self)
-        guard plan.set.reflexes != before?.set.reflexes ?? [] || plan.problems != before?.problems ?? [] else { return plan.set }
+    private func plan(_ rules: RuleSet) -> ReflexPlan { ReflexPlan(house.engine.playbooks, rules, mode: house.engine.modeInKernel, brakes) }
+
+    /// The reflexes that are to be armed, on record before they are: they act without being asked again. Without a record none is.
+    private func record(_ plan: ReflexPlan) -> ReflexPlan {
+        let before = plans.withLock { plans in
+            plans.wanted = plan
+            return plans.onRecord
+        }
+        guard plan.set.reflexes != before?.set.reflexes ?? [] || plan.problems != before?.problems ?? [] else { return plan }
         var record = AuditRecord(.config, at: .now(), detail: ["reflexes": plan.json])
         record.message = "reflexes are armed"
         record.outcome = .done
         do { try house.journal.append(record) } catch {
             logger.error("reflexes are not armed: the journal does not take them", metadata: ["error": "\(error)"])
-            planned.withLock { $0 = nil }
-            return ReflexSet()
+            let plan = plan.without(plan.set.reflexes, because: "the journal does not take it; the agent acts")
+            plans.withLock { ($0.wanted, $0.onRecord) = (plan, nil) }
+            return plan
         }
-        planned.withLock { $0 = plan }
+        plans.withLock { $0.onRecord = plan }
         for problem in plan.problems {
             logger.warning(
                 "reflex not armed", metadata: ["playbook": "\(problem.playbook)", "rule": "\(problem.rule.escapedForDisplay)", "reason": "\(problem.reason.escapedForDisplay)"])
         }
-        return plan.set
+        return plan
     }
 
-    /// As long as the agent: asks for containers, and ends the sensor at the end.
+    /// Why the kernel goes on by tables of before; nil: it does as it was told.
+    var kernelProblem: String? {
+        guard case .running(let sensor) = current, let problem = sensor.armament.problem else { return nil }
+        return "the kernel did not take its tables, and no reflex acts until it does: \(problem)"
+    }
+
+    /// How long after the kernel did not take what was asked of it, or had no room, it is asked again.
+    private static let pause = Duration.seconds(2)
+
+    /// As long as the agent: asks for containers, and asks the kernel again for what it did not take.
     func run() async throws {
-        await containers.run()
+        try await withThrowingTaskGroup { group in
+            group.addTask { await self.containers.run() }
+            group.addTask {
+                while true {
+                    try await Task.sleep(for: Self.pause)
+                    if case .running(let sensor) = self.current, sensor.armament.isUnfinished { self.playbooksChanged() }
+                }
+            }
+            try await group.next()
+            group.cancelAll()
+        }
     }
 
     /// What the kernel has written by now is still judged.
@@ -158,6 +230,16 @@ final class SensorKeeper: Sendable {
         }
     }
 
+    /// What was asked for, less what the kernel has not taken.
+    private func armed(by sensor: Sensor) -> ReflexPlan? {
+        guard let plan = plans.withLock(\.wanted) else { return nil }
+        let armament = sensor.armament
+        if armament.problem != nil { return plan.without(plan.set.reflexes, because: "the kernel did not take its tables; the agent acts") }
+        return plan.without(
+            plan.set.reflexes.filter(armament.waiting.contains), because: "its place in the kernel is another reflex's, of which events may come, for a few seconds; the agent acts"
+        )
+    }
+
     private func running(_ sensor: Sensor) -> JSON {
         func object(_ counts: [String: UInt64]) -> JSON {
             .object(JSONObject(counts.filter { $0.value > 0 }.sorted { $0.key < $1.key }.map { .init(key: ByteText($0.key), value: .integer(Int64(clamping: $0.value))) }))
@@ -168,7 +250,8 @@ final class SensorKeeper: Sendable {
             "alerts": .integer(Int64(made.alerts)), "shed": .integer(Int64(made.shed)), "malformed": .integer(Int64(clamping: counts.malformed)),
             "tampering": .integer(Int64(made.tampering)),
             "push_down": .bool(section.configuration.pushesDown), "seen": object(kernel.seen), "passed": object(kernel.passed), "dropped": object(kernel.dropped),
-            "unrecorded_reflexes": object(made.unrecorded), "containers": containers.status, "reflexes": planned.withLock { $0?.json ?? [] },
+            "unrecorded_reflexes": object(made.unrecorded), "containers": containers.status, "reflexes": armed(by: sensor)?.json ?? [],
+            "unspared": .integer(Int64(counts.unspared)), "kernel_problem": kernelProblem.map(JSON.text) ?? .null,
             "processes": [
                 "known": .integer(Int64(counts.processes)), "evicted": .integer(Int64(clamping: counts.table.evicted)),
                 "from_proc": .integer(Int64(clamping: counts.table.rebuiltFromProc)),

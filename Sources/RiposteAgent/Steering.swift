@@ -49,7 +49,11 @@ extension LocalDesk {
             return SteeringResult(.refused, "there is no source \"\(name.escapedForDisplay)\"\(near)")
         }
         // A wish is refused for the same reasons on a dry run, which goes as far as the record.
-        do throws(Engine.Objection) { return SteeringResult(command.isDryRun ? .planned : .done, try carryOut(command)) } catch {
+        do throws(Engine.Objection) {
+            let message = try carryOut(command)
+            if command.isDryRun { return SteeringResult(.planned, message) }
+            return SteeringResult(.done, message + (house.kernelProblem.map { "; \($0.escapedForDisplay)" } ?? ""))
+        } catch {
             return SteeringResult(error.proposal == nil ? .refused : .pending, error.message)
         }
     }

@@ -42,10 +42,12 @@ package final class Sensor: Sendable {
         package var seesItself = false
         /// Tell of tampering with this process, its BPF objects and these files; nil: of none.
         package var guards: GuardedFiles?
-        /// Names of programs that no reflex ends.
+        /// Files of programs that no reflex ends.
         package var sparedPrograms: [String] = []
         /// Load the BPF programs for kernels before 6.17 on a newer one too.
         package var runsAsOnOldKernels = false
+        /// The same of those that are spared as children of init alone.
+        package var sparedEntrances: [String] = []
 
         package init() {}
     }
@@ -57,6 +59,8 @@ package final class Sensor: Sendable {
         package var malformed: UInt64 = 0
         package var processes = 0
         package var table = ProcessTable.Counters()
+        /// Processes that no reflex should end, and of which the kernel could not be told for lack of room.
+        package var unspared = 0
     }
 
     /// What the kernel side has counted, by type of event.
@@ -81,7 +85,7 @@ package final class Sensor: Sendable {
 
     private let desk = Mutex(Desk.open([]))
     private let bell: CInt
-    private let published = Mutex(Counts())
+    private let published: Mutex<(counts: Counts, armament: Armament)>
     private let pthread = Mutex<pthread_t?>(nil)
     private let ended = DispatchSemaphore(value: 0)
     package let containers: any ContainerKnowledge
@@ -106,6 +110,7 @@ package final class Sensor: Sendable {
             close(bell)
             throw error
         }
+        published = Mutex((Counts(), loop.armament))
         let carried = Carried(loop)
         let thread = Thread { [self] in
             live(carried)
@@ -154,10 +159,13 @@ package final class Sensor: Sendable {
             switch order {
             case .stop: goesOn = false
             case .use(let rules, let reflexes, let done):
+                let problem: SensorError?
                 do throws(SensorError) {
                     try loop.use(rules, reflexes)
-                    done(nil)
-                } catch { done(error) }
+                    problem = nil
+                } catch { problem = error }
+                publish(loop)
+                done(problem)
             case .count(let answer): answer(loop.kernelCounts())
             }
         }
@@ -195,7 +203,7 @@ package final class Sensor: Sendable {
         }
     }
 
-    private func publish(_ loop: SensorLoop) { published.withLock { $0 = loop.counts } }
+    private func publish(_ loop: SensorLoop) { published.withLock { $0 = (loop.counts, loop.armament) } }
 
     /// Each order is answered: by the thread, or, where that has ended, at once.
     private func give(_ order: Order) {
@@ -215,10 +223,12 @@ package final class Sensor: Sendable {
     /// Whether the caller is the sensor's thread, as whoever is called by ``SensorSink`` is: it must not wait for an order.
     package var isOnItsThread: Bool { pthread.withLock { $0.map { pthread_equal($0, pthread_self()) != 0 } ?? false } }
 
-    package var counts: Counts { published.withLock(\.self) }
+    package var counts: Counts { published.withLock(\.counts) }
+    package var armament: Armament { published.withLock(\.armament) }
 
     /// Judges by other rules from here on: the kernel's tables are built beside those in force and switched at once. Returns when that is done; throws
-    /// where the kernel did not take them: then it goes on by the old tables, and what only the new rules ask for does not come. Throws after the end, too.
+    /// where the kernel did not take them: then it goes on by the old tables, what only the new rules ask for does not come, and no reflex acts any more.
+    /// Throws after the end, too.
     package func use(_ rules: RuleSet, _ reflexes: ReflexSet = ReflexSet()) throws(SensorError) {
         let (done, failure) = (DispatchSemaphore(value: 0), Box<SensorError?>(nil))
         give(

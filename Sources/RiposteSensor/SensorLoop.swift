@@ -18,6 +18,7 @@ final class SensorLoop {
     private let bell: CInt
     private var cgroups: CgroupClasses
     private var reflexes: ReflexDesk
+    private var spared: SparedProcesses
     private var lostBefore = Sensor.KernelCounts()
     private var nextLook: UInt64 = 0
     private var hasLostStates = false
@@ -25,6 +26,9 @@ final class SensorLoop {
     private var judgesExits = false
     private let tamperWatch: TamperWatch?
     private(set) var counts = Sensor.Counts()
+    private(set) var armament = Armament()
+    /// Whether the rings were found empty since somebody last asked.
+    private var hasReadAll = false
 
     /// How long the thread sleeps at most: losses are looked for that often.
     private static let sleepMilliseconds: CInt = 1000
@@ -51,11 +55,15 @@ final class SensorLoop {
         tables = KernelTables(programs, pushesDown: configuration.pushesDown)
         cgroups = CgroupClasses(programs)
         self.reflexes = ReflexDesk(programs)
+        spared = SparedProcesses(programs, names: configuration.sparedPrograms, entrances: configuration.sparedEntrances)
         waits = [programs.descriptor(.stateEvents), programs.descriptor(.callEvents), bell].map { pollfd(fd: $0, events: Int16(POLLIN), revents: 0) }
         tamperWatch = configuration.guards.map(TamperWatch.init)
         try load(rules, reflexes)
+        let met = spared.scan()
         try protectAncestors()
         try programs.attach()
+        // Whoever began in between.
+        _ = spared.scan(butFor: met)
         tamperWatch?.objects = programs.identifiers
         // Events queue from here on; what they tell is newer than what is read now.
         world.processes.seed()
@@ -69,6 +77,7 @@ final class SensorLoop {
             let facts = ProcessFolder(pid)?.facts(into: buffer)
             // Init, and we, are who they are; another one's number may be given to somebody else.
             try programs.set(.protected, pid, pid == 1 || pid == UInt32(getpid()) ? 0 : facts?.start ?? 0)
+            spared.ancestors.insert(pid)
             pid = facts?.parent ?? 0
         }
     }
@@ -93,11 +102,24 @@ final class SensorLoop {
         try load(rules, reflexes)
     }
 
+    /// Where the kernel does not take the tables, those before stay, and their reflexes act no more: somebody may have wanted just that.
     private func load(_ rules: RuleSet, _ reflexes: ReflexSet) throws(SensorError) {
-        let places = try self.reflexes.arm(reflexes)
-        let filters = rules.kernelFilters(reflexes: reflexes.reflexes.map(\.rule)).adding(tamperWatch?.filters ?? [:])
-        try tables.load(filters, places, sparing: configuration.sparedPrograms)
-        judgesExits = tables.wants(KernelTables.procexit)
+        do throws(SensorError) {
+            let places = try self.reflexes.arm(reflexes)
+            let armed = places.map(\.reflex)
+            let filters = rules.kernelFilters(reflexes: armed.map(\.rule)).adding(tamperWatch?.filters ?? [:])
+            try tables.load(filters, places, sparing: configuration.sparedPrograms)
+            self.reflexes.settle(armed)
+            judgesExits = tables.wants(KernelTables.procexit)
+            armament = Armament()
+            armament.armed = armed
+            armament.waiting = reflexes.reflexes.filter { !armed.contains($0) }
+        } catch {
+            self.reflexes.disarm()
+            armament = Armament()
+            armament.problem = error
+            throw error
+        }
     }
 
     // MARK: - Events
@@ -115,10 +137,12 @@ final class SensorLoop {
                 break
             }
         }
+        if isDrained { hasReadAll = true }
         counts.events += UInt64(taken)
         pace.taken += UInt64(taken)
         counts.processes = world.processes.count
         counts.table = world.processes.counters
+        counts.unspared = spared.untold
         return isDrained
     }
 
@@ -127,14 +151,19 @@ final class SensorLoop {
         let time = world.wallTime(header.pointee.time)
         switch record.kind {
         case .fork, .update:
-            if let process = place(record, world.processes.apply(record)), !process.container.isHost { world.containers.prefetch(process.container) }
+            let process = place(record, world.processes.apply(record))
+            fetchContainer(of: process)
+            if record.kind == .fork, let process { spared.forked(process) }
         case .exec:
             let process = place(record, world.processes.apply(record))
+            fetchContainer(of: process)
+            if let process { spared.began(process, in: world.processes) }
             meetAccounts(record, process)
             let call = SystemCall.number(nr: header.pointee.nr, isCompat: record.has(RIPOSTE_FLAG_COMPAT))
             judge(record, call?.type ?? Self.execve, call, process, time)
         case .exit:
             let process = world.processes.apply(record)
+            if let process, record.has(RIPOSTE_FLAG_LAST_THREAD) { spared.ended(process) }
             if judgesExits { judge(record, KernelTables.procexit, nil, process, time) }
         case .call:
             guard let call = SystemCall.number(nr: header.pointee.nr, isCompat: record.has(RIPOSTE_FLAG_COMPAT)) else { return }
@@ -150,7 +179,13 @@ final class SensorLoop {
         _ = world.accounts.user(0, mountNamespace: record.header.pointee.mount_ns, pid: record.header.pointee.pid, container: process.container)
     }
 
-    /// Tells the kernel what kind of cgroup the process is in, and has the container's facts fetched.
+    /// Has the container's facts fetched, so that they are there when a rule holds. A container's first process may begin outside of it, and so be met as it
+    /// starts its program.
+    private func fetchContainer(of process: ProcessEntry?) {
+        if let process, !process.container.isHost { world.containers.prefetch(process.container) }
+    }
+
+    /// Tells the kernel what kind of cgroup the process is in.
     private func place(_ record: SensorRecord, _ process: ProcessEntry?) -> ProcessEntry? {
         guard let process else { return nil }
         cgroups.tell(record.header.pointee.cgroup, record, process)
@@ -222,12 +257,18 @@ final class SensorLoop {
         guard isDrained, hasLostStates else { return }
         hasLostStates = false
         world.processes.forgetEnded()
+        spared.forgetEnded(world.processes)
     }
 
     /// What ``tellLosses(isDrained:)`` does when it is time.
     func look() {
         world.wallOffset = Self.wallOffset()
         reflexes.turn(at: .now())
+        if hasReadAll {
+            hasReadAll = false
+            reflexes.wereRead()
+        }
+        spared.lookAgain(world.processes)
         let unrecorded = reflexes.takeUnrecorded()
         if !unrecorded.isEmpty { sink.unrecorded(unrecorded) }
         let present = kernelCounts()

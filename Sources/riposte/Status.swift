@@ -195,6 +195,7 @@ struct Status: AsyncParsableCommand {
                 let types = lost.map { "\($0.key.shown) \($0.value.integer ?? 0)" }.joined(separator: ", ")
                 lines.append(Terminal.paint("           LOST for lack of room: \(types)", .red))
             }
+            if let problem = sensor["kernel_problem"]?.string { lines.append(Terminal.paint("           \(problem.shown)", .red)) }
             for reflex in sensor["reflexes"]?.array ?? [] where reflex["problem"] != nil {
                 lines.append(Terminal.paint("           reflex of \(word(reflex, "playbook")) is not armed for \(word(reflex, "rule")): \(word(reflex, "problem"))", .yellow))
             }

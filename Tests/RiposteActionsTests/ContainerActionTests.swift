@@ -41,6 +41,22 @@ struct ContainerTests {
         #expect(try await unpause.carryOut(claim(container)).outcome == .already)
     }
 
+    @Test("an alert of the sensor's hits the container in whose own control group the process was, and none that a group was only named after")
+    func membership() async throws {
+        let container = try TestContainer(engine)
+        let state = try await docker.inspect(container.id)
+        let own = try #require(ContainerGroups(of: state)?.paths.first)
+        func stop(_ cgroup: String?) async throws {
+            _ = try await ContainerPause(docker: docker).plan(
+                ContainerPause(docker: docker).ask(.container(ContainerClaim(reference: container.id, seenAt: .now(), membership: .init(cgroup: cgroup)))))
+        }
+        try await stop(own)
+        try await stop(own + "/system.slice/x.service")
+        for strange in ["/user.slice/user-1000.slice/user@1000.service/\(container.id)", "/docker/\(String(repeating: "a", count: 64))/\(container.id)", own + "x", "/", nil] {
+            await #expect { try await stop(strange) } throws: { ($0 as? ActionError)?.failure == .identity }
+        }
+    }
+
     @Test("taking a pause back leaves alone who was started anew and paused by somebody else")
     func drifted() async throws {
         let container = try TestContainer(engine)

@@ -118,19 +118,19 @@ struct ReflexLiveTests {
         #expect(try await outcomes(2) == ["process.kill planned", "process.kill planned"])
     }
 
-    /// The kernel's ids of the BPF programs that a process holds (proc(5), fdinfo).
-    private func programs(of pid: Int32) throws -> [String] {
+    /// The kernel's ids of the BPF objects that a process holds, by the word that fdinfo (proc(5)) has for them.
+    private func ids(_ word: String, of pid: Int32) throws -> [String] {
         let folder = "/proc/\(pid)/fdinfo"
         return try FileManager.default.contentsOfDirectory(atPath: folder).flatMap { name in
             let lines = (try? String(contentsOfFile: "\(folder)/\(name)", encoding: .utf8))?.split(separator: "\n") ?? []
-            return lines.filter { $0.hasPrefix("prog_id:") }.compactMap { $0.split(whereSeparator: \.isWhitespace).last.map(String.init) }
+            return lines.filter { $0.hasPrefix(word + ":") }.compactMap { $0.split(whereSeparator: \.isWhitespace).last.map(String.init) }
         }
     }
 
     @Test("an agent that is killed leaves no program in the kernel, and no reflex")
     func leavesNothing() async throws {
         try await start()
-        let held = try programs(of: try #require(place.agent?.pid))
+        let held = try ids("prog_id", of: try #require(place.agent?.pid))
         #expect(held.count >= 4)
         place.kill()
         try await until { try held.allSatisfy { try run(["bpftool", "prog", "show", "id", $0]).status != 0 } }
@@ -145,5 +145,125 @@ struct ReflexLiveTests {
         place.agent?.signal(SIGHUP)
         try await until { try place.json("status").first?["sensor"]?["reflexes"]?.array?.isEmpty == true }
         #expect(try victims(1) == (1, 0))
+    }
+
+    /// One rule and one program each; how the last one ends is looked at.
+    private func start(_ count: Int, configuration: String = "") async throws {
+        let rules = (1...count).map { number in
+            "- { rule: Victim \(number), desc: d, condition: evt.type = execve and proc.exepath = \(number == count ? victim : "\(victim)-\(number)"), output: o, priority: CRITICAL }"
+        }
+        let file = try place.folder.file("rules.yaml", rules.joined(separator: "\n") + "\n")
+        let names = (1...count).map { "Victim \($0)" }.joined(separator: ", ")
+        try place.write(
+            playbooks: "  - { name: stop-victim, match: { rules: [\(names)] }, budget: { actions: 1000, per: 1h }, steps: [{ action: process.kill, reflex: true }] }\n")
+        try await place.start(mode: "enforce", configuration: "budgets: []\n" + configuration, arguments: ["--json", "--rules", file])
+    }
+
+    private func reflexes() throws -> [JSON] { try place.json("status").first?["sensor"]?["reflexes"]?.array ?? [] }
+
+    @Test("of many reflexes each follows each change of modes", arguments: [33, 40])
+    func many(_ count: Int) async throws {
+        try await start(count)
+        #expect(try victims(1) == (0, 1))
+        for _ in 0..<3 {
+            #expect(try place.riposte("mode", "set", "observe").status == 0)
+            #expect(try victims(1) == (1, 0))
+            #expect(try reflexes().count == count && reflexes().allSatisfy { $0["acts"] == false })
+            #expect(try place.riposte("mode", "clear").status == 0)
+            #expect(try victims(1) == (0, 1))
+        }
+    }
+
+    @Test("the mode of the source sensor holds in the kernel")
+    func source() async throws {
+        try await start()
+        #expect(try place.riposte("mode", "set", "observe", "--source", "sensor").status == 0)
+        #expect(try victims(1) == (1, 0))
+        #expect(try await outcomes(1) == ["process.kill planned"])
+    }
+
+    @Test("more reflexes than the kernel has room for: the sensor runs, and what has no room is told and answered all the same")
+    func surplus() async throws {
+        try await start(65)
+        #expect(try place.json("status").first?["sensor"]?["state"] == "running")
+        #expect(try reflexes().filter { $0["problem"] != nil }.map { $0["rule"]?.string?.repaired } == ["Victim 65"])
+        _ = try victims(1)
+        try await until { try !place.outcomes().isEmpty }
+        #expect(try place.records().filter { $0["kind"] == "outcome" }.allSatisfy { $0["step"] == "process-kill" && !$0.line.contains("\"reflex\":true") })
+    }
+
+    @Test("other rules find room for their reflexes, if a moment later")
+    func changes() async throws {
+        try await start(40)
+        let rules = (1...40).map { number in
+            "- { rule: Other \(number), desc: d, condition: evt.type = execve and proc.exepath = \(number == 40 ? victim : "\(victim)-\(number)"), output: o, priority: CRITICAL }"
+        }
+        _ = try place.folder.file("rules.yaml", rules.joined(separator: "\n") + "\n")
+        let names = (1...40).map { "Other \($0)" }.joined(separator: ", ")
+        try place.write(
+            playbooks: "  - { name: stop-others, match: { rules: [\(names)] }, budget: { actions: 1000, per: 1h }, steps: [{ action: process.kill, reflex: true }] }\n")
+        place.agent?.signal(SIGHUP)
+        try await until { try reflexes().count { $0["playbook"] == "stop-others" && $0["problem"] == nil } == 40 }
+        #expect(try victims(1) == (0, 1))
+    }
+
+    /// The kernel's id of a map of the agent's.
+    private func map(_ name: String) throws -> String {
+        let ids = Set(try self.ids("map_id", of: try #require(place.agent?.pid)))
+        return try #require(ids.first { try run(["bpftool", "-j", "map", "show", "id", $0]).output.contains("\"name\":\"\(name)\"") })
+    }
+
+    /// A map that is frozen takes no more from user space: as good as a kernel without memory.
+    private func freeze(_ names: [String]) throws {
+        for name in names { try #require(run(["bpftool", "map", "freeze", "id", try map(name)]).status == 0) }
+    }
+
+    @Test("where the kernel does not take its tables nothing acts there, and whoever ordered it is told", arguments: [["filters"], ["filters", "reflexes"]])
+    func refusedTables(_ maps: [String]) async throws {
+        try await start(configuration: "sensor: { alert_on_tampering: false }")
+        #expect(try victims(1) == (0, 1))
+        try freeze(maps)
+        let ordered = try place.riposte("mode", "set", "observe")
+        #expect(ordered.output.contains("the kernel did not take its tables"), "\(ordered.output)")
+        #expect(try victims(1) == (1, 0))
+        let sensor = try #require(place.json("status").first?["sensor"])
+        #expect(sensor["kernel_problem"]?.string != nil && sensor["reflexes"]?.array?.allSatisfy { $0["problem"] != nil } == true)
+        #expect(try place.records().contains { $0["kind"] == "config" && $0["outcome"] == "failed" && $0.line.contains("did not take its tables") })
+    }
+
+    /// Takes another name, and opens a file again and again, once there is `go`.
+    private func renamed(_ program: String, _ watched: String, _ go: String, orphaned: Bool = false) throws -> ChildProcess {
+        let script =
+            "printf something > /proc/$$/comm; echo $$ > \(program).pid; while [ ! -e \(go) ]; do :; done; "
+            + "for i in 1 2 3; do : < \(watched); done; echo > \(program).survived"
+        return try ChildProcess(orphaned ? ["sh", "-c", "\(program) -c '\(script)' &"] : [program, "-c", script], output: nil, error: nil)
+    }
+
+    @Test("what the machine cannot do without is spared by the file that it runs, whatever it calls itself", arguments: [("k3s", false), ("sshd", true)])
+    func spared(_ name: String, _ orphaned: Bool) async throws {
+        let (watched, go) = (place.folder.path + "/watched", place.folder.path + "/go")
+        let shell = URL(fileURLWithPath: "/bin/sh").resolvingSymlinksInPath().path
+        let names = [name, "other"].map { place.folder.path + "/" + $0 }
+        for file in names { try FileManager.default.copyItem(atPath: shell, toPath: file) }
+        try Data().write(to: URL(fileURLWithPath: watched))
+        let rules = try place.folder.file(
+            "rules.yaml", "- { rule: Watched, desc: d, condition: 'evt.type in (open, openat) and fd.name = \(watched)', output: o, priority: CRITICAL }\n")
+        try place.write(playbooks: "  - { name: stop, match: { rules: [Watched] }, budget: { actions: 9, per: 1h }, steps: [{ action: process.kill, reflex: true }] }\n")
+        try await place.start(configuration: "budgets: []", arguments: ["--json", "--rules", rules])
+        let children = try [renamed(names[0], watched, go, orphaned: orphaned), renamed(names[1], watched, go)]
+        func number(_ program: String) throws -> Int32? { (try? String(contentsOfFile: program + ".pid", encoding: .utf8)).flatMap { Int32($0.filter(\.isNumber)) } }
+        try await until { try number(names[0]) != nil && number(names[1]) != nil }
+        let pid = try #require(try number(names[0]))
+        defer { kill(pid, SIGKILL) }
+        let protected = try map("protected")
+        try await until { try run(["bpftool", "-j", "map", "dump", "id", protected]).output.contains("\"key\":\(pid),") }
+        try Data().write(to: URL(fileURLWithPath: go))
+        #expect(try await children[1].waitForExit(within: .seconds(20)) == 128 + SIGKILL)
+        try await until { FileManager.default.fileExists(atPath: names[0] + ".survived") }
+        #expect(!FileManager.default.fileExists(atPath: names[1] + ".survived"))
+        // The guard of user space says the same.
+        try await until { try place.outcomes().contains("process.kill refused") || place.outcomes().contains("process.kill gone") }
+        let done = try place.records().filter { $0["kind"] == "outcome" && $0["outcome"] == "done" }
+        #expect(!done.contains { $0.line.contains("\"pid\":\(pid),") })
     }
 }

@@ -29,9 +29,9 @@ struct TamperingLiveTests {
     }
 
     private func start(_ configuration: String = "") async throws -> Int32 {
-        let folder = place.folder.path + "/rules"
+        let folder = place.folder.path + "/upper/rules"
         try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
-        _ = try place.folder.file("rules/rules.yaml", "- { rule: none, desc: d, condition: evt.type = connect and fd.sport = 1, output: o, priority: INFO }\n")
+        _ = try place.folder.file("upper/rules/rules.yaml", "- { rule: none, desc: d, condition: evt.type = connect and fd.sport = 1, output: o, priority: INFO }\n")
         try place.write(playbooks: "  - { name: p, match: { rules: [none] }, steps: [{ action: process.kill, mode: observe }] }\n")
         try await place.start(mode: "observe", configuration: configuration, arguments: ["--json", "--rules", folder])
         return try #require(place.agent?.pid)
@@ -75,7 +75,10 @@ struct TamperingLiveTests {
         let other = try ChildProcess(["sleep", "60"])
         let stopped = ["signal", "SIGTSTP", "\(pid)"]
         var cases = [0, SIGCONT, SIGWINCH].map { Case(["kill", "\(pid)", "\($0)"]) } + [Case(["kill", "\(other.pid)", "\(SIGTERM)"])]
-        cases += [["kill", "\(pid)"], ["kill", thread], ["tgkill", "\(pid)"], ["tkill", thread], ["pidfd", "\(pid)"]].map { Case($0 + ["\(SIGTSTP)"], stopped) }
+        let ways = [["kill", "\(pid)"], ["kill", thread], ["tgkill", "\(pid)"], ["tkill", thread], ["pidfd", "\(pid)"], ["folder", "/proc/\(pid)"]]
+        cases += ways.map { Case($0 + ["\(SIGTSTP)"], stopped) }
+        // PIDFD_THREAD: Linux 6.9.
+        if try run([meddler, "pidfd-of-thread", "\(other.pid)", "0"]).status == 0 { cases.append(Case(["pidfd-of-thread", thread, "\(SIGTSTP)"], stopped)) }
         // Continued by somebody who does no more than that, as soon as it has stopped.
         let resumer = try ChildProcess(["sh", "-c", "while kill -CONT \(pid); do sleep 0.02; done"], output: nil, error: nil)
         defer { resumer.signal(SIGKILL) }
@@ -98,10 +101,12 @@ struct TamperingLiveTests {
     @Test("by changing, moving and removing its files, and not by reading them or by changing others")
     func files() async throws {
         _ = try await start()
-        let (state, rules) = (place.stateDirectory, place.folder.path + "/rules")
+        let (state, rules) = (place.stateDirectory, place.folder.path + "/upper/rules")
         let journal = try #require(FileManager.default.contentsOfDirectory(atPath: state + "/journal").first { $0.hasSuffix(".jsonl") })
         let (stranger, planted) = (outside.path + "/stranger", rules + "/planted.yaml")
         try Data("# nothing\n".utf8).write(to: URL(fileURLWithPath: stranger))
+        let empty = outside.path + "/empty"
+        try FileManager.default.createDirectory(atPath: empty, withIntermediateDirectories: true)
         symlink(rules + "/rules.yaml", outside.path + "/alias")
         try await check([
             Case(["read", "\(state)/journal/\(journal)"]), Case(["write", stranger]), Case(["truncate", stranger]),
@@ -112,8 +117,11 @@ struct TamperingLiveTests {
             Case(["truncate", planted], ["file", "cut", planted]), Case(["unlink-below", rules, "planted.yaml"], ["file", "removed", planted]),
             Case(["symlink", stranger, planted], ["file", "linked", planted]), Case(["rename", planted, outside.path + "/moved"], ["file", "renamed", planted]),
             Case(["rename", outside.path + "/moved", planted], ["file", "replaced", planted]), Case(["unlink", planted], ["file", "removed", planted]),
+            Case(["link", "\(state)/journal/\(journal)", outside.path + "/other-name"], ["file", "linked", "\(state)/journal/\(journal)"]),
             Case(["rename", rules, place.folder.path + "/elsewhere"], ["file", "renamed", rules]),
             Case(["rename", place.folder.path + "/elsewhere", rules], ["file", "replaced", rules]),
+            Case(["exchange", empty, place.folder.path + "/upper"], ["file", "renamed", place.folder.path + "/upper"]),
+            Case(["exchange", place.folder.path + "/upper", empty], ["file", "renamed", place.folder.path + "/upper"]),
             Case(["write", place.folder.path + "/riposte.yaml"], ["file", "opened for writing", place.folder.path + "/riposte.yaml"]),
         ])
     }

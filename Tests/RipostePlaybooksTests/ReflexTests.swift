@@ -65,7 +65,7 @@ struct ReflexTests {
 
     @Test(
         "what the kernel did is put on record as the step's outcome",
-        arguments: [(KernelAnswer.Verdict.sent, Outcome.done), (.would, .planned), (.spent, .refused), (.protected, .refused), (.failed, .failed)])
+        arguments: [(KernelAnswer.Verdict.sent, Outcome.done), (.would, .planned), (.spent, .refused), (.failed, .failed)])
     func records(_ verdict: KernelAnswer.Verdict, _ outcome: Outcome) async throws {
         let (_, outcomes) = try await settle(verdict, mode: verdict == .would ? .observe : .enforce)
         #expect(outcomes.map(\.outcome) == [outcome])
@@ -74,6 +74,12 @@ struct ReflexTests {
     }
 
     /// testCatalogue's process.kill can only be described: the order came as far as that.
+    @Test("what the kernel has spared is looked at here, by what it runs now", arguments: [Mode.enforce, .observe])
+    func spared(_ mode: Mode) async throws {
+        let (_, outcomes) = try await settle(.protected, mode: mode)
+        #expect(outcomes.first?.message?.contains("only described") == true)
+    }
+
     @Test("what the kernel would have done and the playbook may do, is done here: it does not know a roll-out's share")
     func wouldHave() async throws {
         let (_, outcomes) = try await settle(.would)
@@ -96,8 +102,50 @@ struct ReflexTests {
     @Test("only the sensor is believed, and only about the playbook that it names", arguments: [("http", "stop-miner"), (KernelAnswer.intake, "another")])
     func forged(_ intake: String, _ playbook: String) async throws {
         let (_, outcomes) = try await settle(.sent, intake: intake, playbook: playbook)
-        #expect(outcomes.map(\.outcome) == [.failed])
-        #expect(outcomes.first?.message?.contains("only described") == true)
+        let own = outcomes.filter { $0.playbook == "stop-miner" }
+        #expect(own.map(\.outcome) == [.failed] && own.first?.message?.contains("only described") == true)
+        // What the kernel has done for a playbook that is not there any more is on record in that one's name.
+        #expect(outcomes.filter { $0.playbook == "another" }.map(\.outcome) == (intake == KernelAnswer.intake ? [.done] : []))
+    }
+
+    @Test("what the kernel has done is no dry run, whatever the mode has become since")
+    func doneBefore() async throws {
+        let (_, outcomes) = try await settle(.sent, mode: .observe)
+        #expect(outcomes.map(\.outcome) == [.done] && outcomes.first?.dryRun == false)
+    }
+
+    @Test(
+        "what the kernel has done is on record, and in the budget, where no run tells of it",
+        arguments: [
+            // Earlier, final, and it may answer.
+            "  - name: first\n    order: -1\n    final: true\n    match: { rules: Miner started }\n    steps: [{ action: container.kill }]\n",
+            // It takes no alerts of the sensor.
+            nil,
+        ] as [String?])
+    func orphan(_ earlier: String?) async throws {
+        let text = earlier.map { good + $0 } ?? good.replacing("[Miner started] }", with: "[Miner started], intake: [http] }")
+        let catalogue = ActionCatalogue([try #require(testCatalogue["process.kill"]), DestroyingAction("container.kill", world: RecordingWorld())])
+        let log = RecordingLog()
+        let engine = Engine(
+            configuration: .init(mode: .enforce), catalogue: catalogue, guards: [], log: log,
+            playbooks: try PlaybookSet.load([.init(name: "t.yaml", text: "apiVersion: riposte/v1\nplaybooks:\n" + text)], catalogue).set,
+            logger: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() })
+        let fields = JSONObject(KernelAnswer(verdict: .sent, playbook: "stop-miner", identity: Self.process).fields + [.init(key: "container.id", value: .text(BrakeScene.id(1)))])
+        let document: JSONObject = ["rule": "Miner started", "priority": "Critical", "time": .text("\(Timestamp.now())"), "output_fields": .object(fields)]
+        let alert = try Alert(.object(document), id: .new(), arrival: .init(intake: KernelAnswer.intake))
+        try await engine.respond(to: alert)
+        let outcome = try #require(log.records.first { $0.kind == .outcome && $0.playbook == "stop-miner" })
+        #expect(outcome.outcome == .done && outcome.dryRun == false && outcome.alert == alert.id && outcome.target?.key == Target.process(Self.process).key)
+        #expect(engine.snapshot.ledger.times(ofPlaybook: "stop-miner").count == 1)
+    }
+
+    @Test("in the kernel the mode of the source sensor counts, too, and that of others does not", arguments: [("sensor", Mode.observe), ("http", .enforce)])
+    func source(_ name: String, _ mode: Mode) throws {
+        let engine = Engine(
+            configuration: .init(mode: .enforce), catalogue: testCatalogue, guards: [], log: RecordingLog(), playbooks: try load(good),
+            logger: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() })
+        try engine.setMode(.observe, for: .source(name), actor: AuditRecord.Actor(.person, name: "op"))
+        #expect(engine.modeInKernel(of: engine.playbooks.playbooks[0]) == mode)
     }
 
     @Test("what the kernel has done is put on record where there is no room for more runs, too; what it only would have done is turned away like anything else")

@@ -7,23 +7,40 @@ private func reflex(_ name: String) -> ArmedReflex { ArmedReflex(playbook: name,
 
 @Suite("Places and budgets of reflexes")
 struct ReflexBookkeepingTests {
-    @Test("a place is given away only when its reflex was armed neither now nor before: events of the set before may still come")
-    func places() throws {
-        var slots = ReflexSlots(count: 3)
-        #expect(slots.arm([reflex("a"), reflex("b")]) == [0, 1])
-        #expect(slots.arm([reflex("b"), reflex("c")]) == [1, 2])
-        #expect(slots[0] == reflex("a"))
-        #expect(slots.arm([reflex("c"), reflex("d")]) == [2, 0])
-        #expect(slots[1] == reflex("b") && slots[0] == reflex("d"))
+    /// Arms them and puts what found a place in force, as the sensor does.
+    private func use(_ slots: inout ReflexSlots, _ reflexes: [ArmedReflex]) -> [Int?] {
+        let places = slots.arm(reflexes)
+        slots.settle(zip(places, reflexes).compactMap { place, reflex in place.map { _ in reflex } })
+        return places
     }
 
-    @Test("without room for all nothing changes")
-    func full() {
+    @Test("a place is given away only when the rings were found empty twice since its reflex was in force: events of it may still come")
+    func places() {
+        var slots = ReflexSlots(count: 3)
+        #expect(use(&slots, [reflex("a"), reflex("b")]) == [0, 1])
+        #expect(use(&slots, [reflex("b"), reflex("c")]) == [1, 2])
+        #expect(use(&slots, [reflex("b"), reflex("c"), reflex("d")]) == [1, 2, nil])
+        slots.wereRead()
+        #expect(use(&slots, [reflex("b"), reflex("d")]) == [1, nil] && slots[0] == reflex("a") && slots.playbooks == ["a", "b", "c"])
+        slots.wereRead()
+        #expect(use(&slots, [reflex("b"), reflex("d")]) == [1, 0])
+        #expect(slots[0] == reflex("d") && slots[2] == reflex("c") && slots[7] == nil)
+    }
+
+    @Test("a change of mode or signal takes no place")
+    func modes() {
         var slots = ReflexSlots(count: 2)
-        #expect(slots.arm([reflex("a"), reflex("b")]) == [0, 1])
-        #expect(slots.arm([reflex("c")]) == nil)
-        #expect(slots[0] == reflex("a") && slots[1] == reflex("b"))
-        #expect(slots[7] == nil)
+        #expect(use(&slots, [reflex("a"), reflex("b")]) == [0, 1])
+        let quiet = ["a", "b"].map { ArmedReflex(playbook: $0, rule: "r", signal: 15, acts: false) }
+        #expect(use(&slots, quiet) == [0, 1] && slots[0] == quiet[0])
+    }
+
+    @Test("what the kernel did not take leaves the places of those before")
+    func failed() {
+        var slots = ReflexSlots(count: 2)
+        #expect(use(&slots, [reflex("a")]) == [0])
+        #expect(slots.arm([reflex("b")]) == [1])
+        #expect(use(&slots, [reflex("c"), reflex("d")]) == [1, nil] && slots[0] == reflex("a"))
     }
 
     private func at(_ seconds: Int64) -> Timestamp { Timestamp(nanoseconds: seconds * 1_000_000_000) }

@@ -110,6 +110,29 @@ struct SensorLiveTests {
         #expect(loop.kernelCounts().passed["openat", default: 0] > before)
     }
 
+    /// Whose facts it was asked to fetch.
+    private final class Fetching: ContainerKnowledge {
+        let wanted = Mutex<[ByteText]>([])
+        func facts(of container: ContainerReference) -> ContainerFacts? { nil }
+        func prefetch(_ container: ContainerReference) { wanted.withLock { $0.append(container.fullID) } }
+    }
+
+    @Test("a container's facts are fetched as its first process starts its program, which may have begun outside")
+    func firstProgram() throws {
+        let root = FileManager.default.fileExists(atPath: "/sys/fs/cgroup/cgroup.procs") ? "/sys/fs/cgroup" : "/sys/fs/cgroup/cpu"
+        let id = String(repeating: "c", count: 64)
+        let upper = "\(root)/riposte-test-\(UUID().uuidString.prefix(8))"
+        try FileManager.default.createDirectory(atPath: "\(upper)/\(id)", withIntermediateDirectories: true)
+        defer { for folder in ["\(upper)/\(id)", upper] { rmdir(folder) } }
+        let fetching = Fetching()
+        var configuration = Sensor.Configuration()
+        (configuration.bufferBytes, configuration.stateBufferBytes) = (1 << 20, 1 << 20)
+        let loop = try SensorLoop(configuration, Self.rules("evt.type = connect and fd.sport = 1"), ReflexSet(), fetching, NoSink(), bell: -1)
+        #expect(try run(["sh", "-c", "echo $$ > \(upper)/\(id)/cgroup.procs && exec true"]).status == 0)
+        loop.drain { false }
+        #expect(fetching.wanted.withLock(\.self) == [ByteText(id)])
+    }
+
     /// How many signals of reflexes it was told of, and of how many it was told that nothing more is known.
     private final class Reflexes: SensorSink {
         let seen = Mutex<(told: Int, unrecorded: UInt64, lost: [String: UInt64])>((0, 0, [:]))

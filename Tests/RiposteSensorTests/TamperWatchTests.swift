@@ -67,6 +67,26 @@ struct TamperWatchTests {
         #expect(watch.find(event, built.record) == nil)
     }
 
+    /// A descriptor as the kernel side tells of it: `number` of a pidfd, `path` of a folder.
+    private func descriptor(_ number: UInt32, _ path: String?, flags: UInt64 = 0, _ signal: Int32 = SIGSTOP) -> RecordBuilder {
+        var file = riposte_file()
+        file.kind = UInt8(path == nil ? RIPOSTE_FILE_PIDFD.rawValue : RIPOSTE_FILE_DIRECTORY.rawValue)
+        let builder = call(Self.other, 5, Int64(signal)).with(\.args.3, flags).item(.file, withUnsafeBytes(of: file) { Array($0) }, detail: number)
+        return path.map { builder.path($0, .filePath) } ?? builder
+    }
+
+    @Test("a pidfd of us, of one of our threads, of the group that we lead, and an open folder of /proc")
+    func descriptors() throws {
+        add(Self.other, parent: 1)
+        let thread = try #require(FileManager.default.contentsOfDirectory(atPath: "/proc/self/task").compactMap(UInt32.init).first { $0 != Self.own })
+        func deed(_ builder: RecordBuilder) throws -> String? { try find("pidfd_send_signal", builder)?.deed }
+        #expect(try deed(descriptor(Self.own, nil)) == "SIGSTOP" && deed(descriptor(thread, nil)) == "SIGSTOP")
+        #expect(try deed(descriptor(UInt32(getpgrp()), nil, flags: 4)) == "SIGSTOP")
+        #expect(try deed(descriptor(0, "/proc/\(Self.own)")) == "SIGSTOP" && deed(descriptor(0, "/mnt/proc/\(thread)")) == "SIGSTOP")
+        #expect(try deed(descriptor(Self.other, nil)) == nil && deed(descriptor(Self.other, nil, flags: 4)) == nil && deed(descriptor(0, "/proc/1")) == nil)
+        #expect(try deed(descriptor(0, "/proc/\(Self.own)", SIGCONT)) == nil)
+    }
+
     @Test("a group's own signal is for us where the group is ours")
     func group() throws {
         let (member, stranger) = (ProcessScene.pid(10), ProcessScene.pid(11))
@@ -91,7 +111,10 @@ struct TamperWatchTests {
             ("truncate", "/etc/riposte/riposte.yaml", nil, "cut"), ("unlink", "/etc/riposte/other.yaml", nil, nil), ("rename", "/var/lib", "/var/x", "renamed"),
             ("rename", "/etc/riposte/other.yaml", "/etc/riposte/riposte.yaml", "replaced"), ("rename", "/etc/a", "/etc/b", nil),
             ("symlink", "/etc/passwd", "/var/lib/riposte/x", "linked"),
-            ("link", "/var/lib/riposte/x", "/tmp/x", nil), ("rmdir", "/var/lib", nil, nil),
+            ("link", "/var/lib/riposte/x", "/tmp/x", "linked"), ("link", "/tmp/y", "/tmp/x", nil), ("symlink", "/var/lib/riposte/x", "/tmp/x", nil),
+            ("link", "/var/lib", "/tmp/x", nil), ("rmdir", "/var/lib", nil, nil),
+            // Exchanged with an empty folder.
+            ("renameat2", "/tmp/empty", "/var/lib", "renamed"), ("renameat2", "/tmp/empty", "/var/lib/riposte", "replaced"), ("renameat2", "/tmp/a", "/var/libexec", nil),
         ] as [(String, String, String?, String?)])
     func paths(_ type: String, _ first: String, _ second: String?, _ deed: String?) throws {
         add(Self.other, parent: 1)
@@ -122,7 +145,7 @@ struct TamperWatchTests {
             #expect(try passes("openat") { ($0.paths, $0.numbers[.openFlags]) = ([Array(path.utf8)], Int64(flags)) } == holds, "\(path)")
         }
         for (old, new, holds) in [
-            ("/var/lib", "/x", true), ("/a", "/var/lib/riposte/x", true), ("/a", "/b", false), ("/var/lib/x", "/var/lib/y", false),
+            ("/var/lib", "/x", true), ("/a", "/var/lib/riposte/x", true), ("/a", "/var/lib", true), ("/a", "/b", false), ("/var/lib/x", "/var/lib/y", false),
         ] {
             #expect(try passes("rename") { ($0.paths, $0.secondPath) = ([Array(old.utf8)], Array(new.utf8)) } == holds, "\(old) \(new)")
         }

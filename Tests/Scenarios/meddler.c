@@ -57,6 +57,10 @@ int main(int argc, char **argv)
 		return syscall(SYS_tkill, number, atoi(two)) != 0;
 	if (!strcmp(deed, "pidfd"))
 		return syscall(SYS_pidfd_send_signal, syscall(SYS_pidfd_open, number, 0), atoi(two), NULL, 0) != 0;
+	if (!strcmp(deed, "pidfd-of-thread"))
+		return syscall(SYS_pidfd_send_signal, syscall(SYS_pidfd_open, number, O_EXCL /* PIDFD_THREAD */), atoi(two), NULL, 0) != 0;
+	if (!strcmp(deed, "folder"))
+		return syscall(SYS_pidfd_send_signal, open(one, O_RDONLY | O_DIRECTORY), atoi(two), NULL, 0) != 0;
 	if (!strcmp(deed, "attach"))
 		return ptrace(PTRACE_ATTACH, number, 0, 0) ? 1 : let_go(number);
 	if (!strcmp(deed, "seize"))
@@ -79,6 +83,8 @@ int main(int argc, char **argv)
 	}
 	if (!strcmp(deed, "rename"))
 		return rename(one, two) != 0;
+	if (!strcmp(deed, "exchange"))
+		return syscall(SYS_renameat2, AT_FDCWD, one, AT_FDCWD, two, 2 /* RENAME_EXCHANGE */) != 0;
 	if (!strcmp(deed, "unlink"))
 		return unlink(one) != 0;
 	if (!strcmp(deed, "unlink-below"))

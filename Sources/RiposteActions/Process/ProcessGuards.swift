@@ -15,6 +15,9 @@ package struct ProcessGuards: Guard {
         "dockerd", "containerd", "containerd-shim", "containerd-shim-runc-v2", "kubelet", "kubelite", "k3s", "rke2", "crio", "cri-dockerd", "conmon", "podman", "riposte",
     ]
 
+    /// The ways into the machine, where they listen: as children of init.
+    package static let entrances: Set<String> = ["sshd"]
+
     package init() {}
 
     package func refusal(of plan: Plan) async -> String? {
@@ -40,7 +43,7 @@ package struct ProcessGuards: Guard {
         let isInContainer = ProcFS.cgroup(pid).flatMap(ProcFS.containerID(inCgroup:)) != nil
         // In a container anybody can call a program `systemd`; on the host these are what they are called.
         if protectedExecutables.contains(file), !isInContainer, isRootsAlone(pid) { return "process \(pid) is \(file), which this machine cannot do without" }
-        if file == "sshd", stat.parent == 1, isRootsAlone(pid) { return "process \(pid) is the listening sshd: the way into this machine" }
+        if entrances.contains(file), stat.parent == 1, isRootsAlone(pid) { return "process \(pid) is the listening \(file): the way into this machine" }
         return nil
     }
 

@@ -41,10 +41,20 @@ package struct ContainerClaim: Sendable, Equatable {
     /// From an alert: the container's id must begin with `reference`, whatever it is that the engine finds under that name, and it must have
     /// been started before this.
     package var seenAt: Timestamp?
+    /// From an alert of the own sensor: what proves that the process was in this very container, and not in a group that somebody has named after it.
+    package var membership: Membership?
 
-    package init(reference: String, seenAt: Timestamp? = nil) {
+    package struct Membership: Sendable, Equatable {
+        /// The control group that the process was in, as the kernel has it; nil: not known.
+        package var cgroup: String?
+
+        package init(cgroup: String?) { self.cgroup = cgroup }
+    }
+
+    package init(reference: String, seenAt: Timestamp? = nil, membership: Membership? = nil) {
         self.reference = reference
         self.seenAt = seenAt
+        self.membership = membership
     }
 }
 

@@ -36,6 +36,7 @@ extension Engine {
         } else {
             report(.alert(alert, playbooks: runs.map(\.playbook.name)))
         }
+        putOnRecord(deedTold: alert, answeredBy: runs.map(\.playbook))
         return runs
     }
 

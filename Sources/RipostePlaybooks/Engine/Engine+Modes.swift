@@ -32,8 +32,10 @@ extension Engine {
 
     /// The mode of what the kernel does in a playbook's name. A share of targets is beyond the kernel: until all are meant, it does nothing.
     package func modeInKernel(of playbook: Playbook) -> Mode {
-        let isShared = state.withLock { $0.state.rollouts.stage(of: playbook)?.share != nil }
-        return isShared ? .observe : min(mode(of: playbook).mode, playbook.reflex?.mode ?? .enforce)
+        let (isShared, modes) = state.withLock { ($0.state.rollouts.stage(of: playbook)?.share != nil, $0.state.modes) }
+        if isShared { return .observe }
+        let voices = [mode(of: playbook).mode, playbook.reflex?.mode, sourceVoice(KernelAnswer.intake, modes, surroundings.now())?.mode]
+        return voices.compactMap(\.self).min() ?? .observe
     }
 
     // MARK: - Voices
@@ -51,13 +53,15 @@ extension Engine {
     private func sourceVoices(of alert: Alert, _ modes: ModeTable, _ now: Timestamp) -> [Voice] {
         var voices: [Voice] = []
         if alert.arrival.trust != .trusted { voices.append((.observe, alert.arrival.distrust)) }
-        if let setting = modes.setting(for: .source(alert.arrival.intake), at: now) {
-            voices.append((setting.mode, "the mode of source \(alert.arrival.intake) was set to \(setting.mode.rawValue)\(setting.author)"))
-        }
+        if let voice = sourceVoice(alert.arrival.intake, modes, now) { voices.append(voice) }
         let age = now - alert.time
         if age > configuration.maximumAlertAge { voices.append((.observe, "the alert is older than \(configuration.maximumAlertAge.text)")) }
         if age < .zero - configuration.clockSkew { voices.append((.observe, "the alert's time is more than \(configuration.clockSkew.text) ahead")) }
         return voices
+    }
+
+    private func sourceVoice(_ intake: String, _ modes: ModeTable, _ now: Timestamp) -> Voice? {
+        modes.setting(for: .source(intake), at: now).map { ($0.mode, "the mode of source \(intake) was set to \($0.mode.rawValue)\($0.author)") }
     }
 
     /// A person's word stands in place of the file's.

@@ -39,6 +39,14 @@ package struct KernelAnswer: Sendable, Equatable {
     /// Whether the alert tells of a signal that was sent.
     static func isDone(_ alert: Alert) -> Bool { alert.arrival.intake == intake && alert.fields["reflex.outcome"]?.string?.valid == Verdict.sent.rawValue }
 
+    fileprivate var process: String { "process \(identity.pid) (\(identity.name.shown))" }
+
+    /// Nil where the kernel did nothing in any playbook's name.
+    fileprivate init?(_ alert: Alert) {
+        guard let playbook = alert.fields["reflex.playbook"]?.string?.valid else { return nil }
+        self.init(alert, to: playbook)
+    }
+
     /// Nil where the kernel did nothing in this playbook's name.
     init?(_ alert: Alert, to playbook: String) {
         guard alert.arrival.intake == Self.intake, alert.fields["reflex.playbook"]?.string?.valid == playbook,
@@ -60,33 +68,69 @@ extension Engine {
         return configuration.budgets.filter { $0.each == nil || $0.each == .kind }.filter { $0.covers(spend) }.map(\.budget)
     }
 
-    /// Whether the kernel only said that it would have, and it is for user space to ask a person or to act: a breaker kept the kernel from it, or a share of
-    /// workloads that it does not know.
-    func leavesToUs(_ answer: KernelAnswer, _ mode: Mode) -> Bool { answer.verdict == .would && mode > .observe }
+    /// Whether it is for user space to go on. The kernel only said that it would have, and a person is to be asked, or a breaker kept it from acting, or a share
+    /// of workloads that it does not know. Or it spared the process by its number, which may run another program by now: the guards look at what it runs.
+    func leavesToUs(_ answer: KernelAnswer, _ mode: Mode) -> Bool { answer.verdict == .would && mode > .observe || answer.verdict == .protected }
+
+    /// What the kernel has done in the name of a playbook that does not answer the alert, or that has no such step any more: playbooks may have changed between
+    /// the deed and its alert. No run tells of it, so it is put on record here.
+    func putOnRecord(deedTold alert: Alert, answeredBy playbooks: [Playbook]) {
+        guard KernelAnswer.isDone(alert), let answer = KernelAnswer(alert) else { return }
+        guard !playbooks.contains(where: { $0.name == answer.playbook && $0.steps.first?.isReflex == true }) else { return }
+        let present = self.playbooks.playbooks.first { $0.name == answer.playbook }
+        let step = present?.steps.first(where: \.isReflex)
+        var order = Order(
+            id: surroundings.newIdentifier(), actor: AuditRecord.Actor(.playbook, name: answer.playbook), action: "process.kill", claim: .host, mode: .enforce)
+        order.modeBecause = "the kernel had acted before the alert came"
+        order.cause = Order.Cause(run: nil, alert: alert.id, playbook: answer.playbook, step: step?.name ?? "reflex")
+        (order.budget, order.stepBudget) = (present?.budget, step?.budget)
+        var draft = draft(of: order)
+        guard let plan = plan(of: answer, order, &draft) else { return _ = settle(draft) }
+        let spend = Spend(playbook: answer.playbook, step: order.cause?.step, action: order.action.rawValue, impact: .destroys, target: plan.target.key)
+        draft.note(spend)
+        _ = conclude(answer, order, plan, spend, draft)
+    }
 
     /// The step whose deed the kernel has done, or refused, already: put on record like any other. Nil where user space is to go on.
     func settle(_ answer: KernelAnswer, _ order: Order) async -> ActionResult {
+        var order = order
+        if answer.verdict == .sent, order.mode != .enforce {
+            // What is done is no dry run, whatever the mode has become since.
+            order.modeBecause = "the kernel had acted before the mode was \(order.mode.rawValue)"
+            order.mode = .enforce
+        }
         var draft = draft(of: order)
-        let process = "process \(answer.identity.pid) (\(answer.identity.name.shown))"
+        guard let plan = plan(of: answer, order, &draft) else { return settle(draft) }
+        let spend = await spend(of: plan, &draft)
+        return conclude(answer, order, plan, spend, draft)
+    }
+
+    /// What the kernel did as a plan; nil, and the draft says why, where this agent has no such action.
+    private func plan(of answer: KernelAnswer, _ order: Order, _ draft: inout OutcomeDraft) -> Plan? {
         guard let description = catalogue[order.action]?.description, let parameters = try? Parameters(checking: order.parameters, for: description) else {
             draft.fail(ActionError(.unsupported, "look up \(order.action)", "this agent has no such action"))
-            return settle(draft)
+            return nil
         }
         let plan = Plan(
             action: order.action, target: .process(answer.identity), parameters: parameters, facts: ["reflex": .text(answer.verdict.rawValue)],
-            summary: "signal \(process) in the kernel, before its next instruction")
+            summary: "signal \(answer.process) in the kernel, before its next instruction")
         draft.note(plan)
-        let spend = await spend(of: plan, &draft)
+        return plan
+    }
+
+    private func conclude(_ answer: KernelAnswer, _ order: Order, _ plan: Plan, _ spend: Spend?, _ draft: OutcomeDraft) -> ActionResult {
+        var draft = draft
+        let doing = "signal \(answer.process) in the kernel"
         switch answer.verdict {
         case .sent:
             draft.note(
-                Performance(.done, message: "\(process) was signalled in the kernel, before its next instruction", evidence: ["reflex": .bool(true)]),
-                of: Plan(action: order.action, target: .process(answer.identity), parameters: parameters, summary: ""))
-        case .would: draft.end(.planned, "would have signalled \(process) in the kernel, before its next instruction")
+                Performance(.done, message: "\(answer.process) was signalled in the kernel, before its next instruction", evidence: ["reflex": .bool(true)]),
+                of: Plan(action: order.action, target: plan.target, parameters: plan.parameters, summary: ""))
+        case .would: draft.end(.planned, "would have signalled \(answer.process) in the kernel, before its next instruction")
         case .spent:
-            draft.fail(ActionError(.budget, "signal \(process) in the kernel", "playbook \(answer.playbook) has spent its budget; the reflex is disarmed until there is room"))
-        case .protected: draft.fail(ActionError(.guarded, "signal \(process) in the kernel", "it is one that is never signalled"))
-        case .failed: draft.fail(ActionError(.unavailable, "signal \(process) in the kernel", "the kernel could not"))
+            draft.fail(ActionError(.budget, doing, "playbook \(answer.playbook) has spent its budget; the reflex is disarmed until there is room"))
+        case .protected: draft.fail(ActionError(.guarded, doing, "it is one that is never signalled"))
+        case .failed: draft.fail(ActionError(.unavailable, doing, "the kernel could not"))
         }
         let result = settle(draft)
         if let spend { tripIfOverdrawn(spend, order, plan, isSpent: answer.verdict == .spent) }

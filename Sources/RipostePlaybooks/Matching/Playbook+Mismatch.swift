@@ -11,6 +11,14 @@ package struct Mismatch: Sendable, Equatable {
     package var json: JSON { ["key": .text(key), "wanted": .text(wanted), "actual": .text(actual)] }
 }
 
+extension Match {
+    /// Whether alerts of a rule of this name can match.
+    package func names(_ rule: String) -> Bool {
+        let isNamed = rules.isEmpty || rules.contains { Pattern.matches($0, rule) }
+        return isNamed && !exceptRules.contains { Pattern.matches($0, rule) }
+    }
+}
+
 extension Playbook {
     /// Nil: it answers the alert, unless an earlier one that is final does.
     package func mismatch(with alert: Alert) -> Mismatch? {

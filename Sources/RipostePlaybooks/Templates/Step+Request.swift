@@ -44,7 +44,7 @@ extension TargetClaim {
     package init(alert: Alert, kind: ActionDescription.TargetKind, parameters: Parameters) throws(ActionError) {
         switch kind {
         case .process: self = .process(try ProcessClaim(alert))
-        case .container: self = .container(ContainerClaim(reference: try Self.containerID(alert), seenAt: alert.time))
+        case .container: self = .container(ContainerClaim(reference: try Self.containerID(alert), seenAt: alert.time, membership: .init(alert)))
         case .pod: self = .pod(try PodClaim(alert))
         case .address:
             guard let network = parameters.network("address") else {
@@ -66,6 +66,17 @@ extension TargetClaim {
         }
         return id
     }
+}
+
+extension ContainerClaim.Membership {
+    /// The own sensor alone says in which control group it was, and is believed.
+    fileprivate init?(_ alert: Alert) {
+        guard alert.arrival.intake == KernelAnswer.intake else { return nil }
+        self.init(cgroup: alert.fields[Self.field]?.string?.valid)
+    }
+
+    /// What the sensor's alerts carry it in.
+    package static let field: ByteText = "container.cgroup"
 }
 
 extension ProcessClaim {

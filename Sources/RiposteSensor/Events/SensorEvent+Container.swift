@@ -43,6 +43,9 @@ enum ContainerField: String {
 }
 
 extension SensorEvent {
+    /// Of a process in a container: its control group, as the kernel has it.
+    package var containerCgroup: UnsafeRawBufferPointer? { process.flatMap { $0.container.isHost ? nil : $0.cgroupPath } }
+
     /// Whether the process is in a container of which nothing is known yet: an alert of it lacks what the runtime would have told.
     package var lacksContainerFacts: Bool {
         guard let container = process?.container, !container.isHost else { return false }

@@ -5,7 +5,7 @@ internal import Glibc
 ///
 /// State events (exec, fork, exit) have a ring of their own, so that a flood of calls cannot starve them. What caused an event was written before it
 /// was: whoever sees a call's record at the head of its ring sees, looking after that, every state event that came before it. So the older one of
-/// both heads is always the right one to take.
+/// both heads is always the right one to take; where no call was there, that is looked for once more after a state event was found.
 ///
 /// That order lets state events wait behind calls, so a long queue of calls could fill their ring. Before it does, they are moved into memory of ours.
 struct EventRings: ~Copyable {
@@ -42,8 +42,10 @@ struct EventRings: ~Copyable {
     mutating func next() -> (source: Source, record: UnsafeRawBufferPointer)? {
         var (callRecord, callLength): (UnsafeRawPointer?, UInt32) = (nil, 0)
         var (stateRecord, stateLength): (UnsafeRawPointer?, UInt32) = (nil, 0)
-        let hasCall = Self.look(&call, &callRecord, &callLength)
+        var hasCall = Self.look(&call, &callRecord, &callLength)
         let hasState = lookAtState(&stateRecord, &stateLength)
+        // Between the two looks a process may have called and ended: its call comes first, and is in its ring by now.
+        if hasState, !hasCall { hasCall = Self.look(&call, &callRecord, &callLength) }
         switch (hasState, hasCall) {
         case (false, false): return nil
         case (true, false): return (.state, UnsafeRawBufferPointer(start: stateRecord, count: Int(stateLength)))

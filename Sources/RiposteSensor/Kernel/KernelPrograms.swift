@@ -26,7 +26,7 @@ final class KernelPrograms {
     /// There are two builds of the programs, which see the same: one that reads the kernel's structures directly, which Linux 6.17 and later allow and which
     /// costs the host less, and one that calls a helper for each member. `forOldKernels`: the second, whatever this kernel can do.
     init(stateRingBytes: Int, callRingBytes: Int, forOldKernels: Bool = false) throws(SensorError) {
-        try Self.checkMachine()
+        try SensorMachine.check()
         _ = Self.quietLibrary
         (self.stateRingBytes, self.callRingBytes) = (Self.ringSize(stateRingBytes), Self.ringSize(callRingBytes))
         let rings: [(Map, UInt32)] = [(.stateEvents, self.stateRingBytes), (.callEvents, self.callRingBytes)]
@@ -46,13 +46,6 @@ final class KernelPrograms {
         munmap(control, MemoryLayout<riposte_control>.size)
         munmap(budgets, MemoryLayout<riposte_budget>.stride * Int(RIPOSTE_BUDGETS))
         bpf_object__close(object)
-    }
-
-    /// What must be there before anything is tried, each with its remedy.
-    static func checkMachine() throws(SensorError) {
-        guard access("/sys/kernel/btf/vmlinux", R_OK) == 0 else {
-            throw SensorError("this kernel does not describe its types (/sys/kernel/btf/vmlinux)", remedy: "a kernel of 5.8 or later built with CONFIG_DEBUG_INFO_BTF is needed")
-        }
     }
 
     private static func ringSize(_ bytes: Int) -> UInt32 {

@@ -1,3 +1,4 @@
+internal import CRiposte
 package import RiposteCore
 
 /// A reflex as the kernel is to carry it out: where the rule's condition surely holds, the process gets the signal before its next instruction.
@@ -17,6 +18,9 @@ package struct ArmedReflex: Sendable, Hashable {
 
 /// All reflexes that are to be armed, with what bounds them.
 package struct ReflexSet: Sendable, Equatable {
+    /// The kernel has room for no more.
+    package static let limit = Int(RIPOSTE_REFLEXES)
+
     /// At most so many signals within any window of that length.
     package struct Budget: Sendable, Equatable {
         package var actions: Int
@@ -42,32 +46,68 @@ package struct ReflexReport: Sendable, Equatable {
     package let verdict: Verdict
 }
 
-/// Which reflex has which place in the kernel's table. Events name places, and may be read a while after the table was changed: so a place is given
-/// to another reflex only when its last one was armed neither now nor before.
+/// What of the reflexes that were asked for the kernel has.
+package struct Armament: Sendable, Equatable {
+    package var armed: [ArmedReflex] = []
+    /// Their places still belong to others, of which events may come. Asked for again, they find room.
+    package var waiting: [ArmedReflex] = []
+    /// The kernel did not take its tables: those before go on, and nothing acts there.
+    package var problem: SensorError?
+
+    package init() {}
+
+    /// Whether it is worth asking again.
+    package var isUnfinished: Bool { problem != nil || !waiting.isEmpty }
+}
+
+/// Which reflex has which place in the kernel's table. What it does there stands in the table, of which there are two: so a change of mode takes no place.
+///
+/// Events name places, and may be read a while after the table was changed: a place is given to another reflex only when every event of its last one has
+/// been read.
 struct ReflexSlots {
+    private struct Name: Hashable {
+        let playbook: String
+        let rule: String
+
+        init(_ reflex: ArmedReflex) { (playbook, rule) = (reflex.playbook, reflex.rule) }
+    }
+
     private var places: [ArmedReflex?]
-    private var present: Set<ArmedReflex> = []
+    private var inForce: Set<Name> = []
+    /// Out of force, and events of them may come: since the rings were last found empty, and since before that.
+    private var replaced: Set<Name> = []
+    private var replacedBefore: Set<Name> = []
 
     init(count: Int) { places = Array(repeating: nil, count: count) }
 
-    /// The places of these, in order; nil where there is no room for all.
-    mutating func arm(_ reflexes: [ArmedReflex]) -> [Int]? {
-        let kept = present.union(reflexes)
-        var free = places.indices.filter { place in places[place].map { !kept.contains($0) } ?? true }[...]
-        var result: [Int] = []
-        var changed = places
-        for reflex in reflexes {
-            if let place = changed.firstIndex(of: reflex) {
-                result.append(place)
-            } else {
-                guard let place = free.popFirst() else { return nil }
-                changed[place] = reflex
-                result.append(place)
-            }
+    /// The place of each, in order; nil where all are taken.
+    mutating func arm(_ reflexes: [ArmedReflex]) -> [Int?] {
+        let kept = held.union(reflexes.map(Name.init))
+        var free = places.indices.filter { place in places[place].map { !kept.contains(Name($0)) } ?? true }[...]
+        return reflexes.map { reflex in
+            let own = places.firstIndex { $0.map(Name.init) == Name(reflex) }
+            guard let place = own ?? free.popFirst() else { return nil }
+            places[place] = reflex
+            return place
         }
-        (places, present) = (changed, Set(reflexes))
-        return result
     }
+
+    /// These are in force, and no others.
+    mutating func settle(_ reflexes: [ArmedReflex]) {
+        let present = Set(reflexes.map(Name.init))
+        replaced.formUnion(inForce.subtracting(present))
+        inForce = present
+    }
+
+    /// The rings were found empty since this was last called. What the kernel began before a change may have been on its way until then, so it takes two.
+    mutating func wereRead() {
+        (replacedBefore, replaced) = (replaced, [])
+    }
+
+    private var held: Set<Name> { inForce.union(replaced).union(replacedBefore) }
+
+    /// Whose places are not given away.
+    var playbooks: Set<String> { Set(held.map(\.playbook)) }
 
     subscript(place: Int) -> ArmedReflex? { places.indices.contains(place) ? places[place] : nil }
 }

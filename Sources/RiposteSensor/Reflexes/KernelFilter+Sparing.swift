@@ -2,7 +2,8 @@ internal import RiposteRules
 
 extension KernelFilter {
     /// Keeps reflexes from programs of these names, whatever their rules say: what the machine, its containers or the way into it cannot do without. At
-    /// the start of a program its file counts, elsewhere the name that the thread has. A reflex for which there is no room is taken out.
+    /// the start of a program its file counts, elsewhere the name that the thread has. A reflex for which there is no room is taken out. The start of such a
+    /// program is handed up at once, so that it is spared for its file's sake before it takes another name.
     func sparing(_ programs: [String], isStartOfProgram: Bool) -> KernelFilter {
         guard !programs.isEmpty, clauses.contains(where: { $0.reflex != nil }) else { return self }
         var result = self
@@ -15,6 +16,7 @@ extension KernelFilter {
         }
         if place == result.atoms.count { result.atoms.append(atom) }
         for index in result.clauses.indices where result.clauses[index].reflex != nil { result.clauses[index].negative |= 1 << UInt64(place) }
+        if isStartOfProgram, result.clauses.count < Self.clauseLimit { result.clauses.append(Clause(positive: 1 << UInt64(place), negative: 0)) }
         return result
     }
 }

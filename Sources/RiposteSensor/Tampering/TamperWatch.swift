@@ -24,21 +24,25 @@ final class TamperWatch {
         case trace
         case memory
         case open
-        /// Which of its paths it changes.
-        case paths(first: Bool, second: Bool)
+        /// What it does to its first and its second path, where it changes them; `moves`: with a folder, what is in it.
+        case paths(first: String?, second: String?, moves: Bool)
         case bpf
     }
 
     /// By type of event.
     private static let roles: [Role?] = {
+        let removal = Role.paths(first: "removed", second: nil, moves: false)
+        // Exchanging two paths moves both.
+        let renaming = Role.paths(first: "renamed", second: "replaced", moves: true)
+        // By its other name it could be changed unseen.
+        let link = Role.paths(first: "linked", second: "linked", moves: false)
+        let name = Role.paths(first: nil, second: "linked", moves: false)
         let named: [(String, Role)] = [
             ("kill", .signal(1, target: 0)), ("tkill", .signal(1, target: 0)), ("rt_sigqueueinfo", .signal(1, target: 0)), ("tgkill", .signal(2, target: 0)),
             ("rt_tgsigqueueinfo", .signal(2, target: 0)), ("pidfd_send_signal", .pidfdSignal), ("ptrace", .trace), ("process_vm_writev", .memory), ("open", .open),
-            ("openat", .open), ("openat2", .open), ("creat", .open), ("open_by_handle_at", .open), ("unlink", .paths(first: true, second: false)),
-            ("unlinkat", .paths(first: true, second: false)), ("rmdir", .paths(first: true, second: false)), ("truncate", .paths(first: true, second: false)),
-            ("rename", .paths(first: true, second: true)), ("renameat", .paths(first: true, second: true)), ("renameat2", .paths(first: true, second: true)),
-            ("link", .paths(first: false, second: true)), ("linkat", .paths(first: false, second: true)), ("symlink", .paths(first: false, second: true)),
-            ("symlinkat", .paths(first: false, second: true)), ("bpf", .bpf),
+            ("openat", .open), ("openat2", .open), ("creat", .open), ("open_by_handle_at", .open), ("unlink", removal),
+            ("unlinkat", removal), ("rmdir", removal), ("truncate", .paths(first: "cut", second: nil, moves: false)), ("rename", renaming), ("renameat", renaming),
+            ("renameat2", renaming), ("link", link), ("linkat", link), ("symlink", name), ("symlinkat", name), ("bpf", .bpf),
         ]
         var roles: [Role?] = Array(repeating: nil, count: EventType.count)
         for (name, role) in named { if let type = EventType(named: name) { roles[Int(type.rawValue)] = role } }
@@ -69,12 +73,11 @@ final class TamperWatch {
             let writes = KernelFilter.Literal(atom: .number(.init(.openFlags, .hasAny, mask: Self.writing)), isDenied: false)
             let memory = KernelFilter.Literal(atom: .fileName([Self.memoryName]), isDenied: false)
             return [[writes, memory]] + (files.paths.isEmpty ? [] : [[writes, .init(atom: .path(files.texts), isDenied: false)]])
-        case .paths(let first, let second):
-            var clauses: [[KernelFilter.Literal]] = []
+        case .paths(let first, let second, let moves):
+            guard !files.paths.isEmpty else { return [] }
             // Whoever moves a folder moves what is in it.
-            if first { clauses.append([.init(atom: .path(files.texts + (second ? files.ancestors : [])), isDenied: false)]) }
-            if second { clauses.append([.init(atom: .secondPath(files.texts), isDenied: false)]) }
-            return files.paths.isEmpty ? [] : clauses
+            let texts = files.texts + (moves ? files.ancestors : [])
+            return (first == nil ? [] : [[.init(atom: .path(texts), isDenied: false)]]) + (second == nil ? [] : [[.init(atom: .secondPath(texts), isDenied: false)]])
         case .bpf: return Self.handles.map { [Self.argument(0, $0.command)] }
         }
     }
@@ -112,7 +115,7 @@ final class TamperWatch {
             guard isForUs(number, record, event) else { return nil }
             return self.signal(Self.argument(signal, of: record))
         case .pidfdSignal:
-            guard record.detail(.file) == identity.pid else { return nil }
+            guard isBehindDescriptor(record) else { return nil }
             return signal(Self.argument(1, of: record))
         case .trace:
             let request = Int64(truncatingIfNeeded: Self.argument(0, of: record))
@@ -122,7 +125,7 @@ final class TamperWatch {
             guard isOurs(Int32(truncatingIfNeeded: Self.argument(0, of: record)), record) else { return nil }
             return Tampering(.memory, "written by process_vm_writev", pidText)
         case .open: return opening(event, record)
-        case .paths(let first, let second): return change(event, record, first: first, second: second)
+        case .paths(let first, let second, let moves): return change(event, record, first, second, moves)
         case .bpf: return handle(record)
         }
     }
@@ -163,9 +166,26 @@ final class TamperWatch {
     }
 
     /// Whether a number is this process or a thread of it, as the caller counts.
-    private func isOurs(_ number: Int32, _ record: SensorRecord) -> Bool {
-        guard record.header.pointee.pid_ns == identity.pidNamespace, number > 0 else { return false }
-        return UInt32(number) == identity.pid || access("/proc/self/task/\(number)", F_OK) == 0
+    private func isOurs(_ number: Int32, _ record: SensorRecord) -> Bool { record.header.pointee.pid_ns == identity.pidNamespace && isOurs(number) }
+
+    /// The same, as the host counts.
+    private func isOurs(_ number: Int32) -> Bool { number > 0 && (UInt32(number) == identity.pid || access("/proc/self/task/\(number)", F_OK) == 0) }
+
+    /// PIDFD_SIGNAL_PROCESS_GROUP.
+    private static let toGroup: UInt64 = 4
+
+    /// Whom a pidfd stands for: a process, a thread, or, where the caller says so, the group that it leads. The kernel takes an open `/proc/PID` for one, too.
+    private func isBehindDescriptor(_ record: SensorRecord) -> Bool {
+        let number = record.detail(.file) != 0 ? Int32(truncatingIfNeeded: record.detail(.file)) : processFolder(record)
+        guard let number else { return false }
+        return isOurs(number) || Self.argument(3, of: record) & Self.toGroup != 0 && UInt32(bitPattern: number) == identity.group
+    }
+
+    /// The number in `/proc/PID`, wherever procfs is, as the caller or, where it is the very one that we have, we count.
+    private func processFolder(_ record: SensorRecord) -> Int32? {
+        guard let file = record.file, UInt32(file.kind) == RIPOSTE_FILE_DIRECTORY.rawValue, let path = record[.filePath] else { return nil }
+        guard record.header.pointee.pid_ns == identity.pidNamespace || OwnIdentity.file(at: Array("/proc".utf8))?.device == file.dev else { return nil }
+        return path.split(separator: UInt8(ascii: "/")).last.flatMap { Int32(String(decoding: $0, as: UTF8.self)) }
     }
 
     // MARK: Files
@@ -191,14 +211,15 @@ final class TamperWatch {
         return Int32(String(decoding: parts[parts.count - 2], as: UTF8.self)).map { isOurs($0, record) } ?? false
     }
 
-    private func change(_ event: SensorEvent, _ record: SensorRecord, first: Bool, second: Bool) -> Tampering? {
+    private func change(_ event: SensorEvent, _ record: SensorRecord, _ first: String?, _ second: String?, _ moves: Bool) -> Tampering? {
         guard isSameView(record), !isOurProgram(event) else { return nil }
-        let name = event.type.name
-        if first, let path = event.joinedPaths.path(.first, of: record), files.contain(path) || (second && files.lieBelow(path)) {
-            return Tampering(.file, second ? "renamed" : name == "truncate" ? "cut" : "removed", ByteText(Array(path)))
+        for (deed, place) in [(first, JoinedPaths.Which.first), (second, .second)] {
+            guard let deed, let path = event.joinedPaths.path(place, of: record) else { continue }
+            if files.contain(path) { return Tampering(.file, deed, ByteText(Array(path))) }
+            // What the folder is moved to was moved, too, where both were exchanged.
+            if moves, files.lieBelow(path) { return Tampering(.file, "renamed", ByteText(Array(path))) }
         }
-        guard second, let path = event.joinedPaths.path(.second, of: record), files.contain(path) else { return nil }
-        return Tampering(.file, first ? "replaced" : "linked", ByteText(Array(path)))
+        return nil
     }
 
     /// Whether a path of the caller's is the file that it would be here.
