@@ -108,7 +108,8 @@ package enum AgentMetric {
     static let read = [
         buildInfo, startTime, mode, playbooks, degraded, rules, reloads, reloadRejected, sensorEnabled, sensorRunning, sensorEvents, sensorKernelEvents, sensorLost, sensorMatches,
         sensorMalformed,
-        sensorShed, sensorTampering, sensorProcesses, intakeAlerts, intakeUntrusted, intakeEvicted, auditEvents, matches, repeats, shed, runs, plans, outcomes, underWay, approvals, approvalDeadline, incidents,
+        sensorShed, sensorTampering, sensorProcesses, intakeAlerts, intakeUntrusted, intakeEvicted, auditEvents, matches, repeats, shed, runs, plans, outcomes, underWay, approvals,
+        approvalDeadline, incidents,
         ungrouped, undos, overdueUndos, drift, budgetUsed, budgetLimit, breakers, breakerTripped, journalSeq, journalBytes, journalFailures, journalWritable, journalProblem,
         checkpoints, checkpointAge, unanchored, outputMessages, outputBehind, outputBytes, outputFailing, outputSuccess, redirected, undeclared, cpuTime, residentMemory,
         virtualMemory, openDescriptors, descriptorLimit, processStart,
