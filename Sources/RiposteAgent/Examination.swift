@@ -170,9 +170,11 @@ package struct Examination: Sendable {
             }
             if let open = openDoor { return open }
             let names = [
-                configuration.intake.http.isEnabled ? "http \(configuration.intake.http.listen)\(Self.believed(try Agent.httpConfiguration(configuration)))" : nil, configuration.intake.socket.isEnabled ? "socket" : nil,
+                configuration.intake.http.isEnabled ? "http \(configuration.intake.http.listen)\(Self.believed(try Agent.httpConfiguration(configuration)))" : nil,
+                configuration.intake.socket.isEnabled ? "socket" : nil,
                 configuration.intake.file.path.map { "file \($0)" }, configuration.intake.stdin.isEnabled ? "stdin" : nil,
-                audit.http.isEnabled ? "kubernetes_audit \(audit.http.listen)\(audit.path)\(Self.believed(try Agent.auditConfiguration(configuration)))" : nil, log.map { "kubernetes_audit_log \($0)" },
+                audit.http.isEnabled ? "kubernetes_audit \(audit.http.listen)\(audit.path)\(Self.believed(try Agent.auditConfiguration(configuration)))" : nil,
+                log.map { "kubernetes_audit_log \($0)" },
             ]
             return Finding(subject: "intakes", verdict: .good, finding: names.compactMap(\.self).joined(separator: ", "))
         } catch {
@@ -186,7 +188,8 @@ package struct Examination: Sendable {
             guard http.trust == .trusted, http.tokenFile == nil, http.clientAuthority == nil else { continue }
             if http.allowsUnauthenticated {
                 return Finding(
-                    subject: "intakes", verdict: .lacking, finding: "\(key).allow_unauthenticated: whoever can connect to \(http.listen) is believed, and what he sends is acted on",
+                    subject: "intakes", verdict: .lacking,
+                    finding: "\(key).allow_unauthenticated: whoever can connect to \(http.listen) is believed, and what he sends is acted on",
                     remedy: "set token_file or tls.client_ca, or trust: untrusted; on loopback, uids instead of allow_unauthenticated")
             }
             if let obstacle = SocketOwner.obstacle() {

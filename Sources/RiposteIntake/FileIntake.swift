@@ -168,7 +168,7 @@ package struct FileIntake: Intake {
         return true
     }
 
-    private func save(_ state: Following) { 
+    private func save(_ state: Following) {
         offsetFile.save((state.older + [state.file].compactMap(\.self)).map(\.position), finished: state.finished)
     }
 

@@ -34,7 +34,9 @@ package enum SocketOwner {
 
     /// Why the kernel of this host does not tell; nil where it does. Asks it about a connection of our own.
     package static func obstacle() -> String? {
-        let (listening, connected) = (socket(AF_INET, Int32(SOCK_STREAM.rawValue | SOCK_CLOEXEC.rawValue), 0), socket(AF_INET, Int32(SOCK_STREAM.rawValue | SOCK_CLOEXEC.rawValue), 0))
+        let (listening, connected) = (
+            socket(AF_INET, Int32(SOCK_STREAM.rawValue | SOCK_CLOEXEC.rawValue), 0), socket(AF_INET, Int32(SOCK_STREAM.rawValue | SOCK_CLOEXEC.rawValue), 0)
+        )
         defer { for descriptor in [listening, connected] { close(descriptor) } }
         var place = sockaddr_in()
         place.sin_family = sa_family_t(AF_INET)

@@ -68,15 +68,16 @@ struct Run: AsyncParsableCommand {
         // An output of type stdout has standard output for itself.
         let descriptor = { @Sendable (isTaken: Bool) in isTaken ? STDERR_FILENO : STDOUT_FILENO }
         let printer = LinePrinter<Engine.Event>(descriptor: descriptor(configuration.outputs.takeStandardOutput), onLoss: Terminal.complainOfLoss) { [asJSON = common.json] event in
-            let line: String = switch event {
-            case .alert(let alert, let playbooks): asJSON ? JSON.object(alert.document).line : ResultText.line(alert, playbooks: playbooks)
-            case .repeated(let alert, let first): asJSON ? JSON.object(alert.document).line : ResultText.repetition(of: first, by: alert)
-            case .result(let result): asJSON ? result.json.line : ResultText.line(result)
-            case .breaker(let change): asJSON ? change.json.line : ResultText.line(change)
-            // Told as an alert of our own too.
-            case .crowdedOut(let plan): asJSON ? plan.json.line : ResultText.line(plan)
-            case .drift(let drift): drift.json.line
-            }
+            let line: String =
+                switch event {
+                case .alert(let alert, let playbooks): asJSON ? JSON.object(alert.document).line : ResultText.line(alert, playbooks: playbooks)
+                case .repeated(let alert, let first): asJSON ? JSON.object(alert.document).line : ResultText.repetition(of: first, by: alert)
+                case .result(let result): asJSON ? result.json.line : ResultText.line(result)
+                case .breaker(let change): asJSON ? change.json.line : ResultText.line(change)
+                // Told as an alert of our own too.
+                case .crowdedOut(let plan): asJSON ? plan.json.line : ResultText.line(plan)
+                case .drift(let drift): drift.json.line
+                }
             return Terminal.harmless(line)
         }
         do {

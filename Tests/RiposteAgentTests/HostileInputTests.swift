@@ -106,7 +106,8 @@ struct HostileInputTests {
         let child = try ChildProcess(["sleep", "1000"])
         let agent = try await place.start(configuration: "intake: { kubernetes_audit: { enabled: true, listen: '127.0.0.1:0' } }")
         let port = try #require(place.errors.firstMatch(of: /kubernetes_audit: http:\/\/127\.0\.0\.1:(\d+)/)?.1)
-        let event = #"{"kind":"Event","apiVersion":"audit.k8s.io/v1","level":"Request","auditID":"a","stage":"ResponseComplete","verb":"get","user":{"username":"u"},"requestURI":"/"#
+        let event =
+            #"{"kind":"Event","apiVersion":"audit.k8s.io/v1","level":"Request","auditID":"a","stage":"ResponseComplete","verb":"get","user":{"username":"u"},"requestURI":"/"#
         for time in Self.impossibleTimes {
             let body = event + #"","requestReceivedTimestamp":"\#(time)","stageTimestamp":"\#(time)"}"#
             let answer = try await HTTPClient().send(

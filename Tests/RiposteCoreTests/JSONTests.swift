@@ -171,7 +171,7 @@ struct ValueTests {
         let line = JSON.text(text).line.escapedForDisplayInJSON
         #expect(line.escapedForDisplay == line)
         #expect(try JSON(parsing: Array(line.utf8)) == .text(text))
-        #expect(text.hasPrefix("plain") == (line == JSON.text(text).line))
+        if text.hasPrefix("plain") { #expect(line == JSON.text(text).line, "what only people read stays readable") }
     }
 
     @Test("identifiers sort by time and read back")

@@ -131,7 +131,7 @@ struct FileIntakeTests {
         }
         try await withIntake(intake()) {
             try await sink.expect(expected)
-            try append(line("on") )
+            try append(line("on"))
             try await sink.expect(expected + ["on"])
         }
         // And all of it is known to have been read.

@@ -274,9 +274,9 @@ struct KubernetesAuditLogTests {
         try append("{1}\n\n  \n{2}\n")
         try await withIntake(intake) {
             try await sink.expect(["{1}", "{2}"])
-            try append("{3}\n{4}")
+            try append("{3}\n{4}\n")
             // As the API server does it when `--audit-log-maxsize` is reached.
-            try FileManager.default.moveItem(atPath: path, toPath: path + "-2026-11-23T10-00-00.000.log")
+            try FileManager.default.moveItem(atPath: path, toPath: folder.path + "/audit-2026-11-23T10-00-00.000.log")
             try append("{5}\n")
             try await sink.expect(["{1}", "{2}", "{3}", "{4}", "{5}"])
         }
