@@ -36,14 +36,15 @@ struct FileWatch: Sendable {
     private static func fingerprint(of paths: [String]) -> [String] {
         paths.flatMap { path -> [String] in
             let names = (try? FileManager.default.contentsOfDirectory(atPath: path)).map { $0.sorted().map { "\(path)/\($0)" } } ?? [path]
-            let rights = (names == [path] ? names : [path] + names).map { name in
-                FileRights(path: name).map { "\(name) \($0.owner) \($0.mode)" } ?? name
-            }
-            return rights + names.map { name in
+            let owners = (names == [path] ? names : [path] + names).map(rights(of:))
+            let marks = names.map { name in
                 guard let facts = try? FileManager.default.attributesOfItem(atPath: name) else { return "\(name) missing" }
                 let changed = (facts[.modificationDate] as? Date)?.timeIntervalSinceReferenceDate ?? 0
                 return "\(name) \(facts[.systemFileNumber] ?? 0) \(facts[.size] ?? 0) \(changed)"
             }
+            return owners + marks
         }
     }
+
+    private static func rights(of name: String) -> String { FileRights(path: name).map { "\(name) \($0.owner) \($0.mode)" } ?? name }
 }

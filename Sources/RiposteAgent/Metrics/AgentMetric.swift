@@ -108,7 +108,8 @@ package enum AgentMetric {
         sensorMalformed,
         sensorShed, sensorTampering, sensorProcesses, intakeAlerts, auditEvents, matches, repeats, shed, runs, plans, outcomes, underWay, approvals, approvalDeadline, incidents,
         ungrouped, undos, overdueUndos, drift, budgetUsed, budgetLimit, breakers, breakerTripped, journalSeq, journalBytes, journalFailures, journalSyncFailures, journalWritable,
-        journalProblem, checkpoints, checkpointAge, unanchored, outputMessages, outputBehind, outputBytes, outputFailing, outputSuccess, redirected, undeclared, cpuTime, residentMemory,
+        journalProblem,
+        checkpoints, checkpointAge, unanchored, outputMessages, outputBehind, outputBytes, outputFailing, outputSuccess, redirected, undeclared, cpuTime, residentMemory,
         virtualMemory, openDescriptors, descriptorLimit, processStart,
     ]
 
