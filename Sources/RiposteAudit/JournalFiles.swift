@@ -44,7 +44,6 @@ struct JournalFiles: Sendable {
         return (seq, String(parts[1]))
     }
 
-
     func create() throws(JournalError) {
         do {
             try FileManager.default.createDirectory(
