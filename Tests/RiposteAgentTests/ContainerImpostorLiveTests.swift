@@ -40,7 +40,7 @@ struct ContainerImpostorLiveTests {
         try await until { try !place.outcomes().isEmpty }
         #expect(try place.outcomes() == ["container.pause refused"] && !container.isPaused)
         let refusal = try #require(place.records().first { $0["kind"] == "outcome" })
-        #expect(refusal["failure"] == "identity" && refusal["message"]?.string?.repaired.contains("named after the container") == true, "\(refusal.line)")
+        #expect(refusal["class"] == "identity" && refusal["message"]?.string?.repaired.contains("named after the container") == true, "\(refusal.line)")
         #expect(try container.execute(["/bin/echo", "riposte-mark"]) == 0)
         try await until { try place.outcomes().count == 2 }
         #expect(try place.outcomes().last == "container.pause done" && container.isPaused)
