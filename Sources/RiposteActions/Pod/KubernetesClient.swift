@@ -35,10 +35,20 @@ package final class KubernetesClient: Sendable {
         let doing = "list the pods of namespace \(namespace.escapedForDisplay)"
         // A name that can be one: the path of any pod in it says so.
         let path = String(try Self.path(namespace, "x", doing).dropLast("/x".count))
+        return try await pods(path, doing)
+    }
+
+    /// All of a node, or of the cluster. Takes the right to list pods in all namespaces.
+    func pods(onNode node: String?) async throws(ActionError) -> [PodState] {
+        let selector = node.map { "&fieldSelector=spec.nodeName%3D\($0.escapedForPath)" } ?? ""
+        return try await pods("/api/v1/pods", selector: selector, node.map { "list the pods of node \($0.escapedForDisplay)" } ?? "list the pods of the cluster")
+    }
+
+    private func pods(_ path: String, selector: String = "", _ doing: String) async throws(ActionError) -> [PodState] {
         var pods: [PodState] = []
         var next: String?
         for _ in 0..<Self.pageLimit {
-            let answer = try await call(.get, "\(path)?limit=500\(next.map { "&continue=\($0.escapedForPath)" } ?? "")", doing: doing)
+            let answer = try await call(.get, "\(path)?limit=500\(selector)\(next.map { "&continue=\($0.escapedForPath)" } ?? "")", doing: doing)
             guard let items = answer["items"]?.array else { throw ActionError(.unavailable, doing, "the API's answer is no list") }
             pods += items.compactMap(PodState.init(json:))
             next = answer["metadata"]?["continue"]?.string?.repaired
@@ -138,14 +148,19 @@ struct KubernetesStatus: Equatable {
     var reason: String
     var message: String
     var causes: [String]
+    /// Of the resource that the answer is about; empty where it names none.
+    var kind: String
 
     init(json: JSON, code: Int) {
         self.code = code
         reason = json["reason"]?.string?.repaired ?? ""
         message = json["message"]?.string?.repaired ?? "status \(code)"
+        kind = json["kind"]?.string == "Status" ? json["details"]?["kind"]?.string?.repaired ?? "" : ""
         causes = json["details"]?["causes"]?.array?.compactMap { $0["reason"]?.string?.repaired } ?? []
     }
 
+    /// A 404 may be anybody's, a proxy's or another server's: that the object is gone says only a `NotFound` that names it.
+    ///
     /// See the measured answers: a 429 with the cause DisruptionBudget is a policy and not a wish for patience; a 500 without a reason to an eviction means
     /// that several budgets match, which no patience changes.
     func error(_ doing: String, retryAfter: Duration? = nil) -> ActionError {
@@ -155,7 +170,8 @@ struct KubernetesStatus: Equatable {
         case 401: return ActionError(.denied, doing, answer, remedy: "the token or certificate is not valid (any more)")
         case 403 where causes.contains("NamespaceTerminating"): return .gone(doing, answer)
         case 403: return ActionError(.denied, doing, answer, remedy: "grant the right with a Role and a RoleBinding")
-        case 404: return .gone(doing, answer)
+        case 404 where reason == "NotFound" && !kind.isEmpty: return .gone(doing, answer)
+        case 404: return ActionError(.unavailable, doing, "\(answer), and not in the API's words", remedy: "check the server's address in the kubeconfig file")
         case 409: return ActionError(.conflict, doing, answer)
         case 422: return ActionError(.invalid, doing, answer)
         case 429 where causes.contains("DisruptionBudget"): return ActionError(.policy, doing, answer)
@@ -172,6 +188,8 @@ struct PodState: Sendable, Equatable {
     var node: String
     var phase: String
     var isTerminating: Bool
+    /// Which a pod that terminates was given, in seconds; nil: it does not, or was given none.
+    var deletionGrace: Int64?
     var owner: (kind: String, name: String)?
     var priorityClass: String
     var isMirror: Bool
@@ -192,6 +210,7 @@ struct PodState: Sendable, Equatable {
         node = spec?["nodeName"]?.string?.repaired ?? ""
         phase = status?["phase"]?.string?.repaired ?? ""
         isTerminating = metadata["deletionTimestamp"]?.string != nil
+        deletionGrace = isTerminating ? metadata["deletionGracePeriodSeconds"]?.integer : nil
         owner = metadata["ownerReferences"]?.array?.first.map { ($0["kind"]?.string?.repaired ?? "", $0["name"]?.string?.repaired ?? "") }
         priorityClass = spec?["priorityClassName"]?.string?.repaired ?? ""
         isMirror = metadata["annotations"]?["kubernetes.io/config.mirror"] != nil || owner?.kind == "Node"
