@@ -100,6 +100,31 @@ struct ContainerWorldFactsTests {
         #expect(await guarded.refusal(of: plan(about: container)) == "the container is labelled riposte.dev/protected")
     }
 
+    @Test("a process in a control group that is only called like a container's is in none", .enabled(if: ControlGroup.isPossible, "needs the unified hierarchy"))
+    func impostor() async throws {
+        let container = try TestContainer(engine, options: #""Labels":{"riposte.dev/protected":"","tier":"db"}"#)
+        let child = try ChildProcess(["tail", "-f", "/dev/null"])
+        let group = try ControlGroup("riposte-test-\(UUID().uuidString)/docker-\(container.id).scope")
+        try group.take(child.pid)
+        #expect(ProcFS.cgroups(child.pid).contains { $0.mark?.id == container.id }, "it claims to be")
+        let process = try RiposteActionsTests.plan(about: child.pid)
+        #expect(await ContainerGuard(lookup).refusal(of: process) == nil)
+        #expect(await ContainerGuard(lookup, ownID: container.id).refusal(of: process) == nil)
+        #expect(await answer(world, process) { $0.labels = ["tier=db"] } == nil)
+        #expect(try await world.workload(of: process) == nil)
+        #expect(await answer(world, plan(about: container)) { $0.processNames = ["tail"] } == nil, "nor does the container hold it")
+        #expect(await answer(world, plan(about: container)) { $0.processNames = ["sleep"] } != nil)
+    }
+
+    @Test("a process of a pod that another engine runs is not unprotected because this one does not know it", .enabled(if: ControlGroup.isPossible, "needs the unified hierarchy"))
+    func otherEngine() async throws {
+        let child = try ChildProcess(["sleep", "1000"])
+        let group = try ControlGroup("riposte-test-\(UUID().uuidString)-kubepods/pod\(UUID().uuidString.lowercased())/cri-containerd-\(String(repeating: "e", count: 64))")
+        try group.take(child.pid)
+        let guarded = ContainerGuard(lookup, access: noCluster)
+        #expect(try await guarded.refusal(of: RiposteActionsTests.plan(about: child.pid))?.contains("could not be found out") == true)
+    }
+
     @Test("neither the container that Riposte runs in nor a process in it")
     func own() async throws {
         let container = try TestContainer(engine)

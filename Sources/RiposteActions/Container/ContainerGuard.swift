@@ -9,18 +9,25 @@ package struct ContainerGuard: Guard {
     static let protectionLabel = "riposte.dev/protected"
 
     private let ownID: String?
+    private let ownScopes: Set<Cgroup>
     private let containers: ContainerLookup
     private let protectedNamespaces: Set<String>
     private let access: KubernetesAccess?
+    private let pods: PodLookup?
 
     package init(docker: DockerClient) { self.init(ContainerLookup(docker: docker)) }
 
-    /// `ownID`: of the container that Riposte runs in; nil finds it out.
-    package init(_ containers: ContainerLookup, protectedNamespaces: Set<String> = [], access: KubernetesAccess? = nil, ownID: String? = nil) {
+    /// `ownID`: of the container that Riposte runs in; nil finds it out. `pods`: to share with others what the API said.
+    package init(
+        _ containers: ContainerLookup, protectedNamespaces: Set<String> = [], access: KubernetesAccess? = nil, pods: PodLookup? = nil, ownID: String? = nil
+    ) {
         self.containers = containers
         self.protectedNamespaces = protectedNamespaces
         self.access = access
-        self.ownID = ownID ?? ProcFS.cgroup(ProcessGuards.ownPID).flatMap(ProcFS.containerID(inCgroup:)) ?? Self.idInMounts()
+        self.pods = pods ?? access.map { PodLookup(access: $0) }
+        let own = ProcFS.cgroups(ProcessGuards.ownPID).compactMap(\.mark)
+        ownScopes = Set(own.map(\.scope))
+        self.ownID = ownID ?? own.first?.id ?? Self.idInMounts()
     }
 
     /// Under cgroup v2 a container's own path is `/`; the engine's files that are mounted into it still name it.
@@ -34,39 +41,53 @@ package struct ContainerGuard: Guard {
         switch plan.target {
         case .container(let identity): return await refusal(ofContainer: identity.id, "the container")
         case .process(let identity):
-            for (id, pid) in Self.containers(of: ProcessTree.pids(of: plan, identity)) {
-                if let reason = await refusal(ofContainer: id, "the container of process \(pid)") { return reason }
+            var seen: Set<[Cgroup]> = []
+            for pid in ProcessTree.pids(of: plan, identity) {
+                let cgroups = ProcFS.cgroups(pid)
+                guard seen.insert(cgroups).inserted else { continue }
+                if let reason = await refusal(ofProcess: pid, in: cgroups) { return reason }
             }
             return nil
         default: return nil
         }
     }
 
-    /// Each container once, with the first process that is in it.
-    private static func containers(of pids: [Int32]) -> [(id: String, pid: Int32)] {
-        var seen: Set<String> = []
-        return pids.compactMap { pid in
-            guard let id = ProcFS.cgroup(pid).flatMap(ProcFS.containerID(inCgroup:)), seen.insert(id).inserted else { return nil }
-            return (id, pid)
-        }
+    private func refusal(ofProcess pid: Int32, in cgroups: [Cgroup]) async -> String? {
+        let what = "the container of process \(pid)"
+        if !ownScopes.isDisjoint(with: cgroups.compactMap(\.mark?.scope)) { return "\(what) is the one that Riposte itself runs in" }
+        do throws(ActionError) {
+            if case .known(let container) = try await containers.membership(in: cgroups) { return await refusal(of: container, what) }
+        } catch { if hasEngine { return Self.notFoundOut(what, error) } }
+        // No engine of ours runs it. The kubelet may, by another one, and then its pod counts.
+        guard let pods, let uid = cgroups.firstPodUID else { return nil }
+        let pod = "the pod of process \(pid)"
+        do throws(ActionError) {
+            let identity = try await pods.pod(uid)
+            return try await refusal(ofPod: identity.namespace, identity.name, pod)
+        } catch { return error.failure == nil ? nil : Self.notFoundOut(pod, error) }
     }
 
     private func refusal(ofContainer id: String, _ what: String) async -> String? {
         if id == ownID { return "\(what) is the one that Riposte itself runs in" }
-        do throws(ActionError) {
-            let container = try await containers.container(id)
-            if let value = container.labels[Self.protectionLabel], value != "false" { return "\(what) is labelled \(Self.protectionLabel)" }
-            guard let (namespace, pod) = container.podName else { return nil }
-            if protectedNamespaces.contains(namespace) { return "\(what) belongs to namespace \(namespace.escapedForDisplay), which is protected" }
-            return try await refusal(ofPod: namespace, pod, what)
-        } catch {
+        do throws(ActionError) { return await refusal(of: try await containers.container(id), what) } catch {
             // No engine of ours runs it, or it has ended: then nobody has labelled it for us.
-            if error.failure == nil || !hasEngine { return nil }
-            return "whether \(what) is protected could not be found out: \(error.message)"
+            return error.failure == nil || !hasEngine ? nil : Self.notFoundOut(what, error)
         }
     }
 
+    private func refusal(of container: GuardFacts.Container, _ what: String) async -> String? {
+        if container.id == ownID { return "\(what) is the one that Riposte itself runs in" }
+        if let value = container.labels[Self.protectionLabel], value != "false" { return "\(what) is labelled \(Self.protectionLabel)" }
+        guard let (namespace, pod) = container.podName else { return nil }
+        do throws(ActionError) { return try await refusal(ofPod: namespace, pod, what) } catch {
+            return error.failure == nil ? nil : Self.notFoundOut(what, error)
+        }
+    }
+
+    private static func notFoundOut(_ what: String, _ error: ActionError) -> String { "whether \(what) is protected could not be found out: \(error.message)" }
+
     private func refusal(ofPod namespace: String, _ name: String, _ what: String) async throws(ActionError) -> String? {
+        if protectedNamespaces.contains(namespace) { return "\(what) belongs to namespace \(namespace.escapedForDisplay), which is protected" }
         guard let access else { return nil }
         let pod = try await access().pod(namespace, name)
         if pod.isMirror { return "\(what) belongs to a static pod" }
