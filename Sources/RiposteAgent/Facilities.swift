@@ -38,11 +38,12 @@ package struct Facilities: Sendable {
         ])
         let ownNamespace = (try? KubernetesConfiguration.find(kubeconfig: section.kubeconfig, context: section.context))?.ownNamespace
         let containers = ContainerLookup(docker: docker)
-        let world = WorldFacts(containers: containers, access: access)
+        let pods = PodLookup(access: access)
+        let world = WorldFacts(containers: containers, access: access, pods: pods)
         self.world = world
         let protected = Set(section.protectedNamespaces + [ownNamespace].compactMap(\.self))
         let builtIn: [any Guard] = [
-            ProcessGuards(), ContainerGuard(containers, protectedNamespaces: protected, access: access),
+            ProcessGuards(), ContainerGuard(containers, protectedNamespaces: protected, access: access, pods: pods),
             PodGuard(protectedNamespaces: section.protectedNamespaces, ownNamespace: ownNamespace), NetworkGuard(managementAllow: allow),
         ]
         guards = builtIn + configuration.guards.map { ConfiguredGuard($0, world: world) }

@@ -18,6 +18,7 @@ final class KubernetesDouble: Sendable {
         var startTime = "2026-01-01T00:00:00Z"
         var containerID = String(repeating: "c", count: 64)
         var isTerminating = false
+        var deletionGrace: Int64 = 1
     }
 
     struct World: Sendable {
@@ -28,6 +29,9 @@ final class KubernetesDouble: Sendable {
         var answer: LoopbackServer.Answer?
         /// What a look at a pod is answered with instead.
         var lookUp: LoopbackServer.Answer?
+        /// What somebody between us and the API answers everything with, and from the first deed on.
+        var stranger: LoopbackServer.Answer?
+        var strangerAfterDeed: LoopbackServer.Answer?
         /// The pod is still to be seen this many times after it was deleted.
         var lingers = 0
         var token = "the-token"
@@ -91,6 +95,7 @@ final class KubernetesDouble: Sendable {
     // MARK: - Answers
 
     private func answer(_ request: LoopbackServer.Request, _ asksClients: Bool) -> LoopbackServer.Answer {
+        if let stranger = world.withLock(\.stranger) { return stranger }
         do {
             try check(request.headers["accept"] == "application/json", "Accept")
             if !asksClients {
@@ -114,6 +119,7 @@ final class KubernetesDouble: Sendable {
     private func route(_ request: LoopbackServer.Request) throws -> LoopbackServer.Answer {
         let parts = request.path.split(separator: "/", omittingEmptySubsequences: false).dropFirst().map(String.init)
         if request.path == "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews" { return try review(request) }
+        if request.path.hasPrefix("/api/v1/pods?") { return try list(request) }
         try check(parts.count >= 6 && parts[0...2] == ["api", "v1", "namespaces"] && parts[4] == "pods", "path \(request.path)")
         let key = "\(parts[3])/\(parts[5])"
         switch (request.method, parts.dropFirst(6)) {
@@ -149,6 +155,16 @@ final class KubernetesDouble: Sendable {
         return .init(201, #"{"kind":"SelfSubjectAccessReview","apiVersion":"authorization.k8s.io/v1","status":{"allowed":\#(isAllowed)}}"#)
     }
 
+    /// All pods, or those of `node-1`, where all are.
+    private func list(_ request: LoopbackServer.Request) throws -> LoopbackServer.Answer {
+        let query = request.path.split(separator: "?")[1].split(separator: "&").map(String.init)
+        try check(request.method == "GET" && query.first == "limit=500" && query.count <= 2, "query \(query)")
+        if query.count == 2 { try check(query[1].hasPrefix("fieldSelector=spec.nodeName%3D"), "query \(query)") }
+        let isEmpty = query.count == 2 && !query[1].hasSuffix("%3Dnode-1")
+        let items = isEmpty ? [] : world.withLock { world in world.pods.sorted { $0.key < $1.key }.map { json($0.key, $0.value) } }
+        return .init(200, #"{"kind":"PodList","apiVersion":"v1","metadata":{"resourceVersion":"7"},"items":[\#(items.joined(separator: ","))]}"#)
+    }
+
     private func get(_ key: String, _ name: String) -> LoopbackServer.Answer {
         world.withLock { world in
             if let answer = world.lookUp { return answer }
@@ -176,7 +192,17 @@ final class KubernetesDouble: Sendable {
             }
             if let answer = world.answer { return answer }
             if isDry { return .init(success, json(key, pod)) }
-            if world.lingers > 0 { world.pods[key]?.isTerminating = true } else { world.pods[key] = nil }
+            if let stranger = world.strangerAfterDeed { world.stranger = stranger }
+            let grace = options["gracePeriodSeconds"]?.integer ?? 30
+            if pod.isTerminating {
+                // Only a shorter grace changes something.
+                world.pods[key]?.deletionGrace = min(pod.deletionGrace, grace)
+            } else if world.lingers > 0 {
+                world.pods[key]?.isTerminating = true
+                world.pods[key]?.deletionGrace = grace
+            } else {
+                world.pods[key] = nil
+            }
             return success == 201 ? .init(201, #"{"kind":"Status","apiVersion":"v1","metadata":{},"status":"Success","code":201}"#) : .init(200, json(key, pod))
         }
     }
@@ -184,7 +210,7 @@ final class KubernetesDouble: Sendable {
     private func json(_ key: String, _ pod: Pod) -> String {
         let (namespace, name) = (key.split(separator: "/")[0], key.split(separator: "/")[1])
         let owner = pod.owner.map { #","ownerReferences":[{"apiVersion":"apps/v1","kind":"\#($0)","name":"web","uid":"u","controller":true}]"# } ?? ""
-        let deletion = pod.isTerminating ? #","deletionTimestamp":"2026-11-23T10:00:00Z","deletionGracePeriodSeconds":1"# : ""
+        let deletion = pod.isTerminating ? #","deletionTimestamp":"2026-11-23T10:00:00Z","deletionGracePeriodSeconds":\#(pod.deletionGrace)"# : ""
         return
             #"{"kind":"Pod","apiVersion":"v1","metadata":{"name":"\#(name)","namespace":"\#(namespace)","uid":"\#(pod.uid)","labels":\#(pod.labels),"annotations":\#(pod.annotations)\#(owner)\#(deletion)},"spec":{"nodeName":"node-1","priorityClassName":"\#(pod.priorityClass)"},"status":{"phase":"Running","startTime":"\#(pod.startTime)","containerStatuses":[{"name":"c","containerID":"containerd://\#(pod.containerID)"}]}}"#
     }

@@ -50,6 +50,47 @@ struct PodActionTests {
         #expect(try await PodDelete { client }.carryOut(web()).outcome == .already)
     }
 
+    @Test("a pod that terminates with a longer grace is asked to end sooner, and by its UID", arguments: [(3600, "5s", Outcome.done), (5, "5s", .already), (1, "5s", .already)])
+    func shortened(grace: Int64, asked: String, outcome: Outcome) async throws {
+        let double = try await KubernetesDouble {
+            $0.lingers = 1_000_000
+            $0.pods["prod/web-1"]?.isTerminating = true
+            $0.pods["prod/web-1"]?.deletionGrace = grace
+        }
+        let client = try double.client()
+        let action = PodDelete { client }
+        let plan = try await action.plan(action.ask(web(), ["grace": .text(asked)]))
+        #expect((plan.alreadySo == nil) == (outcome == .done))
+        guard outcome == .done else { return }
+        #expect(plan.remarks.contains { $0.contains("with a grace of 3600 s, which this cuts to 5 s") })
+        let deed = Task { try await action.perform(plan) }
+        while double.deeds.isEmpty { try await Task.sleep(for: .milliseconds(5)) }
+        #expect(double.world.withLock { $0.pods["prod/web-1"]?.deletionGrace } == 5)
+        // Not to wait out the grace: whoever was to end is seen to have ended.
+        double.world.withLock { $0.pods["prod/web-1"] = nil }
+        #expect(try await deed.value.isConfirmed)
+    }
+
+    @Test(
+        "a 404 of somebody else is no proof that a pod is gone, neither before the deed nor after it",
+        arguments: [
+            "<html><h1>404 Not Found</h1></html>", "404 page not found", "{}",
+            #"{"kind":"Status","status":"Failure","message":"the server could not find the requested resource","reason":"NotFound","details":{},"code":404}"#,
+        ])
+    func strangers404(body: String) async throws {
+        let double = try await KubernetesDouble { $0.stranger = .init(404, body) }
+        let client = try double.client()
+        let action = PodDelete { client }
+        #expect(try await action.verdict(web()) == "unavailable")
+        // The wait for the end takes its time.
+        guard body.hasPrefix("<") else { return }
+        double.world.withLock { $0.stranger = nil }
+        let plan = try await action.plan(action.ask(web()))
+        double.world.withLock { ($0.lingers, $0.strangerAfterDeed) = (1_000_000, .init(404, body)) }
+        let performance = try await action.perform(plan)
+        #expect(performance.outcome == .done && !performance.isConfirmed)
+    }
+
     /// How the API says no, in its words, and what we make of it.
     struct No: Sendable, CustomTestStringConvertible {
         let testDescription: String
@@ -226,7 +267,9 @@ struct PodActionTests {
 
     @Test(
         "what a plugin fails with is the answer for some seconds, and its exit status is minded",
-        arguments: [("\(answer); exit 3", "denied", "it ended with status 3"), ("\(answer); kill -9 $$", "denied", "signal 9 ended it"), ("echo nonsense", "denied", "no ExecCredential")])
+        arguments: [
+            ("\(answer); exit 3", "denied", "it ended with status 3"), ("\(answer); kill -9 $$", "denied", "signal 9 ended it"), ("echo nonsense", "denied", "no ExecCredential"),
+        ])
     func failingPlugin(script: String, failure: String, message: String) async throws {
         let double = try await KubernetesDouble()
         let folder = try TemporaryFolder()

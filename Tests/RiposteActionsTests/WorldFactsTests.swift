@@ -100,6 +100,31 @@ struct ContainerWorldFactsTests {
         #expect(await guarded.refusal(of: plan(about: container)) == "the container is labelled riposte.dev/protected")
     }
 
+    @Test("a process in a control group that is only called like a container's is in none", .enabled(if: ControlGroup.isPossible, "needs the unified hierarchy"))
+    func impostor() async throws {
+        let container = try TestContainer(engine, options: #""Labels":{"riposte.dev/protected":"","tier":"db"}"#)
+        let child = try ChildProcess(["tail", "-f", "/dev/null"])
+        let group = try ControlGroup("riposte-test-\(UUID().uuidString)/docker-\(container.id).scope")
+        try group.take(child.pid)
+        #expect(ProcFS.cgroups(child.pid).contains { $0.mark?.id == container.id }, "it claims to be")
+        let process = try RiposteActionsTests.plan(about: child.pid)
+        #expect(await ContainerGuard(lookup).refusal(of: process) == nil)
+        #expect(await ContainerGuard(lookup, ownID: container.id).refusal(of: process) == nil)
+        #expect(await answer(world, process) { $0.labels = ["tier=db"] } == nil)
+        #expect(try await world.workload(of: process) == nil)
+        #expect(await answer(world, plan(about: container)) { $0.processNames = ["tail"] } == nil, "nor does the container hold it")
+        #expect(await answer(world, plan(about: container)) { $0.processNames = ["sleep"] } != nil)
+    }
+
+    @Test("a process of a pod that another engine runs is not unprotected because this one does not know it", .enabled(if: ControlGroup.isPossible, "needs the unified hierarchy"))
+    func otherEngine() async throws {
+        let child = try ChildProcess(["sleep", "1000"])
+        let group = try ControlGroup("riposte-test-\(UUID().uuidString)-kubepods/pod\(UUID().uuidString.lowercased())/cri-containerd-\(String(repeating: "e", count: 64))")
+        try group.take(child.pid)
+        let guarded = ContainerGuard(lookup, access: noCluster)
+        #expect(try await guarded.refusal(of: RiposteActionsTests.plan(about: child.pid))?.contains("could not be found out") == true)
+    }
+
     @Test("neither the container that Riposte runs in nor a process in it")
     func own() async throws {
         let container = try TestContainer(engine)
@@ -126,77 +151,5 @@ struct ContainerWorldFactsTests {
         let folder = try TemporaryFolder()
         let silent = ContainerLookup(docker: DockerClient(socket: try folder.file("docker.sock", ""), client: client))
         #expect(try await ContainerGuard(silent).refusal(of: RiposteActionsTests.plan(about: pid))?.contains("could not be found out") == true)
-    }
-}
-
-/// A child in a cgroup of its own, as the kubelet and containerd name one.
-private final class PodProcess {
-    let child: ChildProcess
-    private var folders: [String] = []
-
-    static let root = ["/sys/fs/cgroup/systemd", "/sys/fs/cgroup"].first { access($0 + "/cgroup.procs", W_OK) == 0 }
-
-    init(_ path: [String]) throws {
-        child = try ChildProcess(["sleep", "1000"])
-        var folder = try #require(Self.root)
-        for part in path {
-            folder += "/" + part
-            folders.append(folder)
-            mkdir(folder, 0o755)
-        }
-        try "\(child.pid)".write(toFile: folder + "/cgroup.procs", atomically: false, encoding: .utf8)
-    }
-
-    deinit {
-        child.signal(SIGKILL)
-        _ = child.waitForSignal()
-        for folder in folders.reversed() { rmdir(folder) }
-    }
-}
-
-@Suite("Processes of pods whose runtime is not asked", .enabled(if: Machine.isRoot && PodProcess.root != nil, "needs root and a cgroup file system that can be written"))
-struct KubeletPodTests {
-    private static let podUID = "12c5e1aa-0000-4000-8000-000000000001"
-    private static let container = String(repeating: "c0ffee00", count: 8)
-
-    @Test(
-        "the kubelet's cgroups name the pod, and no others do",
-        arguments: [
-            ("/kubepods/besteffort/pod\(podUID)/\(container)", podUID), ("/kubepods/pod\(podUID)/cri-containerd-\(container)", podUID),
-            (
-                "/kubepods.slice/kubepods-burstable.slice/kubepods-burstable-pod12c5e1aa_0000_4000_8000_000000000001.slice/cri-containerd-\(container).scope", podUID
-            ), ("/kubelet.slice/kubelet-kubepods.slice/kubelet-kubepods-pod12c5e1aa_0000_4000_8000_000000000001.slice/crio-\(container).scope", podUID),
-            ("/../../kubepods/burstable/pod\(podUID)/\(container)", podUID),
-            ("/kubepods/burstable/pod5f2a4c0e9d3b7f1122334455667788aa/\(container)", "5f2a4c0e9d3b7f1122334455667788aa"),
-            ("/user.slice/user-1000.slice/user@1000.service/kubepods/pod\(podUID)/\(container)", nil), ("/docker/\(container)", nil), ("/kubepods/burstable/podcast/x", nil),
-            ("/", nil),
-        ] as [(String, String?)])
-    func named(path: String, expected: String?) { #expect(KubeletPod.uid(inCgroup: path) == expected) }
-
-    @Test("what is true of the pod holds for its processes; where nobody tells, they are not touched")
-    func marks() async throws {
-        let process = try PodProcess(["kubepods", "besteffort", "pod\(Self.podUID)", "cri-containerd-\(Self.container)"])
-        let folder = try TemporaryFolder()
-        let double = try await KubernetesDouble()
-        let client = try double.client()
-        let plan = try plan(about: process.child.pid)
-        func refusal(_ access: @escaping KubernetesAccess, protected: Set<String> = []) async -> String? {
-            let lookup = ContainerLookup(docker: DockerClient(socket: "/nonexistent/docker.sock", client: RiposteActionsTests.client))
-            return await ContainerGuard(lookup, protectedNamespaces: protected, access: access, podLogs: folder.path).refusal(of: plan)
-        }
-        #expect(await refusal { client }?.contains("nothing is known") == true)
-        let log = try folder.file("prod_web-1_\(Self.podUID)", "")
-        #expect(await refusal { client } == nil)
-        #expect(await refusal(noCluster)?.contains("could not be found out") == true)
-        #expect(await refusal({ client }, protected: ["prod"])?.hasSuffix("belongs to namespace prod, which is protected") == true)
-        double.world.withLock { $0.pods["prod/web-1"]?.labels = #"{"riposte.dev/protected":"true"}"# }
-        #expect(await refusal { client }?.hasSuffix("belongs to pod prod/web-1, which is marked riposte.dev/protected") == true)
-        double.world.withLock { $0.pods["prod/web-1"] = .init(uid: "another") }
-        #expect(await refusal { client }?.contains("is another one") == true)
-        double.world.withLock { $0.pods["prod/web-1"] = .init(uid: "another", annotations: "{\"kubernetes.io/config.mirror\":\"\(Self.podUID)\"}") }
-        #expect(await refusal { client }?.hasSuffix("belongs to a static pod") == true)
-        double.world.withLock { $0.pods = [:] }
-        #expect(await refusal { client }?.contains("could not be found out") == true)
-        withExtendedLifetime(log) {}
     }
 }

@@ -9,22 +9,25 @@ package struct ContainerGuard: Guard {
     static let protectionLabel = "riposte.dev/protected"
 
     private let ownID: String?
-    private let podLogs: String
+    private let ownScopes: Set<Cgroup>
     private let containers: ContainerLookup
     private let protectedNamespaces: Set<String>
     private let access: KubernetesAccess?
+    private let pods: PodLookup?
 
     package init(docker: DockerClient) { self.init(ContainerLookup(docker: docker)) }
 
-    /// `ownID`: of the container that Riposte runs in; nil finds it out. `podLogs`: where the kubelet keeps the logs of pods.
+    /// `ownID`: of the container that Riposte runs in; nil finds it out. `pods`: to share with others what the API said.
     package init(
-        _ containers: ContainerLookup, protectedNamespaces: Set<String> = [], access: KubernetesAccess? = nil, ownID: String? = nil, podLogs: String = KubeletPod.logFolder
+        _ containers: ContainerLookup, protectedNamespaces: Set<String> = [], access: KubernetesAccess? = nil, pods: PodLookup? = nil, ownID: String? = nil
     ) {
-        self.podLogs = podLogs
         self.containers = containers
         self.protectedNamespaces = protectedNamespaces
         self.access = access
-        self.ownID = ownID ?? ProcFS.cgroup(ProcessGuards.ownPID).flatMap(ProcFS.containerID(inCgroup:)) ?? Self.idInMounts()
+        self.pods = pods ?? access.map { PodLookup(access: $0) }
+        let own = ProcFS.cgroups(ProcessGuards.ownPID).compactMap(\.mark)
+        ownScopes = Set(own.map(\.scope))
+        self.ownID = ownID ?? own.first?.id ?? Self.idInMounts()
     }
 
     /// Under cgroup v2 a container's own path is `/`; the engine's files that are mounted into it still name it.
@@ -43,9 +46,11 @@ package struct ContainerGuard: Guard {
             }
             return nil
         case .process(let identity):
-            for (id, pid) in Self.containers(of: ProcessTree.pids(of: plan, identity)) {
-                let pod = ProcFS.cgroup(pid).flatMap(KubeletPod.uid(inCgroup:))
-                if let reason = await refusal(ofContainer: id, "the container of process \(pid)", inPod: pod) { return reason }
+            var seen: Set<[Cgroup]> = []
+            for pid in ProcessTree.pids(of: plan, identity) {
+                let cgroups = ProcFS.cgroups(pid)
+                guard seen.insert(cgroups).inserted else { continue }
+                if let reason = await refusal(ofProcess: pid, in: cgroups) { return reason }
             }
             return nil
         default: return nil
@@ -57,54 +62,44 @@ package struct ContainerGuard: Guard {
 
     static func sharers(in plan: Plan) -> [String] { plan.facts[sharersFact]?.array?.compactMap { $0.string?.valid } ?? [] }
 
-    /// Each container once, with the first process that is in it.
-    private static func containers(of pids: [Int32]) -> [(id: String, pid: Int32)] {
-        var seen: Set<String> = []
-        return pids.compactMap { pid in
-            guard let id = ProcFS.cgroup(pid).flatMap(ProcFS.containerID(inCgroup:)), seen.insert(id).inserted else { return nil }
-            return (id, pid)
+    private func refusal(ofProcess pid: Int32, in cgroups: [Cgroup]) async -> String? {
+        let what = "the container of process \(pid)"
+        if !ownScopes.isDisjoint(with: cgroups.compactMap(\.mark?.scope)) { return "\(what) is the one that Riposte itself runs in" }
+        do throws(ActionError) {
+            if case .known(let container) = try await containers.membership(in: cgroups) { return await refusal(of: container, what) }
+        } catch { if hasEngine { return Self.notFoundOut(what, error) } }
+        // No engine of ours runs it. The kubelet may, by another one, and then its pod counts.
+        guard let pods, let uid = cgroups.firstPodUID else { return nil }
+        let pod = "the pod of process \(pid)"
+        do throws(ActionError) {
+            let identity = try await pods.pod(uid)
+            return try await refusal(ofPod: identity.namespace, identity.name, pod)
+        } catch { return error.failure == nil ? nil : Self.notFoundOut(pod, error) }
+    }
+
+    private func refusal(ofContainer id: String, _ what: String) async -> String? {
+        if id == ownID { return "\(what) is the one that Riposte itself runs in" }
+        do throws(ActionError) { return await refusal(of: try await containers.container(id), what) } catch {
+            // No engine of ours runs it, or it has ended: then nobody has labelled it for us.
+            return error.failure == nil || !hasEngine ? nil : Self.notFoundOut(what, error)
         }
     }
 
-    /// `pod`: its UID, where its cgroup names it.
-    private func refusal(ofContainer id: String, _ what: String, inPod pod: String? = nil) async -> String? {
-        if id == ownID { return "\(what) is the one that Riposte itself runs in" }
-        do throws(ActionError) {
-            let container = try await containers.container(id)
-            if let value = container.labels[Self.protectionLabel], value != "false" { return "\(what) is labelled \(Self.protectionLabel)" }
-            guard let (namespace, pod) = container.podName else { return nil }
-            if protectedNamespaces.contains(namespace) { return "\(what) belongs to namespace \(namespace.escapedForDisplay), which is protected" }
-            return try await refusal(ofPod: namespace, pod, what)
-        } catch {
-            // No engine of ours runs it, or it has ended: then nobody has labelled it for us. But a runtime that we do not ask may run it for a pod.
-            if error.failure == nil || !hasEngine {
-                guard let pod else { return nil }
-                return await refusal(ofPodWithUID: pod, what)
-            }
-            return "whether \(what) is protected could not be found out: \(error.message)"
+    private func refusal(of container: GuardFacts.Container, _ what: String) async -> String? {
+        if container.id == ownID { return "\(what) is the one that Riposte itself runs in" }
+        if let value = container.labels[Self.protectionLabel], value != "false" { return "\(what) is labelled \(Self.protectionLabel)" }
+        guard let (namespace, pod) = container.podName else { return nil }
+        do throws(ActionError) { return try await refusal(ofPod: namespace, pod, what) } catch {
+            return error.failure == nil ? nil : Self.notFoundOut(what, error)
         }
     }
+
+    private static func notFoundOut(_ what: String, _ error: ActionError) -> String { "whether \(what) is protected could not be found out: \(error.message)" }
 
     private func refusal(ofPod namespace: String, _ name: String, _ what: String) async throws(ActionError) -> String? {
+        if protectedNamespaces.contains(namespace) { return "\(what) belongs to namespace \(namespace.escapedForDisplay), which is protected" }
         guard let access else { return nil }
         return refusal(of: try await access().pod(namespace, name), what)
-    }
-
-    /// The kubelet of this host says which pod it is, and the API what is true of it.
-    private func refusal(ofPodWithUID uid: String, _ what: String) async -> String? {
-        guard let pod = KubeletPod(uid: uid, logFolder: podLogs) else {
-            return "whether \(what) is protected could not be found out: it is of pod \(uid), of which nothing is known in \(podLogs)"
-        }
-        let title = "\(pod.namespace.escapedForDisplay)/\(pod.name.escapedForDisplay)"
-        if protectedNamespaces.contains(pod.namespace) { return "\(what) belongs to namespace \(pod.namespace.escapedForDisplay), which is protected" }
-        guard let access else { return "whether \(what) is protected could not be found out: it is of pod \(title), and no Kubernetes API is known" }
-        do throws(ActionError) {
-            let state = try await access().pod(pod.namespace, pod.name)
-            guard pod.isTold(by: state) else { return "whether \(what) is protected could not be found out: the API's pod \(title) is another one" }
-            return refusal(of: state, what)
-        } catch {
-            return "whether \(what) is protected could not be found out: \(error.message)"
-        }
     }
 
     private func refusal(of pod: PodState, _ what: String) -> String? {

@@ -6,10 +6,13 @@ package import RipostePlaybooks
 package struct WorldFacts: TargetFacts {
     private let containers: ContainerLookup
     private let access: KubernetesAccess
+    private let pods: PodLookup
 
-    package init(containers: ContainerLookup, access: @escaping KubernetesAccess) {
+    /// `pods`: to share with others what the API said.
+    package init(containers: ContainerLookup, access: @escaping KubernetesAccess, pods: PodLookup? = nil) {
         self.containers = containers
         self.access = access
+        self.pods = pods ?? PodLookup(access: access)
     }
 
     package func facts(of plan: Plan, _ needs: GuardNeeds) async throws(ActionError) -> GuardFacts {
@@ -25,16 +28,26 @@ package struct WorldFacts: TargetFacts {
     package func workload(of plan: Plan) async throws(ActionError) -> Workload? {
         switch plan.target {
         case .process(let identity):
-            guard let id = ProcFS.cgroup(identity.pid).flatMap(ProcFS.containerID(inCgroup:)) else { return nil }
-            return try await workload(ofContainer: id)
-        case .container(let identity): return try await workload(ofContainer: identity.id)
+            return try await workload(ofProcess: identity.pid)
+        case .container(let identity): return try await workload(of: try await containers.container(identity.id))
         case .pod(let identity): return try await workload(ofPod: identity.namespace, identity.name)
         case .address, .host: return nil
         }
     }
 
-    private func workload(ofContainer id: String) async throws(ActionError) -> Workload {
-        let container = try await containers.container(id)
+    private func workload(ofProcess pid: Int32) async throws(ActionError) -> Workload? {
+        let cgroups = ProcFS.cgroups(pid)
+        switch try await containers.membership(in: cgroups) {
+        case .none: return nil
+        case .known(let container): return try await workload(of: container)
+        case .foreign(let id):
+            guard let uid = cgroups.firstPodUID else { throw .gone("look up container \(id.prefix(12))", "the engine knows none of this id") }
+            let pod = try await pods.pod(uid)
+            return try await workload(ofPod: pod.namespace, pod.name)
+        }
+    }
+
+    private func workload(of container: GuardFacts.Container) async throws(ActionError) -> Workload {
         if let (namespace, name) = container.podName { return try await workload(ofPod: namespace, name) }
         let all = try await containers.running()
         if let service = container.service {
@@ -61,16 +74,16 @@ package struct WorldFacts: TargetFacts {
     // MARK: - Processes
 
     private func processes(_ pids: [Int32], _ needs: GuardNeeds) async -> [GuardFacts.Subject] {
-        var around: [String?: GuardFacts.Subject] = [:]
+        var around: [[Cgroup]: GuardFacts.Subject] = [:]
         var subjects: [GuardFacts.Subject] = []
         for pid in pids {
-            let id = ProcFS.cgroup(pid).flatMap(ProcFS.containerID(inCgroup:))
+            let cgroups = ProcFS.cgroups(pid)
             let surroundings: GuardFacts.Subject
-            if let known = around[id] {
+            if let known = around[cgroups] {
                 surroundings = known
             } else {
-                surroundings = await self.surroundings(ofContainer: id, needs)
-                around[id] = surroundings
+                surroundings = await self.surroundings(in: cgroups, needs)
+                around[cgroups] = surroundings
             }
             var subject = surroundings
             if needs.contains(.processes) { subject.process = Self.process(pid) }
@@ -97,20 +110,23 @@ package struct WorldFacts: TargetFacts {
 
     // MARK: - Containers
 
-    /// What runs in a container, or outside of all: its container, namespace and pod.
-    private func surroundings(ofContainer id: String?, _ needs: GuardNeeds) async -> GuardFacts.Subject {
-        var subject = GuardFacts.Subject()
-        guard let id, !needs.isDisjoint(with: [.containers, .namespaces, .pods]) else { return subject }
+    /// What runs in a control group: in a container or outside of all, with its namespace and pod.
+    private func surroundings(in cgroups: [Cgroup], _ needs: GuardNeeds) async -> GuardFacts.Subject {
+        guard !needs.isDisjoint(with: [.containers, .namespaces, .pods]) else { return GuardFacts.Subject() }
         do throws(ActionError) {
-            let container = try await containers.container(id)
-            subject.container = .known(container)
-            guard let (namespace, name) = container.podName else { return subject }
-            subject.namespace = .known(namespace)
-            if needs.contains(.pods) { subject.pod = await pod(namespace, name) }
-        } catch {
-            let why = error.failure == nil ? "the container engine at \(containers.socket) does not know container \(id.prefix(12))" : error.message
-            (subject.container, subject.namespace, subject.pod) = (.unknown(why), .unknown(why), .unknown(why))
-        }
+            switch try await containers.membership(in: cgroups) {
+            case .none: return GuardFacts.Subject()
+            case .known(let container): return await surroundings(container, needs)
+            case .foreign(let id): return await surroundings(ofUnknown: unknown(id), cgroups, needs)
+            }
+        } catch { return await surroundings(ofUnknown: error.message, cgroups, needs) }
+    }
+
+    private func surroundings(_ container: GuardFacts.Container, _ needs: GuardNeeds) async -> GuardFacts.Subject {
+        var subject = Self.subject { $0.container = .known(container) }
+        guard let (namespace, name) = container.podName else { return subject }
+        subject.namespace = .known(namespace)
+        if needs.contains(.pods) { subject.pod = await pod(namespace, name) }
         return subject
     }
 
@@ -120,10 +136,42 @@ package struct WorldFacts: TargetFacts {
         return subjects
     }
 
+    /// Of a container that the engine does not run, or cannot be asked about: its pod is known to the API all the same.
+    private func surroundings(ofUnknown why: String, _ cgroups: [Cgroup], _ needs: GuardNeeds) async -> GuardFacts.Subject {
+        var subject = Self.subject { ($0.container, $0.namespace, $0.pod) = (.unknown(why), .unknown(why), .unknown(why)) }
+        guard !needs.isDisjoint(with: [.namespaces, .pods]), let uid = cgroups.firstPodUID else { return subject }
+        do throws(ActionError) {
+            let identity = try await pods.pod(uid)
+            subject.namespace = .known(identity.namespace)
+            if needs.contains(.pods) { subject.pod = await pod(identity.namespace, identity.name) }
+        } catch { (subject.namespace, subject.pod) = (.unknown(error.message), .unknown(error.message)) }
+        return subject
+    }
+
+    private func unknown(_ id: String) -> String { "the container engine at \(containers.socket) does not know container \(id.prefix(12))" }
+
+    private func surroundings(ofContainer id: String, _ needs: GuardNeeds) async -> GuardFacts.Subject {
+        guard !needs.isDisjoint(with: [.containers, .namespaces, .pods]) else { return GuardFacts.Subject() }
+        do throws(ActionError) { return await surroundings(try await containers.container(id), needs) } catch {
+            return await surroundings(ofUnknown: error.failure == nil ? unknown(id) : error.message, [], needs)
+        }
+    }
+
     private func container(_ id: String, _ needs: GuardNeeds) async -> [GuardFacts.Subject] {
         let subject = await surroundings(ofContainer: id, needs)
         guard needs.contains(.processes) else { return [subject] }
-        return Self.each(of: ProcFS.processes(inContainers: [id]), in: subject)
+        return Self.each(of: await processes(inContainers: [id]), in: subject)
+    }
+
+    /// Where the engine knows a container, those that it holds; where it does not, those whose control groups say so and are no user's own.
+    private func processes(inContainers ids: [String]) async -> [Int32] {
+        var scopes: Set<Cgroup> = []
+        var unproved: Set<String> = []
+        for id in ids {
+            do throws(ActionError) { scopes.formUnion(try await containers.scopes(of: id)) } catch { unproved.insert(id) }
+        }
+        guard !scopes.isEmpty || !unproved.isEmpty else { return [] }
+        return ProcFS.processes { scopes.contains($0.scope) || unproved.contains($0.id) && !$0.isUsersOwn }
     }
 
     private static func each(of pids: [Int32], in surroundings: GuardFacts.Subject) -> [GuardFacts.Subject] {
@@ -156,7 +204,7 @@ package struct WorldFacts: TargetFacts {
             }
         }
         guard needs.contains(.processes) else { return subjects }
-        let pids = ProcFS.processes(inContainers: Set(ids))
+        let pids = await processes(inContainers: ids)
         guard !pids.isEmpty else {
             return subjects.map { subject in
                 var subject = subject
@@ -196,19 +244,8 @@ extension ProcessTree {
     }
 }
 
-extension ProcFS {
-    /// By their cgroups.
-    static func processes(inContainers ids: Set<String>) -> [Int32] {
-        guard !ids.isEmpty, let folder = opendir("/proc") else { return [] }
-        defer { closedir(folder) }
-        var result: [Int32] = []
-        while let entry = readdir(folder) {
-            let name = withUnsafeBytes(of: entry.pointee.d_name) { String(decoding: $0.prefix { $0 != 0 }, as: UTF8.self) }
-            guard let pid = Int32(name), let id = cgroup(pid).flatMap(containerID(inCgroup:)), ids.contains(id) else { continue }
-            result.append(pid)
-        }
-        return result.sorted()
-    }
+extension [Cgroup] {
+    var firstPodUID: String? { lazy.compactMap(\.podUID).first }
 }
 
 /// Which service a container is a copy of, by the labels that Compose and Swarm put on.

@@ -59,6 +59,9 @@ enum ProcFS {
         read("/proc/\(pid)") ?? livingThread(of: stat(at: "/proc/\(pid)")).flatMap { read($0.folder) }
     }
 
+    /// The folder of a thread that lives, of a process whose first one has ended; nil for every other process.
+    static func livingThread(of pid: Int32) -> String? { livingThread(of: stat(at: "/proc/\(pid)"))?.folder }
+
     private static func threads(of pid: Int32) -> [Int32] { numbers(in: "/proc/\(pid)/task") }
 
     private static let deletedMark = Array(" (deleted)".utf8)
@@ -113,13 +116,6 @@ enum ProcFS {
         threads(of: pid).flatMap { thread in
             String(decoding: bytes(of: "/proc/\(pid)/task/\(thread)/children") ?? [], as: UTF8.self).split(separator: " ").compactMap { Int32($0) }
         }
-    }
-
-    /// The path in the unified hierarchy, or that of the systemd one.
-    static func cgroup(_ pid: Int32) -> String? {
-        guard let lines = bytes(of: "/proc/\(pid)/cgroup", isOneRecord: true)?.split(separator: UInt8(ascii: "\n")) else { return nil }
-        let paths = lines.compactMap { $0.split(separator: UInt8(ascii: ":"), maxSplits: 2).last }
-        return paths.max { $0.count < $1.count }.map { String(decoding: $0, as: UTF8.self) }
     }
 
     /// The id of the container that a cgroup path names: 64 hexadecimal digits, as Docker, containerd, CRI-O and Podman write them.

@@ -35,10 +35,20 @@ package final class KubernetesClient: Sendable {
         let doing = "list the pods of namespace \(namespace.escapedForDisplay)"
         // A name that can be one: the path of any pod in it says so.
         let path = String(try Self.path(namespace, "x", doing).dropLast("/x".count))
+        return try await pods(path, doing)
+    }
+
+    /// All of a node, or of the cluster. Takes the right to list pods in all namespaces.
+    func pods(onNode node: String?) async throws(ActionError) -> [PodState] {
+        let selector = node.map { "&fieldSelector=spec.nodeName%3D\($0.escapedForPath)" } ?? ""
+        return try await pods("/api/v1/pods", selector: selector, node.map { "list the pods of node \($0.escapedForDisplay)" } ?? "list the pods of the cluster")
+    }
+
+    private func pods(_ path: String, selector: String = "", _ doing: String) async throws(ActionError) -> [PodState] {
         var pods: [PodState] = []
         var next: String?
         for _ in 0..<Self.pageLimit {
-            let answer = try await call(.get, "\(path)?limit=500\(next.map { "&continue=\($0.escapedForPath)" } ?? "")", doing: doing)
+            let answer = try await call(.get, "\(path)?limit=500\(selector)\(next.map { "&continue=\($0.escapedForPath)" } ?? "")", doing: doing)
             guard let items = answer["items"]?.array else { throw ActionError(.unavailable, doing, "the API's answer is no list") }
             pods += items.compactMap(PodState.init(json:))
             next = answer["metadata"]?["continue"]?.string?.repaired
@@ -135,20 +145,22 @@ package final class KubernetesClient: Sendable {
 /// A `Status` object: how the API says no.
 struct KubernetesStatus: Equatable {
     var code: Int
-    /// It is a `Status`, and not what somebody else answers.
-    var isStatus: Bool
     var reason: String
     var message: String
     var causes: [String]
+    /// Of the resource that the answer is about; empty where it names none.
+    var kind: String
 
     init(json: JSON, code: Int) {
         self.code = code
-        isStatus = json["kind"] == "Status"
         reason = json["reason"]?.string?.repaired ?? ""
         message = json["message"]?.string?.repaired ?? "status \(code)"
+        kind = json["kind"]?.string == "Status" ? json["details"]?["kind"]?.string?.repaired ?? "" : ""
         causes = json["details"]?["causes"]?.array?.compactMap { $0["reason"]?.string?.repaired } ?? []
     }
 
+    /// A 404 may be anybody's, a proxy's or another server's: that the object is gone says only a `NotFound` that names it.
+    ///
     /// See the measured answers: a 429 with the cause DisruptionBudget is a policy and not a wish for patience; a 500 without a reason to an eviction means
     /// that several budgets match, which no patience changes.
     func error(_ doing: String, retryAfter: Duration? = nil) -> ActionError {
@@ -158,8 +170,7 @@ struct KubernetesStatus: Equatable {
         case 401: return ActionError(.denied, doing, answer, remedy: "the token or certificate is not valid (any more)")
         case 403 where causes.contains("NamespaceTerminating"): return .gone(doing, answer)
         case 403: return ActionError(.denied, doing, answer, remedy: "grant the right with a Role and a RoleBinding")
-        // A proxy, or a server that has no such path, says 404 too, and knows nothing of pods.
-        case 404 where isStatus && reason == "NotFound": return .gone(doing, answer)
+        case 404 where reason == "NotFound" && !kind.isEmpty: return .gone(doing, answer)
         case 404: return ActionError(.unavailable, doing, "what answered is no Kubernetes API: \(answer)", remedy: "check the server's address, and what stands between")
         case 409: return ActionError(.conflict, doing, answer)
         case 422: return ActionError(.invalid, doing, answer)
@@ -177,6 +188,8 @@ struct PodState: Sendable, Equatable {
     var node: String
     var phase: String
     var isTerminating: Bool
+    /// Which a pod that terminates was given, in seconds; nil: it does not, or was given none.
+    var deletionGrace: Int64?
     var owner: (kind: String, name: String)?
     var priorityClass: String
     var isMirror: Bool
@@ -197,6 +210,7 @@ struct PodState: Sendable, Equatable {
         node = spec?["nodeName"]?.string?.repaired ?? ""
         phase = status?["phase"]?.string?.repaired ?? ""
         isTerminating = metadata["deletionTimestamp"]?.string != nil
+        deletionGrace = isTerminating ? metadata["deletionGracePeriodSeconds"]?.integer : nil
         owner = metadata["ownerReferences"]?.array?.first.map { ($0["kind"]?.string?.repaired ?? "", $0["name"]?.string?.repaired ?? "") }
         priorityClass = spec?["priorityClassName"]?.string?.repaired ?? ""
         isMirror = metadata["annotations"]?["kubernetes.io/config.mirror"] != nil || owner?.kind == "Node"

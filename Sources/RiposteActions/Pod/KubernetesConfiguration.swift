@@ -77,7 +77,8 @@ package struct KubernetesConfiguration: Sendable {
         let folder = URL(fileURLWithPath: path).deletingLastPathComponent().path
         let tls = TLSOptions(
             authorities: try material("certificate-authority", in: cluster, folder, &files),
-            certificate: try material("client-certificate", in: user, folder, &files), key: try material("client-key", in: user, folder, &files), verifiesPeer: cluster["insecure-skip-tls-verify"]?.bool != true)
+            certificate: try material("client-certificate", in: user, folder, &files), key: try material("client-key", in: user, folder, &files),
+            verifiesPeer: cluster["insecure-skip-tls-verify"]?.bool != true)
         return KubernetesConfiguration(
             server: server.hasSuffix("/") ? String(server.dropLast()) : server, tls: tls, credential: try credential(user, folder, fail), origin: path, files: files,
             ownNamespace: nil)

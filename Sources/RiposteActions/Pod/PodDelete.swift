@@ -69,11 +69,14 @@ private struct PodRequest {
         let grace = request.parameters.duration("grace") ?? .seconds(1)
         // A pod that is going already cannot be probed for going.
         if !pod.isTerminating { try await Self.asIdentity { () throws(ActionError) in try await probe(client, pod.identity, grace) } }
+        // The API takes a second deletion with a shorter grace for a shortening of the first.
+        let longer = pod.deletionGrace.flatMap { $0 > grace.components.seconds ? $0 : nil }
         var remarks = [pod.owner.map { "its \($0.kind) \($0.name) will make a new one" } ?? "nothing makes it again: it has no owner"]
         remarks.append("its processes may live on for some two seconds after the API has answered")
+        if let longer { remarks.append("it is being deleted already, with a grace of \(longer) s, which this cuts to \(grace.components.seconds) s") }
         return Plan(
             action: description.name, target: .pod(pod.identity), parameters: request.parameters, facts: pod.facts,
-            alreadySo: pod.isTerminating ? "it is being deleted already" : nil, summary: "\(word) pod \(pod.identity.namespace)/\(pod.identity.name)",
+            alreadySo: pod.isTerminating && longer == nil ? "it is being deleted already" : nil, summary: "\(word) pod \(pod.identity.namespace)/\(pod.identity.name)",
             remarks: remarks)
     }
 
