@@ -213,9 +213,9 @@ private struct ContainerMembership {
     init(of state: ContainerState) {
         id = state.id
         var cgroups: [String: String] = [:]
-        for (hierarchy, path) in ProcFS.cgroups(state.pid) {
-            let parts = path.split(separator: "/", omittingEmptySubsequences: false)
-            if let last = parts.firstIndex(where: { $0.contains(state.id) }) { cgroups[hierarchy] = parts[...last].joined(separator: "/") }
+        for cgroup in ProcFS.cgroups(state.pid) {
+            let parts = cgroup.path.split(separator: "/", omittingEmptySubsequences: false)
+            if let last = parts.firstIndex(where: { $0.contains(state.id) }) { cgroups[cgroup.hierarchy] = parts[...last].joined(separator: "/") }
         }
         self.cgroups = cgroups
         let namespace = NamespaceFile.identity(at: "/proc/\(state.pid)/ns/pid")
@@ -223,11 +223,11 @@ private struct ContainerMembership {
     }
 
     func holds(_ pid: Int32) -> Bool {
-        let paths = ProcFS.cgroups(pid)
-        if paths.contains(where: { hierarchy, path in cgroups[hierarchy].map { path == $0 || path.hasPrefix($0 + "/") } ?? false }) { return true }
+        let its = ProcFS.cgroups(pid)
+        if its.contains(where: { its in cgroups[its.hierarchy].map { its.path == $0 || its.path.hasPrefix($0 + "/") } ?? false }) { return true }
         guard let processNamespace, NamespaceFile.identity(at: "/proc/\(pid)/ns/pid") == processNamespace else { return false }
         // It may share that with another container, which is not meant.
-        return paths.allSatisfy { ProcFS.containerID(inCgroup: $0.path).map { $0 == id } ?? true }
+        return its.allSatisfy { ProcFS.containerID(inCgroup: $0.path).map { $0 == id } ?? true }
     }
 }
 
@@ -241,14 +241,5 @@ extension ProcFS {
         var names: [String] = []
         while let entry = readdir(folder) { names.append(withUnsafeBytes(of: entry.pointee.d_name) { String(decoding: $0.prefix { $0 != 0 }, as: UTF8.self) }) }
         return names
-    }
-
-    /// The paths of all hierarchies that a process is in.
-    static func cgroups(_ pid: Int32) -> [(hierarchy: String, path: String)] {
-        (bytes(of: "/proc/\(pid)/cgroup", isOneRecord: true) ?? []).split(separator: UInt8(ascii: "\n")).compactMap { line in
-            let parts = line.split(separator: UInt8(ascii: ":"), maxSplits: 2, omittingEmptySubsequences: false)
-            guard parts.count == 3 else { return nil }
-            return (String(decoding: parts[0], as: UTF8.self), String(decoding: parts[2], as: UTF8.self))
-        }
     }
 }
