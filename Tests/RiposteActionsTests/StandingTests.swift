@@ -323,6 +323,8 @@ struct ContainerStandingTests {
             #expect(try await isolate.look(target, [:], token).kind == "restarted")
         }
         #expect(try await isolate.look(target, [:], token).kind == "gone")
+        #expect(try await ContainerRelease(docker: docker).carryOut(.proved(target), token: token).outcome == .done)
+        #expect(try await isolate.marks()?.contains { $0.key == target.key } == false)
     }
 
     @Test("the engine's events are heard of as they happen")
