@@ -64,7 +64,7 @@ struct PodActionTests {
         guard outcome == .done else { return }
         #expect(plan.remarks.contains { $0.contains("with a grace of 3600 s, which this cuts to 5 s") })
         let deed = Task { try await action.perform(plan) }
-        while double.deeds.isEmpty { try await Task.sleep(for: .milliseconds(5)) }
+        try await until { !double.deeds.isEmpty }
         #expect(double.world.withLock { $0.pods["prod/web-1"]?.deletionGrace } == 5)
         // Not to wait out the grace: whoever was to end is seen to have ended.
         double.world.withLock { $0.pods["prod/web-1"] = nil }
@@ -253,7 +253,7 @@ struct PodActionTests {
         let action = PodDelete { () throws(ActionError) in try gateway.client() }
         // More than there are threads for tasks.
         let alerts = (0...ProcessInfo.processInfo.activeProcessorCount).map { _ in Task { try await action.verdict(web()) } }
-        while runs(folder) == 0 { try await Task.sleep(for: .milliseconds(5)) }
+        try await until { runs(folder) > 0 }
         let child = try ChildProcess(["sleep", "1000"])
         #expect(try await ProcessKill(confirmation: .seconds(10)).carryOut(.process(ProcessClaim(pid: child.pid))).outcome == .done)
         let calledOff = Task { try await action.verdict(web()) }

@@ -18,7 +18,8 @@ private func processes(with word: String) throws -> [Int32] {
     }
 }
 
-private func until(_ condition: () throws -> Bool) async throws {
+/// Waits for what another process comes to; says so where it has not within ten seconds.
+func until(_ condition: () throws -> Bool) async throws {
     for _ in 0..<2000 {
         if try condition() { return }
         try await Task.sleep(for: .milliseconds(5))

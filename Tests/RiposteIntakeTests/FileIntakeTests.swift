@@ -95,7 +95,7 @@ struct FileIntakeTests {
             try append(alert("b"))
             try move(to: ".1")
             try append(line("c"))
-            for _ in 0..<1000 where sink.rules.count < 3 { try await Task.sleep(for: .milliseconds(10)) }
+            try await until { sink.rules.count >= 3 }
             #expect(sink.rules.sorted() == ["a", "b", "c"])
         }
     }
@@ -110,7 +110,7 @@ struct FileIntakeTests {
             try await sink.expect(["a", "b"])
             try append(line("c"))
             try append(line("d"), to: path + "-20261126")
-            for _ in 0..<1000 where sink.rules.count < 4 { try await Task.sleep(for: .milliseconds(10)) }
+            try await until { sink.rules.count >= 4 }
             #expect(sink.rules.sorted() == ["a", "b", "c", "d"])
         }
     }
@@ -212,7 +212,7 @@ struct FileIntakeTests {
         try #require(mkfifo(path, 0o600) == 0)
         let intake = intake(fromStart: true)
         try await withIntake(intake) {
-            for _ in 0..<1000 where intake.obstacle == nil { try await Task.sleep(for: .milliseconds(10)) }
+            try await until { intake.obstacle != nil }
             #expect(intake.obstacle == "\(path) is no regular file")
             try FileManager.default.removeItem(atPath: path)
             try append(line("a"))

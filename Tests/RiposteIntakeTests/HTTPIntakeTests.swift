@@ -238,7 +238,7 @@ struct HTTPIntakeTests {
             let before = try residentBytes()
             let part = "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 1000000\r\n\r\n" + String(repeating: " ", count: 900_000)
             for _ in 0..<300 { descriptors.append(try Raw.begin(server.port, part)) }
-            for _ in 0..<500 where server.counters.snapshot.shed < 250 { try await Task.sleep(for: .milliseconds(10)) }
+            try await until { server.counters.snapshot.shed > 250 }
             #expect(server.counters.snapshot.shed > 250)
             // 64 MiB for bodies, and half of it for one sender; the rest is what connections cost.
             #expect(try residentBytes() - before < 128 << 20)

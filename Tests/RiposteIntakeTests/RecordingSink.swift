@@ -34,9 +34,18 @@ final class RecordingSink: AlertSink {
 
     /// Waits until these rules, and no others, have come, in this order.
     func expect(_ rules: [String], sourceLocation: SourceLocation = #_sourceLocation) async throws {
-        for _ in 0..<1000 where self.rules.count < rules.count { try await Task.sleep(for: .milliseconds(10)) }
+        try await until(sourceLocation: sourceLocation) { self.rules.count >= rules.count }
         #expect(self.rules == rules, sourceLocation: sourceLocation)
     }
+}
+
+/// Waits for what an intake comes to by itself; says so where it has not within ten seconds.
+func until(sourceLocation: SourceLocation = #_sourceLocation, _ isSo: () -> Bool) async throws {
+    for _ in 0..<1000 {
+        if isSo() { return }
+        try await Task.sleep(for: .milliseconds(10))
+    }
+    Issue.record("it never came to be", sourceLocation: sourceLocation)
 }
 
 /// A small alert.

@@ -67,7 +67,7 @@ struct SocketIntakeTests {
             datagrams.send(alert("first"))
             try await sink.expect(["first"])
             datagrams.send(alert("lost"))
-            for _ in 0..<500 where counters.snapshot.shed == 0 { try await Task.sleep(for: .milliseconds(10)) }
+            try await until { counters.snapshot.shed > 0 }
             #expect(counters.snapshot.shed == 1)
             let stream = try UnixClient(configuration.streamPath)
             stream.send(alert("waits") + "\n")
@@ -85,7 +85,7 @@ struct SocketIntakeTests {
             long.send(String(repeating: "x", count: 1000) + "\n" + alert("after") + "\n")
             try await sink.expect(["after"])
             slow.send("{")
-            for _ in 0..<500 where sink.problems.count < 2 { try await Task.sleep(for: .milliseconds(10)) }
+            try await until { sink.problems.count >= 2 }
             #expect(sink.problems.map(\.problem) == ["a line is longer than 200 bytes", "a line was not finished in time"])
             #expect(counters.snapshot.rejected == 2)
         }
