@@ -44,7 +44,7 @@ private func notes(on configuration: AgentConfiguration) -> [String] {
 
 /// Whom a listener believes where nobody shows who he is.
 private func note(on key: String, _ section: AgentConfiguration.IntakeSection.HTTP) -> String? {
-    guard section.isEnabled, section.trust == .trusted, section.tokenFile == nil, section.clientAuthority == nil else { return nil }
+    guard section.asksNobody else { return nil }
     if section.allowsUnauthenticated { return "\(key).allow_unauthenticated: whoever can connect is believed, and what he sends is acted on" }
     if let obstacle = SocketOwner.obstacle() {
         return "\(key): the kernel does not tell who sends (\(obstacle)): all that comes in there is observed only; set token_file or tls.client_ca"
@@ -53,7 +53,10 @@ private func note(on key: String, _ section: AgentConfiguration.IntakeSection.HT
 }
 
 extension AgentConfiguration.IntakeSection.HTTP {
-    /// For people.
+    /// Whether alerts are acted on from senders who do not have to show who they are.
+    var asksNobody: Bool { isEnabled && trust == .trusted && tokenFile == nil && clientAuthority == nil }
+
+    /// Whom the kernel has to name then; for people.
     var believed: String {
         let others = Set(userIDs.map { UInt32(clamping: $0) }).union([geteuid()]).subtracting([0]).sorted()
         return (["root"] + others.map { "uid \($0)" }).joined(separator: ", ")

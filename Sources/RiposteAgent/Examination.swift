@@ -170,10 +170,10 @@ package struct Examination: Sendable {
             }
             if let open = openDoor { return open }
             let names = [
-                configuration.intake.http.isEnabled ? "http \(configuration.intake.http.listen)\(Self.believed(try Agent.httpConfiguration(configuration)))" : nil,
+                configuration.intake.http.isEnabled ? "http \(configuration.intake.http.listen)\(Self.believed(configuration.intake.http))" : nil,
                 configuration.intake.socket.isEnabled ? "socket" : nil,
                 configuration.intake.file.path.map { "file \($0)" }, configuration.intake.stdin.isEnabled ? "stdin" : nil,
-                audit.http.isEnabled ? "kubernetes_audit \(audit.http.listen)\(audit.path)\(Self.believed(try Agent.auditConfiguration(configuration)))" : nil,
+                audit.http.isEnabled ? "kubernetes_audit \(audit.http.listen)\(audit.path)\(Self.believed(audit.http))" : nil,
                 log.map { "kubernetes_audit_log \($0)" },
             ]
             return Finding(subject: "intakes", verdict: .good, finding: names.compactMap(\.self).joined(separator: ", "))
@@ -184,8 +184,7 @@ package struct Examination: Sendable {
 
     /// Where it depends on the sender's user whether an alert is believed, and the kernel does not name it; or where nobody has to say who he is.
     private var openDoor: Finding? {
-        for (key, http) in [("intake.http", configuration.intake.http), ("intake.kubernetes_audit", configuration.intake.kubernetesAudit.http)] where http.isEnabled {
-            guard http.trust == .trusted, http.tokenFile == nil, http.clientAuthority == nil else { continue }
+        for (key, http) in [("intake.http", configuration.intake.http), ("intake.kubernetes_audit", configuration.intake.kubernetesAudit.http)] where http.asksNobody {
             if http.allowsUnauthenticated {
                 return Finding(
                     subject: "intakes", verdict: .lacking,
@@ -201,11 +200,7 @@ package struct Examination: Sendable {
         return nil
     }
 
-    private static func believed(_ listener: HTTPListener.Configuration) -> String {
-        guard listener.goesByUser else { return "" }
-        let others = listener.userIDs.union([geteuid()]).subtracting([0]).sorted().map { "uid \($0)" }
-        return " (believes \((["root"] + others).joined(separator: " and ")))"
-    }
+    private static func believed(_ section: AgentConfiguration.IntakeSection.HTTP) -> String { section.asksNobody ? " (believes \(section.believed))" : "" }
 
     private func playbooks(_ facilities: Facilities) async -> Finding {
         guard !configuration.playbooks.isEmpty else {
