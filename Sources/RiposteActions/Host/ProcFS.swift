@@ -64,6 +64,17 @@ enum ProcFS {
 
     private static func threads(of pid: Int32) -> [Int32] { numbers(in: "/proc/\(pid)/task") }
 
+    /// The numbers among a folder's names: processes, threads, descriptors.
+    static func numbers(in path: String) -> [Int32] { names(in: path).compactMap { Int32($0) }.sorted() }
+
+    static func names(in path: String) -> [String] {
+        guard let folder = opendir(path) else { return [] }
+        defer { closedir(folder) }
+        var names: [String] = []
+        while let entry = readdir(folder) { names.append(withUnsafeBytes(of: entry.pointee.d_name) { String(decoding: $0.prefix { $0 != 0 }, as: UTF8.self) }) }
+        return names
+    }
+
     private static let deletedMark = Array(" (deleted)".utf8)
 
     /// The path that a process was started from. Where another file has come in its place since, as a package's upgrade does it, or none, `isDeleted`.

@@ -230,16 +230,3 @@ private struct ContainerMembership {
         return its.allSatisfy { ProcFS.containerID(inCgroup: $0.path).map { $0 == id } ?? true }
     }
 }
-
-extension ProcFS {
-    /// The numbers among a folder's names: processes, threads, descriptors.
-    static func numbers(in path: String) -> [Int32] { names(in: path).compactMap { Int32($0) }.sorted() }
-
-    static func names(in path: String) -> [String] {
-        guard let folder = opendir(path) else { return [] }
-        defer { closedir(folder) }
-        var names: [String] = []
-        while let entry = readdir(folder) { names.append(withUnsafeBytes(of: entry.pointee.d_name) { String(decoding: $0.prefix { $0 != 0 }, as: UTF8.self) }) }
-        return names
-    }
-}
