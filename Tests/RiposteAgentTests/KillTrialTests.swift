@@ -54,8 +54,15 @@ struct KillTrialTests {
         let trial = try Trial(field)
         let lives = max(1, Self.kills / Field.allCases.count)
         for life in 0..<lives { try await trial.live(isAimed: life.isMultiple(of: 2)) }
+        // Whether an aimed kill comes before the outcome is chance, and where few are killed it may well be none.
+        let deedsWanted = (lives + 3) / 4
+        var more = 0
+        while trial.deedsHit.count < deedsWanted, more < 10 * lives {
+            try await trial.live(isAimed: true)
+            more += 1
+        }
         try await trial.settle()
-        try trial.checkJournal(lives: lives)
+        try trial.checkJournal(lives: lives + more, deedsWanted: deedsWanted)
         try trial.checkWorld()
     }
 }
@@ -73,7 +80,7 @@ private final class Trial {
     /// Numbers of alerts that the agent said it had taken.
     private var taken: Set<Int> = []
     /// Deeds that were under way when the agent was killed at such a moment.
-    private var deedsHit: Set<String> = []
+    private(set) var deedsHit: Set<String> = []
     private let configuration: String
 
     init(_ field: Field) throws {
@@ -159,7 +166,7 @@ private final class Trial {
 
     private func names(_ records: [JSON], _ kind: String) -> Set<String> { Set(records.filter { $0["kind"]?.string?.shown == kind }.compactMap { $0["id"]?.string?.shown }) }
 
-    func checkJournal(lives: Int) throws {
+    func checkJournal(lives: Int, deedsWanted: Int) throws {
         let (status, output) = try place.riposte("audit", "verify")
         #expect(status == 0, "\(output)")
         let records = try place.records()
@@ -173,7 +180,7 @@ private final class Trial {
         print(
             "\(field.rawValue): \(lives) kills, \(deedsHit.count) deeds hit between intent and outcome; \(lastNumber) alerts, \(taken.count) known to be taken, \(numbers.count) on record; \(done) done, \(undone) undone, \(recovered) cleared up after a restart"
         )
-        #expect(deedsHit.count * 4 >= lives, "too few kills hit a deed under way to say anything of them")
+        #expect(deedsHit.count >= deedsWanted, "too few kills hit a deed under way to say anything of them")
         #expect(recovered >= deedsHit.count, "deeds that were under way when the agent was killed were not cleared up")
         let twice = Dictionary(grouping: records.filter { $0["outcome"] == "undone" }.compactMap { $0["undoes"]?.string?.shown }, by: \.self).filter { $0.value.count > 1 }
         #expect(twice.isEmpty, "taken back twice: \(twice.keys)")
