@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0 OR Apache-2.0
 /*
- * The kernel side of Riposte's sensor: four hooks, which describe what happens in the terms of riposte_sensor.h.
+ * The kernel side of Riposte's sensor: four hooks, which describe what happens in the terms of riposte_sensor.h, and two more that refuse (riposte_deny.h).
  *
  * Needs 5.8 (ring buffers, bpf_ktime_get_boot_ns) and BTF of the kernel. What is asked of system calls is in tables that user space fills in, by number;
  * the programs know no system call by name but execve and execveat.
@@ -265,6 +265,22 @@ static __always_inline void know_open(struct work *work)
 		know(work, RIPOSTE_NUMBER_OPEN_MODE, (u32)argument(work, work->call.open_mode));
 }
 
+/* What the filter is told of a call for nothing. */
+static __always_inline void know_call(struct work *work)
+{
+	work->values[RIPOSTE_NUMBER_RESULT] = work->result;
+#pragma unroll
+	for (int i = 0; i < 6; i++)
+		work->values[RIPOSTE_NUMBER_ARG0 + i] = work->args[i];
+	work->values[RIPOSTE_NUMBER_NR] = work->nr;
+	work->values[RIPOSTE_NUMBER_FD] = work->fd;
+	work->known = 0x7f | SOURCE(NR);
+	if (work->call.fd != -1)
+		work->known |= SOURCE(FD);
+	if (work->call.kind == RIPOSTE_CALL_OPEN)
+		know_open(work);
+}
+
 /* Judges what the room is about, and sends what rules may match. */
 __noinline int take_event(u32 room)
 {
@@ -274,17 +290,7 @@ __noinline int take_event(u32 room)
 	if (!work || !settings)
 		return 0;
 	if (work->filter) {
-		work->values[RIPOSTE_NUMBER_RESULT] = work->result;
-#pragma unroll
-		for (int i = 0; i < 6; i++)
-			work->values[RIPOSTE_NUMBER_ARG0 + i] = work->args[i];
-		work->values[RIPOSTE_NUMBER_NR] = work->nr;
-		work->values[RIPOSTE_NUMBER_FD] = work->fd;
-		work->known = 0x7f | SOURCE(NR);
-		if (work->call.fd != -1)
-			work->known |= SOURCE(FD);
-		if (work->call.kind == RIPOSTE_CALL_OPEN)
-			know_open(work);
+		know_call(work);
 		if (!judge(room, work) && !settings->filters_off)
 			return 0;
 		/* Once a call, however many messages it has sent. */
@@ -351,6 +357,48 @@ static __always_inline void take_call(u32 room, struct work *work, struct ripost
 	}
 }
 
+/* Where a call of this number stands in the call table; RIPOSTE_CALLS: nowhere. */
+static __always_inline u32 call_index(s32 *nr, bool compat)
+{
+	u32 index;
+
+	if (!compat)
+		*nr = native_number(*nr);
+	index = *nr;
+	if (index >= CALLS_PER_ABI)
+		return RIPOSTE_CALLS;
+	return compat ? index + CALLS_PER_ABI : index;
+}
+
+/* The room is about this call now. */
+static __always_inline void begin_call(struct work *work, const struct riposte_call *call, struct pt_regs *regs, s32 nr, u32 index, u32 generation, bool compat, s64 result)
+{
+	work->call = *call;
+	read_arguments(work->args, regs, compat);
+	work->result = result;
+	work->nr = nr;
+	work->index = index;
+	work->generation = generation;
+	work->filter = call->filter & (RIPOSTE_FILTERS - 1);
+	work->fd = -1;
+	if (call->fd == -2)
+		work->fd = result < 0 ? -1 : (s32)result;
+	else if (call->fd >= 0)
+		work->fd = (s32)work->args[call->fd & 7];
+	if (work->fd < 0 && work->fd != AT_FDCWD)
+		work->fd = -1;
+	work->fd_known = 0;
+	work->file_tried = 0;
+	work->file = 0;
+	work->sock = 0;
+	work->message = 0;
+	work->before = 0;
+	work->has_acted = 0;
+	begin_event(work, compat ? RIPOSTE_FLAG_COMPAT : 0);
+}
+
+#include "riposte_deny.h"
+
 /*
  * sys_exit, and not sys_enter: here the result is known, and with it the file that was opened; user memory that the call has read is in place, and paths
  * can be compared with what the kernel made of them. Since 4.17 with registers as its argument, as tp_btf since 5.5.
@@ -371,13 +419,9 @@ int BPF_PROG(riposte_sys_exit, struct pt_regs *regs, long result)
 	if (!settings)
 		return 0;
 	compat = is_compat();
-	if (!compat)
-		nr = native_number(nr);
-	index = nr;
-	if (index >= CALLS_PER_ABI)
+	index = call_index(&nr, compat);
+	if (index >= RIPOSTE_CALLS)
 		return 0;
-	if (compat)
-		index += CALLS_PER_ABI;
 	generation = settings->generation;
 	set = generation & 1;
 	BOUND(index, RIPOSTE_CALLS - 1);
@@ -388,30 +432,12 @@ int BPF_PROG(riposte_sys_exit, struct pt_regs *regs, long result)
 		return 0;
 	if (bpf_get_current_pid_tgid() >> 32 == settings->self)
 		return 0;
+	if (result == -EPERM && was_refused(nr))
+		return 0;
 	work = work_of(ROOM_CALL);
 	if (!work)
 		return 0;
-	work->call = *call;
-	read_arguments(work->args, regs, compat);
-	work->result = result;
-	work->nr = nr;
-	work->index = index;
-	work->generation = generation;
-	work->filter = call->filter & (RIPOSTE_FILTERS - 1);
-	work->fd = -1;
-	if (call->fd == -2)
-		work->fd = result < 0 ? -1 : (s32)result;
-	else if (call->fd >= 0)
-		work->fd = (s32)work->args[call->fd & 7];
-	if (work->fd < 0 && work->fd != AT_FDCWD)
-		work->fd = -1;
-	work->fd_known = 0;
-	work->file_tried = 0;
-	work->file = 0;
-	work->sock = 0;
-	work->message = 0;
-	work->has_acted = 0;
-	begin_event(work, compat ? RIPOSTE_FLAG_COMPAT : 0);
+	begin_call(work, call, regs, nr, index, generation, compat, result);
 	take_call(ROOM_CALL, work, settings);
 	return 0;
 }

@@ -98,20 +98,21 @@ __noinline int test_numbers(u32 room, u32 sources)
 
 /*
  * Goes over the clauses. work->relevant: the open questions of those that may still hold; work->passes: one of them decides that the event passes, unless
- * it turns out not to hold; work->reflex: that of the first clause which surely holds. 0: none may hold.
+ * it turns out not to hold; work->reflex: that of the first clause which surely holds. 0: none may hold. Before a call only the clauses for that count.
  */
 __noinline int settle(u32 room)
 {
 	struct work *work = work_of(room);
 	struct riposte_filter *filter;
 	u64 can, must, relevant = 0;
-	u32 count, alive = 0;
+	u32 count, before, alive = 0;
 
 	if (!work)
 		return 0;
 	filter = filter_of(work);
 	if (!filter)
 		return 0;
+	before = work->before;
 	work->passes = 0;
 	work->reflex = 0;
 	can = work->can;
@@ -123,6 +124,8 @@ __noinline int settle(u32 room)
 
 		if (i >= count)
 			break;
+		if (before && !(clause->before & before))
+			continue;
 		if ((positive & ~can) | (negative & must))
 			continue;
 		alive = 1;
@@ -785,7 +788,8 @@ __noinline int judge_second_path(u32 room)
 
 /*
  * The peer's address: what the call passed or got, else that of a connected socket. Sets FAMILY and REMOTE_PORT, and decides network atoms. Of a connect
- * that was taken the socket's counts: what the caller passed may have been changed by another thread since.
+ * that was taken the socket's counts: what the caller passed may have been changed by another thread since. Before a connect it is the kernel's copy of what
+ * was passed.
  */
 __noinline int judge_network(u32 room)
 {
@@ -794,7 +798,7 @@ __noinline int judge_network(u32 room)
 	struct riposte_filter *filter;
 	struct sock *sock;
 	u32 address[4] = {}, words = 0, family = 0, port = 0;
-	bool known = false;
+	bool known = false, is_connected;
 	u64 group;
 
 	if (!work || !event)
@@ -803,7 +807,8 @@ __noinline int judge_network(u32 room)
 	if (!filter)
 		return 0;
 	put_address(room);
-	if (work->address_at && !(work->call.flags & RIPOSTE_CALL_CONNECT && (work->result >= 0 || work->result == -115 /* EINPROGRESS */))) {
+	is_connected = work->call.flags & RIPOSTE_CALL_CONNECT && !work->before && (work->result >= 0 || work->result == -115 /* EINPROGRESS */);
+	if (work->address_at && !is_connected) {
 		u32 at = work->address_at;
 
 		if (at > ITEM_ROOM + sizeof(struct riposte_item))
@@ -1027,7 +1032,7 @@ settled:
 
 /*
  * Carries out work->reflex on the current task. The signal reaches the whole thread group, and before the next instruction in user space; what the call
- * itself has done is done. (bpf_send_signal: 5.3.)
+ * itself has done is done, where it was not refused before (riposte_deny.h). (bpf_send_signal: 5.3.) 1: the signal was sent.
  *
  * The budget is an atomic decrement without its old value, which plain BPF has no instruction for before 5.12, and then a look at what is left. Of several
  * CPUs at once each sees its own decrement at least, so never more signals are sent than the budget had; in a race for the last one there may be none.

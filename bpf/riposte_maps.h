@@ -4,7 +4,7 @@
  *
  * An event is put together in per-CPU memory and copied into a ring at its exact size; reserving in the ring would need a size that is known beforehand.
  * Every program has its own room: the kernel lets no program run into itself on one CPU (it counts a miss instead), so a room has one user at a time even
- * where tracepoints may be preempted, as on PREEMPT_RT.
+ * where tracepoints may be preempted, as on PREEMPT_RT. The hooks of security modules it lets run into themselves; they take whichever of theirs is free.
  *
  * What the global functions (those marked __noinline, not static) need is in `struct work`, not in their arguments. The verifier checks such a function
  * once, whoever calls it, knowing nothing of what is in memory; so each has to prove its bounds itself, and the whole stays small enough for it.
@@ -12,7 +12,7 @@
 #ifndef RIPOSTE_MAPS_H
 #define RIPOSTE_MAPS_H
 
-enum room { ROOM_CALL, ROOM_EXEC, ROOM_FORK, ROOM_EXIT, ROOMS };
+enum room { ROOM_CALL, ROOM_EXEC, ROOM_FORK, ROOM_EXIT, ROOM_BEFORE, ROOM_BEFORE_TOO, ROOMS };
 
 #define PATH_SLACK 256		/* the longest component, NAME_MAX + 1 */
 /*
@@ -98,6 +98,8 @@ struct work {
 	u32 address_length;
 	u32 address_tried;
 	u32 message;		/* which of those that sendmmsg or recvmmsg moved */
+	u32 before;		/* enum riposte_before: the call has not done anything yet, and only what says so in its clause may act; 0: it has ended */
+	u32 taken;		/* ROOM_BEFORE…: somebody is in it */
 
 	/* What the filter knows. */
 	u64 can;
@@ -223,6 +225,19 @@ struct {
 	__type(key, struct role_key);
 	__type(value, u32);
 } roles SEC(".maps");
+
+/* Calls that a hook has refused and that have not ended yet, by thread. LRU: a thread may vanish without an end of its call. */
+struct denial {
+	u64 start;		/* start_boottime of the thread */
+	s64 nr;
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__uint(max_entries, 1024);
+	__type(key, u64);	/* bpf_get_current_pid_tgid() */
+	__type(value, struct denial);
+} denials SEC(".maps");
 
 struct {
 	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);

@@ -351,6 +351,7 @@ struct task_struct {
 	u64 start_boottime;
 	unsigned long min_flt;
 	unsigned long maj_flt;
+	const struct cred *real_cred;
 	const struct cred *cred;
 	char comm[16];
 	struct fs_struct *fs;

@@ -59,6 +59,8 @@ final class SensorDoor: SensorSink {
         if let path = event.containerCgroup { fields.append(ContainerClaim.Membership.field, .string(ByteText(Array(path)))) }
         if event.lacksContainerFacts { fields.append("container.incomplete", .bool(true)) }
         if let answer = answer(event, of: rule) { for member in answer.fields { fields.append(member.key, member.value) } }
+        // Whichever rule it is that holds: the event says what the call would have done.
+        if event.reflex?.isDenied == true { fields.append(KernelAnswer.deniedField, .bool(true)) }
         document["output_fields"] = .object(fields)
         hand(document)
     }
@@ -75,7 +77,7 @@ final class SensorDoor: SensorSink {
             case .failed: .failed
             }
         return KernelAnswer(
-            verdict: verdict, playbook: report.reflex.playbook,
+            verdict: verdict, playbook: report.reflex.playbook, isDenied: report.isDenied,
             identity: ProcessIdentity(
                 pid: Int32(clamping: identity.pid), startTicks: Host.ticks(ofBootNanoseconds: identity.start), bootID: Host.bootID,
                 startedAt: event.time, name: ByteText(identity.comm)))

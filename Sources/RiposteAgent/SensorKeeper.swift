@@ -250,7 +250,7 @@ final class SensorKeeper: Sendable {
             "alerts": .integer(Int64(made.alerts)), "shed": .integer(Int64(made.shed)), "malformed": .integer(Int64(clamping: counts.malformed)),
             "tampering": .integer(Int64(made.tampering)),
             "push_down": .bool(section.configuration.pushesDown), "seen": object(kernel.seen), "passed": object(kernel.passed), "dropped": object(kernel.dropped),
-            "unrecorded_reflexes": object(made.unrecorded), "containers": containers.status, "reflexes": armed(by: sensor)?.json ?? [],
+            "unrecorded_reflexes": object(made.unrecorded), "containers": containers.status, "reflexes": armed(by: sensor)?.json(sensor.armament) ?? [],
             "unspared": .integer(Int64(counts.unspared)), "kernel_problem": kernelProblem.map(JSON.text) ?? .null,
             "processes": [
                 "known": .integer(Int64(counts.processes)), "evicted": .integer(Int64(clamping: counts.table.evicted)),
@@ -262,10 +262,22 @@ final class SensorKeeper: Sendable {
 }
 
 extension ReflexPlan {
-    /// Those that are armed, and those that are not, with the reason.
-    var json: JSON {
+    /// Those that are to be armed, and those that are not, with the reason.
+    var json: JSON { .array(set.reflexes.map { .object(Self.json($0)) } + unarmed) }
+
+    /// The same with what the kernel has come to: `denies` are the types of calls that are refused before they are done.
+    func json(_ armament: Armament) -> JSON {
         .array(
-            set.reflexes.map { ["playbook": .text($0.playbook), "rule": .text($0.rule), "signal": .integer(Int64($0.signal)), "acts": .bool($0.acts)] }
-                + problems.map { ["playbook": .text($0.playbook), "rule": .text($0.rule), "problem": .text($0.reason)] })
+            set.reflexes.map { reflex in
+                var json = Self.json(reflex)
+                json.append("denies", .array((armament.refused[reflex] ?? []).map(JSON.text)))
+                return .object(json)
+            } + unarmed)
     }
+
+    private static func json(_ reflex: ArmedReflex) -> JSONObject {
+        ["playbook": .text(reflex.playbook), "rule": .text(reflex.rule), "signal": .integer(Int64(reflex.signal)), "acts": .bool(reflex.acts)]
+    }
+
+    private var unarmed: [JSON] { problems.map { ["playbook": .text($0.playbook), "rule": .text($0.rule), "problem": .text($0.reason)] } }
 }

@@ -62,6 +62,7 @@ final class SensorLoop {
         let met = spared.scan()
         try protectAncestors()
         try programs.attach()
+        armament.refused = tables.refused
         // Whoever began in between.
         _ = spared.scan(butFor: met)
         tamperWatch?.objects = programs.identifiers
@@ -114,8 +115,11 @@ final class SensorLoop {
             armament = Armament()
             armament.armed = armed
             armament.waiting = reflexes.reflexes.filter { !armed.contains($0) }
+            armament.refused = tables.refused
+            tamperWatch?.objects = programs.identifiers
         } catch {
             self.reflexes.disarm()
+            tables.disarm()
             armament = Armament()
             armament.problem = error
             throw error

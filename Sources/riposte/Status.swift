@@ -200,7 +200,8 @@ struct Status: AsyncParsableCommand {
                 lines.append(Terminal.paint("           reflex of \(word(reflex, "playbook")) is not armed for \(word(reflex, "rule")): \(word(reflex, "problem"))", .yellow))
             }
             let armed = sensor["reflexes"]?.array?.count { $0["problem"] == nil } ?? 0
-            if armed > 0 { lines.append("           \(armed) \(armed == 1 ? "reflex" : "reflexes") armed") }
+            let denying = sensor["reflexes"]?.array?.count { $0["denies"]?.array?.isEmpty == false } ?? 0
+            if armed > 0 { lines.append("           \(armed) \(armed == 1 ? "reflex" : "reflexes") armed" + (denying > 0 ? ", of which \(denying) also refuse the call" : "")) }
             return lines
         case "lacking": return [Terminal.paint("sensor     does not run: \(word(sensor, "problem")); \(word(sensor, "remedy"))", .yellow)]
         default: return ["sensor     off"]

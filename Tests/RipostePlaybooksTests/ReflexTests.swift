@@ -46,7 +46,8 @@ struct ReflexTests {
     private static let process = ProcessIdentity(pid: 4711, startTicks: 99, bootID: "b", startedAt: Timestamp(nanoseconds: 1), name: "xmrig")
 
     private func settle(
-        _ verdict: KernelAnswer.Verdict, intake: String = KernelAnswer.intake, playbook: String = "stop-miner", mode: Mode = .enforce, state: EngineState = EngineState()
+        _ verdict: KernelAnswer.Verdict, isDenied: Bool = false, intake: String = KernelAnswer.intake, playbook: String = "stop-miner", mode: Mode = .enforce,
+        state: EngineState = EngineState()
     ) async throws
         -> (RecordingLog, [AuditRecord])
     {
@@ -55,9 +56,10 @@ struct ReflexTests {
             configuration: .init(mode: mode), catalogue: testCatalogue, guards: [], log: log, playbooks: try load(good), state: state,
             logger: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() })
         let answer = KernelAnswer(verdict: verdict, playbook: playbook, identity: Self.process)
+        let denied: [JSONObject.Member] = isDenied ? [.init(key: KernelAnswer.deniedField, value: true)] : []
         let document: JSONObject = [
             "rule": "Miner started", "priority": "Critical", "time": .text("\(Timestamp.now())"),
-            "output_fields": .object(JSONObject(answer.fields + [.init(key: "proc.pid", value: 4711), .init(key: "proc.name", value: "xmrig")])),
+            "output_fields": .object(JSONObject(answer.fields + denied + [.init(key: "proc.pid", value: 4711), .init(key: "proc.name", value: "xmrig")])),
         ]
         try await engine.respond(to: Alert(.object(document), id: .new(), arrival: .init(intake: intake)))
         return (log, log.records.filter { $0.kind == .outcome })
@@ -71,6 +73,13 @@ struct ReflexTests {
         #expect(outcomes.map(\.outcome) == [outcome])
         #expect(outcomes.first?.target?.key == Target.process(Self.process).key)
         #expect(outcomes.first?.playbook == "stop-miner" && outcomes.first?.step == "process-kill")
+    }
+
+    @Test("that the call was refused as well is in the evidence", arguments: [false, true])
+    func denied(_ isDenied: Bool) async throws {
+        let outcome = try #require(try await settle(.sent, isDenied: isDenied).1.first)
+        #expect(outcome.detail["evidence"]?["reflex"] == true && outcome.detail["evidence"]?["denied"] == (isDenied ? true : nil))
+        #expect(outcome.message?.contains("refused") == isDenied)
     }
 
     /// testCatalogue's process.kill can only be described: the order came as far as that.

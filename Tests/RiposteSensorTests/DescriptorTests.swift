@@ -70,6 +70,10 @@ struct DescriptorTests {
             name: "a connect on its way", event: FixtureEvent("connect", result: -115, fd: 3, 3).socket("10.0.0.5:41822").address("10.0.0.9:443"),
             fields: [("fd.name", "10.0.0.5:41822->10.0.0.9:443"), ("fd.connected", "true"), ("fd.name_changed", "true"), ("fd.sip", "10.0.0.9"), ("evt.res", "EINPROGRESS")]),
         Case(
+            name: "a connect that a reflex refused, of a datagram socket that had another peer: as it would have been",
+            event: FixtureEvent("connect", fd: 3, 3).socket("10.0.0.5:41822", "10.0.0.7:53", proto: 17, type: 2).address("10.0.0.9:443").denied(),
+            fields: [("fd.sip", "10.0.0.9"), ("fd.sport", "443"), ("fd.connected", "true"), ("evt.res", "SUCCESS")]),
+        Case(
             name: "a connect that failed", event: FixtureEvent("connect", result: -111, fd: 3, 3).socket("0.0.0.0:0").address("10.0.0.9:443"),
             fields: [("fd.sip", "10.0.0.9"), ("fd.sport", "443"), ("fd.connected", "false"), ("fd.name_changed", "false")]),
         Case(

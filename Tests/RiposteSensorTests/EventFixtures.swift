@@ -30,6 +30,12 @@ struct FixtureEvent {
         return copy
     }
 
+    func denied() -> FixtureEvent {
+        var copy = self
+        copy.header.flags |= UInt8(RIPOSTE_FLAG_DENIED.rawValue)
+        return copy
+    }
+
     func with(_ item: SensorRecord.Item, _ text: String, detail: UInt32 = 0) -> FixtureEvent { with(item, Array(text.utf8), detail: detail) }
 
     func with(_ item: SensorRecord.Item, structure: some BitwiseCopyable) -> FixtureEvent { withUnsafeBytes(of: structure) { with(item, Array($0)) } }

@@ -1,4 +1,5 @@
 import RiposteCore
+import RiposteRules
 import Testing
 
 @testable import RiposteSensor
@@ -41,6 +42,28 @@ struct ReflexBookkeepingTests {
         #expect(use(&slots, [reflex("a")]) == [0])
         #expect(slots.arm([reflex("b")]) == [1])
         #expect(use(&slots, [reflex("c"), reflex("d")]) == [1, nil] && slots[0] == reflex("a"))
+    }
+
+    /// A condition on the call's result, or on nothing but its name, of a reflex.
+    private static func clause(_ reflex: Int, asksForResult: Bool = false) -> KernelFilter.Clause {
+        KernelFilter.Clause(positive: asksForResult ? 0b11 : 0b1, negative: 0, reflex: reflex)
+    }
+
+    private static let atoms: [KernelFilter.Atom] = [.name([Array("x".utf8)]), .number(.init(.result, .equal, 3))]
+
+    @Test("the kernel is asked before calls for the sake of reflexes that act and whose whole condition is known there, and tells for which")
+    func refusals() {
+        let (acting, observing) = (reflex("a"), ArmedReflex(playbook: "b", rule: "r", signal: 9, acts: false))
+        func refusals(_ type: String, _ clauses: [KernelFilter.Clause]) -> Refusals {
+            Refusals([(type, KernelFilter(atoms: Self.atoms, clauses: clauses + [.init(positive: 0, negative: 0)]))], [acting, observing])
+        }
+        #expect(refusals("openat", [Self.clause(0)]).needed == .open && refusals("connect", [Self.clause(0)]).needed == .connect)
+        #expect(refusals("openat", [Self.clause(0), Self.clause(1)]).calls(at: [.open, .connect]) == [acting: ["openat"]])
+        for none in [refusals("openat", [Self.clause(1)]), refusals("unlink", [Self.clause(0)]), refusals("openat", [Self.clause(0), Self.clause(0, asksForResult: true)])] {
+            #expect(none.needed == [] && none.calls(at: [.open, .connect]) == [:])
+        }
+        // The kernel does not let itself be asked there.
+        #expect(refusals("openat", [Self.clause(0)]).calls(at: .connect) == [:])
     }
 
     private func at(_ seconds: Int64) -> Timestamp { Timestamp(nanoseconds: seconds * 1_000_000_000) }

@@ -73,6 +73,10 @@ static inline riposte_u64 riposte_counters_state_dropped(const struct riposte_co
 void riposte_collect_bpf_messages(void);
 const char *riposte_last_bpf_messages(void);
 
+// Whether `bpf` is among the security modules that the kernel asks (its parameter lsm=), so that programs of type LSM are run and not only taken. False where
+// that cannot be found out: before 6.8 it stands in a file of securityfs alone.
+bool riposte_bpf_lsm_is_active(void);
+
 // The kernel's id of the map, program or link behind a descriptor; 0: none of these.
 uint32_t riposte_bpf_id(int descriptor);
 

@@ -26,7 +26,7 @@ typedef __s32 riposte_s32;
 typedef __s64 riposte_s64;
 #endif
 
-#define RIPOSTE_WIRE_VERSION 2
+#define RIPOSTE_WIRE_VERSION 3
 
 // ---------------------------------------------------------------- events
 
@@ -44,7 +44,11 @@ enum riposte_event_flag {
 	RIPOSTE_FLAG_FAULT = 4,		// user memory could not be read; the item is missing
 	RIPOSTE_FLAG_STATE_ONLY = 8,	// passed for the process table; no rule can match it
 	RIPOSTE_FLAG_LAST_THREAD = 16,	// EXIT: the last thread of its process
+	RIPOSTE_FLAG_DENIED = 32,	// SYSCALL: a reflex refused the call before it did anything. It is told as the success that it would have been: see RIPOSTE_DENIED_RESULT
 };
+
+// What an open that was refused has as its result and its descriptor: a number that no descriptor has. A connect has 0.
+#define RIPOSTE_DENIED_RESULT 0x7fffffff
 
 // One event: this header, then items until `size`.
 struct riposte_event {
@@ -298,13 +302,19 @@ struct riposte_clause {
 	riposte_u64 positive;
 	riposte_u64 negative;
 	riposte_u32 reflex;		// index + 1 into `reflexes`, 0 for none: a clause of a reflex decides nothing else
-	riposte_u32 reserved;
+	riposte_u32 before;		// enum riposte_before: of a reflex that acts, where it may be judged before the call has a result
+};
+
+// Hooks of security modules that ask before a call does anything. What a clause says must not depend on what is not known there.
+enum riposte_before {
+	RIPOSTE_BEFORE_OPEN = 1,	// the file is found, and nothing is done to it; the result is no failure, as far as is known
+	RIPOSTE_BEFORE_CONNECT = 2,	// nothing was sent; nothing is known of the result
 };
 
 struct riposte_filter {
 	riposte_u16 clause_count;
 	riposte_u16 number_count;
-	riposte_u32 reserved;
+	riposte_u32 before;		// enum riposte_before of any clause
 	// Atoms by what decides them. An atom is in one of these, or decided by a number test, or stays unknown.
 	riposte_u64 name_atoms;		// proc.name: comm
 	riposte_u64 parent_atoms;	// proc.pname: comm of the parent's leader

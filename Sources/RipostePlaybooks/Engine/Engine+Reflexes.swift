@@ -20,14 +20,20 @@ package struct KernelAnswer: Sendable, Equatable {
     package let verdict: Verdict
     package let playbook: String
     package let identity: ProcessIdentity
+    /// The call that it was about was refused before it had done anything.
+    package let isDenied: Bool
 
-    package init(verdict: Verdict, playbook: String, identity: ProcessIdentity) {
+    package init(verdict: Verdict, playbook: String, isDenied: Bool = false, identity: ProcessIdentity) {
         self.verdict = verdict
         self.playbook = playbook
+        self.isDenied = isDenied
         self.identity = identity
     }
 
-    /// The fields that an alert carries for this.
+    /// Of every alert about a call that was refused, in whoever's name.
+    package static let deniedField: ByteText = "reflex.denied"
+
+    /// The fields that an alert carries for this, beside ``deniedField``.
     package var fields: [JSONObject.Member] {
         [
             .init(key: "reflex.outcome", value: .text(verdict.rawValue)), .init(key: "reflex.playbook", value: .text(playbook)),
@@ -40,6 +46,20 @@ package struct KernelAnswer: Sendable, Equatable {
     static func isDone(_ alert: Alert) -> Bool { alert.arrival.intake == intake && alert.fields["reflex.outcome"]?.string?.valid == Verdict.sent.rawValue }
 
     fileprivate var process: String { "process \(identity.pid) (\(identity.name.shown))" }
+
+    fileprivate var facts: JSONObject {
+        var facts: JSONObject = ["reflex": .text(verdict.rawValue)]
+        if isDenied { facts.append("denied", true) }
+        return facts
+    }
+
+    fileprivate var evidence: JSONObject {
+        var evidence: JSONObject = ["reflex": true]
+        if isDenied { evidence.append("denied", true) }
+        return evidence
+    }
+
+    fileprivate var deed: String { "\(process) was signalled in the kernel, before its next instruction\(isDenied ? ", and its call was refused" : "")" }
 
     /// Nil where the kernel did nothing in any playbook's name.
     fileprivate init?(_ alert: Alert) {
@@ -55,7 +75,7 @@ package struct KernelAnswer: Sendable, Equatable {
         else { return nil }
         let started = alert.fields["proc.pid.ts"]?.integer.map(Timestamp.init(nanoseconds:)) ?? alert.time
         self.init(
-            verdict: verdict, playbook: playbook,
+            verdict: verdict, playbook: playbook, isDenied: alert.fields[Self.deniedField] == .bool(true),
             identity: ProcessIdentity(
                 pid: Int32(clamping: pid), startTicks: UInt64(clamping: ticks), bootID: bootID, startedAt: started, name: alert.fields["reflex.name"]?.string ?? ""))
     }
@@ -112,7 +132,7 @@ extension Engine {
             return nil
         }
         let plan = Plan(
-            action: order.action, target: .process(answer.identity), parameters: parameters, facts: ["reflex": .text(answer.verdict.rawValue)],
+            action: order.action, target: .process(answer.identity), parameters: parameters, facts: answer.facts,
             summary: "signal \(answer.process) in the kernel, before its next instruction")
         draft.note(plan)
         return plan
@@ -124,7 +144,7 @@ extension Engine {
         switch answer.verdict {
         case .sent:
             draft.note(
-                Performance(.done, message: "\(answer.process) was signalled in the kernel, before its next instruction", evidence: ["reflex": .bool(true)]),
+                Performance(.done, message: answer.deed, evidence: answer.evidence),
                 of: Plan(action: order.action, target: plan.target, parameters: plan.parameters, summary: ""))
         case .would: draft.end(.planned, "would have signalled \(answer.process) in the kernel, before its next instruction")
         case .spent:

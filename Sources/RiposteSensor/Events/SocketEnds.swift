@@ -73,7 +73,8 @@ struct SocketEnds {
         let passed = kind == .bind ? nil : record[.address].flatMap(Self.end)
         // What was passed is the peer of a connect that failed or is not done, and of a datagram.
         // The kernel takes the port back when a connect is refused; of one that it took it knows the peer, whatever stands in the caller's memory by now.
-        let isRefused = kind == .connect && record.header.pointee.result < 0 && record.header.pointee.result != -Int64(EINPROGRESS)
+        let isRefused =
+            kind == .connect && (record.header.pointee.result < 0 && record.header.pointee.result != -Int64(EINPROGRESS) || record.has(RIPOSTE_FLAG_DENIED))
         if let passed, peer == nil || isRefused || kind != .connect && kind != .accept && kind != .accept4 && proto != .tcp { peer = passed }
         let isBound = own.port != 0 || kind == .bind || kind == .listen || socket.role == UInt8(RIPOSTE_ROLE_SERVER.rawValue)
         if let peer {

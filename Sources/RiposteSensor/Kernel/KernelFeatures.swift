@@ -1,4 +1,5 @@
 internal import CLibBPF
+internal import CRiposte
 internal import Glibc
 
 /// What this kernel can do for the sensor, found out by asking it: for `riposte doctor`.
@@ -34,6 +35,29 @@ package struct KernelFeatures: Sendable {
             Feature(
                 name: "bpf_get_current_task_btf", isThere: helper(currentTask), isNeeded: false,
                 meaning: "the sensor costs the host less: Linux 5.11"),
+            Feature(
+                name: "BPF LSM", isThere: Self.canRefuse, isNeeded: false,
+                meaning: "reflexes refuse opens and connects before they are done, where else they act at their end: Linux 5.15 with bpf in lsm="),
         ]
+    }
+
+    /// Whether the kernel asks BPF programs before a call is done, these can see which one, and this process may load them.
+    static var canRefuse: Bool {
+        let callRegisters: UInt32 = 175
+        return riposte_bpf_lsm_is_active() && libbpf_probe_bpf_helper(BPF_PROG_TYPE_RAW_TRACEPOINT, bpf_func_id(callRegisters), nil) == 1 && mayLoadRefusing
+    }
+
+    /// Tried with a program for a hook that does not exist: to find a real one's number takes longer than all else here. Whoever may load it is told that
+    /// it is wrong, and whoever may not, that.
+    private static var mayLoadRefusing: Bool {
+        // r0 = 0; exit
+        let program = [bpf_insn(code: 0xB7, dst_reg: 0, src_reg: 0, off: 0, imm: 0), bpf_insn(code: 0x95, dst_reg: 0, src_reg: 0, off: 0, imm: 0)]
+        var options = bpf_prog_load_opts()
+        options.sz = MemoryLayout<bpf_prog_load_opts>.size
+        (options.expected_attach_type, options.attach_btf_id) = (BPF_LSM_MAC, 1)
+        let descriptor = bpf_prog_load(BPF_PROG_TYPE_LSM, "riposte_probe", "GPL", program, program.count, &options)
+        let refusal = errno
+        if descriptor >= 0 { close(descriptor) }
+        return descriptor >= 0 || refusal != EPERM && refusal != EACCES
     }
 }

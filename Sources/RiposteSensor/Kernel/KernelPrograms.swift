@@ -1,6 +1,7 @@
 internal import CLibBPF
 internal import CRiposte
 internal import Glibc
+internal import RiposteRules
 internal import Synchronization
 
 /// The BPF programs and their maps, loaded and, once asked, at work. When this goes, or the process ends in whatever way, the kernel unloads them:
@@ -8,15 +9,22 @@ internal import Synchronization
 final class KernelPrograms {
     /// The members of ``riposte_event/kind`` that keep the process table; without these programs there is no sensor.
     private static let statePrograms = ["riposte_exec", "riposte_fork", "riposte_exit"]
+    /// Those that refuse calls, each at work only while a reflex needs it: it costs every such call on the host.
+    private static let refusing: [(before: KernelFilter.Before, name: String)] = [(.open, "riposte_file_open"), (.connect, "riposte_connect")]
 
     enum Map: String { case control, stateEvents = "state_events", callEvents = "call_events", filters, names, prefixes, cgroups, reflexes, budgets, protected, counters }
 
     private let object: OpaquePointer
     private var links: [OpaquePointer] = []
+    private var hooks: [(before: KernelFilter.Before, link: OpaquePointer)] = []
+    private var wantedHooks: KernelFilter.Before = []
+    private var isAttached = false
     private var descriptors: [Map: CInt] = [:]
     let control: UnsafeMutablePointer<riposte_control>
     /// RIPOSTE_BUDGETS of them.
     let budgets: UnsafeMutablePointer<riposte_budget>
+    /// Whether calls can be refused.
+    let canRefuse: Bool
     /// The rings' sizes, in bytes.
     let stateRingBytes: UInt32
     let callRingBytes: UInt32
@@ -25,12 +33,14 @@ final class KernelPrograms {
     ///
     /// There are two builds of the programs, which see the same: one that reads the kernel's structures directly, which Linux 6.17 and later allow and which
     /// costs the host less, and one that calls a helper for each member. `forOldKernels`: the second, whatever this kernel can do.
+    ///
+    /// Where the kernel asks BPF programs as a security module those that refuse calls are loaded with the others, and if it does not take them, goes without.
     init(stateRingBytes: Int, callRingBytes: Int, forOldKernels: Bool = false) throws(SensorError) {
         try SensorMachine.check()
         _ = Self.quietLibrary
         (self.stateRingBytes, self.callRingBytes) = (Self.ringSize(stateRingBytes), Self.ringSize(callRingBytes))
         let rings: [(Map, UInt32)] = [(.stateEvents, self.stateRingBytes), (.callEvents, self.callRingBytes)]
-        object = try forOldKernels || !Self.readsTyped ? Self.loaded(typed: false, rings) : Self.loadedEither(rings)
+        (object, canRefuse) = try Self.loaded(typed: forOldKernels || !Self.readsTyped ? [false] : [true, false], rings)
         do throws(SensorError) {
             control = try Self.memory(of: .control, in: object, as: riposte_control.self, count: 1)
             budgets = try Self.memory(of: .budgets, in: object, as: riposte_budget.self, count: Int(RIPOSTE_BUDGETS))
@@ -42,7 +52,7 @@ final class KernelPrograms {
     }
 
     deinit {
-        for link in links { bpf_link__destroy(link) }
+        for link in hooks.map(\.link) + links { bpf_link__destroy(link) }
         munmap(control, MemoryLayout<riposte_control>.size)
         munmap(budgets, MemoryLayout<riposte_budget>.stride * Int(RIPOSTE_BUDGETS))
         bpf_object__close(object)
@@ -69,18 +79,34 @@ final class KernelPrograms {
         return numbers.count == 2 && (numbers[0], numbers[1]) >= (6, 17)
     }()
 
-    /// The typed programs, or the others where the kernel does not take them after all.
-    private static func loadedEither(_ rings: [(Map, UInt32)]) throws(SensorError) -> OpaquePointer {
-        do throws(SensorError) { return try loaded(typed: true, rings) } catch { return try loaded(typed: false, rings) }
+    /// The first build that the kernel takes, with the programs that refuse or else without them.
+    private static func loaded(typed builds: [Bool], _ rings: [(Map, UInt32)]) throws(SensorError) -> (object: OpaquePointer, canRefuse: Bool) {
+        var candidates = builds.map { (isTyped: $0, refuses: false) }
+        if KernelFeatures.canRefuse { candidates = builds.map { (isTyped: $0, refuses: true) } + candidates }
+        var problem = SensorError("there are no BPF programs")
+        for candidate in candidates {
+            do throws(SensorError) { return (try loaded(typed: candidate.isTyped, refusing: candidate.refuses, rings), candidate.refuses) } catch { problem = error }
+        }
+        throw problem
     }
 
-    private static func loaded(typed: Bool, _ rings: [(Map, UInt32)]) throws(SensorError) -> OpaquePointer {
+    private static func loaded(typed: Bool, refusing: Bool, _ rings: [(Map, UInt32)]) throws(SensorError) -> OpaquePointer {
         let object = try open(typed: typed)
-        do throws(SensorError) { try load(object, rings) } catch {
+        do throws(SensorError) {
+            for (_, name) in Self.refusing { try prepare(name, in: object, isLoaded: refusing) }
+            try load(object, rings)
+        } catch {
             bpf_object__close(object)
             throw error
         }
         return object
+    }
+
+    /// A program that is not attached with the others.
+    private static func prepare(_ name: String, in object: OpaquePointer, isLoaded: Bool) throws(SensorError) {
+        guard let program = bpf_object__find_program_by_name(object, name) else { throw SensorError("the BPF object has no program \(name)") }
+        bpf_program__set_autoload(program, isLoaded)
+        bpf_program__set_autoattach(program, false)
     }
 
     private static func open(typed: Bool) throws(SensorError) -> OpaquePointer {
@@ -164,7 +190,7 @@ final class KernelPrograms {
     /// The ids by which others can ask the kernel for what is loaded here.
     var identifiers: BPFObjects {
         var objects = BPFObjects()
-        for link in links { objects.insert(riposte_bpf_id(bpf_link__fd(link)), .link) }
+        for link in links + hooks.map(\.link) { objects.insert(riposte_bpf_id(bpf_link__fd(link)), .link) }
         var (map, program): (OpaquePointer?, OpaquePointer?) = (nil, nil)
         while let next = bpf_object__next_map(object, map) {
             objects.insert(riposte_bpf_id(bpf_map__fd(next)), .map)
@@ -193,6 +219,30 @@ final class KernelPrograms {
             guard let link = bpf_program__attach(program) else { throw Self.failed("attach the BPF program \(name)", errno) }
             links.append(link)
         }
+        isAttached = true
+        // The end of a call is seen by now, and with it that it was refused.
+        refuse(before: wantedHooks)
+    }
+
+    /// The moments at which calls can be refused. At others, reflexes act at the end of the call.
+    var refusesBefore: KernelFilter.Before { hooks.reduce([]) { $0.union($1.before) } }
+
+    /// Has calls refused at these moments too from here on, or as soon as the other programs are at work.
+    func refuse(before wanted: KernelFilter.Before) {
+        guard canRefuse else { return }
+        wantedHooks.formUnion(wanted)
+        guard isAttached else { return }
+        for (before, name) in Self.refusing where wanted.contains(before) && !hooks.contains(where: { $0.before == before }) {
+            guard let program = bpf_object__find_program_by_name(object, name), let link = bpf_program__attach(program) else { continue }
+            hooks.append((before, link))
+        }
+    }
+
+    /// At no other moments than these.
+    func refuse(onlyBefore wanted: KernelFilter.Before) {
+        wantedHooks = wanted
+        for (_, link) in hooks.filter({ !wanted.contains($0.before) }) { bpf_link__destroy(link) }
+        hooks.removeAll { !wanted.contains($0.before) }
     }
 }
 

@@ -13,6 +13,7 @@ struct KernelTables {
     private var names: [[riposte_name_key]] = [[], []]
     private var prefixes: [[riposte_prefix_key]] = [[], []]
     private var wanted: Set<EventType> = []
+    private var refusals = Refusals()
 
     init(_ programs: KernelPrograms, pushesDown: Bool) { (self.programs, self.pushesDown) = (programs, pushesDown) }
 
@@ -41,7 +42,7 @@ struct KernelTables {
                 }
                 // Types beyond the table pass whole.
                 guard written.count + 1 < Int(RIPOSTE_FILTERS) else { continue }
-                try write(own, UInt8(written.count + 1), next, reflexes.map(\.slot))
+                try write(own, UInt8(written.count + 1), next, reflexes.map { ($0.slot, $0.reflex.acts) })
                 written.append(own)
                 numbers[type] = UInt8(written.count)
             }
@@ -53,7 +54,20 @@ struct KernelTables {
         wanted = types
         programs.control.pointee.filters_off = pushesDown ? 0 : 1
         programs.control.pointee.exits_judged = types.contains(Self.procexit) ? 1 : 0
+        refusals = Refusals(types.compactMap { type in numbers[type].map { (type.name, written[Int($0) - 1]) } }, reflexes.map(\.reflex))
+        // So there is no moment at which one in force is not asked.
+        programs.refuse(before: refusals.needed)
         riposte_control_switch(programs.control)
+        programs.refuse(onlyBefore: refusals.needed)
+    }
+
+    /// Of reflexes in force, the types of calls that they refuse before they are done.
+    var refused: [ArmedReflex: [String]] { refusals.calls(at: programs.refusesBefore) }
+
+    /// No reflex acts any more.
+    mutating func disarm() {
+        refusals = Refusals()
+        programs.refuse(onlyBefore: [])
     }
 
     private static let starts = Set(["execve", "execveat"].compactMap(EventType.init(named:)))
@@ -118,7 +132,7 @@ struct KernelTables {
     /// Half of what the kernel's maps hold, as there are two sets. A list that has no room stays undecided in the kernel: what it is about is handed up.
     private static let entriesPerSet = 32_768
 
-    private mutating func write(_ filter: KernelFilter, _ number: UInt8, _ generation: UInt32, _ slots: [Int]) throws(SensorError) {
+    private mutating func write(_ filter: KernelFilter, _ number: UInt8, _ generation: UInt32, _ reflexes: [(slot: Int, acts: Bool)]) throws(SensorError) {
         var table = riposte_filter()
         var texts = FilterTexts(generation: UInt8(generation), filter: number)
         var room = (names: Self.entriesPerSet - names[Int(generation)].count, prefixes: Self.entriesPerSet - prefixes[Int(generation)].count)
@@ -171,7 +185,12 @@ struct KernelTables {
         }
         for clause in filter.clauses {
             var entry = riposte_clause()
-            (entry.positive, entry.negative, entry.reflex) = (clause.positive, clause.negative, clause.reflex.map { UInt32(slots[$0] + 1) } ?? 0)
+            (entry.positive, entry.negative) = (clause.positive, clause.negative)
+            if let reflex = clause.reflex.map({ reflexes[$0] }) {
+                entry.reflex = UInt32(reflex.slot + 1)
+                entry.before = reflex.acts ? filter.before(clause).rawValue : 0
+                table.before |= entry.before
+            }
             withUnsafeMutablePointer(to: &table) { riposte_filter_clause($0, UInt32($0.pointee.clause_count)).pointee = entry }
             table.clause_count += 1
         }
@@ -235,7 +254,7 @@ extension KernelFilter {
             guard case .number(let test) = atom else { return true }
             switch test.source {
             case .argument0, .argument1, .argument2, .argument3, .argument4, .argument5: return false
-            case .result, .fd: return test.mask == .max && (test.operation == .less && test.number == 0 || test.operation == .greater && test.number == -1)
+            case .result, .fd: return test.asksForFailure
             default: return true
             }
         }

@@ -44,6 +44,8 @@ package struct ReflexReport: Sendable, Equatable {
 
     package let reflex: ArmedReflex
     package let verdict: Verdict
+    /// The call was refused before it was done.
+    package let isDenied: Bool
 }
 
 /// What of the reflexes that were asked for the kernel has.
@@ -51,6 +53,8 @@ package struct Armament: Sendable, Equatable {
     package var armed: [ArmedReflex] = []
     /// Their places still belong to others, of which events may come. Asked for again, they find room.
     package var waiting: [ArmedReflex] = []
+    /// The types of calls that they refuse before these are done; elsewhere they act at the end of the call.
+    package var refused: [ArmedReflex: [String]] = [:]
     /// The kernel did not take its tables: those before go on, and nothing acts there.
     package var problem: SensorError?
 

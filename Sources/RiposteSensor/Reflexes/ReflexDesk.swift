@@ -122,6 +122,6 @@ struct ReflexDesk {
     func report(_ record: SensorRecord) -> ReflexReport? {
         let header = record.header
         guard let reflex = slots[Int(header.pointee.reflex) - 1], let verdict = ReflexReport.Verdict(rawValue: header.pointee.reflex_outcome) else { return nil }
-        return ReflexReport(reflex: reflex, verdict: verdict)
+        return ReflexReport(reflex: reflex, verdict: verdict, isDenied: record.has(RIPOSTE_FLAG_DENIED))
     }
 }

@@ -75,7 +75,14 @@ struct PlaybookCheckCommand: AsyncParsableCommand {
             for finding in findings where finding.isError { Terminal.complainPlainly(finding.diagnostic.rendered) }
             throw ExitCode(2)
         }
-        return ReflexPlan(set, ruleSet, mode: { _ in .enforce }).problems.map { problem in
+        let plan = ReflexPlan(set, ruleSet, mode: { _ in .enforce })
+        for reflex in plan.set.reflexes {
+            let calls = ruleSet.refusableCalls(ofRule: reflex.rule)
+            guard !calls.isEmpty else { continue }
+            Terminal.remark(
+                "playbook \(reflex.playbook): its reflex to \"\(reflex.rule.escapedForDisplay)\" also refuses \(calls.joined(separator: ", ")), where the kernel has BPF LSM")
+        }
+        return plan.problems.map { problem in
             let playbook = reflexes.first { $0.name == problem.playbook }
             return Diagnostic(
                 code: "P019", file: playbook?.file ?? "", place: playbook.map { Diagnostic.Place(line: $0.line, column: 1) },
