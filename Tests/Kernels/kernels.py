@@ -1,0 +1,274 @@
+#!/usr/bin/env python3
+"""Runs the sensor's live tests on other kernels: `make test-kernels`.
+
+Each kernel is booted by QEMU, which needs neither rights nor hardware for it, with this machine's files as its root, read-only and with a layer in memory over them:
+what was built here runs there. A kernel is a package of Debian's (also one that only depends on the newest one), which is unpacked once below .build-kernels and
+never installed, or a folder in which one was unpacked.
+
+    kernels.py download KERNEL...                       unpack those that are not there yet
+    kernels.py run [--command TEXT] KERNEL...           run the tests, or a shell command in their place
+
+What the guests print is kept in .build-kernels/KERNEL.log; the end of it, and that of the console, is shown where one does not come to an end in LIMIT seconds.
+"""
+
+import argparse
+import lzma
+import os
+import pathlib
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+HERE = ROOT / "Tests" / "Kernels"
+CACHE = ROOT / ".build-kernels"
+BUNDLE = ROOT / ".build" / "debug" / "ripostePackageTests.xctest"
+# Emulated: a machine in the cloud has no KVM, or one that does not work, and a kernel's verifier is the same either way. ACCEL=kvm is faster.
+ACCELERATOR = os.environ.get("ACCEL", "tcg,thread=multi")
+LIMIT = int(os.environ.get("LIMIT", "600"))
+
+# Patterns of names of tests, as `swift test --filter` has them. Not: what needs Docker, and floods.
+TESTS = [
+    r"ProcessLiveTests",
+    r"SensorLiveTests",
+    r"KernelSideLiveTests",
+    r"StrangeProcessTests",
+    r"ScenarioTests/(host|events)",
+    r"ReflexLiveTests",
+]
+SKIPPED = [r"StrangeProcessTests/(soak|short)"]
+
+# Loaded before the root is there, with what they need.
+MODULES = ["virtio_pci", "9pnet_virtio", "9p", "overlay"]
+
+
+class Trouble(Exception):
+    """What is told to whoever called, without a stack."""
+
+
+def called(*words):
+    """What a program prints."""
+    result = subprocess.run([str(word) for word in words], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    if result.returncode != 0:
+        raise Trouble(f"{' '.join(map(str, words))} failed with {result.returncode}: {result.stderr.strip()[-1000:]}")
+    return result.stdout
+
+
+# Getting kernels
+
+
+def packages(name):
+    """A package and those of the kernel that it depends on: one that names the newest, image and modules apart."""
+    result, waiting = [], [name]
+    while waiting:
+        package = waiting.pop()
+        if package in result:
+            continue
+        result.append(package)
+        waiting += re.findall(r"^\s*Depends: (linux-(?:image|binary|modules)-\S+)$", called("apt-cache", "depends", package), re.M)
+    return result
+
+
+def download(name):
+    """Unpacks a kernel's packages below CACHE, once."""
+    if folder_of(name).exists():
+        return
+    print(f"unpacking {name} into {CACHE.name}", flush=True)
+    CACHE.mkdir(exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=CACHE) as place:
+        try:
+            fetched(name, place)
+        except Trouble:
+            # The lists are missing or older than the mirror.
+            called(*([] if os.geteuid() == 0 else ["sudo"]), "apt-get", "update", "-qq")
+            fetched(name, place)
+        unpacked = pathlib.Path(place) / "unpacked"
+        for package in pathlib.Path(place).glob("*.deb"):
+            called("dpkg-deb", "-x", package, unpacked)
+        Kernel(unpacked)
+        unpacked.rename(CACHE / name)
+
+
+def fetched(name, place):
+    command = ["apt-get", "download", "-qq", "-o", "Acquire::Retries=3", "-o", "APT::Sandbox::User=root"] + packages(name)
+    result = subprocess.run(command, cwd=place, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    if result.returncode != 0:
+        raise Trouble(f"{name} cannot be fetched: {result.stdout.strip()[-1000:]}")
+
+
+def folder_of(name):
+    return pathlib.Path(name).resolve() if "/" in name else CACHE / name
+
+
+class Kernel:
+    """One that lies unpacked in a folder: `image`, and the folder of its modules, whose name is its release."""
+
+    def __init__(self, folder):
+        releases = [path.parent for base in ("usr/lib", "lib") for path in sorted((folder / base / "modules").glob("*/kernel"))]
+        if not releases:
+            raise Trouble(f"{folder} has no modules of a kernel: unpack the package with its modules there (dpkg-deb -x)")
+        self.modules = releases[0].resolve()
+        self.release = self.modules.name
+        images = [self.modules / "vmlinuz", folder / "boot" / f"vmlinuz-{self.release}"]
+        self.image = next((path for path in images if path.exists()), None)
+        if self.image is None:
+            raise Trouble(f"{folder} has no kernel: none of {', '.join(map(str, images))} is there")
+
+    def needed(self, names):
+        """The files of modules and of what they need, in the order in which they are loaded."""
+        base = self.modules.parents[2]
+        # Who installs the package makes this list; it is also what modprobe goes by in the guest.
+        if not (self.modules / "modules.dep.bin").exists():
+            called("depmod", "-b", base, self.release)
+        files = []
+        for name in names:
+            for line in called("modprobe", "-d", base, "-S", self.release, "--show-depends", name).splitlines():
+                word, path = line.split()[:2]
+                if word == "insmod" and path not in files:
+                    files.append(path)
+        return [pathlib.Path(path) for path in files]
+
+
+# Running guests
+
+
+def initramfs(kernel, command, place):
+    """What the kernel starts with: see initramfs.sh."""
+    tree = place / "initramfs"
+    for folder in ("bin", "proc", "dev", "lower", "layer", "root", "modules", "guest"):
+        (tree / folder).mkdir(parents=True)
+    shutil.copy(shutil.which("busybox", path="/bin:/usr/bin") or "/bin/busybox", tree / "bin")
+    shutil.copy(HERE / "initramfs.sh", tree / "init")
+    (tree / "init").chmod(0o755)
+    for index, path in enumerate(kernel.needed(MODULES)):
+        data = lzma.decompress(path.read_bytes()) if path.suffix == ".xz" else path.read_bytes()
+        (tree / "modules" / f"{index:02}-{path.name.removesuffix('.xz')}").write_bytes(data)
+    shutil.copy(HERE / "machine.sh", tree / "guest")
+    (tree / "guest" / "paths").write_text(f"MODULES={shlex.quote(str(kernel.modules))}\nSOURCES={shlex.quote(str(ROOT))}\n")
+    (tree / "guest" / "command").write_text(command)
+    archive = place / "initramfs.cpio"
+    with open(archive, "wb") as file:
+        names = "".join(f"{path.relative_to(tree)}\n" for path in sorted(tree.rglob("*")))
+        subprocess.run(["busybox", "cpio", "-o", "-H", "newc"], cwd=tree, input=names.encode(), stdout=file, stderr=subprocess.PIPE, check=True)
+    return archive
+
+
+def test_command(bundle):
+    words = [bundle, "--testing-library", "swift-testing", "--no-parallel"]
+    words += [word for pattern in TESTS for word in ("--filter", pattern)] + [word for pattern in SKIPPED for word in ("--skip", pattern)]
+    return f"cd {shlex.quote(str(ROOT))}\nexport RIPOSTE_GUEST=1\nexec {shlex.join(map(str, words))}\n"
+
+
+class Guest:
+    """A kernel in QEMU until it switches itself off: what it printed, and why it ended where it should not have."""
+
+    def __init__(self, kernel, command, place):
+        self.console, self.log = place / "console", place / "log"
+        memory, processors = "4096", "2"
+        self.words = [
+            "qemu-system-x86_64", "-accel", ACCELERATOR, "-cpu", "host" if ACCELERATOR.startswith("kvm") else "max", "-smp", processors, "-m", memory,
+            "-nodefaults", "-no-user-config", "-display", "none", "-no-reboot", "-serial", f"file:{self.console}", "-serial", f"file:{self.log}",
+            "-kernel", kernel.image, "-initrd", initramfs(kernel, command, place), "-append", "console=ttyS0 quiet panic=-1 oops=panic",
+            "-virtfs", "local,path=/,mount_tag=host,security_model=none,readonly=on,multidevs=remap",
+        ]
+
+    def run(self, seen):
+        """Calls `seen` with each line of the log; the status of what ran there, or a Trouble that says where it hung."""
+        with subprocess.Popen([str(word) for word in self.words], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as machine:
+            try:
+                end, offset, is_running = time.monotonic() + LIMIT, 0, True
+                while is_running:
+                    is_running = machine.poll() is None
+                    offset += self.read(offset, seen)
+                    if is_running and time.monotonic() > end:
+                        raise Trouble(f"it was not over after {LIMIT} s (LIMIT=) and was ended\n{self.ends()}")
+                    time.sleep(0.1)
+            finally:
+                machine.kill()
+            complaints = machine.stdout.read().strip()
+        last = self.lines(self.log)[-1:]
+        status = re.fullmatch(r"guest: status (\d+)", last[0]) if last else None
+        if status is None:
+            raise Trouble(f"it ended before it was done\n{complaints}\n{self.ends()}")
+        return int(status[1])
+
+    def read(self, offset, seen):
+        """Hands over whole lines from an offset on; how many bytes those were."""
+        if not self.log.exists():
+            return 0
+        with open(self.log, "rb") as file:
+            file.seek(offset)
+            data = file.read()
+        whole = data[: data.rfind(b"\n") + 1]
+        for line in whole.decode(errors="replace").splitlines():
+            seen(line)
+        return len(whole)
+
+    def lines(self, path):
+        return path.read_text(errors="replace").replace("\r", "").splitlines() if path.exists() else []
+
+    def ends(self):
+        return "\n".join(f"{title}, last lines:\n" + "\n".join("    " + line for line in self.lines(path)[-15:]) for title, path in
+                         (("console", self.console), ("what ran there", self.log)))
+
+
+def run(name, command):
+    """Whether all was well on a kernel."""
+    kernel = Kernel(folder_of(name))
+    print(f"{kernel.release}: booting", flush=True)
+    start, failed = time.monotonic(), []
+    CACHE.mkdir(exist_ok=True)
+    log = CACHE / f"{folder_of(name).name}.log"
+
+    def seen(line):
+        if not is_test or re.match(r"[✘↳]", line) or "Test run with" in line:
+            print(f"  {line}", flush=True)
+        # A test that is left out proves nothing: each that is chosen must be possible there.
+        if re.match(r"➜ .* skipped", line):
+            failed.append(line)
+            print(f"  {line}", flush=True)
+        if "Test run with" in line:
+            failed.extend([line] if "with 0 tests" in line else [])
+
+    is_test = command is None
+    with tempfile.TemporaryDirectory(prefix="riposte-kernel-") as place:
+        guest = Guest(kernel, test_command(BUNDLE) if is_test else command, pathlib.Path(place))
+        try:
+            status = guest.run(seen)
+            end = "" if status == 0 else f"failed with {status}"
+            end = end or ("tests were left out" if failed else "")
+        except Trouble as trouble:
+            end = str(trouble)
+        finally:
+            text = "\n".join(guest.lines(guest.console) + guest.lines(guest.log))
+            log.write_text(text + "\n")
+    print(f"{kernel.release}: {end or 'passed'} after {time.monotonic() - start:.0f} s; all that it printed: {log}", flush=True)
+    return not end
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    verbs = parser.add_subparsers(dest="verb", required=True)
+    verbs.add_parser("download").add_argument("kernels", nargs="+")
+    running = verbs.add_parser("run")
+    running.add_argument("--command")
+    running.add_argument("kernels", nargs="+")
+    arguments = parser.parse_args()
+    try:
+        if arguments.verb == "download":
+            for name in arguments.kernels:
+                if "/" not in name:
+                    download(name)
+            return 0
+        return 0 if all([run(name, arguments.command) for name in arguments.kernels]) else 1
+    except Trouble as trouble:
+        print(f"kernels.py: {trouble}", file=sys.stderr)
+        return 2
+
+
+if __name__ == "__main__":
+    sys.exit(main())
