@@ -71,9 +71,12 @@ static __always_inline bool has_room(void *ring, struct work *work)
 
 static __always_inline long send(void *ring, struct work *work, struct event *event, u32 kind, u64 wake)
 {
-	u32 size = work->size;
+	u64 size = work->size;
 
-	if (size < sizeof(struct riposte_event) || size > RIPOSTE_EVENT_BYTES || !has_room(ring, work))
+	if (size > RIPOSTE_EVENT_BYTES)
+		return -1;
+	LAUNDER(size);
+	if (size < sizeof(struct riposte_event) || !has_room(ring, work))
 		return -1;
 	((struct riposte_event *)event->bytes)->kind = kind;
 	return bpf_ringbuf_output(ring, event->bytes, size, wake);
@@ -308,11 +311,12 @@ __noinline int take_messages(u32 room, u32 from)
 
 	if (!work || from > 1024)
 		return 1;
-	for (u32 i = from; i < from + MESSAGES_PER_PIECE; i++) {
-		if ((s64)i >= work->result)
+	for (u32 i = 0; i < MESSAGES_PER_PIECE; i++) {
+		LAUNDER(i);	/* else the compiler counts to `from` + 32, which has no end that a verifier before 6.18 could see */
+		if ((s64)(from + i) >= work->result)
 			return 1;
 		begin_event(work, work->flags & RIPOSTE_FLAG_COMPAT);
-		work->message = i;
+		work->message = from + i;
 		take_event(room);
 	}
 	return 0;

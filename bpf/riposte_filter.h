@@ -262,7 +262,8 @@ __noinline int examine_text(u32 room, u32 at, u32 length)
 	struct work *work = work_of(room);
 	struct event *event = event_of(room);
 	struct scan *scan;
-	u32 name = 0, place, odd;
+	u32 name = 0, odd;
+	u64 place;
 
 	if (!work || !event)
 		return 0;
@@ -287,9 +288,7 @@ __noinline int examine_text(u32 room, u32 at, u32 length)
 	if (!work->name_length)
 		return 0;
 	place = at + name;
-	BOUND(place, 0x7fff);
-	if (place > RIPOSTE_EVENT_BYTES - 8)
-		return 0;
+	AT_MOST(place, RIPOSTE_EVENT_BYTES - 8);
 	if (event->bytes[place] == '.' && (length - name == 1 || (length - name == 2 && event->bytes[place + 1] == '.')))
 		work->name_length = 0;
 	else
@@ -318,12 +317,14 @@ static __always_inline u64 find_name(struct riposte_name_key *key)
 /* Atoms that hold for a text at a place of the event. The key stays in work->name_key. */
 static __always_inline u64 find_text(struct work *work, struct event *event, u32 subject, u32 at, u32 length)
 {
+	u64 start = at;
+
 	begin_name(work, &work->name_key, subject, length);
-	if (length > RIPOSTE_NAME_BYTES || at > RIPOSTE_EVENT_BYTES - 64)
+	if (length > RIPOSTE_NAME_BYTES)
 		return 0;
-	BOUND(at, 0x7fff);
-	for (u32 i = 0; i < 8; i++) {
-		u64 *from = (u64 *)&event->bytes[at + i * 8], *to = (u64 *)&work->name_key.text[i * 8];
+	AT_MOST(start, RIPOSTE_EVENT_BYTES - 64);
+	for (u64 i = 0; i < 8; i++) {
+		u64 *from = (u64 *)&event->bytes[start + i * 8], *to = (u64 *)&work->name_key.text[i * 8];
 		u32 left = length - i * 8;
 		u64 word;
 
@@ -451,22 +452,19 @@ __noinline u64 find_prefix(u32 room, u32 subject, u32 at, u32 length)
 {
 	struct work *work = work_of(room);
 	struct event *event = event_of(room);
-	u64 *atoms;
+	u64 *atoms, from = at, count = length;
 
 	if (!work || !event)
 		return 0;
-	if (length > PREFIX_TEXT)
-		length = PREFIX_TEXT;
-	BOUND(at, 0x7fff);
-	if (at > RIPOSTE_EVENT_BYTES - 256)
-		return 0;
+	AT_MOST(count, PREFIX_TEXT);
+	AT_MOST(from, RIPOSTE_EVENT_BYTES - 256);
 	work->prefix_key.generation = work->generation & 1;
 	work->prefix_key.filter = work->filter;
 	work->prefix_key.subject = subject;
-	bpf_probe_read_kernel(work->prefix_key.text, length, &event->bytes[at]);
-	if (length < PREFIX_TEXT)
-		work->prefix_key.text[length++] = 0;
-	work->prefix_key.bits = 24 + 8 * length;
+	bpf_probe_read_kernel(work->prefix_key.text, count, &event->bytes[from]);
+	if (count < PREFIX_TEXT)
+		work->prefix_key.text[count++] = 0;
+	work->prefix_key.bits = 24 + 8 * count;
 	atoms = bpf_map_lookup_elem(&prefixes, &work->prefix_key);
 	return atoms ? *atoms : 0;
 }

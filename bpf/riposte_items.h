@@ -8,21 +8,25 @@
 /* Place of the next item's data, 0: the event is full. */
 static __always_inline u32 item_begin(struct work *work)
 {
-	u32 size = work->size;
+	u64 size = work->size;
 
-	if (size > ITEM_ROOM || size < sizeof(struct riposte_event)) {
-		work->flags |= RIPOSTE_FLAG_CUT;
-		return 0;
-	}
+	BOUND(size, 0x7fff);
+	if (size > ITEM_ROOM)
+		goto full;
+	LAUNDER(size);
+	if (size < sizeof(struct riposte_event))
+		goto full;
 	return size + sizeof(struct riposte_item);
+full:
+	work->flags |= RIPOSTE_FLAG_CUT;
+	return 0;
 }
 
 /* The data is at `at`; writes what stands before and behind it. `length` may be RIPOSTE_PATH_BYTES at most. */
 static __always_inline void item_end(struct work *work, struct event *event, u32 at, u32 type, u32 length, u32 detail)
 {
 	struct riposte_item *item;
-	u64 *padding;
-	u32 end;
+	u64 *padding, end;
 
 	if (at > ITEM_ROOM + sizeof(struct riposte_item) || at < sizeof(struct riposte_item) || length > RIPOSTE_PATH_BYTES)
 		return;
@@ -31,9 +35,7 @@ static __always_inline void item_end(struct work *work, struct event *event, u32
 	item->length = length;
 	item->detail = detail;
 	end = at + length;
-	BOUND(end, 0x7fff);
-	if (end > RIPOSTE_EVENT_BYTES - 8)
-		return;
+	AT_MOST(end, RIPOSTE_EVENT_BYTES - 8);
 	padding = (u64 *)&event->bytes[end];
 	LAUNDER(padding);
 	*padding = 0;	/* what is too much is written over by the next item */
@@ -113,6 +115,7 @@ __noinline int put_user_bytes(u32 room, u32 type, u64 address, u32 length)
 {
 	struct work *work = work_of(room);
 	struct event *event = event_of(room);
+	u64 count = length;
 	u32 at;
 
 	if (!work || !event || !address || !length)
@@ -120,20 +123,19 @@ __noinline int put_user_bytes(u32 room, u32 type, u64 address, u32 length)
 	at = item_begin(work);
 	if (!at)
 		return 0;
-	if (length > RIPOSTE_TEXT_BYTES)
-		length = RIPOSTE_TEXT_BYTES;
-	if (bpf_probe_read_user(&event->bytes[at], length, (void *)address)) {
-		u32 page = 4096 - (address & 4095);
+	AT_MOST(count, RIPOSTE_TEXT_BYTES);
+	if (bpf_probe_read_user(&event->bytes[at], count, (void *)address)) {
+		u64 page = 4096 - (address & 4095);
 
 		/* Half of it may be there: what is in the first page. */
-		if (page >= length || bpf_probe_read_user(&event->bytes[at], page, (void *)address)) {
+		if (page >= count || bpf_probe_read_user(&event->bytes[at], page, (void *)address)) {
 			work->flags |= RIPOSTE_FLAG_FAULT;
 			return 0;
 		}
-		length = page;
+		count = page;
 		work->flags |= RIPOSTE_FLAG_CUT;
 	}
-	item_end(work, event, at, type, length, 0);
+	item_end(work, event, at, type, count, 0);
 	return at;
 }
 
@@ -142,6 +144,7 @@ __noinline int put_kernel_bytes(u32 room, u32 type, u64 address, u32 length, u32
 {
 	struct work *work = work_of(room);
 	struct event *event = event_of(room);
+	u64 count = length;
 	u32 at;
 
 	if (!work || !event || !address || !length)
@@ -149,11 +152,10 @@ __noinline int put_kernel_bytes(u32 room, u32 type, u64 address, u32 length, u32
 	at = item_begin(work);
 	if (!at)
 		return 0;
-	if (length > RIPOSTE_TEXT_BYTES)
-		length = RIPOSTE_TEXT_BYTES;
-	if (bpf_probe_read_kernel(&event->bytes[at], length, (void *)address))
+	AT_MOST(count, RIPOSTE_TEXT_BYTES);
+	if (bpf_probe_read_kernel(&event->bytes[at], count, (void *)address))
 		return 0;
-	item_end(work, event, at, type, length, detail);
+	item_end(work, event, at, type, count, detail);
 	return at;
 }
 
@@ -161,8 +163,7 @@ __noinline int put_kernel_bytes(u32 room, u32 type, u64 address, u32 length, u32
 static __always_inline u32 put_walked(struct work *work, struct event *event, u32 type, u32 detail)
 {
 	u32 at = item_begin(work);
-	u32 from = work->walk.at;
-	u32 length;
+	u64 from = work->walk.at, length;
 
 	if (!at)
 		return 0;
@@ -172,8 +173,7 @@ static __always_inline u32 put_walked(struct work *work, struct event *event, u3
 	} else {
 		length = RIPOSTE_PATH_BYTES - from;
 		BOUND(from, RIPOSTE_PATH_BYTES - 1);
-		if (length > RIPOSTE_PATH_BYTES)
-			return 0;
+		AT_MOST(length, RIPOSTE_PATH_BYTES);
 		/* Reads up to PATH_SLACK bytes past the text at most: the verifier knows nothing of from + length. */
 		bpf_probe_read_kernel(&event->bytes[at], length, &work->path[from]);
 	}

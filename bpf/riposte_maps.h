@@ -273,8 +273,12 @@ static __always_inline u64 number_of(const volatile void *pointer)
 {
 	u64 number = (u64)pointer;
 #ifdef RIPOSTE_TYPED
-	const void *null = bpf_rdonly_cast(NULL, 0);
+	const void *null;
 
+	/* A number minus a pointer would be a pointer. */
+	if (!number)
+		return 0;
+	null = bpf_rdonly_cast(NULL, 0);
 	asm volatile("%0 -= %1" : "+r"(number) : "r"(null));
 #endif
 	return number;
@@ -312,5 +316,11 @@ static __always_inline struct riposte_counters *counters_entry(void)
  * needs it.
  */
 #define BOUND(value, mask) asm volatile("%0 &= %1" : "+r"(value) : "i"(mask))
+
+/*
+ * The same by a comparison: what is more becomes `limit`. Verifiers before 6.18 learn of a register only what is compared in that very register, and the
+ * compiler makes one comparison of two, in another one. Of 64 bits: what they know of the upper end is lost when such a register is cut to 32.
+ */
+#define AT_MOST(value, limit) asm volatile("if %0 <= %1 goto +1; %0 = %1" : "+r"(value) : "i"(limit))
 
 #endif
