@@ -16,10 +16,18 @@ struct StrangeProcessTests {
 
     init() throws {
         folder = try TemporaryFolder()
-        strange = folder.path + "/strange"
+        strange = try Self.built.get()
+    }
+
+    /// Built once, for all tests.
+    private static let built: Result<String, any Error> = Result {
+        let folder = try TemporaryFolder()
+        folder.removeAtExit()
+        let strange = folder.path + "/strange"
         let source = URL(fileURLWithPath: #filePath).deletingLastPathComponent().deletingLastPathComponent().path + "/Scenarios/strange.c"
         let (status, output) = try run(["gcc", "-static", "-O1", "-pthread", "-o", strange, source])
         try #require(status == 0, "strange.c: \(output)")
+        return strange
     }
 
     /// Keeps these fields of each event for which the rule holds.
