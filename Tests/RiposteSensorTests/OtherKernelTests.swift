@@ -14,7 +14,7 @@ struct OtherKernelTests {
     func live(_ kernel: String) throws {
         let run = try #require(Self.runs[kernel]).get()
         let status = run.child.waitForExit()
-        let output = try String(contentsOfFile: run.output, encoding: .utf8)
+        let output = try String(contentsOfFile: run.folder.path + "/output", encoding: .utf8)
         #expect(status == 0, "\(output.suffix(8000))")
     }
 
@@ -23,14 +23,13 @@ struct OtherKernelTests {
 
     /// One guest, and what is told of it.
     private struct Run {
+        let folder: TemporaryFolder
         let child: ChildProcess
-        let output: String
 
         init(_ kernel: String) throws {
-            let folder = try TemporaryFolder()
+            folder = try TemporaryFolder()
             folder.removeAtExit()
-            output = try folder.file("output")
-            let descriptor = open(output, O_WRONLY | O_CLOEXEC)
+            let descriptor = open(try folder.file("output"), O_WRONLY | O_CLOEXEC)
             defer { close(descriptor) }
             child = try ChildProcess(["python3", sources + "/Tests/Kernels/kernels.py", "run", "--bundle", CommandLine.arguments[0], kernel], output: descriptor)
         }
