@@ -158,9 +158,11 @@ def initramfs(kernel, command, place):
     (tree / "guest" / "paths").write_text(f"MODULES={shlex.quote(str(kernel.modules))}\nSOURCES={shlex.quote(str(ROOT))}\n")
     (tree / "guest" / "command").write_text(f"cd {shlex.quote(str(ROOT))}\n{command}\n")
     archive = place / "initramfs.cpio"
+    # One behind the other, which the kernel unpacks into one tree.
     with open(archive, "wb") as file:
-        names = "".join(f"{path.relative_to(tree)}\n" for path in sorted(tree.rglob("*")))
-        subprocess.run(["busybox", "cpio", "-o", "-H", "newc"], cwd=tree, input=names.encode(), stdout=file, stderr=subprocess.PIPE, check=True)
+        for folder, part in ((tree, "."), (pathlib.Path("/"), "etc")):
+            names = "".join(f"{path.relative_to(folder)}\n" for path in [folder / part, *sorted((folder / part).rglob("*"))])
+            subprocess.run(["busybox", "cpio", "-o", "-H", "newc"], cwd=folder, input=names.encode(), stdout=file, stderr=subprocess.PIPE, check=True)
     return archive
 
 
