@@ -30,6 +30,8 @@ CACHE = ROOT / ".build-kernels"
 BUNDLE = ROOT / ".build" / "debug" / "ripostePackageTests.xctest"
 # Emulated: a machine in the cloud has no KVM, or one that does not work, and a kernel's verifier is the same either way. ACCEL=kvm is faster.
 ACCELERATOR = os.environ.get("ACCEL", "tcg,thread=multi")
+# Two that are emulated wait for each other so much that one is faster. What several at once bring about the same tests look for on this machine's own kernel.
+PROCESSORS = os.environ.get("PROCESSORS", "1")
 LIMIT = int(os.environ.get("LIMIT", "600"))
 
 # A panic is the end of the guest. Where the host is busy, timers come later than the kernel's look at them allows. Without random addresses what QEMU has
@@ -185,7 +187,7 @@ class Guest:
         self.console, self.log = place / "console", place / "log"
         self.words = [
             # It ends with us, however we end.
-            "setpriv", "--pdeathsig", "KILL", "qemu-system-x86_64", "-accel", ACCELERATOR, "-cpu", "host" if ACCELERATOR.startswith("kvm") else "max", "-smp", "2", "-m", "4096",
+            "setpriv", "--pdeathsig", "KILL", "qemu-system-x86_64", "-accel", ACCELERATOR, "-cpu", "host" if ACCELERATOR.startswith("kvm") else "max", "-smp", PROCESSORS, "-m", "4096",
             "-nodefaults", "-no-user-config", "-display", "none", "-no-reboot", "-serial", f"file:{self.console}", "-serial", f"file:{self.log}",
             "-kernel", kernel.image, "-initrd", initramfs(kernel, command, place), "-append", PARAMETERS,
             "-virtfs", "local,path=/,mount_tag=host,security_model=none,readonly=on,multidevs=remap",

@@ -18,7 +18,7 @@ struct OtherKernelTests {
         #expect(status == 0, "\(output.suffix(8000))")
     }
 
-    /// All at once: what runs in a guest waits most of the time for something else in there, and a guest is seldom busy with more than one processor.
+    /// All at once: each has one processor.
     private static let runs = Dictionary(uniqueKeysWithValues: kernels.map { kernel in (kernel, Result { try Run(kernel) }) })
 
     /// One guest, and what is told of it.
