@@ -230,7 +230,7 @@ class Guest:
         return path.read_text(errors="replace").replace("\r", "").splitlines() if path.exists() else []
 
     def ends(self):
-        return "\n".join(f"{title}, last lines:\n" + "\n".join("    " + line for line in self.lines(path)[-15:]) for title, path in
+        return "\n".join(f"{title}, last lines:\n" + "\n".join("    " + line for line in self.lines(path)[-40:]) for title, path in
                          (("console", self.console), ("what ran there", self.log)))
 
 
@@ -238,13 +238,16 @@ def run(name, command, is_test):
     """Whether all was well on a kernel."""
     kernel = Kernel(folder_of(name))
     print(f"{kernel.release}: booting", flush=True)
-    start, left_out = time.monotonic(), []
+    start, left_out, is_shown = time.monotonic(), [], False
 
     def seen(line):
+        nonlocal is_shown
         # What is left out proves nothing, and what is chosen must be possible there.
         if is_test and re.search(r"^➜ .* skipped|Test run with 0 tests", line):
             left_out.append(line)
-        if not is_test or re.match("[✘↳➜]", line) or "Test run with" in line:
+        # Of a failure the lines that explain it, too.
+        is_shown = not is_test or re.match("[✘➜]", line) or "Test run with" in line or (is_shown and line.startswith("↳"))
+        if is_shown:
             print(line, flush=True)
 
     CACHE.mkdir(exist_ok=True)
