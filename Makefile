@@ -6,9 +6,12 @@ SWIFT ?= swift
 RELEASE := -c release --static-swift-stdlib
 BUILD_PACKAGES := libcurl4-openssl-dev libnats-dev libnftnl-dev libmnl-dev libsqlite3-dev libbpf-dev pkg-config
 BPF_PACKAGES := clang llvm bpftool libbpf-dev
-TEST_PACKAGES := gcc libc6-dev curl docker.io iptables busybox-static nftables iproute2 openssl iputils-ping prometheus prometheus-alertmanager rsyslog rsyslog-gnutls nats-server python3-aiosmtpd
+TEST_PACKAGES := gcc libc6-dev curl docker.io iptables busybox-static nftables iproute2 openssl iputils-ping prometheus prometheus-alertmanager rsyslog rsyslog-gnutls nats-server python3-aiosmtpd \
+	qemu-system-x86 kmod python3
 BENCH_PACKAGES := gcc libc6-dev python3 valgrind bpftrace
 DEMO_PACKAGES := gcc libc6-dev python3 docker.io iptables busybox-static
+# On which other kernels the sensor is tested: packages, or folders in which one was unpacked.
+KERNELS ?= $(if $(filter x86_64,$(shell uname -m)),linux-image-amd64 linux-image-6.12-amd64)
 RUN_ARGUMENTS ?=
 TEST_ARGUMENTS ?=
 
@@ -21,7 +24,7 @@ define install
 		$(SUDO) apt-get update -qq && $(SUDO) env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $$missing >/dev/null; fi
 endef
 
-.PHONY: run build bpf test test-long simulate simulate-planted bench demo check fmt clean help dependencies bpf-dependencies test-dependencies bench-dependencies demo-dependencies
+.PHONY: run build bpf kernels test test-kernels test-long simulate simulate-planted bench demo check fmt clean help dependencies bpf-dependencies test-dependencies bench-dependencies demo-dependencies
 
 # The agent takes configuration and playbooks from where only root can change them, so not from the checkout of whoever builds: from a copy.
 run: build ## install what is missing, build, and run the agent (mode observe) with a copy of config/, rules/ and playbooks/
@@ -38,8 +41,15 @@ bpf: bpf-dependencies ## build the BPF programs for all processors, which the bi
 	@$(MAKE) --no-print-directory -C bpf
 
 # One after the other: live tests measure processes, containers and time-outs against a machine that should not be busy with the others.
-test: test-dependencies bpf ## install what tests need and run all of them (as root, so that nothing is skipped)
-	$(SUDO) env PATH="$$PATH" RIPOSTE_STRICT="$$RIPOSTE_STRICT" CI="$$CI" $(SWIFT) test --no-parallel $(TEST_ARGUMENTS)
+test: test-dependencies bpf kernels ## install what tests need and run all of them (as root, so that nothing is skipped)
+	$(SUDO) env PATH="$$PATH" RIPOSTE_STRICT="$$RIPOSTE_STRICT" CI="$$CI" RIPOSTE_KERNELS="$(KERNELS)" $(SWIFT) test --no-parallel $(TEST_ARGUMENTS)
+
+test-kernels: test-dependencies bpf kernels ## the sensor's live tests on other kernels, in emulated machines; KERNELS="linux-image-amd64 …", or folders, says which
+	$(SUDO) env PATH="$$PATH" RIPOSTE_STRICT="$$RIPOSTE_STRICT" $(SWIFT) build --build-tests
+	$(SUDO) env PATH="$$PATH" python3 Tests/Kernels/kernels.py run $(KERNELS)
+
+kernels: test-dependencies
+	$(if $(KERNELS),python3 Tests/Kernels/kernels.py download $(KERNELS))
 
 test-long: test-dependencies bpf ## the same, with 100 sensors and 200 agents killed one after the other where test has 30 and 12, a million events by chance, five million to the sensor, 10 000 reflexes
 	$(SUDO) env PATH="$$PATH" RIPOSTE_KILL_ROUNDS=100 RIPOSTE_KILLS=200 RIPOSTE_FUZZ_INPUTS=2500000 RIPOSTE_SOAK_EVENTS=5000000 RIPOSTE_REFLEXES=10000 \

@@ -40,6 +40,16 @@ final class Workplace {
     /// What the agent printed on standard output.
     var output: String { (try? String(contentsOfFile: folder.path + "/stdout", encoding: .utf8)) ?? "" }
 
+    /// The whole lines that the agent printed on standard output from a place on, which moves to their end.
+    func lines(after offset: inout UInt64) throws -> [[UInt8]] {
+        let file = try FileHandle(forReadingFrom: URL(fileURLWithPath: folder.path + "/stdout"))
+        try file.seek(toOffset: offset)
+        let bytes = Array(try file.readToEnd() ?? Data())
+        let whole = bytes[..<(bytes.lastIndex(of: UInt8(ascii: "\n")).map { $0 + 1 } ?? 0)]
+        offset += UInt64(whole.count)
+        return whole.split(separator: UInt8(ascii: "\n")).map(Array.init)
+    }
+
     private var folders: [String] { ["--state-dir", stateDirectory, "--run-dir", runDirectory] }
 
     /// A playbook file whose text is `playbooks:`'s list.
@@ -149,11 +159,14 @@ func alert(_ rule: String, pid: Int32, name: String = "sleep", startedAt: Int64?
 
 func until(_ limit: Duration = .seconds(60), _ condition: () throws -> Bool, sourceLocation: SourceLocation = #_sourceLocation) async throws {
     let end = ContinuousClock.now + limit
+    var start = ContinuousClock.now
     while try !condition() {
         guard .now < end else {
             Issue.record("it never came to be", sourceLocation: sourceLocation)
             return
         }
-        try await Task.sleep(for: .milliseconds(10))
+        // Whoever is waited for gets the processor for longer than the look took.
+        try await Task.sleep(for: max(.milliseconds(10), start.duration(to: .now) * 2))
+        start = .now
     }
 }

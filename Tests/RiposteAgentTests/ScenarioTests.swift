@@ -70,7 +70,7 @@ extension JSON {
 /// Two agents on the real kernel at once: one whose rules are pushed down, one to whom the kernel hands up everything. What one sees the other must see.
 private final class Watch {
     let agents: [Workplace]
-    private var offsets = [0, 0]
+    private var offsets: [UInt64] = [0, 0]
 
     init(docker: String?) async throws {
         agents = [try Workplace(), try Workplace()]
@@ -94,15 +94,11 @@ private final class Watch {
         var result: [[JSON]] = []
         for (index, agent) in agents.enumerated() {
             var found: [JSON] = []
-            var end = 0
             try await until {
-                let output = agent.output.utf8
-                // Up to the last whole line.
-                end = output.lastIndex(of: UInt8(ascii: "\n")).map { output.distance(from: output.startIndex, to: $0) + 1 } ?? 0
-                found = try output.prefix(end).dropFirst(offsets[index]).split(separator: UInt8(ascii: "\n")).map { try JSON(parsing: Array($0)) }
+                let lines = try agent.lines(after: &offsets[index])
+                try found.append(contentsOf: lines.map { try JSON(parsing: $0) })
                 return found.contains(where: mark)
             }
-            offsets[index] = end
             result.append(found.filter { $0["rule"] != nil })
         }
         return result

@@ -119,6 +119,7 @@ struct KernelSideLiveTests {
     @Test("names of all lengths come whole, one behind the other", arguments: [false, true])
     func longNames(forOldKernels: Bool) throws {
         let folder = try TemporaryFolder()
+        let bench = try Bench("evt.type in (open, openat) and fd.name = /none", forOldKernels: forOldKernels)
         for length in [1, 7, 8, 9, 15, 16, 31, 39, 40, 41, 48, 200, 255] {
             let name = String((0..<length).map { Character(Unicode.Scalar(UInt8(97 + $0 % 26))) })
             let inner = folder.path + "/" + name
@@ -126,7 +127,7 @@ struct KernelSideLiveTests {
             let file = inner + "/" + name
             try Data().write(to: URL(fileURLWithPath: file))
             try FileManager.default.createSymbolicLink(atPath: folder.path + "/link\(length)", withDestinationPath: file)
-            let bench = try Bench("evt.type in (open, openat) and fd.name = \(file)", forOldKernels: forOldKernels)
+            try bench.use("evt.type in (open, openat) and fd.name = \(file)")
             try touch(folder.path + "/link\(length)")
             #expect(bench.alerts() == 1, "\(length)")
         }

@@ -123,6 +123,8 @@ struct ProcessLiveTests {
     @Test("a child that the table did not know is read when it is needed; one whose parent ended gets the kernel's")
     func rebuilt() throws {
         let child = try ChildProcess(["sleep", "60"])
+        // Before it sleeps it has its libraries open.
+        while child.status("State:")?.hasPrefix("S") != true { try #require(child.isRunning) }
         let scene = ProcessScene()
         let start = try startTime(of: child.pid)
         // An event tells the start more finely than /proc.

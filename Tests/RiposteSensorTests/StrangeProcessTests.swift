@@ -16,10 +16,17 @@ struct StrangeProcessTests {
 
     init() throws {
         folder = try TemporaryFolder()
-        strange = folder.path + "/strange"
+        strange = try Self.built.get().path + "/strange"
+    }
+
+    /// The folder in which it was built, once, for all tests.
+    private static let built: Result<TemporaryFolder, any Error> = Result {
+        let folder = try TemporaryFolder()
+        folder.removeAtExit()
         let source = URL(fileURLWithPath: #filePath).deletingLastPathComponent().deletingLastPathComponent().path + "/Scenarios/strange.c"
-        let (status, output) = try run(["gcc", "-static", "-O1", "-pthread", "-o", strange, source])
+        let (status, output) = try run(["gcc", "-static", "-O1", "-pthread", "-o", folder.path + "/strange", source])
         try #require(status == 0, "strange.c: \(output)")
+        return folder
     }
 
     /// Keeps these fields of each event for which the rule holds.
