@@ -23,14 +23,13 @@ endef
 
 .PHONY: run build bpf test test-long simulate simulate-planted bench demo check fmt clean help dependencies bpf-dependencies test-dependencies bench-dependencies demo-dependencies
 
-# Playbooks are taken from where only root can change them, so not from the checkout of whoever builds: from a copy.
-RUN_PLAYBOOKS = $(if $(findstring --playbooks,$(RUN_ARGUMENTS)),,--playbooks .build/playbooks)
-
-run: build ## install what is missing, build, and run the agent (mode observe) with a copy of playbooks/
-	$(SUDO) rm -rf .build/playbooks
-	$(SUDO) install -d -m 755 .build/playbooks
-	$(SUDO) install -m 644 playbooks/*.yaml .build/playbooks
-	$(SUDO) .build/release/riposte run --config config/riposte.yaml $(RUN_PLAYBOOKS) $(RUN_ARGUMENTS)
+# The agent takes configuration and playbooks from where only root can change them, so not from the checkout of whoever builds: from a copy.
+run: build ## install what is missing, build, and run the agent (mode observe) with a copy of config/, rules/ and playbooks/
+	$(SUDO) rm -rf .build/run
+	$(SUDO) install -D -m 644 -t .build/run/config config/riposte.yaml
+	$(SUDO) install -D -m 644 -t .build/run/rules rules/*.yaml
+	$(SUDO) install -D -m 644 -t .build/run/playbooks playbooks/*.yaml
+	$(SUDO) .build/release/riposte run --config .build/run/config/riposte.yaml $(RUN_ARGUMENTS)
 
 build: dependencies bpf ## build the release binary, .build/release/riposte
 	$(SWIFT) build $(RELEASE) --product riposte
@@ -78,7 +77,7 @@ fmt: ## format the Swift sources
 	$(SWIFT) format --in-place --recursive --parallel Sources Tests benchmarks Package.swift
 
 clean: ## remove what was built
-	$(if $(wildcard .build/playbooks),$(SUDO) rm -rf .build/playbooks)
+	$(if $(wildcard .build/run),$(SUDO) rm -rf .build/run)
 	rm -rf .build .build-* .output Package.resolved
 
 help: ## list the targets

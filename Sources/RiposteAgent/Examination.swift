@@ -39,6 +39,7 @@ package struct Examination: Sendable {
         defer { facilities.http.close() }
         var findings = [kernel, pidfd, capabilities, sensor]
         findings += [nftables, await docker(facilities), await kubernetes(facilities)]
+        if let file = configuration.file { findings.append(configurationFile(file)) }
         findings += [folder("state directory", configuration.stateDirectory), folder("run directory", configuration.runDirectory)]
         findings += [descriptors, intakes, await playbooks(facilities), rules, outputs, management, signing]
         return findings
@@ -60,6 +61,14 @@ package struct Examination: Sendable {
         return Finding(
             subject: "pidfd", verdict: descriptor >= 0 ? .good : .bad, finding: descriptor >= 0 ? "processes can be pinned" : String(cString: strerror(-descriptor)),
             remedy: descriptor >= 0 ? nil : "without it no process can be signalled safely; Linux 5.3 or later, and no seccomp filter on pidfd_open")
+    }
+
+    private func configurationFile(_ path: String) -> Finding {
+        do throws(Diagnostics) { try AgentConfiguration.refuseForeign(path) } catch {
+            return Finding(
+                subject: "configuration", verdict: .bad, finding: error.entries.first.map(Self.line) ?? "", remedy: "the agent does not start like this")
+        }
+        return Finding(subject: "configuration", verdict: .good, finding: path)
     }
 
     private var sensor: Finding {

@@ -60,6 +60,7 @@ struct Run: AsyncParsableCommand {
         overrides.listen = http
         overrides.playbooks = playbooks
         overrides.rules = rules
+        overrides.refusesForeign = true
         var configuration = try AgentConfiguration.load(overrides)
         if stdin { configuration.intake.stdin.isEnabled = true }
         if let file { configuration.intake.file.path = file }

@@ -45,6 +45,20 @@ struct ForeignFileCommandTests {
         try await until { try problem() == nil }
     }
 
+    @Test("nor with such a configuration, which says who may do what; doctor says why, and a reload leaves what is in force")
+    func configuration() async throws {
+        let settings = try place.folder.file("c.yaml", "state_dir: \(place.folder.path)/state\n")
+        #expect(chmod(settings, 0o646) == 0)
+        let refused = try place.riposte("run", "--no-sensor", "--config", settings)
+        #expect(refused.status == 2 && refused.output.contains("c.yaml: error[C006]: it may be written by everybody (mode 0646); only root"), "\(refused.output)")
+        let doctor = try place.riposte("doctor", "--config", settings)
+        #expect(doctor.status == 1 && doctor.output.contains("the agent does not start like this"), "\(doctor.output)")
+        let agent = try await place.start()
+        #expect(chmod(place.folder.path + "/riposte.yaml", 0o666) == 0)
+        agent.signal(SIGHUP)
+        try await until { place.errors.contains("C006") }
+    }
+
     @Test("rules of that kind are taken, and the log and doctor say so")
     func rules() async throws {
         let rules = try place.folder.file("rules.yaml", "- rule: Bad\n  desc: d\n  condition: evt.type = execve\n  output: o\n  priority: WARNING\n")

@@ -94,4 +94,14 @@ struct ReflexBookkeepingTests {
         window.change(to: .init(actions: 3, per: .seconds(60)))
         #expect(window.left(at: at(2)) == 2)
     }
+
+    @Test("a playbook with a smaller budget gets nothing back before what it has used fits into it")
+    func smaller() {
+        var window = ReflexWindow(.init(actions: 3, per: .seconds(60), spent: [at(0), at(10), at(20)]), used: 0)
+        window.change(to: .init(actions: 1, per: .seconds(60)))
+        #expect(window.turn(used: 0, at: at(60)) == 0)
+        #expect(window.turn(used: 0, at: at(70)) == 0)
+        #expect(window.turn(used: 0, at: at(80)) == 1)
+        #expect(window.left(at: at(80)) == 1)
+    }
 }

@@ -13,6 +13,8 @@ package struct ConfigurationOverrides: Sendable {
     package var listen: String?
     package var playbooks: [String] = []
     package var rules: [String] = []
+    /// A file that others can change is refused: it says what is done, by whom and what is run for it.
+    package var refusesForeign = false
 
     package init() {}
 }
@@ -28,12 +30,22 @@ extension AgentConfiguration {
         var configuration = AgentConfiguration()
         let named = overrides.file ?? environment["RIPOSTE_CONFIG"]
         if let path = named ?? (FileManager.default.fileExists(atPath: defaultFile) ? defaultFile : nil) {
+            if overrides.refusesForeign { try Self.refuseForeign(path) }
             try configuration.read(contentsOf: path)
             configuration.file = path
         }
         try configuration.apply(environment)
         try configuration.apply(overrides)
         return configuration
+    }
+
+    /// Throws where others than root and the user that we run as can change the file, or put another one in its place.
+    static func refuseForeign(_ path: String) throws(Diagnostics) {
+        let folder = URL(fileURLWithPath: path).resolvingSymlinksInPath().deletingLastPathComponent().path
+        for (place, kind) in [(path, FileRights.Kind.file), (folder, .folderOfFile)] {
+            guard let objection = FileRights(path: place)?.objection(to: kind) else { continue }
+            throw Diagnostics([Diagnostic(code: "C006", file: place, message: objection)])
+        }
     }
 
     /// Reads a file over what is set.

@@ -43,6 +43,7 @@ final class OutputsKeeper: Sendable {
         do {
             let change = try await outputs.use {
                 var fresh = AgentConfiguration()
+                try AgentConfiguration.refuseForeign(file)
                 try fresh.read(contentsOf: file)
                 let wanted = try fresh.readOutputs(surroundings)
                 onChange(fresh.outputs)

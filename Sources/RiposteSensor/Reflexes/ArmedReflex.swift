@@ -141,21 +141,20 @@ struct ReflexWindow {
     /// What may be spent at this moment.
     mutating func left(at now: Timestamp) -> Int64 {
         expire(now)
-        return Int64(max(0, actions - uses.count))
+        return rest
     }
 
     /// Takes note of what the kernel has used; gives how much has to be put back.
     mutating func turn(used: UInt64, at now: Timestamp) -> Int64 {
         if used > seen { uses += Array(repeating: now.nanoseconds, count: Int(clamping: min(used - seen, 100_000))) }
         seen = used
-        return Int64(expire(now))
+        let before = rest
+        expire(now)
+        return rest - before
     }
 
+    private var rest: Int64 { Int64(max(0, actions - uses.count)) }
+
     /// A clock that was set back must not disarm for longer than a window.
-    @discardableResult
-    private mutating func expire(_ now: Timestamp) -> Int {
-        let before = uses.count
-        uses.removeAll { now.nanoseconds - $0 >= per || $0 - now.nanoseconds > per }
-        return before - uses.count
-    }
+    private mutating func expire(_ now: Timestamp) { uses.removeAll { now.nanoseconds - $0 >= per || $0 - now.nanoseconds > per } }
 }

@@ -72,10 +72,7 @@ struct ReflexDesk {
         let now = Timestamp.now()
         if let place = places[playbook] {
             turn(at: now)
-            if windows[place]?.holds(budget) != true {
-                windows[place]?.change(to: budget)
-                fill(place, at: now)
-            }
+            if windows[place]?.holds(budget) != true { change(place, to: budget, at: now) }
             return place
         }
         let taken = Set(places.values)
@@ -84,6 +81,14 @@ struct ReflexDesk {
         unrecordedBefore[playbook] = riposte_budget_unrecorded(programs.budgets + place)
         fill(place, at: now)
         return place
+    }
+
+    /// Gives or takes the difference: what the kernel spends meanwhile stays spent.
+    private mutating func change(_ place: Int, to budget: ReflexSet.Budget, at now: Timestamp) {
+        guard let before = windows[place]?.left(at: now) else { return }
+        windows[place]?.change(to: budget)
+        guard !isEmptied, let after = windows[place]?.left(at: now) else { return }
+        riposte_budget_add(programs.budgets + place, after - before)
     }
 
     private mutating func fill(_ place: Int, at now: Timestamp) {
