@@ -422,6 +422,9 @@ int BPF_PROG(riposte_sys_exit, struct pt_regs *regs, long result)
 	index = call_index(&nr, compat);
 	if (index >= RIPOSTE_CALLS)
 		return 0;
+	/* Whatever is wanted by now: nothing that it says may be left over for another call. */
+	if (result == -EPERM && was_refused(nr))
+		return 0;
 	generation = settings->generation;
 	set = generation & 1;
 	BOUND(index, RIPOSTE_CALLS - 1);
@@ -431,8 +434,6 @@ int BPF_PROG(riposte_sys_exit, struct pt_regs *regs, long result)
 	if (call->kind == RIPOSTE_CALL_EXEC && !result)
 		return 0;
 	if (bpf_get_current_pid_tgid() >> 32 == settings->self)
-		return 0;
-	if (result == -EPERM && was_refused(nr))
 		return 0;
 	work = work_of(ROOM_CALL);
 	if (!work)

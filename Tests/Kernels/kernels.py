@@ -49,6 +49,8 @@ TESTS = [
     *(AGENT + "ReflexLiveTests/" + name for name in ("kills", "observes", "leavesNothing", "reloads", "spared")),
     *(AGENT + "TamperingLiveTests/" + name for name in ("signals", "objects")),
 ]
+# Needs 5.15, and `bpf` among the security modules, as Debian has it.
+DENIAL = AGENT + "DenyLiveTests/"
 SETTINGS = {"RIPOSTE_GUEST": "1", "RIPOSTE_REFLEXES": "5", "NO_COLOR": "1", "TERM": "dumb"}
 
 # Loaded before the root is there, with what they need.
@@ -168,15 +170,21 @@ def initramfs(kernel, command, place):
     return archive
 
 
-def test_command(bundle):
+def tests_for(kernel):
+    version = tuple(int(number) for number in re.findall(r"\d+", kernel.release)[:2])
+    return TESTS + ([DENIAL] if version >= (5, 15) else [])
+
+
+def test_command(bundle, kernel):
     if not bundle.exists():
         raise Trouble(f"{bundle} is not there: swift build --build-tests")
     words = [bundle.absolute(), "--testing-library", "swift-testing"]
     known = called(*words, "--list-tests").splitlines()
-    for test in TESTS:
+    tests = tests_for(kernel)
+    for test in tests:
         if not any(name.startswith(test) for name in known):
             raise Trouble(f"there are no tests {test}: TESTS in {HERE.name}/kernels.py names them")
-    words += ["--no-parallel"] + [word for test in TESTS for word in ("--filter", "^" + re.escape(test))]
+    words += ["--no-parallel"] + [word for test in tests for word in ("--filter", "^" + re.escape(test))]
     return f"export {' '.join(f'{name}={value}' for name, value in SETTINGS.items())}\nexec {shlex.join(map(str, words))}"
 
 

@@ -12,7 +12,8 @@ struct RefusableCallTests {
     @Test(
         "opens and connects whose condition does not depend on what is known at their end alone",
         arguments: [
-            ("evt.type in (open, openat) and fd.name = /etc/shadow", ["open", "openat"]), ("evt.type in (open, openat, unlink) and proc.name = x", ["open", "openat"]), ("evt.type = creat and fd.name = /etc/shadow", ["creat"]),
+            ("evt.type in (open, openat) and fd.name = /etc/shadow", ["open", "openat"]), ("evt.type in (open, openat, unlink) and proc.name = x", ["open", "openat"]),
+            ("evt.type = creat and fd.name = /etc/shadow", ["creat"]),
             ("evt.type = openat2 and evt.is_open_read = true and fd.name = /etc/shadow and not proc.name in (sshd, su)", ["openat2"]),
             // That it succeeds is as good as known.
             ("evt.type = openat and fd.num >= 0 and fd.name = /etc/shadow", ["openat"]), ("evt.type = openat and evt.rawres >= 0 and fd.name = /etc/shadow", ["openat"]),
