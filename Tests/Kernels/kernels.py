@@ -104,6 +104,17 @@ def download(name):
         unpacked.rename(CACHE / name)
 
 
+def is_there(name):
+    """Fetches it if need be; that one cannot be had keeps the others from nothing."""
+    try:
+        if "/" not in name:
+            download(name)
+        return True
+    except Trouble as trouble:
+        print(f"kernels.py: nothing is tested on {name}: {trouble}", file=sys.stderr)
+        return False
+
+
 def fetched(name, place):
     command = ["apt-get", "download", "-qq", "-o", "Acquire::Retries=3", "-o", "APT::Sandbox::User=root"] + packages(name)
     result = subprocess.run(command, cwd=place, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
@@ -242,9 +253,10 @@ class Guest:
                          (("console", self.console), ("what ran there", self.log)))
 
 
-def run(name, command, is_test):
-    """Whether all was well on a kernel."""
-    kernel = Kernel(folder_of(name))
+def run(name, bundle, command):
+    """Whether all was well on a kernel: with the tests in a bundle, or with a command."""
+    kernel, is_test = Kernel(folder_of(name)), command is None
+    command = command or test_command(bundle, kernel)
     print(f"{kernel.release}: booting", flush=True)
     start, left_out, is_shown = time.monotonic(), [], False
 
@@ -284,12 +296,8 @@ def main():
     arguments = parser.parse_args()
     try:
         if arguments.verb == "download":
-            for name in arguments.kernels:
-                if "/" not in name:
-                    download(name)
-            return 0
-        command = arguments.command or test_command(arguments.bundle)
-        return 0 if all([run(name, command, arguments.command is None) for name in arguments.kernels]) else 1
+            return 0 if all([is_there(name) for name in arguments.kernels]) else 1
+        return 0 if all([run(name, arguments.bundle, arguments.command) for name in arguments.kernels]) else 1
     except Trouble as trouble:
         print(f"kernels.py: {trouble}", file=sys.stderr)
         return 2

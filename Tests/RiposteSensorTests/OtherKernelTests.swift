@@ -40,8 +40,11 @@ private let sources = URL(fileURLWithPath: #filePath).deletingLastPathComponent(
 private let isGuest = ProcessInfo.processInfo.environment["RIPOSTE_GUEST"] != nil
 
 private let kernels: [String] = {
-    if let names = ProcessInfo.processInfo.environment["RIPOSTE_KERNELS"] { return names.split(separator: " ").map(String.init) }
-    let folder = URL(fileURLWithPath: sources + "/.build-kernels")
-    let entries = (try? FileManager.default.contentsOfDirectory(at: folder, includingPropertiesForKeys: [.isDirectoryKey])) ?? []
-    return entries.filter(\.hasDirectoryPath).map(\.lastPathComponent).sorted()
+    let folder = sources + "/.build-kernels"
+    func isThere(_ name: String) -> Bool {
+        var isFolder: ObjCBool = false
+        return FileManager.default.fileExists(atPath: name.contains("/") ? name : "\(folder)/\(name)", isDirectory: &isFolder) && isFolder.boolValue
+    }
+    let names = ProcessInfo.processInfo.environment["RIPOSTE_KERNELS"]?.split(separator: " ").map(String.init)
+    return (names ?? (try? FileManager.default.contentsOfDirectory(atPath: folder))?.sorted() ?? []).filter(isThere)
 }()
