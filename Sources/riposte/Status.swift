@@ -201,7 +201,8 @@ struct Status: AsyncParsableCommand {
             }
             let armed = sensor["reflexes"]?.array?.count { $0["problem"] == nil } ?? 0
             let denying = sensor["reflexes"]?.array?.count { $0["denies"]?.array?.isEmpty == false } ?? 0
-            if armed > 0 { lines.append("           \(armed) \(armed == 1 ? "reflex" : "reflexes") armed" + (denying > 0 ? "; \(denying) also \(denying == 1 ? "refuses" : "refuse") the call" : "")) }
+            let refusing = denying > 0 ? "; \(denying) also \(denying == 1 ? "refuses" : "refuse") the call" : ""
+            if armed > 0 { lines.append("           \(armed) \(armed == 1 ? "reflex" : "reflexes") armed\(refusing)") }
             return lines
         case "lacking": return [Terminal.paint("sensor     does not run: \(word(sensor, "problem")); \(word(sensor, "remedy"))", .yellow)]
         default: return ["sensor     off"]

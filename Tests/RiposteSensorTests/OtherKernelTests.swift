@@ -2,7 +2,8 @@ import Foundation
 import RiposteTestSupport
 import Testing
 
-/// The live tests of the sensor once more, on kernels that are not this machine's: their verifiers and structures differ, and only they can tell.
+/// The most important live tests of the sensor once more, on kernels that are not this machine's: their verifiers and structures differ, and only they can tell. `make test-kernels` runs
+/// more of them.
 ///
 /// `RIPOSTE_KERNELS`: which; `make test` says so. Without it those that have been unpacked here.
 @Suite(
@@ -31,7 +32,7 @@ struct OtherKernelTests {
             folder.removeAtExit()
             let descriptor = open(try folder.file("output"), O_WRONLY | O_CLOEXEC)
             defer { close(descriptor) }
-            child = try ChildProcess(["python3", sources + "/Tests/Kernels/kernels.py", "run", "--bundle", CommandLine.arguments[0], kernel], output: descriptor)
+            child = try ChildProcess(["python3", sources + "/Tests/Kernels/kernels.py", "run", "--brief", "--bundle", CommandLine.arguments[0], kernel], output: descriptor)
         }
     }
 }

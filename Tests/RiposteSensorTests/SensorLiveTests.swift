@@ -180,6 +180,8 @@ struct SensorLiveTests {
         let input = Pipe()
         let child = try ChildProcess(["sh", "-c", "read line; exec sleep 60"], input: input.fileHandleForReading.fileDescriptor)
         let pid = UInt32(child.pid)
+        func runs(_ name: String) -> Bool { FileManager.default.contents(atPath: "/proc/\(pid)/comm") == Data("\(name)\n".utf8) }
+        while !runs("sh") { try #require(child.isRunning) }
         loop.drain { false }
         let before = try #require(loop.world.processes.process(withPID: pid))
         #expect(String(decoding: before.commandLine, as: UTF8.self).hasPrefix("sh -c"))
@@ -187,7 +189,7 @@ struct SensorLiveTests {
         let already = loop.kernelCounts().dropped["exec", default: 0]
         while loop.kernelCounts().dropped["exec", default: 0] == already { try run(["true"]) }
         try input.fileHandleForWriting.write(contentsOf: Data("\n".utf8))
-        while FileManager.default.contents(atPath: "/proc/\(pid)/comm") != Data("sleep\n".utf8) { try #require(child.isRunning) }
+        while !runs("sleep") { try #require(child.isRunning) }
         loop.drain { false }
         loop.look()
         let after = try #require(loop.world.processes.process(withPID: pid))
