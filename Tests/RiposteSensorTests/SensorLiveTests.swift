@@ -180,7 +180,8 @@ struct SensorLiveTests {
         let input = Pipe()
         let child = try ChildProcess(["sh", "-c", "read line; exec sleep 60"], input: input.fileHandleForReading.fileDescriptor)
         let pid = UInt32(child.pid)
-        func runs(_ name: String) -> Bool { FileManager.default.contents(atPath: "/proc/\(pid)/comm") == Data("\(name)\n".utf8) }
+        // It has the name before its start is told, and waits for something once it runs.
+        func runs(_ name: String) -> Bool { FileManager.default.contents(atPath: "/proc/\(pid)/comm") == Data("\(name)\n".utf8) && child.status("State:")?.hasPrefix("S") == true }
         while !runs("sh") { try #require(child.isRunning) }
         loop.drain { false }
         let before = try #require(loop.world.processes.process(withPID: pid))
