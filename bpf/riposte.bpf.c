@@ -409,6 +409,7 @@ static __always_inline void begin_call(struct work *work, const struct riposte_c
 SEC("tp_btf/sys_exit")
 int BPF_PROG(riposte_sys_exit, struct pt_regs *regs, long result)
 {
+	IN_ONE_PIECE;
 	struct riposte_control *settings = control_entry();
 	const struct riposte_call *call;
 	struct work *work;
@@ -500,6 +501,7 @@ static __always_inline void put_strings(u32 room, struct work *work, u32 type, u
 SEC("tp_btf/sched_process_exec")
 int BPF_PROG(riposte_exec, struct task_struct *task, int old_pid, struct linux_binprm *program)
 {
+	IN_ONE_PIECE;
 	struct riposte_control *settings = control_entry();
 	struct work *work = work_of(ROOM_EXEC);
 	struct mm_struct *mm;
@@ -546,6 +548,7 @@ int BPF_PROG(riposte_exec, struct task_struct *task, int old_pid, struct linux_b
 SEC("tp_btf/sched_process_fork")
 int BPF_PROG(riposte_fork, struct task_struct *parent, struct task_struct *child)
 {
+	IN_ONE_PIECE;
 	struct riposte_control *settings = control_entry();
 	struct work *work = work_of(ROOM_FORK);
 	u32 tgid = BPF_CORE_READ(child, tgid);
@@ -578,6 +581,7 @@ int BPF_PROG(riposte_fork, struct task_struct *parent, struct task_struct *child
 SEC("tp_btf/sched_process_exit")
 int BPF_PROG(riposte_exit, struct task_struct *task)
 {
+	IN_ONE_PIECE;
 	struct riposte_control *settings = control_entry();
 	struct work *work = work_of(ROOM_EXIT);
 

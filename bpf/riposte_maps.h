@@ -299,6 +299,28 @@ static __always_inline u64 number_of(const volatile void *pointer)
 	return number;
 }
 
+/*
+ * Since 6.18 or so tracepoints may be preempted, and a program that is would be passed over, with what it has to tell, by whatever else comes to its hook
+ * on that CPU meanwhile: the kernel counts that (`recursion_misses`) and runs nothing. So all of it is one piece, from its first instruction on; what is
+ * missed before that is told as lost. Only the typed programs can ask for it, and older kernels have preemption off there by themselves.
+ */
+#ifdef RIPOSTE_TYPED
+extern void bpf_preempt_disable(void) __ksym;
+extern void bpf_preempt_enable(void) __ksym;
+static __always_inline int stay_on_cpu(void)
+{
+	bpf_preempt_disable();
+	return 0;
+}
+static __always_inline void leave_cpu(int *stay)
+{
+	bpf_preempt_enable();
+}
+#define IN_ONE_PIECE int stay __attribute__((cleanup(leave_cpu), unused)) = stay_on_cpu()
+#else
+#define IN_ONE_PIECE int stay __attribute__((unused)) = 0
+#endif
+
 static __always_inline struct work *work_of(u32 room)
 {
 	return bpf_map_lookup_elem(&works, &room);

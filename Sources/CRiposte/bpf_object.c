@@ -47,3 +47,13 @@ uint32_t riposte_bpf_id(int descriptor)
 		return 0;
 	return facts[1];
 }
+
+uint64_t riposte_bpf_missed_runs(int descriptor)
+{
+	struct bpf_prog_info facts = { 0 };
+	uint32_t length = sizeof(facts);
+
+	if (descriptor < 0 || bpf_obj_get_info_by_fd(descriptor, &facts, &length))
+		return 0;
+	return facts.recursion_misses;
+}

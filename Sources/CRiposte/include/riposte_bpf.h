@@ -80,6 +80,9 @@ bool riposte_bpf_lsm_is_active(void);
 // The kernel's id of the map, program or link behind a descriptor; 0: none of these.
 uint32_t riposte_bpf_id(int descriptor);
 
+// How often the kernel passed a program over, as another run of it was under way on that processor (bpf_prog_info.recursion_misses: 5.12).
+uint64_t riposte_bpf_missed_runs(int descriptor);
+
 // The budgets are used up by the programs while user space fills them up: always by whole atomic steps.
 #define RIPOSTE_BUDGETS 256
 

@@ -187,6 +187,17 @@ final class KernelPrograms {
         return sum
     }
 
+    /// How often the kernel has passed over each program, by name, where that has happened: what came then was seen by nobody.
+    var missedRuns: [String: UInt64] {
+        var (missed, program): ([String: UInt64], OpaquePointer?) = ([:], nil)
+        while let next = bpf_object__next_program(object, program) {
+            program = next
+            let count = riposte_bpf_missed_runs(bpf_program__fd(next))
+            if count > 0 { missed[String(cString: bpf_program__name(next))] = count }
+        }
+        return missed
+    }
+
     /// The ids by which others can ask the kernel for what is loaded here.
     var identifiers: BPFObjects {
         var objects = BPFObjects()

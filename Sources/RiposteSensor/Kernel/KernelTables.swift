@@ -219,6 +219,9 @@ struct KernelTables {
 
     // MARK: - Counters
 
+    /// What goes by where a program was passed over. Which call it was nobody knows, nor whether a rule asks for it.
+    private static let missedTypes = ["riposte_exec": "exec", "riposte_fork": "fork", "riposte_exit": "procexit"]
+
     func counts() -> Sensor.KernelCounts {
         var sum = programs.counters()
         var counts = Sensor.KernelCounts()
@@ -237,6 +240,7 @@ struct KernelTables {
                 counts.dropped[name, default: 0] += riposte_counters_state_dropped(sum, kind.rawValue)
             }
         }
+        for (program, count) in programs.missedRuns { counts.dropped[Self.missedTypes[program] ?? "missed", default: 0] += count }
         return counts
     }
 }
