@@ -235,9 +235,10 @@ final class SensorKeeper: Sendable {
         guard let plan = plans.withLock(\.wanted) else { return nil }
         let armament = sensor.armament
         if armament.problem != nil { return plan.without(plan.set.reflexes, because: "the kernel did not take its tables; the agent acts") }
+        let (armed, waiting) = (Set(armament.armed), Set(armament.waiting))
         return plan.without(
-            plan.set.reflexes.filter(armament.waiting.contains), because: "its place in the kernel is another reflex's, of which events may come, for a few seconds; the agent acts"
-        )
+            plan.set.reflexes.filter(waiting.contains), because: "its place in the kernel is another reflex's, of which events may come, for a few seconds; the agent acts"
+        ).without(plan.set.reflexes.filter { !armed.contains($0) && !waiting.contains($0) }, because: "the kernel does not have it yet; the agent acts")
     }
 
     private func running(_ sensor: Sensor) -> JSON {
