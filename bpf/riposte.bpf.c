@@ -39,6 +39,8 @@ static __always_inline void begin_event(struct work *work, u32 flags)
 	work->address_at = 0;
 	work->address_tried = 0;
 	work->exe_at = 0;
+	work->arguments_at = 0;
+	work->environment_at = 0;
 	work->reflex = 0;
 	work->outcome = 0;
 }
@@ -479,17 +481,39 @@ __noinline int put_program(u32 room, u64 name)
 }
 
 /* ITEM_ARGUMENTS or ITEM_ENVIRONMENT: the strings lie one behind the other on the new stack. */
-static __always_inline void put_strings(u32 room, struct work *work, u32 type, u64 from, u64 to)
+static __always_inline u32 put_strings(u32 room, struct work *work, u32 type, u64 from, u64 to)
 {
-	if (to <= from) {
-		put_empty(room, type);
-		return;
-	}
+	if (to <= from)
+		return put_empty(room, type);
 	if (to - from > RIPOSTE_TEXT_BYTES) {
 		to = from + RIPOSTE_TEXT_BYTES;
 		work->flags |= RIPOSTE_FLAG_CUT;
 	}
-	put_user_bytes(room, type, from, to - from);
+	return put_user_bytes(room, type, from, to - from);
+}
+
+/* What the program was started with. */
+static __always_inline void put_start(u32 room, struct work *work, struct mm_struct *mm)
+{
+	work->arguments_at = put_strings(room, work, RIPOSTE_ITEM_ARGUMENTS, BPF_CORE_READ(mm, arg_start), BPF_CORE_READ(mm, arg_end));
+	work->arguments_length = work->item_length;
+	know_argument_head(room);
+	work->environment_at = put_strings(room, work, RIPOSTE_ITEM_ENVIRONMENT, BPF_CORE_READ(mm, env_start), BPF_CORE_READ(mm, env_end));
+	work->environment_length = work->item_length;
+}
+
+/* A start is always handed up; what rules may match, at once. */
+static __always_inline void count_start(struct work *work, bool passes)
+{
+	struct riposte_counters *count = counters_entry();
+	u32 index = work->index;
+
+	if (!count)
+		return;
+	BOUND(index, RIPOSTE_CALLS - 1);
+	count->seen[index]++;
+	if (passes)
+		count->passed[index]++;
 }
 
 /*
@@ -504,8 +528,7 @@ int BPF_PROG(riposte_exec, struct task_struct *task, int old_pid, struct linux_b
 	IN_ONE_PIECE;
 	struct riposte_control *settings = control_entry();
 	struct work *work = work_of(ROOM_EXEC);
-	struct mm_struct *mm;
-	bool compat, hurry = false, by_descriptor;
+	bool compat, hurry, by_descriptor;
 
 	if (!settings || !work || bpf_get_current_pid_tgid() >> 32 == settings->self)
 		return 0;
@@ -527,15 +550,17 @@ int BPF_PROG(riposte_exec, struct task_struct *task, int old_pid, struct linux_b
 	work->known = SOURCE(RESULT) | SOURCE(NR);
 
 	put_program(ROOM_EXEC, number_of(BPF_CORE_READ(program, filename)));
-	if (work->call.wanted & RIPOSTE_WANTED_RULES) {
-		hurry = !work->filter || judge(ROOM_EXEC, work) || settings->filters_off;
-		if (work->filter && work->reflex)
+	put_start(ROOM_EXEC, work, BPF_CORE_READ(task, mm));
+	hurry = work->call.wanted & RIPOSTE_WANTED_RULES && (!work->filter || settings->filters_off);
+	if (work->filter) {
+		if (judge(ROOM_EXEC, work))
+			hurry = true;
+		if (work->reflex)
 			act(ROOM_EXEC);
 	}
+	if (work->call.wanted & RIPOSTE_WANTED_RULES)
+		count_start(work, hurry);
 	put_process(ROOM_EXEC, bpf_get_current_task(), 0);
-	mm = BPF_CORE_READ(task, mm);
-	put_strings(ROOM_EXEC, work, RIPOSTE_ITEM_ARGUMENTS, BPF_CORE_READ(mm, arg_start), BPF_CORE_READ(mm, arg_end));
-	put_strings(ROOM_EXEC, work, RIPOSTE_ITEM_ENVIRONMENT, BPF_CORE_READ(mm, env_start), BPF_CORE_READ(mm, env_end));
 	put_directory(ROOM_EXEC);
 	put_cgroup(ROOM_EXEC, bpf_get_current_task());
 	send_state(ROOM_EXEC, bpf_get_current_task(), RIPOSTE_EVENT_EXEC, hurry);

@@ -956,6 +956,177 @@ __noinline int judge_program(u32 room)
 	return 0;
 }
 
+/* ---------------------------------------------------------------- pieces of texts */
+
+/* The first eight bytes of argv[0], where the arguments are known. */
+static __always_inline void know_argument_head(u32 room)
+{
+	struct work *work = work_of(room);
+	struct event *event = event_of(room);
+	u64 head, ends;
+
+	if (!work || !event || !work->arguments_at)
+		return;
+	/* Behind an empty item there is nothing of its own. */
+	head = work->arguments_length ? word_of(event, work->arguments_at, 0) : 0;
+	ends = zero_bytes(head);
+	if (ends)
+		head &= ((ends & -ends) >> 7) - 1;
+	know(work, RIPOSTE_NUMBER_ARGUMENT_HEAD, head);
+}
+
+/* Notes which atoms ask for a piece, given folded: for all of it, or for its first half. */
+__noinline int find_piece(u32 room, u32 subject, u64 piece)
+{
+	struct work *work = work_of(room);
+
+	if (!work)
+		return 0;
+	begin_name(work, &work->other_key, subject, 8);
+	*(u64 *)work->other_key.text = piece;
+	work->found |= find_name(&work->other_key);
+	begin_name(work, &work->other_key, subject, 4);
+	*(u32 *)work->other_key.text = piece;
+	work->found |= find_name(&work->other_key);
+	return 0;
+}
+
+/* Looks for pieces that begin in `word`, at each `stride`th place; `next` comes behind it. */
+static __always_inline void find_pieces(u32 room, u32 subject, const u64 *bits, u64 word, u64 next, u32 stride)
+{
+	word |= RIPOSTE_PIECE_FOLD;
+	next |= RIPOSTE_PIECE_FOLD;
+#pragma unroll
+	for (u32 i = 0; i < 8; i += stride) {
+		u64 piece = i ? word >> (8 * i) | next << ((64 - 8 * i) & 63) : word;
+		u32 place = riposte_piece_place(piece), slot = place / 64;
+
+		BOUND(slot, RIPOSTE_PIECE_WORDS - 1);
+		if (bits[slot] >> (place & 63) & 1)
+			find_piece(room, subject, piece);
+	}
+}
+
+static __always_inline struct riposte_pieces *pieces_of(struct work *work)
+{
+	u32 index = (work->generation & 1) * RIPOSTE_FILTERS + work->filter;
+
+	return bpf_map_lookup_elem(&pieces, &index);
+}
+
+/* Looks over SCAN_WORDS words of a text, from word `from` on. What lies behind its end may be met too; it is only more. 1: that was the end. */
+__noinline int scan_arguments(u32 room, u32 at, u32 from, u32 length)
+{
+	struct work *work = work_of(room);
+	struct event *event = event_of(room);
+	struct riposte_pieces *pieces;
+
+	if (!work || !event || from > RIPOSTE_TEXT_BYTES)
+		return 1;
+	pieces = pieces_of(work);
+	if (!pieces)
+		return 1;
+	for (u32 step = 0; step < SCAN_WORDS; step++) {
+		u32 i = from + step;
+
+		if (i * 8 >= length)
+			return 1;
+		find_pieces(room, RIPOSTE_SUBJECT_ARGUMENTS, pieces->arguments, word_of(event, at, i), word_of(event, at, i + 1), 1);
+	}
+	return 0;
+}
+
+__noinline int scan_environment(u32 room, u32 at, u32 from, u32 length)
+{
+	struct work *work = work_of(room);
+	struct event *event = event_of(room);
+	struct riposte_pieces *pieces;
+
+	if (!work || !event || from > RIPOSTE_TEXT_BYTES)
+		return 1;
+	pieces = pieces_of(work);
+	if (!pieces)
+		return 1;
+	for (u32 step = 0; step < SCAN_WORDS; step++) {
+		u32 i = from + step;
+
+		if (i * 8 >= length)
+			return 1;
+		find_pieces(room, RIPOSTE_SUBJECT_ENVIRONMENT, pieces->environment, word_of(event, at, i), word_of(event, at, i + 1), 4);
+	}
+	return 0;
+}
+
+/* What the name and the first seven bytes of the arguments, joined by a blank, have in them. */
+__noinline int scan_seam(u32 room)
+{
+	struct work *work = work_of(room);
+	struct event *event = event_of(room);
+	struct riposte_pieces *pieces;
+	u64 comm[2] = {}, place, length;
+	long first;
+
+	if (!work || !event)
+		return 0;
+	pieces = pieces_of(work);
+	if (!pieces)
+		return 0;
+	bpf_get_current_comm(comm, sizeof(comm));
+	length = zero_bytes(comm[0]) ? lowest_byte(zero_bytes(comm[0])) : 8 + lowest_byte(zero_bytes(comm[1]));
+	work->seam[0] = comm[0];
+	work->seam[1] = comm[1];
+	work->seam[2] = 0;
+	work->seam[3] = 0;
+	/* How long argv[0] is; nothing needs the copy. */
+	place = work->arguments_at;
+	AT_MOST(place, RIPOSTE_EVENT_BYTES - RIPOSTE_TEXT_BYTES - 16);
+	first = bpf_probe_read_kernel_str(work->path, RIPOSTE_TEXT_BYTES, &event->bytes[place]);
+	work->walked_file = 0;
+	if (first > 0 && first < work->arguments_length) {
+		u64 rest = place + first;
+
+		AT_MOST(rest, RIPOSTE_EVENT_BYTES - 8);
+		AT_MOST(length, 15);
+		bpf_probe_read_kernel((u8 *)work->seam + length + 1, 8, &event->bytes[rest]);
+	}
+	for (u32 i = 0; i < 3; i++)
+		find_pieces(room, RIPOSTE_SUBJECT_ARGUMENTS, pieces->arguments, work->seam[i], work->seam[i + 1], 1);
+	return 0;
+}
+
+/* Atoms about what the program was started with. None of them surely holds. */
+__noinline int judge_start(u32 room)
+{
+	struct work *work = work_of(room);
+	struct riposte_filter *filter;
+	u64 group;
+
+	if (!work)
+		return 0;
+	filter = filter_of(work);
+	if (!filter)
+		return 0;
+	work->found = 0;
+	group = 0;
+	if (work->arguments_at && work->relevant & filter->argument_atoms) {
+		group |= filter->argument_atoms;
+		scan_seam(room);
+		for (u32 piece = 0; piece < SCAN_PIECES; piece++)
+			if (scan_arguments(room, work->arguments_at, piece * SCAN_WORDS, work->arguments_length))
+				break;
+	}
+	if (work->environment_at && work->relevant & filter->environment_atoms) {
+		group |= filter->environment_atoms;
+		for (u32 piece = 0; piece < SCAN_PIECES; piece++)
+			if (scan_environment(room, work->environment_at, piece * SCAN_WORDS, work->environment_length))
+				break;
+	}
+	work->can &= ~group | work->found;
+	return 0;
+}
+
+/* ---------------------------------------------------------------- the verdict */
+
 /*
  * Judges the event that `work` is about. work->known and work->values hold what costs nothing. Returns false where it can be dropped; sets work->reflex
  * where a reflex surely holds.
@@ -1021,7 +1192,12 @@ static __always_inline bool judge(u32 room, struct work *work)
 		decide(work, group, find_comm(room, RIPOSTE_SUBJECT_PARENT, number_of(BPF_CORE_READ(task, real_parent, group_leader))));
 	if (work->relevant & (filter->exe_atoms | filter->exe_name_atoms))
 		judge_program(room);
-	settle(room);
+	if (!settle(room))
+		return false;
+	if (work->relevant & (filter->argument_atoms | filter->environment_atoms)) {
+		judge_start(room);
+		settle(room);
+	}
 settled:
 	return work->passes || work->reflex;
 }

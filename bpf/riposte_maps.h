@@ -86,6 +86,10 @@ struct work {
 	u32 item_length;	/* of the item that was put last */
 	u32 exe_at;		/* of ITEM_EXE_PATH's text, EXEC only */
 	u32 exe_length;
+	u32 arguments_at;	/* of ITEM_ARGUMENTS and ITEM_ENVIRONMENT, EXEC only; 0: not known */
+	u32 arguments_length;
+	u32 environment_at;
+	u32 environment_length;
 	u32 path1_at;		/* of the text in the event, 0: not there */
 	u32 path1_length;
 	u32 path1_tried;
@@ -115,6 +119,8 @@ struct work {
 	u32 text_normal;	/* examine_text(): nothing that user space would normalise */
 	u32 name_at;		/* last component, as offset into the event */
 	u32 name_length;
+	u64 found;		/* atoms of pieces that were met */
+	u64 seam[4];		/* where proc.name and the arguments meet */
 	u64 values[32];
 	struct riposte_name_key name_key __attribute__((aligned(8)));
 	struct riposte_name_key other_key __attribute__((aligned(8)));
@@ -164,6 +170,13 @@ struct {
 	__type(key, u32);
 	__type(value, struct riposte_filter);
 } filters SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 2 * RIPOSTE_FILTERS);
+	__type(key, u32);
+	__type(value, struct riposte_pieces);
+} pieces SEC(".maps");
 
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);

@@ -106,6 +106,9 @@ struct PushdownPropertyTests {
         var opened: String?
         var isDirectory = false
         var exe = "/usr/bin/cat"
+        var arguments = ["cat"]
+        var environment: [String] = []
+        var knowsStart = true
         var isUnlinked = false
         var isUpperLayer = false
         var tty: Int64 = 0
@@ -125,7 +128,7 @@ struct PushdownPropertyTests {
         var isOpen: Bool { ["open", "openat", "creat"].contains(type) }
         var isMoving: Bool { ["rename", "link"].contains(type) }
         var isFullyKnown: Bool {
-            (!isMoving || knowsSecondPath && KernelFilter.Facts.isPlain(Array(secondPath.utf8))) && unknown.isEmpty
+            (!isMoving || knowsSecondPath && KernelFilter.Facts.isPlain(Array(secondPath.utf8))) && unknown.isEmpty && knowsStart
                 && knowsPath && knowsParent && knowsProcess && KernelFilter.Facts.isPlain(Array(path.utf8)) && opened == nil && flags & 3 != 3
                 && (result == 0 || type != "execve")
         }
@@ -159,6 +162,10 @@ struct PushdownPropertyTests {
             event["proc.vpid"] = .integer(vpid)
             event["thread.cap_effective"] = .text(capabilities.sorted().map { ["CAP_CHOWN", "CAP_DAC_OVERRIDE", "CAP_DAC_READ_SEARCH"][$0] }.joined(separator: " "))
             event["proc.exepath"] = .text(exe)
+            event["proc.exe"] = .text(arguments[0])
+            event["proc.args"] = .text(arguments.dropFirst().joined(separator: " "))
+            event["proc.cmdline"] = .text(([name] + arguments.dropFirst()).joined(separator: " "))
+            event["proc.env"] = .text(environment.joined(separator: " "))
             event["proc.is_exe_upper_layer"] = .bool(isUpperLayer)
         }
 
@@ -264,6 +271,8 @@ struct PushdownPropertyTests {
             "evt.arg.newpath", "evt.arg.newpath", "evt.arg.oldpath", "fs.path.source", "fs.path.target", "fs.path.sourceraw", "fs.path.targetraw",
         ]
         private static let exes = ["/usr/bin/cat", "/usr/bin/sh", "/tmp/x", "/tmp/x/y", "/opt/cat"]
+        private static let words = ["-", "-x", "--nicehash", "NiceHash", "stratum+tcp://a:1", "-a", "cryptonight", "/dev/shm/x", "ab", "--donate-level=1", "[kworker/0:1]", ""]
+        private static let variables = ["PATH=/bin", "LD_PRELOAD=/tmp/x.so", "LD_AUDIT=/x", "HOME=/", "A=ld_preload=", "LANG=C.UTF-8", "X=", "TERM=xterm"]
         private static let types = ["open", "openat", "creat", "execve", "connect", "unlink", "rename", "link", "ptrace", "unshare"]
         private static let addresses = ["10.0.0.1", "10.0.1.1", "192.0.2.7", "2001:db8::7", "::ffff:10.0.0.1"]
 
@@ -299,12 +308,12 @@ struct PushdownPropertyTests {
                 switch focus {
                 case "open", "openat", "creat": 3..<16
                 case "unlink", "rename", "link": 7..<15
-                case "execve": 24..<25
-                case "connect": 26..<27
+                case "execve": flip(50) ? 24..<25 : 26..<27
+                case "connect": 27..<28
                 case "ptrace": 25..<26
                 default: 6..<7
                 }
-            switch Int.random(in: flip(50) ? fitting : 0..<27, using: &numbers) {
+            switch Int.random(in: flip(50) ? fitting : 0..<28, using: &numbers) {
             case 0: return "evt.rawres \(order) \(pick([-115, -2, 0, 3, 4]))"
             case 1: return "evt.res \(pick(["=", "!="])) \(pick(["SUCCESS", "ENOENT", "EINPROGRESS", "ENONE"]))"
             case 2: return pick(["evt.failed = true", "evt.res startswith E", "evt.res in (SUCCESS, EACCES)", "evt.rawres in (0, 3)"])
@@ -338,6 +347,17 @@ struct PushdownPropertyTests {
                 return pick([
                     "evt.arg.request = PTRACE_ATTACH", "evt.arg.request contains PTRACE_SETREGS", "evt.arg.request in (PTRACE_TRACEME, 77)", "evt.arg.request = 16",
                 ])
+            case 26:
+                return pick([
+                    "proc.args contains nicehash", "proc.args icontains NICEHASH", "proc.args startswith \"-a crypto\"", "proc.args endswith cryptonight", "proc.args = \"-x ab\"",
+                    "proc.args glob \"*/dev/shm/*\"", "proc.args contains \" -x\"", "proc.cmdline contains \"sh -x --\"", "proc.cmdline icontains \"CAT --nice\"",
+                    "proc.cmdline contains fifteen-letters", "proc.cmdline startswith \"bash --donate\"", "proc.cmdline = \"cat /dev/shm/x\"", "proc.exe startswith \"[\"",
+                    "proc.exe in (-, cat, \"[kworker/0:1]\")", "proc.exe startswith \"[kworker/\"", "proc.exe = \"\"", "proc.env contains LD_PRELOAD",
+                    "proc.env icontains \"ld_preload=\"",
+                    "proc.env endswith C.UTF-8", "proc.env glob \"*xterm*/bin*\"", "proc.env contains \"LD_AUDIT=/x HOME\"", "proc.env[LD_PRELOAD] startswith /tmp/",
+                    "proc.env[LD_AUDIT] = /x",
+                    "proc.env[LD_AUDIT] exists", "proc.env[LD_PRELOAD] contains so", "proc.args in (ab, \"-x ab\")",
+                ])
             default:
                 return pick([
                     "fd.typechar in (4, 6)", "fd.typechar = u", "fd.type = ipv4", "fd.type = unix", "fd.l4proto = tcp", "fd.l4proto != udp", "fd.sport = 80", "fd.sport > 100",
@@ -370,6 +390,9 @@ struct PushdownPropertyTests {
             truth.knowsSecondPath = truth.hasSecondPath && flip(90)
             truth.isDirectory = flip(15)
             truth.exe = pick(Self.exes)
+            truth.arguments = [flip(70) ? truth.name : pick(Self.words)] + (0..<pick([0, 1, 2, 3])).map { _ in pick(Self.words) }
+            truth.environment = (0..<pick([0, 2, 4])).map { _ in pick(Self.variables) }
+            truth.knowsStart = flip(85)
             truth.isUnlinked = flip(20)
             truth.isUpperLayer = flip(50)
             truth.tty = pick([0, 34816])
@@ -409,6 +432,11 @@ struct PushdownPropertyTests {
             if truth.type == "execve", truth.result == 0 {
                 facts.exe = Array(truth.exe.utf8)
                 facts.numbers[.exeFlags] = (truth.isUpperLayer ? 1 : 0) | (truth.isUnlinked ? 4 : 0)
+                if truth.knowsStart {
+                    facts.arguments = truth.arguments.flatMap { Array($0.utf8) + [0] }
+                    facts.environment = truth.environment.flatMap { Array($0.utf8) + [0] }
+                    facts.numbers[.argumentHead] = facts.arguments.map { KernelFilter.Facts.head(ofArguments: $0) }
+                }
             } else if truth.type == "execve" {
                 // What user space keeps of an earlier start may be out of date.
                 facts.numbers[.tty] = pick([0, 34816])

@@ -104,6 +104,23 @@ struct PushdownTests {
             Case("evt.type = procexit and proc.name = sh", ["procexit": []]),
             Case("evt.type = execve and proc.exepath startswith /tmp/", ["execve": ["proc.exepath startswith /tmp/"]]),
             Case("evt.type = open and proc.exepath startswith /tmp/", ["open": []]),
+            Case("evt.type = execve and proc.exepath glob \"/tmp/.*\"", ["execve": ["proc.exepath startswith /tmp/."]]),
+            Case("evt.type = execve and proc.exepath glob \"*/x?\"", ["execve": []]),
+            // What a program was started with. A text of three bytes, or of six in the environment, has no piece that needs to be met.
+            Case("evt.type = execve and proc.args icontains anyof (--nicehash, \"stratum+tcp://\")", ["execve": ["proc.cmdline icontains anyof (--nicehash, stratum+tcp://)"]]),
+            Case("evt.type = execve and proc.cmdline contains \"-a cryptonight\"", ["execve": ["proc.cmdline icontains \"-a cryptonight\""]]),
+            Case("evt.type = execve and proc.args glob \"*/dev/shm/*.so\"", ["execve": ["proc.cmdline icontains /dev/shm/"]]),
+            Case("evt.type = execve and proc.args contains abc", ["execve": []]),
+            Case("evt.type = execve and proc.args glob \"[a-z]long-enough\"", ["execve": []]),
+            Case("evt.type = execve and proc.args regex \"long-enough\"", ["execve": []]),
+            Case("evt.type = execve and not proc.args contains --nicehash", ["execve": []]),
+            Case("evt.type = open and proc.args contains --nicehash", ["open": []]),
+            Case("evt.type = execve and proc.env[LD_PRELOAD] startswith /tmp/", ["execve": ["proc.env icontains \"LD_PRELOAD=\""]]),
+            Case("evt.type = execve and proc.env[PATH] startswith /tmp/", ["execve": []]),
+            Case("evt.type = execve and proc.env[LD_PRELOAD] = \"\"", ["execve": []]),
+            Case("evt.type = execve and proc.env contains HTTP_PROXY", ["execve": ["proc.env icontains HTTP_PROXY"]]),
+            Case("evt.type = execve and proc.exe startswith \"[\" and proc.exe endswith \"]\"", ["execve": ["proc.exe startswith ["]]),
+            Case("evt.type = execve and proc.exe = -bash", ["execve": ["proc.exe = -bash"]]),
         ])
     func clauses(_ test: Case) throws {
         let ruleSet = try Self.ruleSet([test.condition])
@@ -191,6 +208,39 @@ struct PushdownTests {
         facts = Self.open("/usr/lib/x.so")
         facts.paths.append(Array("/etc/shadow".utf8))
         #expect(try Self.filter("openat", ruleSet).verdict(facts).may)
+    }
+
+    @Test("of the shipped rules has nobody woken for the start of a harmless program")
+    func harmlessStart() throws {
+        let ruleSet = try #require(RuleSet.load(paths: ["\(Self.folder)/riposte.yaml"]).ruleSet)
+        let filter = try Self.filter("execve", ruleSet)
+        func start(_ words: [String], of exe: String = "/usr/bin/make", in environment: [String] = ["PATH=/usr/bin", "LANG=C.UTF-8"]) -> Bool {
+            var facts = KernelFilter.Facts()
+            facts.name = exe.split(separator: "/").last.map { Array($0.utf8.prefix(15)) }
+            (facts.numbers[.nameHead], facts.numbers[.nameTail]) = KernelFilter.Facts.words(ofName: facts.name ?? [])
+            facts.parentName = Array("sh".utf8)
+            facts.exe = Array(exe.utf8)
+            facts.arguments = words.flatMap { Array($0.utf8) + [0] }
+            facts.environment = environment.flatMap { Array($0.utf8) + [0] }
+            facts.numbers[.argumentHead] = KernelFilter.Facts.head(ofArguments: facts.arguments ?? [])
+            for source in [KernelFilter.NumberSource.result, .exeFlags, .container, .uid] { facts.numbers[source] = 0 }
+            return filter.verdict(facts).may
+        }
+        #expect(!start(["make", "-j2", "test"]) && !start(["true"], of: "/bin/true"))
+        #expect(start(["[kworker/0:1]"]))
+        #expect(start(["make", "--coin=monero"]) && start(["make", "-a", "Cryptonight"]))
+        #expect(start(["make"], in: ["PATH=/usr/bin", "LD_PRELOAD=/tmp/x.so"]))
+        #expect(start(["x"], of: "/dev/shm/x") && start(["x"], of: "/tmp/.x/x") && !start(["x"], of: "/opt/tmp/.x"))
+    }
+
+    @Test(
+        "of texts in what a program was started with are pieces that are met wherever they stand",
+        arguments: [
+            (TextPieces.arguments, "abc", nil), (.arguments, "AbCd", ["abcd"]), (.arguments, "stratum+tcp://", ["m+tcp://"]), (.arguments, "-A\0x", ["-a x"]),
+            (.environment, "LD_BIN", nil), (.environment, "LD_BIND", ["bind", "\u{7f}bin", "d\u{7f}bi", "ld\u{7f}b"]),
+        ] as [(TextPieces, String, [String]?)])
+    func pieces(_ kind: TextPieces, _ text: String, _ pieces: [String]?) {
+        #expect(kind.pieces(of: Array(text.utf8)) == pieces.map { $0.map { Array($0.utf8) } })
     }
 
     @Test("of conditions as Falco's rules have them keeps harmless opens in the kernel")

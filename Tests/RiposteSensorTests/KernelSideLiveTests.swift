@@ -147,6 +147,61 @@ struct KernelSideLiveTests {
         exit(0 if ctypes.CDLL(None).sendmmsg(sender.fileno(), messages, 40, 0) == 40 else 1)
         """
 
+    @Test("the start of a program is urgent where a text that a rule looks for may be in what it was started with, wherever that stands", arguments: [false, true])
+    func starts(forOldKernels: Bool) throws {
+        let bench = try Bench("evt.type = execve and proc.name = none", forOldKernels: forOldKernels)
+        var before: UInt64 = 0
+        /// How many alerts there were since the last call, and how many starts somebody was woken for. Others' starts have no such texts.
+        func outcome() -> [UInt64] {
+            let alerts = UInt64(bench.alerts())
+            let urgent = bench.loop.kernelCounts().passed["execve", default: 0]
+            defer { before = urgent }
+            return [alerts, urgent - before]
+        }
+        func start(_ arguments: [String], _ variables: [String] = []) throws {
+            #expect(try run(["/usr/bin/env", "-i"] + variables + ["/bin/true"] + arguments).status == 0)
+        }
+        let pads = [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 31, 250, 255, 256, 1021, 2048].map { String(repeating: "x", count: $0) }
+
+        // In one argument, at its end and over two, in letters of another case.
+        for (condition, words) in [
+            ("contains nee-dle", ["%nee-dle%"]), ("icontains NEE-DLE", ["%Nee-Dle"]), ("contains nee-dle", ["%nee-dle"]), ("endswith 'nee dle'", ["%nee", "dle"]),
+        ] {
+            try bench.use("evt.type = execve and evt.rawres = 0 and proc.name = true and proc.args \(condition)")
+            _ = outcome()
+            for pad in pads {
+                try start(words.map { $0.replacing("%", with: pad) })
+                #expect(outcome() == [1, 1], "\(condition) \(words) \(pad.count)")
+            }
+            try start(["%nee+dle", "n", "needle", "NEE", "nee-"])
+            #expect(outcome() == [0, 0])
+        }
+        // Over the name and the first argument.
+        try bench.use("evt.type = execve and evt.rawres = 0 and proc.name = true and proc.cmdline contains 'rue nee-dle'")
+        _ = outcome()
+        try start(["nee-dle"])
+        #expect(outcome() == [1, 1])
+        try start(["nee-dlf"])
+        #expect(outcome() == [0, 0])
+
+        try bench.use("evt.type = execve and evt.rawres = 0 and proc.name = true and proc.env[NEE_DLE] startswith /x")
+        _ = outcome()
+        for pad in pads {
+            try start([], ["A=\(pad)", "NEE_DLE=/x", "B="])
+            #expect(outcome() == [1, 1], "\(pad.count)")
+        }
+        try start(["NEE_DLE=/x"], ["A=", "NOO_ELD=/x"])
+        #expect(outcome() == [0, 0])
+
+        // Argument 0 may be anything.
+        try bench.use("evt.type = execve and evt.rawres = 0 and proc.exe startswith '[nee'")
+        _ = outcome()
+        #expect(try run(["bash", "-c", "exec -a '[nee-dle]' /bin/true"]).status == 0)
+        #expect(outcome() == [1, 1])
+        #expect(try run(["bash", "-c", "exec -a '[n' /bin/true '[nee'; exit 0"]).status == 0)
+        #expect(outcome() == [0, 0])
+    }
+
     @Test("each message that sendmmsg sends is an event: a decoy before it hides none", arguments: [false, true])
     func messages(forOldKernels: Bool) throws {
         let bench = try Bench("evt.type = sendmmsg and fd.rport = 9999", forOldKernels: forOldKernels)

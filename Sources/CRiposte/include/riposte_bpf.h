@@ -49,6 +49,14 @@ static inline struct riposte_clause *riposte_filter_clause(struct riposte_filter
 	return &filter->clauses[index % RIPOSTE_CLAUSES];
 }
 
+// Has the kernel look up pieces that begin with these four bytes, the first one lowest.
+static inline void riposte_pieces_mark(struct riposte_pieces *pieces, bool of_environment, riposte_u32 head)
+{
+	riposte_u32 place = riposte_piece_place(head);
+
+	(of_environment ? pieces->environment : pieces->arguments)[place / 64] |= 1ULL << (place % 64);
+}
+
 // Adds up what the processors counted; `values` has one struct for each.
 static inline void riposte_counters_add(struct riposte_counters *sum, const struct riposte_counters *values, uint32_t processors)
 {

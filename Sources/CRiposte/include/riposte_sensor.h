@@ -26,7 +26,7 @@ typedef __s32 riposte_s32;
 typedef __s64 riposte_s64;
 #endif
 
-#define RIPOSTE_WIRE_VERSION 3
+#define RIPOSTE_WIRE_VERSION 4
 
 // ---------------------------------------------------------------- events
 
@@ -279,6 +279,7 @@ enum riposte_number_source {
 	RIPOSTE_NUMBER_FILE_KIND = 23,	// riposte_file.kind of the event's descriptor; unknown without one
 	RIPOSTE_NUMBER_NAME_HEAD = 24,	// the first eight bytes of comm as a little-endian number, NUL padded
 	RIPOSTE_NUMBER_NAME_TAIL = 25,	// the other eight
+	RIPOSTE_NUMBER_ARGUMENT_HEAD = 26,	// EXEC: the same of argv[0], as much of it as there is
 };
 
 enum riposte_number_operator {
@@ -328,13 +329,16 @@ struct riposte_filter {
 	riposte_u64 exe_atoms;		// beginning of, or whole path of the executable. EXEC only; elsewhere unknown
 	riposte_u64 exe_name_atoms;	// its last component
 	riposte_u64 network_atoms;	// remote address in a network
+	// What the program was started with has a text in it: see `pieces`. Such an atom may hold or does not; it never surely holds. EXEC only.
+	riposte_u64 argument_atoms;	// proc.name, a blank and the arguments; argv[0]
+	riposte_u64 environment_atoms;
 	struct riposte_number_test numbers[RIPOSTE_NUMBERS];
 	struct riposte_clause clauses[RIPOSTE_CLAUSES];
 };
 
 enum riposte_subject {
 	RIPOSTE_SUBJECT_NAME = 1, RIPOSTE_SUBJECT_PARENT = 2, RIPOSTE_SUBJECT_FILE_NAME = 3, RIPOSTE_SUBJECT_EXE_NAME = 4,
-	RIPOSTE_SUBJECT_SECOND_FILE_NAME = 9,	// map `names`
+	RIPOSTE_SUBJECT_SECOND_FILE_NAME = 9, RIPOSTE_SUBJECT_ARGUMENTS = 11, RIPOSTE_SUBJECT_ENVIRONMENT = 12,	// map `names`
 	RIPOSTE_SUBJECT_PATH = 5, RIPOSTE_SUBJECT_EXE = 6, RIPOSTE_SUBJECT_NETWORK4 = 7, RIPOSTE_SUBJECT_NETWORK6 = 8,
 	RIPOSTE_SUBJECT_SECOND_PATH = 10,	// map `prefixes`
 };
@@ -350,6 +354,25 @@ struct riposte_name_key {
 	riposte_u8 length;
 	riposte_u8 text[RIPOSTE_NAME_BYTES];
 };
+
+// Texts that may stand anywhere in another one are looked for by pieces of them: eight bytes, or four of those that are too short for that. For every
+// occurrence of the text one of its pieces stands where it is looked for: in arguments at every place, in environments, which are long, at every fourth. So
+// of the first a text has one piece, and of the second four, each a byte further on.
+//
+// Bytes are compared with bit 5 set: letters without regard to case, and NUL as a blank. Entries of `names` have the piece so as their text; `pieces`, an array
+// by generation * RIPOSTE_FILTERS + filter, has a bit for the first four bytes of each, by riposte_piece_place().
+#define RIPOSTE_PIECE_WORDS 32
+#define RIPOSTE_PIECE_FOLD 0x2020202020202020ULL
+
+struct riposte_pieces {
+	riposte_u64 arguments[RIPOSTE_PIECE_WORDS];
+	riposte_u64 environment[RIPOSTE_PIECE_WORDS];
+};
+
+static inline riposte_u32 riposte_piece_place(riposte_u32 head)
+{
+	return (head * 0x9e3779b1u) >> 21;	// less than RIPOSTE_PIECE_WORDS * 64
+}
 
 // Key of the LPM trie `prefixes`. A whole text is a prefix with its NUL; networks are their address bytes. Value: u64, the atoms that hold for
 // whatever begins so, those of shorter prefixes included.
@@ -387,8 +410,8 @@ struct riposte_control {
 
 // Map `counters`, per CPU, one entry.
 struct riposte_counters {
-	riposte_u64 seen[RIPOSTE_CALLS];	// calls that were looked at
-	riposte_u64 passed[RIPOSTE_CALLS];	// of these, handed to user space
+	riposte_u64 seen[RIPOSTE_CALLS];	// calls that were looked at, starts of programs too
+	riposte_u64 passed[RIPOSTE_CALLS];	// of these, handed to user space, starts of programs at once
 	riposte_u64 dropped[RIPOSTE_CALLS];	// lost: the ring was full
 	riposte_u64 state_passed[8];		// by kind: EXEC, FORK, EXIT, UPDATE
 	riposte_u64 state_dropped[8];

@@ -25,6 +25,9 @@ struct AtomMapper {
         switch name {
         case "proc.name": return self.name(predicate)
         case "proc.pname": return parentName(predicate)
+        case "proc.exe": return traits.isExec ? StartMapping.executable(predicate) : .unknown
+        case "proc.args", "proc.cmdline": return traits.isExec ? StartMapping.arguments(predicate) : .unknown
+        case "proc.env": return traits.isExec ? StartMapping.environment(predicate, variable: key.isIndex ? nil : key.argument) : .unknown
         case "proc.exepath": return traits.isExec ? ExecutableMapping.mapping(predicate) : .unknown
         case "proc.is_exe_upper_layer": return exeFlag(1, predicate)
         case "proc.is_exe_lower_layer": return exeFlag(2, predicate)

@@ -197,7 +197,7 @@ struct AtomTable {
     // MARK: - Merging
 
     /// What an atom is about, where several of a kind can become one that holds where one of them does.
-    private enum Subject: Int { case path, secondPath, name, exe, network }
+    private enum Subject: Int { case path, secondPath, name, exe, network, argument, environment }
 
     private func subject(_ literal: Literal) -> Subject? {
         guard literal & 1 == 0 else { return nil }
@@ -207,6 +207,8 @@ struct AtomTable {
         case .name: .name
         case .exeName, .exe: .exe
         case .network: .network
+        case .argument: .argument
+        case .environment: .environment
         case .parentName, .number: nil
         }
     }
@@ -219,7 +221,7 @@ struct AtomTable {
     }
 
     mutating func merge(_ clauses: inout [(clause: Clause, rules: [Int])]) {
-        for subject in [Subject.path, .secondPath, .name, .exe, .network] { merge(&clauses, subject) }
+        for subject in [Subject.path, .secondPath, .name, .exe, .network, .argument, .environment] { merge(&clauses, subject) }
     }
 
     private mutating func merge(_ clauses: inout [(clause: Clause, rules: [Int])], _ subject: Subject) {
@@ -282,6 +284,7 @@ struct AtomTable {
             case .fileName, .secondFileName: 90
             case .path, .secondPath: 85
             case .exeName, .exe: 80
+            case .argument, .environment: 75
             case .name: 62
             case .network: 55
             case .parentName: 40
@@ -305,7 +308,7 @@ extension KernelFilter.Atom {
     fileprivate var isAlwaysDecided: Bool {
         switch self {
         case .name, .parentName, .exeName, .exe: true
-        case .fileName, .path, .secondFileName, .secondPath, .network: false
+        case .fileName, .path, .secondFileName, .secondPath, .network, .argument, .environment: false
         case .number(let test): ![.openFlags, .openMode, .family, .remotePort, .protocol, .fileKind].contains(test.source)
         }
     }
@@ -322,6 +325,8 @@ extension KernelFilter.Atom {
         case .network: 7
         case .secondFileName: 8
         case .secondPath: 9
+        case .argument: 10
+        case .environment: 11
         }
     }
 
@@ -331,7 +336,9 @@ extension KernelFilter.Atom {
         for atom in atoms {
             switch atom {
             case .number: return nil
-            case .name(let more), .parentName(let more), .fileName(let more), .secondFileName(let more), .exeName(let more): names += more
+            case .name(let more), .parentName(let more), .fileName(let more), .secondFileName(let more), .exeName(let more), .argument(let more),
+                .environment(let more):
+                names += more
             case .path(let more), .secondPath(let more), .exe(let more): texts += more
             case .network(let more): networks += more
             }
@@ -346,6 +353,8 @@ extension KernelFilter.Atom {
         case .secondPath: .secondPath(inOrder(texts))
         case .exe: .exe(inOrder(texts))
         case .network: self.networks(networks)
+        case .argument: .argument(inOrder(names))
+        case .environment: .environment(inOrder(names))
         case .number, nil: nil
         }
     }

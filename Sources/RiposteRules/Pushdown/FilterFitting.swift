@@ -12,7 +12,7 @@ extension KernelFilter {
         static let success = Literal(atom: .number(NumberTest(.result, .equal)), isDenied: false)
 
         /// Whether user space knows it as of the start of the program, so that it says nothing of a start that failed.
-        var isOfStartOnly: Bool { if case .number(let test) = atom { test.source == .tty || test.source == .vpid } else { false } }
+        var isOfStartOnly: Bool { if case .number(let test) = atom { test.source == .tty || test.source == .vpid || test.source == .argumentHead } else { false } }
     }
 }
 

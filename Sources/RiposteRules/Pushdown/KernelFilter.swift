@@ -38,6 +38,8 @@ package struct KernelFilter: Sendable, Equatable {
         /// The first and the other eight bytes of the thread's `comm`, NUL padded, as little-endian numbers: beginnings of names are tests of these.
         case nameHead = 24
         case nameTail = 25
+        /// The first eight bytes of argv[0] in the same way; known at the start of a program only.
+        case argumentHead = 26
     }
 
     package enum NumberOperation: UInt8, Sendable {
@@ -106,6 +108,10 @@ package struct KernelFilter: Sendable, Equatable {
         case exe([PathText])
         /// The remote address.
         case network([IPNetwork])
+        /// One of these texts stands somewhere in the name and the arguments, or in the environment, that a program was started with, in letters of whatever
+        /// case. May hold, or does not: see ``TextPieces``. Known at the start of a program only.
+        case argument([[UInt8]])
+        case environment([[UInt8]])
     }
 
     /// A conjunction: all atoms of `positive` hold, and none of `negative`. A bit for each atom.
@@ -149,8 +155,20 @@ extension KernelFilter {
         package var secondPath: [UInt8]?
         package var exe: [UInt8]?
         package var remote: IPAddress?
+        /// argv and the environment, each text ended by NUL.
+        package var arguments: [UInt8]?
+        package var environment: [UInt8]?
 
         package init() {}
+
+        /// ``NumberSource/argumentHead``.
+        package static func head(ofArguments arguments: [UInt8]) -> Int64 { words(ofName: Array(arguments.prefix { $0 != 0 })).head }
+
+        /// Where texts of ``Atom/argument(_:)`` are looked for: what was given, and the name in the place of argv[0].
+        var argumentTexts: [[UInt8]]? {
+            guard let arguments, let name else { return nil }
+            return [arguments, name + [0] + arguments.drop { $0 != 0 }.dropFirst().prefix(8)]
+        }
 
         /// A name as ``NumberSource/nameHead`` and ``NumberSource/nameTail`` have it.
         package static func words(ofName name: [UInt8]) -> (head: Int64, tail: Int64) {
@@ -241,7 +259,13 @@ extension KernelFilter.Atom {
         case .exeName(let names): .init(facts.exe.flatMap(Self.fileName).map { names.contains($0) })
         case .exe(let texts): .init(facts.exe.map { exe in texts.contains { $0.holds(for: exe) } })
         case .network(let networks): .init(facts.remote.map { address in networks.contains { $0.contains(address) } })
+        case .argument(let texts): .init(may: facts.argumentTexts.map { Self.mayBe(.arguments, texts, in: $0) } ?? true, surely: false)
+        case .environment(let texts): .init(may: facts.environment.map { Self.mayBe(.environment, texts, in: [$0]) } ?? true, surely: false)
         }
+    }
+
+    private static func mayBe(_ pieces: TextPieces, _ texts: [[UInt8]], in wholes: [[UInt8]]) -> Bool {
+        wholes.contains { whole in texts.contains { pieces.mayBe($0, in: whole) } }
     }
 
     /// Nil: not known of such a path.

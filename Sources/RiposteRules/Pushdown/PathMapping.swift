@@ -183,6 +183,10 @@ enum ExecutableMapping {
         case .hasSuffix(let text):
             guard text.contains(slash), !canBeginDeleted(text), let name = KernelFilter.Atom.fileName(text), let atom = fileName([name]) else { return .unknown }
             return .only(.any([.atom(atom), isElsewhere]))
+        case .glob(let pattern, foldsCase: false):
+            if let plain = PlanBuilder.plain(pattern) { return mapping(plain) }
+            let head = Array(pattern.prefix { ![UInt8(ascii: "*"), UInt8(ascii: "?"), UInt8(ascii: "["), UInt8(ascii: "\\")].contains($0) })
+            return .only(mapping(.hasPrefix(head)).upper)
         default: return .unknown
         }
     }

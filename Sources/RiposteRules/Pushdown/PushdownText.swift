@@ -25,6 +25,8 @@ extension KernelFilter.Atom {
             case .secondPath(let texts): Self.paths(traits.secondPathField, texts)
             case .exeName(let names): Self.membership("basename(proc.exepath)", names)
             case .exe(let texts): Self.paths("proc.exepath", texts)
+            case .argument(let texts): Self.containment("proc.cmdline", texts)
+            case .environment(let texts): Self.containment("proc.env", texts)
             case .network(let networks): "fd.snet in (\(Self.listed(networks.map { "\($0.address)/\($0.prefixLength)" })))"
             }
         return isDenied ? "not \(text)" : text
@@ -32,6 +34,10 @@ extension KernelFilter.Atom {
 
     private static func membership(_ field: String, _ names: [[UInt8]]) -> String {
         names.count == 1 ? "\(field) = \(quoted(names[0]))" : "\(field) in (\(listed(names.map(quoted))))"
+    }
+
+    private static func containment(_ field: String, _ texts: [[UInt8]]) -> String {
+        "\(field) icontains \(texts.count == 1 ? quoted(texts[0]) : "anyof (\(listed(texts.map(quoted))))")"
     }
 
     /// A path and all below it is `pmatch`, the rest is `in` and `startswith`.
@@ -80,6 +86,7 @@ extension KernelFilter.NumberTest {
         case (.exeFlags, _): return exeText(isDenied: isDenied)
         case (.nameHead, _): return "\(isDenied ? "not " : "")proc.name startswith \(nameText)"
         case (.nameTail, _): return "\(isDenied ? "not " : "")substr(proc.name, 8) startswith \(nameText)"
+        case (.argumentHead, _): return "\(isDenied ? "not " : "")proc.exe \(nameBytes.last == 0 ? "=" : "startswith") \(nameText)"
         case (.effectiveCapabilities, _), (.permittedCapabilities, _): return capabilityText(isDenied: isDenied)
         case (.loginUID, _) where number == 0xFFFF_FFFF: return "user.loginuid \(isDenied ? "!=" : "=") -1"
         default: break
@@ -116,11 +123,9 @@ extension KernelFilter.NumberTest {
         }
     }
 
-    /// The bytes that a word of the name begins with.
-    private var nameText: String {
-        let bytes = withUnsafeBytes(of: number.littleEndian) { Array($0.prefix((mask.nonzeroBitCount + 7) / 8)) }
-        return KernelFilter.Atom.quoted(bytes)
-    }
+    /// The bytes that a word of a name begins with; with the NUL behind it where it is whole.
+    private var nameBytes: [UInt8] { withUnsafeBytes(of: number.littleEndian) { Array($0.prefix((mask.nonzeroBitCount + 7) / 8)) } }
+    private var nameText: String { KernelFilter.Atom.quoted(nameBytes.filter { $0 != 0 }) }
 
     private func exeText(isDenied: Bool) -> String {
         switch mask {

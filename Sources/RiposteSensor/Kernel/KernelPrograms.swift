@@ -12,7 +12,7 @@ final class KernelPrograms {
     /// Those that refuse calls, each at work only while a reflex needs it: it costs every such call on the host.
     private static let refusing: [(before: KernelFilter.Before, name: String)] = [(.open, "riposte_file_open"), (.connect, "riposte_connect")]
 
-    enum Map: String { case control, stateEvents = "state_events", callEvents = "call_events", filters, names, prefixes, cgroups, reflexes, budgets, protected, counters }
+    enum Map: String { case control, stateEvents = "state_events", callEvents = "call_events", filters, pieces, names, prefixes, cgroups, reflexes, budgets, protected, counters }
 
     private let object: OpaquePointer
     private var links: [OpaquePointer] = []

@@ -33,8 +33,15 @@ struct KernelTables {
         do throws(SensorError) {
             for (slot, reflex, budget) in reflexes { try write(reflex, slot, budget, next) }
             for type in types.union(Self.starts).sorted(by: { $0.rawValue < $1.rawValue }) {
-                guard case .some(let filter) = filters.passing(type) else { continue }
-                let own = filter.sparing(spared, isStartOfProgram: Self.starts.contains(type))
+                let isStart = Self.starts.contains(type)
+                let filter: KernelFilter
+                switch filters.passing(type) {
+                case .some(let some): filter = some
+                // Nobody asks for starts, but those of programs that no reflex ends are to be heard of at once.
+                case .nothing where isStart && !reflexes.isEmpty: filter = KernelFilter()
+                case .nothing, .everything: continue
+                }
+                let own = isStart && reflexes.isEmpty ? filter : filter.sparing(spared, isStartOfProgram: isStart)
                 // Like calls have the same filter, and share it.
                 if let place = written.firstIndex(of: own) {
                     numbers[type] = UInt8(place + 1)
@@ -177,6 +184,14 @@ struct KernelTables {
                 guard Self.take(paths.count, of: &room.prefixes) else { continue }
                 table.exe_atoms |= bit
                 texts.add(paths, RIPOSTE_SUBJECT_EXE, bit)
+            case .argument(let parts):
+                guard Self.take(parts.count, of: &room.names) else { continue }
+                table.argument_atoms |= bit
+                texts.add(piecesOf: parts, .arguments, bit)
+            case .environment(let parts):
+                guard Self.take(parts.count * TextPieces.environment.stride, of: &room.names) else { continue }
+                table.environment_atoms |= bit
+                texts.add(piecesOf: parts, .environment, bit)
             case .network(let networks):
                 guard Self.take(networks.count, of: &room.prefixes) else { continue }
                 table.network_atoms |= bit
@@ -202,6 +217,7 @@ struct KernelTables {
             try programs.set(.prefixes, key, atoms)
             prefixes[Int(generation)].append(key)
         }
+        try programs.set(.pieces, generation * UInt32(RIPOSTE_FILTERS) + UInt32(number), texts.pieces)
         try programs.set(.filters, generation * UInt32(RIPOSTE_FILTERS) + UInt32(number), table)
     }
 
@@ -271,6 +287,8 @@ struct FilterTexts {
     let filter: UInt8
     private var wholes: [WholeKey: UInt64] = [:]
     private var beginnings: [BeginningKey: UInt64] = [:]
+    /// Which pieces are worth looking up.
+    private(set) var pieces = riposte_pieces()
 
     struct WholeKey: Hashable {
         let subject: UInt8
@@ -287,6 +305,15 @@ struct FilterTexts {
 
     mutating func add(_ names: [[UInt8]], _ subject: riposte_subject, _ atom: UInt64) {
         for name in names { wholes[WholeKey(subject: UInt8(subject.rawValue), text: name), default: 0] |= atom }
+    }
+
+    /// Those that have no pieces cannot be looked for, and no rule's tests become atoms of them.
+    mutating func add(piecesOf parts: [[UInt8]], _ kind: TextPieces, _ atom: UInt64) {
+        let subject = kind == .arguments ? RIPOSTE_SUBJECT_ARGUMENTS : RIPOSTE_SUBJECT_ENVIRONMENT
+        for piece in parts.compactMap(kind.pieces).joined() {
+            add([piece], subject, atom)
+            riposte_pieces_mark(&pieces, kind == .environment, piece.reversed().suffix(4).reduce(0) { $0 << 8 | UInt32($1) })
+        }
     }
 
     mutating func add(_ paths: [KernelFilter.PathText], _ subject: riposte_subject, _ atom: UInt64) {

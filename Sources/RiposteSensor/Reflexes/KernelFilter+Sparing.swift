@@ -3,9 +3,9 @@ internal import RiposteRules
 extension KernelFilter {
     /// Keeps reflexes from programs of these names, whatever their rules say: what the machine, its containers or the way into it cannot do without. At
     /// the start of a program its file counts, elsewhere the name that the thread has. A reflex for which there is no room is taken out. The start of such a
-    /// program is handed up at once, so that it is spared for its file's sake before it takes another name.
+    /// program is handed up at once, whatever the reflexes are about, so that it is spared for its file's sake before it takes another name.
     func sparing(_ programs: [String], isStartOfProgram: Bool) -> KernelFilter {
-        guard !programs.isEmpty, clauses.contains(where: { $0.reflex != nil }) else { return self }
+        guard !programs.isEmpty, isStartOfProgram || clauses.contains(where: { $0.reflex != nil }) else { return self }
         var result = self
         let names = programs.map { Array($0.utf8) }
         let atom: Atom = isStartOfProgram ? .exeName(names) : .name(names.map { Array($0.prefix(15)) })
