@@ -43,6 +43,7 @@ static __always_inline void begin_event(struct work *work, u32 flags)
 	work->environment_at = 0;
 	work->reflex = 0;
 	work->outcome = 0;
+	work->skipped = 0;
 }
 
 /* Nothing of a call. */
@@ -558,8 +559,7 @@ int BPF_PROG(riposte_exec, struct task_struct *task, int old_pid, struct linux_b
 		if (work->reflex)
 			act(ROOM_EXEC);
 	}
-	if (work->call.wanted & RIPOSTE_WANTED_RULES)
-		count_start(work, hurry);
+	count_start(work, hurry);
 	put_process(ROOM_EXEC, bpf_get_current_task(), 0);
 	put_directory(ROOM_EXEC);
 	put_cgroup(ROOM_EXEC, bpf_get_current_task());

@@ -98,13 +98,14 @@ __noinline int test_numbers(u32 room, u32 sources)
 
 /*
  * Goes over the clauses. work->relevant: the open questions of those that may still hold; work->passes: one of them decides that the event passes, unless
- * it turns out not to hold; work->reflex: that of the first clause which surely holds. 0: none may hold. Before a call only the clauses for that count.
+ * it turns out not to hold; work->reflex: that of the first clause which surely holds, but for work->skipped. 0: none may hold. Before a call only the
+ * clauses for that count.
  */
 __noinline int settle(u32 room)
 {
 	struct work *work = work_of(room);
 	struct riposte_filter *filter;
-	u64 can, must, relevant = 0;
+	u64 can, must, skipped, relevant = 0;
 	u32 count, before, alive = 0;
 
 	if (!work)
@@ -113,6 +114,7 @@ __noinline int settle(u32 room)
 	if (!filter)
 		return 0;
 	before = work->before;
+	skipped = work->skipped;
 	work->passes = 0;
 	work->reflex = 0;
 	can = work->can;
@@ -132,7 +134,7 @@ __noinline int settle(u32 room)
 		relevant |= positive | negative;
 		if (!clause->reflex)
 			work->passes = 1;
-		else if (!work->reflex && !((positive & ~must) | (negative & can)))
+		else if (!work->reflex && !((positive & ~must) | (negative & can)) && !(skipped >> ((clause->reflex - 1) & 63) & 1))
 			work->reflex = clause->reflex;
 	}
 	work->relevant = relevant & can & ~must;
@@ -619,6 +621,10 @@ __noinline int judge_paths(u32 room)
 			at = work->kernel_path_at;
 			if (!at)
 				return 0;
+			/* Of a hidden folder, say: what atoms say of plain paths is not known of it either. */
+			examine_text(room, at, work->kernel_path_length);
+			if (!work->text_normal)
+				return 0;
 			opened = find_prefix(room, RIPOSTE_SUBJECT_PATH, at, work->kernel_path_length);
 		}
 		decide_both(work, by_path, given, opened);
@@ -788,8 +794,8 @@ __noinline int judge_second_path(u32 room)
 
 /*
  * The peer's address: what the call passed or got, else that of a connected socket. Sets FAMILY and REMOTE_PORT, and decides network atoms. Of a connect
- * that was taken the socket's counts: what the caller passed may have been changed by another thread since. Before a connect it is the kernel's copy of what
- * was passed.
+ * that was taken, if only to go on in the background, the socket's counts: what the caller passed may have been changed by another thread since; one that
+ * failed tells nothing, for the same reason. Before a connect it is the kernel's copy of what was passed, where that is of the socket's own family.
  */
 __noinline int judge_network(u32 room)
 {
@@ -798,7 +804,7 @@ __noinline int judge_network(u32 room)
 	struct riposte_filter *filter;
 	struct sock *sock;
 	u32 address[4] = {}, words = 0, family = 0, port = 0;
-	bool known = false, is_connected;
+	bool known = false, is_connect;
 	u64 group;
 
 	if (!work || !event)
@@ -807,13 +813,18 @@ __noinline int judge_network(u32 room)
 	if (!filter)
 		return 0;
 	put_address(room);
-	is_connected = work->call.flags & RIPOSTE_CALL_CONNECT && !work->before && (work->result >= 0 || work->result == -115 /* EINPROGRESS */);
-	if (work->address_at && !is_connected) {
+	is_connect = work->call.flags & RIPOSTE_CALL_CONNECT && !work->before;
+	if (is_connect && work->result < 0 && work->result != -EINPROGRESS)
+		return 0;
+	if (work->address_at && !is_connect) {
 		u32 at = work->address_at;
 
 		if (at > ITEM_ROOM + sizeof(struct riposte_item))
 			return 0;
 		family = *(u16 *)&event->bytes[at];
+		sock = (struct sock *)work->sock;
+		if (work->before && (!sock || BPF_CORE_READ(sock, __sk_common.skc_family) != family))
+			return 0;
 		port = swap16(*(u16 *)&event->bytes[at + 2]);
 		known = !(work->call.flags & RIPOSTE_CALL_BIND);
 		if (family == AF_INET && work->address_length >= 8) {
@@ -953,6 +964,43 @@ __noinline int judge_program(u32 room)
 		decide(work, filter->exe_atoms, find_prefix(room, RIPOSTE_SUBJECT_EXE, work->exe_at, work->exe_length));
 	if (work->name_length)
 		decide(work, filter->exe_name_atoms, find_text(work, event, RIPOSTE_SUBJECT_EXE_NAME, work->name_at, work->name_length));
+	return 0;
+}
+
+/*
+ * Is the process one that no reflex ends? By the file that it runs, and not by what it calls itself: whoever wants to be spared would call himself so. Such
+ * a file's name proves nothing either, where anybody else than root can have made it, or made the container that it is in.
+ */
+__noinline int judge_spared(u32 room)
+{
+	struct task_struct *task = (void *)bpf_get_current_task();
+	struct work *work = work_of(room);
+	struct riposte_filter *filter;
+	struct name_part part;
+	struct inode *inode;
+	struct file *file;
+	u64 cgroup, holding = 0;
+	u32 *place, length;
+
+	if (!work)
+		return 0;
+	filter = filter_of(work);
+	if (!filter)
+		return 0;
+	cgroup = cgroup_of((u64)task);
+	place = bpf_map_lookup_elem(&cgroups, &cgroup);
+	file = BPF_CORE_READ(task, mm, exe_file);
+	if (file && !(place && *place == 2)) {
+		inode = BPF_CORE_READ(file, f_inode);
+		read_part(&part, (u64)BPF_CORE_READ(file, f_path.dentry));
+		length = part.length;
+		if (length <= RIPOSTE_NAME_BYTES && !BPF_CORE_READ(inode, i_uid.val) && !(BPF_CORE_READ(inode, i_mode) & 022)) {
+			begin_name(work, &work->other_key, RIPOSTE_SUBJECT_SPARED, length);
+			bpf_probe_read_kernel(work->other_key.text, length, (void *)part.name);
+			holding = find_name(&work->other_key);
+		}
+	}
+	decide(work, filter->spared_atoms, holding);
 	return 0;
 }
 
@@ -1188,8 +1236,13 @@ static __always_inline bool judge(u32 room, struct work *work)
 			return false;
 	}
 	group = work->relevant & filter->parent_atoms;
-	if (group)
-		decide(work, group, find_comm(room, RIPOSTE_SUBJECT_PARENT, number_of(BPF_CORE_READ(task, real_parent, group_leader))));
+	if (group) {
+		u64 parent = parent_of(task);
+
+		decide(work, group, parent ? find_comm(room, RIPOSTE_SUBJECT_PARENT, parent) : 0);
+	}
+	if (work->relevant & filter->spared_atoms)
+		judge_spared(room);
 	if (work->relevant & (filter->exe_atoms | filter->exe_name_atoms))
 		judge_program(room);
 	if (!settle(room))
@@ -1213,7 +1266,7 @@ settled:
  * The budget is an atomic decrement without its old value, which plain BPF has no instruction for before 5.12, and then a look at what is left. Of several
  * CPUs at once each sees its own decrement at least, so never more signals are sent than the budget had; in a race for the last one there may be none.
  */
-__noinline int act(u32 room)
+__noinline int carry_out(u32 room)
 {
 	struct task_struct *task = (void *)bpf_get_current_task();
 	struct riposte_control *settings = control_entry();
@@ -1264,6 +1317,38 @@ __noinline int act(u32 room)
 	__sync_fetch_and_add(&budget->used, 1);
 	work->outcome = RIPOSTE_REFLEX_SENT;
 	return 1;
+}
+
+/*
+ * Carries out the first reflex that holds and may act: one that only observes, or whose budget is spent, must not stand before one that does more. Where none
+ * may, what became of the first is told. 1: a signal was sent.
+ */
+#define REFLEX_TRIES 4
+
+__noinline int act(u32 room)
+{
+	struct work *work = work_of(room);
+	u32 first, outcome;
+
+	if (!work)
+		return 0;
+	first = work->reflex;
+	outcome = 0;
+	for (int i = 0; i < REFLEX_TRIES; i++) {
+		if (carry_out(room))
+			return 1;
+		if (!outcome)
+			outcome = work->outcome;
+		if (!work->reflex || work->outcome == RIPOSTE_REFLEX_PROTECTED)
+			break;
+		work->skipped |= 1ULL << ((work->reflex - 1) & 63);
+		settle(room);
+		if (!work->reflex)
+			break;
+	}
+	work->reflex = first;
+	work->outcome = outcome;
+	return 0;
 }
 
 /* What a reflex has done and nobody will hear of, as the event found no room, is counted at least. */

@@ -115,6 +115,7 @@ struct work {
 	u32 reflex;		/* index + 1 of a reflex that holds */
 	u32 has_acted;		/* for this call already */
 	u32 outcome;
+	u64 skipped;		/* reflexes that hold and may do nothing, a bit for each index */
 	u32 as_given;		/* judge_paths(): what was opened has the path that was given */
 	u32 text_normal;	/* examine_text(): nothing that user space would normalise */
 	u32 name_at;		/* last component, as offset into the event */

@@ -169,6 +169,14 @@ __noinline int put_cgroup(u32 room, u64 address)
 	return put_walked(work, event, RIPOSTE_ITEM_CGROUP, node || work->walk.cut);
 }
 
+/* The main thread of the process that started this one, or took it over; 0: the idle task, which is no process. */
+static __always_inline u64 parent_of(struct task_struct *task)
+{
+	struct task_struct *parent = BPF_CORE_READ(task, real_parent, group_leader);
+
+	return parent && BPF_CORE_READ(parent, tgid) ? number_of(parent) : 0;
+}
+
 /* Fills the header for the task at `address`. The kind, and what is of a call, is the caller's. */
 __noinline int put_header(u32 room, u64 address)
 {
@@ -177,6 +185,7 @@ __noinline int put_header(u32 room, u64 address)
 	struct event *event = event_of(room);
 	struct riposte_event *header;
 	const struct cred *cred;
+	struct task_struct *parent;
 	struct pid *pid;
 	struct upid *upid;
 	struct pid_namespace *ns;
@@ -218,6 +227,11 @@ __noinline int put_header(u32 room, u64 address)
 	header->reserved = 0;
 	header->fd = work->fd;
 	bpf_probe_read_kernel(header->comm, sizeof(header->comm), __builtin_preserve_access_index(&task->comm));
+	parent = (struct task_struct *)parent_of(task);
+	if (parent)
+		bpf_probe_read_kernel(header->parent_comm, sizeof(header->parent_comm), __builtin_preserve_access_index(&parent->comm));
+	else
+		__builtin_memset(header->parent_comm, 0, sizeof(header->parent_comm));
 	return 0;
 }
 

@@ -106,10 +106,7 @@ final class SensorLoop {
     /// Where the kernel does not take the tables, those before stay, and their reflexes act no more: somebody may have wanted just that.
     private func load(_ rules: RuleSet, _ reflexes: ReflexSet) throws(SensorError) {
         do throws(SensorError) {
-            let places = try self.reflexes.arm(reflexes)
-            let armed = places.map(\.reflex)
-            let filters = rules.kernelFilters(reflexes: armed.map(\.rule)).adding(tamperWatch?.filters ?? [:])
-            try tables.load(filters, places, sparing: configuration.sparedPrograms)
+            let armed = try write(rules, try self.reflexes.arm(reflexes))
             self.reflexes.settle(armed)
             judgesExits = tables.wants(KernelTables.procexit)
             armament = Armament()
@@ -123,6 +120,17 @@ final class SensorLoop {
             armament = Armament()
             armament.problem = error
             throw error
+        }
+    }
+
+    /// Gives those of the reflexes for which there was room.
+    private func write(_ rules: RuleSet, _ reflexes: [(slot: Int, reflex: ArmedReflex, budget: Int)]) throws(SensorError) -> [ArmedReflex] {
+        var places = reflexes
+        while true {
+            let filters = rules.kernelFilters(reflexes: places.map(\.reflex.rule)).adding(tamperWatch?.filters ?? [:])
+            let unfit = try tables.load(filters, places, sparing: configuration.sparedPrograms)
+            guard !unfit.isEmpty else { return places.map(\.reflex) }
+            places = places.enumerated().filter { !unfit.contains($0.offset) }.map(\.element)
         }
     }
 

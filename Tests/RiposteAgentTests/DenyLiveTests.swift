@@ -83,13 +83,16 @@ struct DenyLiveTests {
         #expect(content == "old\n")
     }
 
-    @Test("a connection is refused before the listener hears of it", .enabled(if: access("/usr/bin/python3", X_OK) == 0, "/usr/bin/python3 is not there"))
-    func connect() async throws {
+    @Test(
+        "a connection is refused before the listener hears of it, whoever makes it or wherever it leads",
+        .enabled(if: access("/usr/bin/python3", X_OK) == 0, "/usr/bin/python3 is not there"),
+        arguments: ["", " and fd.typechar in (4, 6) and fd.sip = \"127.0.0.1\" and not fd.sport in (22, 80)", " and fd.snet in (\"127.0.0.0/8\") and fd.type != unix"])
+    func connect(address: String) async throws {
         let (victim, python) = (place.folder.path + "/victim", "/usr/bin/python3")
         try FileManager.default.copyItem(at: URL(fileURLWithPath: python).resolvingSymlinksInPath(), to: URL(fileURLWithPath: victim))
-        let listener = try Listener()
+        let listener = try LoopbackListener()
         let script = "import socket; socket.socket().connect(('127.0.0.1', \(listener.port)))"
-        try await start("evt.type = connect and proc.name = victim")
+        try await start("evt.type = connect and proc.name = victim\(address)")
         #expect(try refusedCalls() == ["connect"])
         #expect(try run([victim, "-c", script]).status == 128 + SIGKILL)
         #expect(!listener.hasHeard)
@@ -99,36 +102,6 @@ struct DenyLiveTests {
         #expect(outcome["outcome"] == "done" && outcome["detail"]?["evidence"]?["denied"] == true, "\(outcome.line)")
         try await until { try !alerts.isEmpty }
         #expect(try alerts.first?["output_fields"]?["fd.name"]?.string?.shown.hasSuffix("->127.0.0.1:\(listener.port)") == true)
-    }
-
-    /// A socket on loopback where connections wait to be taken.
-    private final class Listener {
-        let port: UInt16
-        private let descriptor: Int32
-
-        init() throws {
-            descriptor = socket(AF_INET, Int32(SOCK_STREAM.rawValue) | Int32(SOCK_NONBLOCK.rawValue), 0)
-            var address = sockaddr_in()
-            address.sin_family = sa_family_t(AF_INET)
-            address.sin_addr.s_addr = UInt32(0x7F00_0001).bigEndian
-            var length = socklen_t(MemoryLayout<sockaddr_in>.size)
-            let descriptor = descriptor
-            let status = withUnsafeMutablePointer(to: &address) {
-                $0.withMemoryRebound(to: sockaddr.self, capacity: 1) { bind(descriptor, $0, length) | listen(descriptor, 8) | getsockname(descriptor, $0, &length) }
-            }
-            try #require(status == 0)
-            port = UInt16(bigEndian: address.sin_port)
-        }
-
-        deinit { close(descriptor) }
-
-        /// Takes a connection, if there is one.
-        var hasHeard: Bool {
-            let connection = accept(descriptor, nil, nil)
-            guard connection >= 0 else { return false }
-            close(connection)
-            return true
-        }
     }
 
     @Test("observing, nothing is refused, and the kernel is not asked")

@@ -14,14 +14,14 @@ struct ReflexLiveTests {
         try FileManager.default.copyItem(atPath: "/bin/echo", toPath: victim)
     }
 
-    private func start(mode: String = "enforce", budget: Int = 1000, configuration: String = "", earlier: String = "") async throws {
+    private func start(mode: String = "enforce", budget: Int = 1000, configuration: String = "", earlier: String = "", condition: String? = nil) async throws {
         let rules = try place.folder.file(
             "rules.yaml",
             """
             \(earlier)
             - rule: Victim started
               desc: A program of this test.
-              condition: evt.type in (execve, execveat) and proc.exepath = \(victim)
+              condition: \(condition ?? "evt.type in (execve, execveat) and proc.exepath = \(victim)")
               output: victim %proc.cmdline
               priority: CRITICAL
             """)
@@ -83,6 +83,50 @@ struct ReflexLiveTests {
         let told = try place.output.split(separator: "\n").map { try JSON(parsing: Array($0.utf8)) }.filter { $0["rule"] == "Riposte reflex without a record" }
         #expect(try told.compactMap { $0["output_fields"]?["reflex.unrecorded"]?.integer }.reduce(0, +) == unrecorded())
         #expect(told.allSatisfy { $0["output_fields"]?["reflex.playbook"] == "stop-victim" && $0["priority"] == "Critical" && $0["source"] == "internal" })
+    }
+
+    /// Connects to each of the ports behind it, one after the other, and says how each went; `refused` may be.
+    private static let connecting = """
+        import socket, sys
+        for port in map(int, sys.argv[1:]):
+            try: socket.socket().connect(("127.0.0.1", port)); print("connected", port, flush=True)
+            except ConnectionRefusedError: print("refused", port, flush=True)
+        """
+
+    @Test("who connects to an address that a rule names is dead when the call returns; other addresses, and connections that nobody took, are none of its business")
+    func addresses() async throws {
+        let listeners = try (0..<2).map { _ in try LoopbackListener() }
+        let (allowed, forbidden) = (listeners[0].port, listeners[1].port)
+        let condition = "evt.type = connect and evt.rawres >= 0 and proc.name = watched and fd.typechar in (4, 6) and fd.sip = \"127.0.0.1\" and fd.sport = \(forbidden)"
+        try await start(condition: "'\(condition)'")
+        #expect(try place.json("status").first?["sensor"]?["reflexes"]?.array?.first?["acts"] == true)
+        let watched = place.folder.path + "/watched"
+        try FileManager.default.copyItem(at: URL(fileURLWithPath: "/usr/bin/python3").resolvingSymlinksInPath(), to: URL(fileURLWithPath: watched))
+        let ends = try run([watched, "-c", Self.connecting, "\(allowed)", "1", "\(forbidden)", "\(allowed)"])
+        #expect(ends.status == 128 + SIGKILL && ends.output == "connected \(allowed)\nrefused 1\n", "\(ends)")
+        #expect(try await outcomes(1) == ["process.kill done"])
+    }
+
+    @Test("a reflex that may not act, or not any more, leaves the deed to one that may", arguments: [(0, "observe"), (1, "enforce")])
+    func another(budget: Int, mode: String) async throws {
+        // The first playbook observes, or its budget is gone with the first victim.
+        let rules = try place.folder.file(
+            "rules.yaml",
+            ["First", "Second"].map { "- { rule: \($0), desc: d, condition: 'evt.type = execve and proc.exepath = \(victim) and evt.rawres = 0', output: o, priority: INFO }\n" }
+                .joined())
+        try place.write(
+            playbooks: ["first", "second"].map { name in
+                """
+                  - name: \(name)
+                    mode: \(name == "first" ? mode : "enforce")
+                    match: { rules: [\(name.capitalized)] }
+                    budget: { actions: \(name == "first" ? max(1, budget) : 100), per: 1h }
+                    steps: [{ action: process.kill, reflex: true }]
+
+                """
+            }.joined())
+        try await place.start(mode: "enforce", configuration: "budgets: []\nrules: { matching: all }\n", arguments: ["--json", "--rules", rules])
+        #expect(try victims(3) == (0, 3))
     }
 
     @Test("a budget that is spent disarms it, which is said")
@@ -237,6 +281,28 @@ struct ReflexLiveTests {
             "printf something > /proc/$$/comm; echo $$ > \(program).pid; while [ ! -e \(go) ]; do :; done; "
             + "for i in 1 2 3; do : < \(watched); done; echo > \(program).survived"
         return try ChildProcess(orphaned ? ["sh", "-c", "\(program) -c '\(script)' &"] : [program, "-c", script], output: nil, error: nil)
+    }
+
+    @Test(
+        "a program is spared for its file's name where nobody but root can have made that file, and for no other reason",
+        arguments: [("podman", 0, 0o755, false), ("podman", 1000, 0o755, true), ("podman", 0, 0o777, true), ("other", 0, 0o755, true)])
+    func namedLikeSpared(_ name: String, _ owner: uid_t, _ mode: mode_t, _ dies: Bool) async throws {
+        let program = place.folder.path + "/" + name
+        try FileManager.default.copyItem(atPath: "/bin/echo", toPath: program)
+        try #require(chown(program, owner, owner) == 0 && chmod(program, mode) == 0)
+        try await start(condition: "evt.type in (execve, execveat) and proc.exepath = \(program)")
+        // Whom the agent ends has printed by then.
+        let ends = try run([program, "alive"])
+        #expect(ends.output.isEmpty == dies && (ends.status == 128 + SIGKILL) == dies, "\(ends)")
+    }
+
+    @Test("who only calls himself so is not spared", .enabled(if: Machine.has("python3"), "python3 is not there"))
+    func calledLikeSpared() async throws {
+        let watched = try place.folder.file("watched", "")
+        try await start(condition: "evt.type in (open, openat) and fd.name = \(watched)")
+        let script = "import ctypes; ctypes.CDLL(None).prctl(15, b'podman', 0, 0, 0); open('\(watched)').close(); print('alive', flush=True)"
+        let ends = try run(["python3", "-c", script])
+        #expect(ends.output.isEmpty && ends.status == 128 + SIGKILL, "\(ends)")
     }
 
     @Test("what the machine cannot do without is spared by the file that it runs, whatever it calls itself", arguments: [("k3s", false), ("sshd", true)])

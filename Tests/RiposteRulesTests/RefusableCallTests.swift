@@ -26,6 +26,7 @@ struct RefusableCallTests {
             // One way of several to hold.
             ("evt.type = openat and fd.name = /etc/shadow and (fd.num >= 0 or evt.res = EACCES)", []),
             ("evt.type = connect and proc.name = xmrig", ["connect"]), ("evt.type in (open, connect) and proc.name = xmrig", ["connect", "open"]),
+            ("evt.type = connect and fd.sip = \"192.0.2.7\"", ["connect"]), ("evt.type = connect and fd.typechar in (4, 6) and not fd.sport in (80, 443)", ["connect"]),
             // Whether anybody takes the connection is not known.
             ("evt.type in (open, connect) and evt.rawres >= 0 and proc.name = xmrig", ["open"]), ("evt.type = connect and evt.failed = true and proc.name = xmrig", []),
             // A program is ended before its first instruction anyway.

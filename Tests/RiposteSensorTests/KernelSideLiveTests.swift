@@ -22,10 +22,11 @@ struct KernelSideLiveTests {
         let loop: SensorLoop
         private let tally = Tally()
 
-        init(_ condition: String, forOldKernels: Bool) throws {
+        init(_ condition: String, forOldKernels: Bool, reflexes: ReflexSet = ReflexSet(), sparing spared: [String] = []) throws {
             var configuration = Sensor.Configuration()
             (configuration.bufferBytes, configuration.seesItself, configuration.runsAsOnOldKernels) = (1 << 20, true, forOldKernels)
-            loop = try SensorLoop(configuration, Self.rules(condition), ReflexSet(), ContainerDirectory(inspector: nil), tally, bell: -1)
+            configuration.sparedPrograms = spared
+            loop = try SensorLoop(configuration, Self.rules(condition), reflexes, ContainerDirectory(inspector: nil), tally, bell: -1)
         }
 
         static func rules(_ condition: String) throws -> RuleSet {
@@ -65,6 +66,53 @@ struct KernelSideLiveTests {
             try touch(folder.path + "//link")
         }
         #expect(bench.alerts() == 50)
+    }
+
+    @Test("a link into a hidden folder hides nothing, however often it is taken", arguments: [false, true])
+    func hiddenFolders(forOldKernels: Bool) throws {
+        let folder = try TemporaryFolder()
+        for name in [".ssh", "a..b"] {
+            try FileManager.default.createDirectory(atPath: folder.path + "/\(name)", withIntermediateDirectories: false)
+            let file = folder.path + "/\(name)/key"
+            try Data().write(to: URL(fileURLWithPath: file))
+            try FileManager.default.createSymbolicLink(atPath: folder.path + "/to-folder-\(name)", withDestinationPath: folder.path + "/\(name)")
+            try FileManager.default.createSymbolicLink(atPath: folder.path + "/to-file-\(name)", withDestinationPath: file)
+            for test in [
+                "fd.name contains /\(name)/", "fd.name endswith /\(name)/key", "fd.name glob '*/\(name)/*'", "fd.directory = \(folder.path)/\(name)",
+                "fd.directory endswith /\(name)",
+            ] {
+                let bench = try Bench("evt.type in (open, openat) and \(test)", forOldKernels: forOldKernels)
+                for path in ["/\(name)/key", "/to-folder-\(name)/key", "/to-file-\(name)"] {
+                    for _ in 0..<5 { try touch(folder.path + path) }
+                    #expect(bench.alerts() == 5, "\(test) \(path)")
+                }
+            }
+        }
+    }
+
+    @Test("rules hear of a parent by the name that it has now, as the kernel does", arguments: [false, true])
+    func parentNames(forOldKernels: Bool) throws {
+        // `comm` changes by prctl(PR_SET_NAME), and nobody tells.
+        let script =
+            "import ctypes, os\nctypes.CDLL(None).prctl(15, b'renamed-parent', 0, 0, 0)\npid = os.fork()\nif pid == 0: open('/etc/hostname').close(); os._exit(0)\nos.waitpid(pid, 0)"
+        for (test, count) in [
+            ("proc.pname = renamed-parent", 1), ("proc.aname[1] = renamed-parent", 1), ("proc.pname = python3", 0),
+            ("proc.pname != renamed-parent and proc.name = renamed-parent", 0),
+        ] {
+            let bench = try Bench("evt.type in (open, openat) and fd.name = /etc/hostname and \(test)", forOldKernels: forOldKernels)
+            #expect(try run(["python3", "-c", script]).status == 0)
+            #expect(bench.alerts() == count, "\(test)")
+        }
+    }
+
+    @Test("calls that are made by the million come where a rule names them, whatever a rule without a type asks for")
+    func bulkCalls() throws {
+        let text = ["evt.type = mprotect and proc.name = a", "proc.name = b"].enumerated().map {
+            "{\"rule\": \"r\($0)\", \"desc\": \"d\", \"condition\": \"\($1)\", \"output\": \"o\", \"priority\": \"INFO\"}"
+        }
+        let rules = try #require(RuleSet.load([RuleSet.File(name: "r", text: "[\(text.joined(separator: ","))]")], RulesSettings()).0)
+        let names = Set(KernelTables.types(rules.kernelFilters()).map(\.name))
+        #expect(names.contains("mprotect") && names.contains("setns") && !names.contains("munmap"))
     }
 
     @Test("an open that was found harmless is dropped from then on, until its path leads elsewhere, it asks for more, or the rules have changed", arguments: [false, true])
@@ -200,6 +248,24 @@ struct KernelSideLiveTests {
         #expect(outcome() == [1, 1])
         #expect(try run(["bash", "-c", "exec -a '[n' /bin/true '[nee'; exit 0"]).status == 0)
         #expect(outcome() == [0, 0])
+    }
+
+    @Test("the start of a program that no reflex ends is urgent wherever there are reflexes, whatever rules ask for", arguments: [false, true])
+    func sparedStarts(forOldKernels: Bool) throws {
+        let folder = try TemporaryFolder()
+        let name = folder.path + "/spared-\(getpid())"
+        try FileManager.default.copyItem(atPath: "/bin/true", toPath: name)
+        let condition = "evt.type in (open, openat) and fd.name = /none"
+        var reflexes = ReflexSet()
+        reflexes.reflexes = [ArmedReflex(playbook: "p", rule: "r", signal: SIGKILL, acts: true)]
+        reflexes.budgets = ["p": .init(actions: 1, per: .seconds(60))]
+        for (reflexes, urgent) in [(reflexes, 3), (ReflexSet(), 0)] as [(ReflexSet, UInt64)] {
+            let bench = try Bench(condition, forOldKernels: forOldKernels, reflexes: reflexes, sparing: ["spared-\(getpid())"])
+            for _ in 0..<3 { #expect(try run([name]).status == 0) }
+            #expect(try run(["/bin/true"]).status == 0)
+            let counts = bench.loop.kernelCounts()
+            #expect(counts.passed["execve", default: 0] == urgent && counts.seen["execve", default: 0] >= 4)
+        }
     }
 
     @Test("each message that sendmmsg sends is an event: a decoy before it hides none", arguments: [false, true])

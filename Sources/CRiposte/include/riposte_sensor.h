@@ -79,6 +79,7 @@ struct riposte_event {
 	riposte_u8 reserved;
 	riposte_s32 fd;			// the descriptor that the event makes or uses; -1 for none or a failed one, -100 AT_FDCWD
 	riposte_u8 comm[16];		// of the thread, NUL padded
+	riposte_u8 parent_comm[16];	// of the main thread of the process's parent; of what none has started, as process 1, nothing
 };
 
 enum riposte_reflex_outcome {
@@ -332,13 +333,15 @@ struct riposte_filter {
 	// What the program was started with has a text in it: see `pieces`. Such an atom may hold or does not; it never surely holds. EXEC only.
 	riposte_u64 argument_atoms;	// proc.name, a blank and the arguments; argv[0]
 	riposte_u64 environment_atoms;
+	riposte_u64 spared_atoms;	// last component of the program's file, if nobody but root can change that file, and the process is in no known container
 	struct riposte_number_test numbers[RIPOSTE_NUMBERS];
 	struct riposte_clause clauses[RIPOSTE_CLAUSES];
 };
 
 enum riposte_subject {
 	RIPOSTE_SUBJECT_NAME = 1, RIPOSTE_SUBJECT_PARENT = 2, RIPOSTE_SUBJECT_FILE_NAME = 3, RIPOSTE_SUBJECT_EXE_NAME = 4,
-	RIPOSTE_SUBJECT_SECOND_FILE_NAME = 9, RIPOSTE_SUBJECT_ARGUMENTS = 11, RIPOSTE_SUBJECT_ENVIRONMENT = 12,	// map `names`
+	RIPOSTE_SUBJECT_SECOND_FILE_NAME = 9, RIPOSTE_SUBJECT_ARGUMENTS = 11, RIPOSTE_SUBJECT_ENVIRONMENT = 12,
+	RIPOSTE_SUBJECT_SPARED = 13,	// map `names`
 	RIPOSTE_SUBJECT_PATH = 5, RIPOSTE_SUBJECT_EXE = 6, RIPOSTE_SUBJECT_NETWORK4 = 7, RIPOSTE_SUBJECT_NETWORK6 = 8,
 	RIPOSTE_SUBJECT_SECOND_PATH = 10,	// map `prefixes`
 };

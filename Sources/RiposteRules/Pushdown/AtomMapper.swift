@@ -292,15 +292,20 @@ struct AtomMapper {
 
     // MARK: - Connections
 
-    /// What a call that failed, other than by going on in the background, left of the socket need not be what was asked for.
-    private static let isUnconnected = AtomFormula.all([.number(.result, .less), .not(.number(.result, .equal, -115))])
+    // What a call that failed, other than by going on in the background, left of the socket need not be what was asked for: of that the kernel says nothing.
+
+    /// AF_INET and AF_INET6, which differ in one bit.
+    private static let isIP = AtomFormula.number(.family, .equal, 2, mask: ~8)
+    private static let isUnix = AtomFormula.number(.family, .equal, 1)
 
     private func socketKind(_ predicate: ConditionGraph.Predicate, ip: [String], unix: String) -> AtomMapping {
         guard traits.isConnect, case .textIn(let texts) = predicate else { return .unknown }
         let kinds = Set(texts.map { String(decoding: $0, as: UTF8.self) })
-        if kinds.isSubset(of: ip) { return .only(.any([.not(.number(.family, .equal, 1)), Self.isUnconnected])) }
-        if kinds == [unix] { return .only(.any([.all([2, 10].map { .not(.number(.family, .equal, $0)) }), Self.isUnconnected])) }
-        return .unknown
+        // Sockets of other families, and what is no socket, have a kind that is told here of none.
+        if kinds.isSubset(of: ip) {
+            return AtomMapping(upper: .not(Self.isUnix), lower: .constant(false), exact: kinds == Set(ip) ? (Self.isIP, Self.isUnix) : nil)
+        }
+        return kinds == [unix] ? AtomMapping(upper: .not(Self.isIP), lower: .constant(false), exact: (Self.isUnix, Self.isIP)) : .unknown
     }
 
     private func transport(_ predicate: ConditionGraph.Predicate) -> AtomMapping {
@@ -314,7 +319,7 @@ struct AtomMapper {
 
     private func port(_ predicate: ConditionGraph.Predicate) -> AtomMapping {
         guard traits.isConnect else { return .unknown }
-        return connected(number(.remotePort, predicate, isAlwaysThere: true))
+        return ofIP(number(.remotePort, predicate, isAlwaysThere: true))
     }
 
     private func network(_ predicate: ConditionGraph.Predicate) -> AtomMapping {
@@ -325,12 +330,14 @@ struct AtomMapper {
         case .networkIn(let some): networks = some
         default: return .unknown
         }
-        return connected(.same(networks.isEmpty ? .constant(false) : .atom(.networks(networks)), isAlwaysThere: true))
+        return ofIP(.same(networks.isEmpty ? .constant(false) : .atom(.networks(networks)), isAlwaysThere: true))
     }
 
-    /// Of what is told of the remote end once the call has succeeded.
-    private func connected(_ mapping: AtomMapping) -> AtomMapping {
-        AtomMapping(upper: .any([mapping.upper, Self.isUnconnected]), lower: .all([mapping.lower, .not(Self.isUnconnected)]), isAlwaysThere: mapping.isAlwaysThere)
+    /// Other sockets have no such value, and it is neither one nor another.
+    private func ofIP(_ mapping: AtomMapping) -> AtomMapping {
+        var result = mapping
+        result.exact = mapping.exact.map { (.all([$0.holds, Self.isIP]), .all([$0.fails, Self.isIP])) }
+        return result
     }
 
     // MARK: - Numbers and texts

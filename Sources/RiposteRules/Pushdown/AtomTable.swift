@@ -209,7 +209,7 @@ struct AtomTable {
         case .network: .network
         case .argument: .argument
         case .environment: .environment
-        case .parentName, .number: nil
+        case .parentName, .sparedProgram, .number: nil
         }
     }
 
@@ -281,6 +281,7 @@ struct AtomTable {
                 case .effectiveCapabilities, .permittedCapabilities, .tty: 50
                 default: 60
                 }
+            case .sparedProgram: 95
             case .fileName, .secondFileName: 90
             case .path, .secondPath: 85
             case .exeName, .exe: 80
@@ -307,7 +308,7 @@ extension KernelFilter.Atom {
     /// its opposite for false, so that neither must be taken for the other's contrary; the kernel has them unknown then.
     fileprivate var isAlwaysDecided: Bool {
         switch self {
-        case .name, .parentName, .exeName, .exe: true
+        case .name, .parentName, .exeName, .exe, .sparedProgram: true
         case .fileName, .path, .secondFileName, .secondPath, .network, .argument, .environment: false
         case .number(let test): ![.openFlags, .openMode, .family, .remotePort, .protocol, .fileKind].contains(test.source)
         }
@@ -327,6 +328,7 @@ extension KernelFilter.Atom {
         case .secondPath: 9
         case .argument: 10
         case .environment: 11
+        case .sparedProgram: 12
         }
     }
 
@@ -337,7 +339,7 @@ extension KernelFilter.Atom {
             switch atom {
             case .number: return nil
             case .name(let more), .parentName(let more), .fileName(let more), .secondFileName(let more), .exeName(let more), .argument(let more),
-                .environment(let more):
+                .environment(let more), .sparedProgram(let more):
                 names += more
             case .path(let more), .secondPath(let more), .exe(let more): texts += more
             case .network(let more): networks += more
@@ -355,6 +357,7 @@ extension KernelFilter.Atom {
         case .network: self.networks(networks)
         case .argument: .argument(inOrder(names))
         case .environment: .environment(inOrder(names))
+        case .sparedProgram: .sparedProgram(inOrder(names))
         case .number, nil: nil
         }
     }

@@ -168,7 +168,7 @@ struct CallTraits: Hashable {
     ]
 
     private static let cloneFlags: [(String, UInt64)] = [
-        ("CLONE_NEWTIME", 0x80), ("CLONE_NEWNS", 0x2_0000), ("CLONE_NEWCGROUP", 0x200_0000), ("CLONE_NEWUTS", 0x400_0000), ("CLONE_NEWIPC", 0x800_0000),
+        ("CLONE_NEWNS", 0x2_0000), ("CLONE_NEWCGROUP", 0x200_0000), ("CLONE_NEWUTS", 0x400_0000), ("CLONE_NEWIPC", 0x800_0000),
         ("CLONE_NEWUSER", 0x1000_0000), ("CLONE_NEWPID", 0x2000_0000), ("CLONE_NEWNET", 0x4000_0000),
     ]
 
@@ -179,7 +179,7 @@ struct CallTraits: Hashable {
     ]
 
     private static let domains: [(Int64, [String])] = [
-        (1, ["AF_LOCAL", "AF_UNIX"]), (2, ["AF_INET"]), (10, ["AF_INET6"]), (16, ["AF_ROUTE", "AF_NETLINK"]), (17, ["AF_PACKET"]), (38, ["AF_ALG"]), (40, ["AF_VSOCK"]),
+        (1, ["AF_LOCAL", "AF_UNIX"]), (2, ["AF_INET"]), (10, ["AF_INET6"]), (16, ["AF_ROUTE", "AF_NETLINK"]), (17, ["AF_PACKET"]), (38, ["AF_ALG"]),
     ]
 
     private static let commands: [(Int64, [String])] = [

@@ -112,6 +112,8 @@ package struct KernelFilter: Sendable, Equatable {
         /// case. May hold, or does not: see ``TextPieces``. Known at the start of a program only.
         case argument([[UInt8]])
         case environment([[UInt8]])
+        /// The last component of the program's file, of a program that is root's alone and in no known container. No rule asks for it.
+        case sparedProgram([[UInt8]])
     }
 
     /// A conjunction: all atoms of `positive` hold, and none of `negative`. A bit for each atom.
@@ -158,6 +160,8 @@ extension KernelFilter {
         /// argv and the environment, each text ended by NUL.
         package var arguments: [UInt8]?
         package var environment: [UInt8]?
+        /// The last component of the program's file; empty where others than root can change that, and in containers.
+        package var trustedProgram: [UInt8]?
 
         package init() {}
 
@@ -260,6 +264,7 @@ extension KernelFilter.Atom {
         case .exe(let texts): .init(facts.exe.map { exe in texts.contains { $0.holds(for: exe) } })
         case .network(let networks): .init(facts.remote.map { address in networks.contains { $0.contains(address) } })
         case .argument(let texts): .init(may: facts.argumentTexts.map { Self.mayBe(.arguments, texts, in: $0) } ?? true, surely: false)
+        case .sparedProgram(let names): .init(facts.trustedProgram.map { names.contains($0) })
         case .environment(let texts): .init(may: facts.environment.map { Self.mayBe(.environment, texts, in: [$0]) } ?? true, surely: false)
         }
     }

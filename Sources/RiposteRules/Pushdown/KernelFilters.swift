@@ -24,6 +24,9 @@ package struct KernelFilters: Sendable {
         return others
     }
 
+    /// Whether somebody asks for the type by its name.
+    package func isNamed(_ type: EventType) -> Bool { named[type].map { $0 != .nothing } ?? false }
+
     static let none = KernelFilters(wanted: .only([]), refusals: [:], named: [:], others: .nothing)
 }
 

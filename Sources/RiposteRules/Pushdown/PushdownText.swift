@@ -25,6 +25,7 @@ extension KernelFilter.Atom {
             case .secondPath(let texts): Self.paths(traits.secondPathField, texts)
             case .exeName(let names): Self.membership("basename(proc.exepath)", names)
             case .exe(let texts): Self.paths("proc.exepath", texts)
+            case .sparedProgram(let names): "root's own \(Self.membership("basename(proc.exepath)", names))"
             case .argument(let texts): Self.containment("proc.cmdline", texts)
             case .environment(let texts): Self.containment("proc.env", texts)
             case .network(let networks): "fd.snet in (\(Self.listed(networks.map { "\($0.address)/\($0.prefixLength)" })))"
@@ -81,6 +82,7 @@ extension KernelFilter.NumberTest {
         case (.openFlags, .equal): return "\(isDenied ? "not " : "")evt.arg.flags contains \(number == 1 ? "O_WRONLY" : "O_RDWR")"
         case (.openMode, _): return "\(isDenied ? "not " : "")evt.arg.mode contains anyof (S_IXUSR, S_IXGRP, S_IXOTH)"
         case (.container, _): return "container.id \(isDenied ? "!=" : "=") host"
+        case (.family, _) where mask == ~8: return "\(isDenied ? "not " : "")fd.type in (ipv4, ipv6)"
         case (.family, _): return "fd.type \(isDenied ? "!=" : "=") \(number == 1 ? "unix" : number == 2 ? "ipv4" : "ipv6")"
         case (.protocol, _): return "fd.l4proto \(isDenied ? "!=" : "=") \(number == 6 ? "tcp" : "udp")"
         case (.exeFlags, _): return exeText(isDenied: isDenied)

@@ -193,6 +193,8 @@ extension SensorEvent {
     // MARK: - Lineage
 
     private func parentValue(_ known: ProcessField, of process: ProcessEntry, _ record: SensorRecord) -> FieldView {
+        // What the kernel has judged by, and not what the table has last heard: nobody tells of a name that is changed.
+        if known == .parentName, !record.parentComm.isEmpty { return .text(record.parentComm) }
         guard let parent = world.processes.parent(of: process) else {
             // The first process of all has none, and that is known.
             return known == .parentPID && process.parentPID == 0 && !process.hasUnknownParent ? .integer(0) : .absent
@@ -213,6 +215,7 @@ extension SensorEvent {
         _ known: ProcessField, of process: ProcessEntry, _ field: EventField, _ record: SensorRecord, _ arena: FieldArena
     ) -> FieldView {
         switch field.argument {
+        case .index(1) where known == .ancestorName: return parentValue(.parentName, of: process, record)
         case .index(let number): return ancestor(number, of: process).map { value(known, ofAncestor: $0, of: process, record) } ?? .absent
         case .key(let key):
             if let number = Self.number(key) { return ancestor(number, of: process).map { value(known, ofAncestor: $0, of: process, record) } ?? .absent }

@@ -77,9 +77,12 @@ package struct SensorRecord {
     package func has(_ flag: riposte_event_flag) -> Bool { UInt32(header.pointee.flags) & flag.rawValue != 0 }
 
     /// comm, without the NULs.
-    package var comm: UnsafeRawBufferPointer {
-        let start = MemoryLayout<riposte_event>.offset(of: \.comm) ?? 0
-        let comm = bytes.baseAddress.unsafelyUnwrapped + start
-        return UnsafeRawBufferPointer(start: comm, count: strnlen(comm.assumingMemoryBound(to: CChar.self), 16))
+    package var comm: UnsafeRawBufferPointer { name(at: MemoryLayout<riposte_event>.offset(of: \.comm) ?? 0) }
+    /// The same of the parent; empty where it has none.
+    package var parentComm: UnsafeRawBufferPointer { name(at: MemoryLayout<riposte_event>.offset(of: \.parent_comm) ?? 0) }
+
+    private func name(at offset: Int) -> UnsafeRawBufferPointer {
+        let name = bytes.baseAddress.unsafelyUnwrapped + offset
+        return UnsafeRawBufferPointer(start: name, count: strnlen(name.assumingMemoryBound(to: CChar.self), 16))
     }
 }

@@ -79,7 +79,8 @@ struct SocketEnds {
         let isBound = own.port != 0 || kind == .bind || kind == .listen || socket.role == UInt8(RIPOSTE_ROLE_SERVER.rawValue)
         if let peer {
             (local, remote) = (own, peer)
-            isServer = Self.isServer(socket, kind, own, peer, call)
+            // A connect that was refused beforehand would have made a client of it, whatever it was.
+            isServer = record.has(RIPOSTE_FLAG_DENIED) ? false : Self.isServer(socket, kind, own, peer, call)
         } else {
             (local, remote) = (isBound ? own : nil, nil)
             isServer = isBound

@@ -24,15 +24,18 @@ struct KernelTables {
     /// `slots`: where the reflexes that the filters speak of have their place, in the order in which the filters were asked for them.
     ///
     /// `spared`: names of programs that no reflex ends.
-    mutating func load(_ filters: KernelFilters, _ reflexes: [(slot: Int, reflex: ArmedReflex, budget: Int)], sparing spared: [String]) throws(SensorError) {
+    ///
+    /// Gives the places of reflexes for which the kernel's filters have no room. Where there are such, nothing is in force yet: ask again without them.
+    mutating func load(_ filters: KernelFilters, _ reflexes: [(slot: Int, reflex: ArmedReflex, budget: Int)], sparing spared: [String]) throws(SensorError) -> Set<Int> {
         let next = riposte_control_set_in_force(programs.control) ^ 1
         clear(next)
-        let types = Self.types(filters.wanted)
+        let types = Self.types(filters)
         var numbers: [EventType: UInt8] = [:]
         var written: [KernelFilter] = []
+        var unfit: Set<Int> = []
         do throws(SensorError) {
             for (slot, reflex, budget) in reflexes { try write(reflex, slot, budget, next) }
-            for type in types.union(Self.starts).sorted(by: { $0.rawValue < $1.rawValue }) {
+            for type in Self.inOrder(types.union(Self.starts), filters) {
                 let isStart = Self.starts.contains(type)
                 let filter: KernelFilter
                 switch filters.passing(type) {
@@ -42,13 +45,17 @@ struct KernelTables {
                 case .nothing, .everything: continue
                 }
                 let own = isStart && reflexes.isEmpty ? filter : filter.sparing(spared, isStartOfProgram: isStart)
+                unfit.formUnion(filter.reflexes.subtracting(own.reflexes))
                 // Like calls have the same filter, and share it.
                 if let place = written.firstIndex(of: own) {
                     numbers[type] = UInt8(place + 1)
                     continue
                 }
                 // Types beyond the table pass whole.
-                guard written.count + 1 < Int(RIPOSTE_FILTERS) else { continue }
+                guard written.count + 1 < Int(RIPOSTE_FILTERS) else {
+                    unfit.formUnion(filter.reflexes)
+                    continue
+                }
                 try write(own, UInt8(written.count + 1), next, reflexes.map { ($0.slot, $0.reflex.acts) })
                 written.append(own)
                 numbers[type] = UInt8(written.count)
@@ -56,6 +63,10 @@ struct KernelTables {
         } catch {
             clear(next)
             throw error
+        }
+        guard unfit.isEmpty else {
+            clear(next)
+            return unfit
         }
         writeCalls(types, numbers, written, next)
         wanted = types
@@ -66,6 +77,14 @@ struct KernelTables {
         programs.refuse(before: refusals.needed)
         riposte_control_switch(programs.control)
         programs.refuse(onlyBefore: refusals.needed)
+        return []
+    }
+
+    /// Types that reflexes are for come first, as others can do without a filter.
+    private static func inOrder(_ types: Set<EventType>, _ filters: KernelFilters) -> [EventType] {
+        let ordered = types.sorted { $0.rawValue < $1.rawValue }
+        let hasReflex = { (type: EventType) in if case .some(let filter) = filters.passing(type) { !filter.reflexes.isEmpty } else { false } }
+        return ordered.filter(hasReflex) + ordered.filter { !hasReflex($0) }
     }
 
     /// Of reflexes in force, the types of calls that they refuse before they are done.
@@ -89,10 +108,10 @@ struct KernelTables {
         getrandom close sendfile splice tee io_uring_enter restart_syscall set_robust_list rseq getcpu getrusage times sysinfo fcntl ioctl
         """.split(separator: " ").compactMap { EventType(named: String($0)) })
 
-    private static func types(_ wanted: EventTypes) -> Set<EventType> {
-        switch wanted {
+    static func types(_ filters: KernelFilters) -> Set<EventType> {
+        switch filters.wanted {
         case .only(let types): Set(types)
-        case .allBut(let types): Set(EventType.all.map(EventType.init(rawValue:))).subtracting(types).subtracting(bulk)
+        case .allBut(let types): Set(EventType.all.map(EventType.init(rawValue:))).subtracting(types).subtracting(bulk.filter { !filters.isNamed($0) })
         }
     }
 
@@ -184,6 +203,10 @@ struct KernelTables {
                 guard Self.take(paths.count, of: &room.prefixes) else { continue }
                 table.exe_atoms |= bit
                 texts.add(paths, RIPOSTE_SUBJECT_EXE, bit)
+            case .sparedProgram(let names):
+                guard Self.take(names.count, of: &room.names) else { continue }
+                table.spared_atoms |= bit
+                texts.add(names, RIPOSTE_SUBJECT_SPARED, bit)
             case .argument(let parts):
                 guard Self.take(parts.count, of: &room.names) else { continue }
                 table.argument_atoms |= bit
@@ -203,7 +226,7 @@ struct KernelTables {
             (entry.positive, entry.negative) = (clause.positive, clause.negative)
             if let reflex = clause.reflex.map({ reflexes[$0] }) {
                 entry.reflex = UInt32(reflex.slot + 1)
-                entry.before = reflex.acts ? filter.before(clause).rawValue : 0
+                entry.before = reflex.acts ? filter.before(allOf: clause.reflex).rawValue : 0
                 table.before |= entry.before
             }
             withUnsafeMutablePointer(to: &table) { riposte_filter_clause($0, UInt32($0.pointee.clause_count)).pointee = entry }
@@ -267,6 +290,15 @@ extension SystemCall {
 }
 
 extension KernelFilter {
+    /// Places of the reflexes that it has clauses of.
+    var reflexes: Set<Int> { Set(clauses.compactMap(\.reflex)) }
+
+    /// When all that a reflex looks at is known: one of several ways in which its rule may hold is none, as what it says of the call must be true.
+    func before(allOf reflex: Int?) -> Before {
+        let own = clauses.filter { $0.reflex == reflex }
+        return own.isEmpty ? [] : own.reduce([.open, .connect]) { $0.intersection(before($1)) }
+    }
+
     /// Whether what it says of a successful open, as long as it is not asked who opens, follows from the path, the flags and the mode: of the result and the
     /// descriptor it looks at no more than that they are none of a failure, and at no argument as such.
     var isDecidedByPath: Bool {

@@ -1,14 +1,13 @@
 internal import RiposteRules
 
 extension KernelFilter {
-    /// Keeps reflexes from programs of these names, whatever their rules say: what the machine, its containers or the way into it cannot do without. At
-    /// the start of a program its file counts, elsewhere the name that the thread has. A reflex for which there is no room is taken out. The start of such a
-    /// program is handed up at once, whatever the reflexes are about, so that it is spared for its file's sake before it takes another name.
+    /// Keeps reflexes from programs whose files have these names, whatever their rules say: what the machine, its containers or the way into it cannot do
+    /// without. A reflex for which there is no room is taken out. The start of such a program is handed up at once, whatever the reflexes are about, so that
+    /// ``SparedProcesses`` hears of it.
     func sparing(_ programs: [String], isStartOfProgram: Bool) -> KernelFilter {
         guard !programs.isEmpty, isStartOfProgram || clauses.contains(where: { $0.reflex != nil }) else { return self }
         var result = self
-        let names = programs.map { Array($0.utf8) }
-        let atom: Atom = isStartOfProgram ? .exeName(names) : .name(names.map { Array($0.prefix(15)) })
+        let atom = Atom.sparedProgram(programs.map { Array($0.utf8) })
         let place = result.atoms.firstIndex(of: atom) ?? result.atoms.count
         guard place < Self.atomLimit else {
             result.clauses.removeAll { $0.reflex != nil }

@@ -12,9 +12,7 @@ struct Refusals {
             let before = KernelFilter.Before(type: type)
             guard !before.isEmpty else { continue }
             for (place, reflex) in reflexes.enumerated() where reflex.acts {
-                let clauses = filter.clauses.filter { $0.reflex == place }
-                // One of several ways in which the rule may hold is none: what it says of the call must be true.
-                guard !clauses.isEmpty, clauses.allSatisfy({ filter.before($0).contains(before) }) else { continue }
+                guard filter.before(allOf: place).contains(before) else { continue }
                 calls.append((type, before, reflex))
             }
         }

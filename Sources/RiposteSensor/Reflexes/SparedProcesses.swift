@@ -5,7 +5,8 @@ internal import Glibc
 ///
 /// They are known by the file that they run, as whoever else ends processes knows them, and not by the name that they have: k3s calls itself `k3s-server`.
 /// Only on the host, and only where nobody but root can have made the file what it is: else whoever wants to be spared would call his program `podman`.
-/// Until the start of such a program has been read here, the names in the kernel's own tables spare it (``RiposteRules/KernelFilter/sparing(_:isStartOfProgram:)``).
+/// The kernel knows the same by itself (``RiposteRules/KernelFilter/sparing(_:isStartOfProgram:)``), but for what only the process table can tell: which of
+/// several such processes are their own children, and which came as init's.
 struct SparedProcesses {
     private let programs: KernelPrograms
     private let names: [[UInt8]]
