@@ -610,8 +610,16 @@ int BPF_PROG(riposte_exit, struct task_struct *task)
 	struct riposte_control *settings = control_entry();
 	struct work *work = work_of(ROOM_EXIT);
 
-	if (!settings || !work || BPF_CORE_READ(task, tgid) == settings->self)
+	if (!settings || !work)
 		return 0;
+	if (BPF_CORE_READ(task, tgid) == settings->self) {
+		/* Whoever gets its number next is somebody else. */
+		if (!BPF_CORE_READ(task, signal, live.counter)) {
+			settings->unattended = 1;
+			settings->self = 0;
+		}
+		return 0;
+	}
 	begin_state_event(work);
 	work->result = BPF_CORE_READ(task, exit_code);
 	if (!BPF_CORE_READ(task, signal, live.counter))

@@ -1284,7 +1284,7 @@ __noinline int carry_out(u32 room)
 		work->reflex = 0;
 		return 0;
 	}
-	if (!reflex->acts) {
+	if (!reflex->acts || settings->unattended) {
 		work->outcome = RIPOSTE_REFLEX_WOULD;
 		return 0;
 	}

@@ -3,6 +3,10 @@
 #include "riposte_sensor.h"
 
 #include <bpf/bpf.h>
+#include <errno.h>
+#include <linux/magic.h>
+#include <sys/mount.h>
+#include <sys/vfs.h>
 
 // The programs are built by Debian's clang and embedded here, so that there is one file to ship.
 #if defined(__x86_64__)
@@ -46,6 +50,28 @@ uint32_t riposte_bpf_id(int descriptor)
 	if (descriptor < 0 || bpf_obj_get_info_by_fd(descriptor, facts, &length) || length < 2 * sizeof(facts[0]))
 		return 0;
 	return facts[1];
+}
+
+int riposte_mount_bpf(const char *place)
+{
+	struct statfs facts;
+
+	if (!statfs(place, &facts) && (unsigned int)facts.f_type == BPF_FS_MAGIC)
+		return 0;
+	return mount("bpf", place, "bpf", 0, "mode=0700") ? -errno : 0;
+}
+
+int riposte_bpf_map_facts(int descriptor, uint32_t *entries, uint32_t *value_bytes)
+{
+	struct bpf_map_info facts = { 0 };
+	uint32_t length = sizeof(facts);
+	int code = bpf_obj_get_info_by_fd(descriptor, &facts, &length);
+
+	if (code)
+		return code;
+	*entries = facts.max_entries;
+	*value_bytes = facts.value_size;
+	return 0;
 }
 
 uint64_t riposte_bpf_missed_runs(int descriptor)

@@ -155,7 +155,9 @@ package struct Agent: Sendable {
         let sensor = SensorKeeper(
             configuration.sensor, house, try SensorDoor(door, formatter: formatter, lossLimit: configuration.sensor.lossLimit, logger: logger),
             ContainerDirectory(inspector: ContainerBridge(docker: DockerInspector(docker: facilities.docker))),
-            guards: configuration.sensor.tellsTampering ? configuration.guardedFiles : nil, guardRules: configuration.guards, logger: logger)
+            guards: configuration.sensor.tellsTampering ? configuration.guardedFiles : nil, guardRules: configuration.guards,
+            pins: SensorPins(stateDirectory: configuration.stateDirectory),
+            logger: logger)
         let keepers = Keepers(
             playbooks: PlaybookKeeper(playbookWatch, house: house, degraded: degraded, logger: logger) { sensor.playbooksChanged() },
             rules: RulesKeeper(configuration.rules, rules, rulesWatch, house: house, logger: logger) { sensor.use($0) },

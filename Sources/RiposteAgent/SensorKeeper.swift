@@ -30,6 +30,7 @@ final class SensorKeeper: Sendable {
     private let door: SensorDoor
     private let containers: ContainerDirectory
     private let guards: GuardedFiles?
+    private let pins: SensorPins?
     private let guardRules: [GuardRule]
     private let logger: Logger
     private let state = Mutex<State>(.off)
@@ -41,9 +42,10 @@ final class SensorKeeper: Sendable {
     /// `guards`: the files of the agent, with which nobody may tamper unseen; nil: tampering raises no alert.
     init(
         _ section: AgentConfiguration.SensorSection, _ house: EngineHouse, _ door: SensorDoor, _ containers: ContainerDirectory, guards: GuardedFiles?, guardRules: [GuardRule],
-        logger: Logger
+        pins: SensorPins?, logger: Logger
     ) {
         self.section = section
+        self.pins = pins
         self.guards = guards
         self.guardRules = guardRules
         self.house = house
@@ -54,16 +56,21 @@ final class SensorKeeper: Sendable {
 
     /// When this returns the programs are at work, or it is known why not.
     func start(_ rules: RuleSet, _ loading: SensorLoading?) {
-        guard section.isEnabled else { return }
+        guard section.isEnabled else {
+            pins?.removeAll()
+            return
+        }
         rulesInForce.withLock { $0 = rules }
         do throws(SensorError) {
             var configuration = section.configuration
             configuration.guards = guards
+            configuration.pins = pins
             configuration.sparedPrograms = ProcessGuards.protectedExecutables.sorted()
             configuration.sparedEntrances = ProcessGuards.entrances.sorted()
             let plan = record(plan(rules))
             let sensor = try Sensor(configuration, rules: rules, reflexes: plan.set, containers: containers, sink: door, logger: logger, loading: loading)
             state.withLock { $0 = .running(sensor) }
+            if let problem = sensor.pinProblem { logger.warning("\(problem.problem)", metadata: ["remedy": "\(problem.remedy ?? "")"]) }
             turn.withLock { _ in catchUp(rules, plan) }
         } catch {
             state.withLock { $0 = .lacking(error) }
@@ -208,7 +215,8 @@ final class SensorKeeper: Sendable {
     func remarks(_ rules: Int) -> [String] {
         let waiting = rules == 0 ? nil : rules == 1 ? "1 rule for system calls judges nothing" : "\(rules) rules for system calls judge nothing"
         switch current {
-        case .running: return rules == 0 ? ["no rule judges system calls: the sensor only keeps the process table"] : []
+        case .running(let sensor):
+            return [sensor.pinProblem.map { "\($0)" }, rules == 0 ? "no rule judges system calls: the sensor only keeps the process table" : nil].compactMap(\.self)
         case .lacking(let error): return ["the sensor does not run: \(error)"] + [waiting].compactMap(\.self)
         case .off: return waiting.map { ["the sensor is off: \($0)"] } ?? []
         }
@@ -252,6 +260,8 @@ final class SensorKeeper: Sendable {
             "tampering": .integer(Int64(made.tampering)),
             "push_down": .bool(section.configuration.pushesDown), "seen": object(kernel.seen), "passed": object(kernel.passed), "dropped": object(kernel.dropped),
             "unrecorded_reflexes": object(made.unrecorded), "containers": containers.status, "reflexes": armed(by: sensor)?.json(sensor.armament) ?? [],
+            "pinned": section.configuration.isPinned && sensor.pinProblem == nil ? (pins?.folder).map(JSON.text) ?? .null : .null,
+            "pin_problem": (sensor.pinProblem?.problem).map(JSON.text) ?? .null,
             "unspared": .integer(Int64(counts.unspared)), "kernel_problem": kernelProblem.map(JSON.text) ?? .null,
             "processes": [
                 "known": .integer(Int64(counts.processes)), "evicted": .integer(Int64(clamping: counts.table.evicted)),

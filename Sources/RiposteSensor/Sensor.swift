@@ -48,6 +48,10 @@ package final class Sensor: Sendable {
         package var runsAsOnOldKernels = false
         /// The same of those that are spared as children of init alone.
         package var sparedEntrances: [String] = []
+        /// Where agents before this one may have left programs, which are taken over; nil: nobody can have.
+        package var pins: SensorPins?
+        /// Leave the programs at work when this process ends.
+        package var isPinned = false
 
         package init() {}
     }
@@ -89,6 +93,8 @@ package final class Sensor: Sendable {
     private let pthread = Mutex<pthread_t?>(nil)
     private let ended = DispatchSemaphore(value: 0)
     package let containers: any ContainerKnowledge
+    /// Why the programs are not kept although they should be, or what was left before could not be read.
+    package let pinProblem: SensorError?
     private let sink: any SensorSink
     private let logger: Logger
 
@@ -111,6 +117,7 @@ package final class Sensor: Sendable {
             throw error
         }
         published = Mutex((Counts(), loop.armament))
+        pinProblem = loop.pinProblem
         let carried = Carried(loop)
         let thread = Thread { [self] in
             live(carried)
@@ -139,6 +146,7 @@ package final class Sensor: Sendable {
     private func live(_ carried: Carried) {
         guard let loop = carried.take() else { return }
         pthread.withLock { $0 = pthread_self() }
+        loop.readLeft()
         while carryOutOrders(loop) {
             let isDrained = loop.drain { [bell] in riposte_eventfd_is_set(bell) != 0 || loop.isTimeToLook }
             publish(loop)

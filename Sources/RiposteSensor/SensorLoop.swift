@@ -29,6 +29,11 @@ final class SensorLoop {
     private(set) var armament = Armament()
     /// Whether the rings were found empty since somebody last asked.
     private var hasReadAll = false
+    /// What agents before this one have left, the oldest first; what they tell comes before all that these programs do.
+    private var left: [LeftSensor] = []
+    private var isReadingLeft = false
+    /// Why programs are not kept, or what was left by others could not be read.
+    private(set) var pinProblem: SensorError?
 
     /// How long the thread sleeps at most: losses are looked for that often.
     private static let sleepMilliseconds: CInt = 1000
@@ -65,9 +70,59 @@ final class SensorLoop {
         armament.refused = tables.refused
         // Whoever began in between.
         _ = spared.scan(butFor: met)
+        if let pins = configuration.pins { succeed(pins) }
         tamperWatch?.objects = programs.identifiers
         // Events queue from here on; what they tell is newer than what is read now.
         world.processes.seed()
+    }
+
+    // MARK: - Before and after this agent
+
+    /// Takes over from agents that have ended, without a moment at which nobody watches: first these programs are at work and, if that is wanted, kept, then those
+    /// before end. Up to `since` events are theirs to tell.
+    private func succeed(_ pins: SensorPins) {
+        let present = pins.present
+        if !present.isEmpty { programs.control.pointee.since = Self.bootNanoseconds() }
+        if configuration.isPinned {
+            do throws(SensorError) { try pins.pin(programs, as: (present.last ?? 0) &+ 1) } catch { pinProblem = error }
+        }
+        for number in present {
+            do throws(SensorError) { left.append(try LeftSensor(number, pins)) } catch {
+                pinProblem = pinProblem ?? error
+                pins.remove(number)
+            }
+        }
+        for (index, sensor) in left.enumerated() {
+            sensor.until = index + 1 < left.count ? left[index + 1].since : programs.control.pointee.since
+            pins.end(sensor.number)
+        }
+    }
+
+    /// Reads what happened while no agent ran.
+    func readLeft() {
+        guard let pins = configuration.pins else { return }
+        isReadingLeft = true
+        for sensor in left {
+            while let (source, bytes) = sensor.rings.next() {
+                if let record = SensorRecord(bytes) {
+                    if record.header.pointee.time < sensor.until, record.header.pointee.pid != UInt32(getpid()) { take(record) }
+                } else {
+                    counts.malformed += 1
+                }
+                sensor.rings.advance(source, bytes)
+                counts.events += 1
+            }
+            if sensor.lost > 0 { sink.lost(["unattended": sensor.lost]) }
+            pins.remove(sensor.number)
+        }
+        isReadingLeft = false
+        left = []
+    }
+
+    private static func bootNanoseconds() -> UInt64 {
+        var now = timespec()
+        clock_gettime(CLOCK_BOOTTIME, &now)
+        return UInt64(now.tv_sec) * 1_000_000_000 + UInt64(now.tv_nsec)
     }
 
     /// Whoever stands above us is never signalled by a reflex, nor are we.
@@ -141,7 +196,12 @@ final class SensorLoop {
     func drain(_ isCalled: () -> Bool) -> Bool {
         var (taken, isDrained) = (0, true)
         while let (source, bytes) = rings.next() {
-            if let record = SensorRecord(bytes) { take(record) } else { counts.malformed += 1 }
+            if let record = SensorRecord(bytes) {
+                // What is older the programs before these have told.
+                if record.header.pointee.time >= programs.control.pointee.since { take(record) }
+            } else {
+                counts.malformed += 1
+            }
             rings.advance(source, bytes)
             taken += 1
             if taken % Self.eventsBetweenOrders == 0, isCalled() {
@@ -207,9 +267,16 @@ final class SensorLoop {
     private func judge(_ record: SensorRecord, _ type: EventType, _ call: SystemCall?, _ process: ProcessEntry?, _ time: Timestamp) {
         world.accounts.beginEvent()
         event.take(record, type, call, process: process, at: time)
-        event.reflex = record.header.pointee.reflex > 0 ? reflexes.report(record) : nil
+        event.reflex = record.header.pointee.reflex > 0 ? report(record) : nil
         judgeByRules()
         if let tampering = tamperWatch?.find(event, record) { sink.tampered(tampering, event) }
+    }
+
+    /// Whose reflex it was of another agent's nobody knows any more; that a signal was sent is told.
+    private func report(_ record: SensorRecord) -> ReflexReport? {
+        guard isReadingLeft else { return reflexes.report(record) }
+        if UInt32(record.header.pointee.reflex_outcome) == RIPOSTE_REFLEX_SENT.rawValue { sink.unrecorded(["of an agent before this one": 1]) }
+        return nil
     }
 
     private func judgeByRules() {
@@ -287,6 +354,7 @@ final class SensorLoop {
         var lost: [String: UInt64] = [:]
         for (type, count) in present.dropped where count > lostBefore.dropped[type] ?? 0 { lost[type] = count - (lostBefore.dropped[type] ?? 0) }
         lostBefore = present
+        programs.control.pointee.told_lost = present.dropped.values.reduce(0, &+)
         guard !lost.isEmpty else { return }
         if Self.stateTypes.contains(where: { lost[$0] != nil }) { hasLostStates = true }
         // Whose start was lost would go by the name of what it ran before.

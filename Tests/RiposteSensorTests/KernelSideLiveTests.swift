@@ -71,6 +71,7 @@ struct KernelSideLiveTests {
     @Test("a link into a hidden folder hides nothing, however often it is taken", arguments: [false, true])
     func hiddenFolders(forOldKernels: Bool) throws {
         let folder = try TemporaryFolder()
+        let bench = try Bench("evt.type = open and fd.name = /none", forOldKernels: forOldKernels)
         for name in [".ssh", "a..b"] {
             try FileManager.default.createDirectory(atPath: folder.path + "/\(name)", withIntermediateDirectories: false)
             let file = folder.path + "/\(name)/key"
@@ -81,7 +82,7 @@ struct KernelSideLiveTests {
                 "fd.name contains /\(name)/", "fd.name endswith /\(name)/key", "fd.name glob '*/\(name)/*'", "fd.directory = \(folder.path)/\(name)",
                 "fd.directory endswith /\(name)",
             ] {
-                let bench = try Bench("evt.type in (open, openat) and \(test)", forOldKernels: forOldKernels)
+                try bench.use("evt.type in (open, openat) and \(test)")
                 for path in ["/\(name)/key", "/to-folder-\(name)/key", "/to-file-\(name)"] {
                     for _ in 0..<5 { try touch(folder.path + path) }
                     #expect(bench.alerts() == 5, "\(test) \(path)")
@@ -95,11 +96,12 @@ struct KernelSideLiveTests {
         // `comm` changes by prctl(PR_SET_NAME), and nobody tells.
         let script =
             "import ctypes, os\nctypes.CDLL(None).prctl(15, b'renamed-parent', 0, 0, 0)\npid = os.fork()\nif pid == 0: open('/etc/hostname').close(); os._exit(0)\nos.waitpid(pid, 0)"
+        let bench = try Bench("evt.type = open and fd.name = /none", forOldKernels: forOldKernels)
         for (test, count) in [
             ("proc.pname = renamed-parent", 1), ("proc.aname[1] = renamed-parent", 1), ("proc.pname = python3", 0),
             ("proc.pname != renamed-parent and proc.name = renamed-parent", 0),
         ] {
-            let bench = try Bench("evt.type in (open, openat) and fd.name = /etc/hostname and \(test)", forOldKernels: forOldKernels)
+            try bench.use("evt.type in (open, openat) and fd.name = /etc/hostname and \(test)")
             #expect(try run(["python3", "-c", script]).status == 0)
             #expect(bench.alerts() == count, "\(test)")
         }
@@ -209,15 +211,15 @@ struct KernelSideLiveTests {
         func start(_ arguments: [String], _ variables: [String] = []) throws {
             #expect(try run(["/usr/bin/env", "-i"] + variables + ["/bin/true"] + arguments).status == 0)
         }
-        let pads = [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 31, 250, 255, 256, 1021, 2048].map { String(repeating: "x", count: $0) }
+        let pads = [0, 1, 2, 3, 4, 5, 6, 7, 250, 2048].map { String(repeating: "x", count: $0) }
 
         // In one argument, at its end and over two, in letters of another case.
         for (condition, words) in [
-            ("contains nee-dle", ["%nee-dle%"]), ("icontains NEE-DLE", ["%Nee-Dle"]), ("contains nee-dle", ["%nee-dle"]), ("endswith 'nee dle'", ["%nee", "dle"]),
+            ("contains nee-dle", ["%nee-dle"]), ("icontains NEE-DLE", ["%Nee-Dle%"]), ("endswith 'nee dle'", ["%nee", "dle"]),
         ] {
             try bench.use("evt.type = execve and evt.rawres = 0 and proc.name = true and proc.args \(condition)")
             _ = outcome()
-            for pad in pads {
+            for pad in condition == "contains nee-dle" ? pads : Array(pads[5...8]) {
                 try start(words.map { $0.replacing("%", with: pad) })
                 #expect(outcome() == [1, 1], "\(condition) \(words) \(pad.count)")
             }

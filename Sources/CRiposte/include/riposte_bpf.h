@@ -77,6 +77,24 @@ static inline riposte_u64 riposte_counters_dropped(const struct riposte_counters
 static inline riposte_u64 riposte_counters_state_passed(const struct riposte_counters *c, uint32_t kind) { return c->state_passed[kind & 7]; }
 static inline riposte_u64 riposte_counters_state_dropped(const struct riposte_counters *c, uint32_t kind) { return c->state_dropped[kind & 7]; }
 
+// All that was lost for lack of room.
+static inline riposte_u64 riposte_counters_lost(const struct riposte_counters *c)
+{
+	riposte_u64 lost = 0;
+
+	for (size_t i = 0; i < RIPOSTE_CALLS; i++)
+		lost += c->dropped[i];
+	for (size_t i = 0; i < 8; i++)
+		lost += c->state_dropped[i];
+	return lost;
+}
+
+// Mounts the BPF file system there, where that is not done. 0, or -errno.
+int riposte_mount_bpf(const char *place);
+
+// How many entries a map has room for, and how large a value is. 0, or -errno.
+int riposte_bpf_map_facts(int descriptor, uint32_t *entries, uint32_t *value_bytes);
+
 // Lets libbpf's warnings be collected instead of printed; the last few hundred bytes of them are kept.
 void riposte_collect_bpf_messages(void);
 const char *riposte_last_bpf_messages(void);

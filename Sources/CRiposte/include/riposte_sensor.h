@@ -408,6 +408,11 @@ struct riposte_control {
 	riposte_u64 self_start;
 	riposte_u32 filters_off;	// 1: everything that is wanted passes
 	riposte_u32 exits_judged;	// 1: rules may match EXIT, so the reader is woken for each
+	// For programs that outlive the agent.
+	riposte_u32 version;		// RIPOSTE_WIRE_VERSION of whoever has loaded them
+	riposte_u32 unattended;		// 1: the agent has ended; no reflex acts, as nobody guards or records it
+	riposte_u64 since;		// CLOCK_BOOTTIME in nanoseconds: what is older was told by the programs before these; 0: there were none
+	riposte_u64 told_lost;		// how many lost events the agent has told of
 	struct riposte_call calls[2][RIPOSTE_CALLS];
 };
 

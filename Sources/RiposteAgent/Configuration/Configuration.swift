@@ -180,7 +180,8 @@ package struct AgentConfiguration: Sendable {
     /// What is its own: nobody else has reason to change it unseen.
     var guardedFiles: GuardedFiles {
         let program = try? FileManager.default.destinationOfSymbolicLink(atPath: "/proc/self/exe")
-        return GuardedFiles([stateDirectory, runDirectory] + [program, file].compactMap(\.self) + playbooks + rules.files)
+        let pins = sensor.configuration.isPinned ? SensorPins(stateDirectory: stateDirectory)?.folder : nil
+        return GuardedFiles([stateDirectory, runDirectory] + [program, file, pins].compactMap(\.self) + playbooks + rules.files)
     }
 
     package var controlSocket: String { runDirectory + "/riposte.sock" }

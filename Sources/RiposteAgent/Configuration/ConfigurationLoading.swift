@@ -189,7 +189,7 @@ extension AgentConfiguration {
 
 extension AgentConfiguration.SensorSection {
     fileprivate mutating func read(_ node: YAMLNode) {
-        let known = ["enabled", "buffer_size", "push_down", "kernel_paths", "alert_on_lost", "alert_on_tampering"]
+        let known = ["enabled", "buffer_size", "push_down", "kernel_paths", "alert_on_lost", "alert_on_tampering", "pinned"]
         guard let keys = node.mapping(known: known, what: "sensor", code: "C002") else { return }
         if let value = keys["enabled"]?.bool(code: "C003") { isEnabled = value }
         if let node = keys["buffer_size"], let value = node.size(code: "C003") {
@@ -200,6 +200,7 @@ extension AgentConfiguration.SensorSection {
         if let value = keys["kernel_paths"]?.bool(code: "C003") { configuration.judgesKernelPaths = value }
         if let value = keys["alert_on_lost"]?.integer(in: 0...1_000_000_000, code: "C003") { lossLimit = value }
         if let value = keys["alert_on_tampering"]?.bool(code: "C003") { tellsTampering = value }
+        if let value = keys["pinned"]?.bool(code: "C003") { configuration.isPinned = value }
     }
 }
 

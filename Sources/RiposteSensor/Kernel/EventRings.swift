@@ -20,9 +20,14 @@ struct EventRings: ~Copyable {
     private static let reliefPace = 16
 
     init(_ programs: KernelPrograms) throws(SensorError) {
-        reliefBytes = UInt64(programs.stateRingBytes / 2)
-        try Self.check(riposte_ring_open(&state, programs.descriptor(.stateEvents), programs.stateRingBytes))
-        do throws(SensorError) { try Self.check(riposte_ring_open(&call, programs.descriptor(.callEvents), programs.callRingBytes)) } catch {
+        try self.init(state: (programs.descriptor(.stateEvents), programs.stateRingBytes), call: (programs.descriptor(.callEvents), programs.callRingBytes))
+    }
+
+    /// Descriptors of two maps, which may be closed afterwards, and how many bytes these have room for.
+    init(state stateMap: (descriptor: CInt, bytes: UInt32), call callMap: (descriptor: CInt, bytes: UInt32)) throws(SensorError) {
+        reliefBytes = UInt64(stateMap.bytes / 2)
+        try Self.check(riposte_ring_open(&state, stateMap.descriptor, stateMap.bytes))
+        do throws(SensorError) { try Self.check(riposte_ring_open(&call, callMap.descriptor, callMap.bytes)) } catch {
             riposte_ring_close(&state)
             throw error
         }

@@ -4,8 +4,8 @@ internal import Glibc
 internal import RiposteRules
 internal import Synchronization
 
-/// The BPF programs and their maps, loaded and, once asked, at work. When this goes, or the process ends in whatever way, the kernel unloads them:
-/// nothing is pinned.
+/// The BPF programs and their maps, loaded and, once asked, at work. When this goes, or the process ends in whatever way, the kernel unloads them, but for what
+/// ``pin(below:)`` was asked for.
 final class KernelPrograms {
     /// The members of ``riposte_event/kind`` that keep the process table; without these programs there is no sensor.
     private static let statePrograms = ["riposte_exec", "riposte_fork", "riposte_exit"]
@@ -15,7 +15,7 @@ final class KernelPrograms {
     enum Map: String { case control, stateEvents = "state_events", callEvents = "call_events", filters, pieces, names, prefixes, cgroups, reflexes, budgets, protected, counters }
 
     private let object: OpaquePointer
-    private var links: [OpaquePointer] = []
+    private var links: [(name: String, link: OpaquePointer)] = []
     private var hooks: [(before: KernelFilter.Before, link: OpaquePointer)] = []
     private var wantedHooks: KernelFilter.Before = []
     private var isAttached = false
@@ -49,10 +49,11 @@ final class KernelPrograms {
             throw error
         }
         riposte_control_set_self(control, UInt32(getpid()))
+        control.pointee.version = UInt32(RIPOSTE_WIRE_VERSION)
     }
 
     deinit {
-        for link in hooks.map(\.link) + links { bpf_link__destroy(link) }
+        for link in hooks.map(\.link) + links.map(\.link) { bpf_link__destroy(link) }
         munmap(control, MemoryLayout<riposte_control>.size)
         munmap(budgets, MemoryLayout<riposte_budget>.stride * Int(RIPOSTE_BUDGETS))
         bpf_object__close(object)
@@ -176,13 +177,15 @@ final class KernelPrograms {
     }
 
     /// What all processors have counted.
-    func counters() -> riposte_counters {
+    func counters() -> riposte_counters { Self.counters(descriptor(.counters)) }
+
+    static func counters(_ descriptor: CInt) -> riposte_counters {
         var sum = riposte_counters()
         let processors = max(1, Int(libbpf_num_possible_cpus()))
         let values = UnsafeMutablePointer<riposte_counters>.allocate(capacity: processors)
         defer { values.deallocate() }
         var key: UInt32 = 0
-        guard bpf_map_lookup_elem(descriptor(.counters), &key, values) == 0 else { return sum }
+        guard bpf_map_lookup_elem(descriptor, &key, values) == 0 else { return sum }
         riposte_counters_add(&sum, values, UInt32(processors))
         return sum
     }
@@ -201,7 +204,7 @@ final class KernelPrograms {
     /// The ids by which others can ask the kernel for what is loaded here.
     var identifiers: BPFObjects {
         var objects = BPFObjects()
-        for link in links + hooks.map(\.link) { objects.insert(riposte_bpf_id(bpf_link__fd(link)), .link) }
+        for link in links.map(\.link) + hooks.map(\.link) { objects.insert(riposte_bpf_id(bpf_link__fd(link)), .link) }
         var (map, program): (OpaquePointer?, OpaquePointer?) = (nil, nil)
         while let next = bpf_object__next_map(object, map) {
             objects.insert(riposte_bpf_id(bpf_map__fd(next)), .map)
@@ -228,11 +231,21 @@ final class KernelPrograms {
         for (program, name) in pending.filter({ isState($0.1) }) + pending.filter({ !isState($0.1) }) {
             guard bpf_program__autoload(program), bpf_program__autoattach(program) else { continue }
             guard let link = bpf_program__attach(program) else { throw Self.failed("attach the BPF program \(name)", errno) }
-            links.append(link)
+            links.append((name, link))
         }
         isAttached = true
         // The end of a call is seen by now, and with it that it was refused.
         refuse(before: wantedHooks)
+    }
+
+    /// Has the kernel keep the programs and what a successor needs of their maps by names in this folder of the BPF file system, whatever becomes of this process. Calls
+    /// are not refused any more then.
+    func pin(below folder: String) throws(SensorError) {
+        let maps = SensorPins.maps.map { ($0.rawValue, descriptor($0)) }
+        for (name, descriptor) in maps + links.map({ ("\(SensorPins.linkPrefix)\($0.name)", bpf_link__fd($0.link)) }) {
+            let code = bpf_obj_pin(descriptor, "\(folder)/\(name)")
+            guard code == 0 else { throw Self.failed("pin \(name) below \(folder)", -code) }
+        }
     }
 
     /// The moments at which calls can be refused. At others, reflexes act at the end of the call.

@@ -1,0 +1,135 @@
+import Foundation
+import Glibc
+import RiposteCore
+import RiposteSensor
+import RiposteTestSupport
+import Testing
+
+/// `sensor: { pinned: true }`: the programs stay when the agent ends, and the next one reads what they have seen.
+@Suite("a sensor that is pinned", .serialized, .enabled(if: canLoadSensor, "needs root and a kernel with BTF and ring buffers"))
+final class PinnedSensorTests {
+    private let place: Workplace
+    private let victim: String
+    private let rules: String
+    private var pins: SensorPins?
+
+    init() throws {
+        place = try Workplace()
+        victim = place.folder.path + "/victim"
+        try FileManager.default.copyItem(atPath: "/bin/echo", toPath: victim)
+        rules = try place.folder.file(
+            "rules.yaml",
+            "- { rule: Victim started, desc: d, condition: evt.type = execve and proc.exepath = \(victim) and evt.rawres = 0, output: 'args=%proc.args', priority: INFO }\n")
+    }
+
+    // Whatever happens, nothing is left on the machine.
+    deinit {
+        place.kill()
+        pins?.removeAll()
+    }
+
+    private func start(pinned: Bool, sensor: Bool = true, reflex: Bool = false) async throws {
+        if reflex {
+            try place.write(
+                playbooks: "  - { name: stop, match: { rules: [Victim started] }, budget: { actions: 100, per: 1h }, steps: [{ action: process.kill, reflex: true }] }\n")
+        }
+        try await place.start(
+            configuration: "budgets: []\nsensor: { pinned: \(pinned) }", arguments: ["--json", "--rules", rules] + (sensor ? [] : ["--no-sensor"]))
+        pins = SensorPins(stateDirectory: place.stateDirectory)
+    }
+
+    /// What the alerts of the rule say, in the order in which they came.
+    private var told: [String] {
+        get throws {
+            let lines = try place.output.split(separator: "\n").map { try JSON(parsing: Array($0.utf8)) }
+            let alerts = lines.filter { $0["rule"] == "Victim started" }
+            return alerts.compactMap { $0["output_fields"]?["proc.args"]?.string?.shown }
+        }
+    }
+
+    private var kept: [String] {
+        get throws {
+            let folder = try #require(pins?.folder)
+            return ((try? FileManager.default.contentsOfDirectory(atPath: folder)) ?? []).sorted()
+        }
+    }
+
+    private func run(_ words: String...) throws { for word in words { #expect(try RiposteTestSupport.run([victim, word]).status == 0) } }
+
+    @Test("what happens while no agent runs is told by the next one, each thing once and in order, however the one before has ended")
+    func gap() async throws {
+        try await start(pinned: true)
+        #expect(try kept == ["1"])
+        #expect(try place.json("status").first?["sensor"]?["pinned"]?.string?.shown == pins?.folder)
+        try run("a")
+        try await until { try told == ["a"] }
+        place.kill()
+        try run("b", "c")
+        try await start(pinned: true)
+        try run("d")
+        try await until { try told.count == 4 }
+        #expect(try told == ["a", "b", "c", "d"])
+        try await until { try kept == ["2"] }
+        #expect(try await place.stop() == 0)
+        try run("e")
+        // Without being asked for, nothing stays behind.
+        try await start(pinned: false)
+        try run("f")
+        try await until { try told.count == 6 }
+        #expect(try told == ["a", "b", "c", "d", "e", "f"])
+        try await until { try kept.isEmpty }
+        #expect(try place.json("status").first?["sensor"]?["pinned"] == .null)
+    }
+
+    @Test("starts that fall between two agents, one after the other, are told once each while programs start all the time")
+    func noMomentWithout() async throws {
+        try await start(pinned: true)
+        let script = "i=0; while [ $i -lt 300 ]; do \(victim) $i > /dev/null; i=$((i+1)); done"
+        let load = try ChildProcess(["sh", "-c", script])
+        // In order: what one that is killed has read and not told yet is lost.
+        for _ in 0..<3 {
+            #expect(try await place.stop() == 0)
+            try await start(pinned: true)
+        }
+        #expect(try await load.waitForExit(within: .seconds(60)) == 0)
+        try await until { try told.count >= 300 }
+        #expect(try told == (0..<300).map(String.init))
+    }
+
+    @Test("while nobody attends, no reflex acts; the agent answers what it reads, as far as it still can")
+    func unattended() async throws {
+        try await start(pinned: true, reflex: true)
+        #expect(try RiposteTestSupport.run([victim, "a"]).status == 128 + SIGKILL)
+        try await until { try place.outcomes() == ["process.kill done"] }
+        place.kill()
+        try run("b")
+        try await start(pinned: true, reflex: true)
+        try await until { try told.count == 2 && place.outcomes().count == 2 }
+        #expect(try place.outcomes().last == "process.kill gone")
+        #expect(try RiposteTestSupport.run([victim, "c"]).status == 128 + SIGKILL)
+    }
+
+    @Test("an agent without the sensor ends what one before it has left")
+    func withoutSensor() async throws {
+        try await start(pinned: true)
+        place.kill()
+        #expect(try !kept.isEmpty)
+        try await start(pinned: false, sensor: false)
+        #expect(try kept.isEmpty)
+    }
+
+    @Test("what is no sensor of this version is ended, and said")
+    func otherVersion() async throws {
+        try await start(pinned: true)
+        place.kill()
+        let folder = try #require(pins?.folder) + "/1"
+        // Something else by the name of one of its maps.
+        try #require(unlink(folder + "/control") == 0)
+        try #require(rename(folder + "/counters", folder + "/control") == 0)
+        try await start(pinned: true)
+        #expect(place.errors.contains("of another version") || place.errors.contains("cannot be read"), "\(place.errors)")
+        try run("a")
+        try await until { try told == ["a"] }
+        #expect(try kept == ["2"])
+    }
+}
