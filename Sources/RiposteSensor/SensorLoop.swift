@@ -112,7 +112,13 @@ final class SensorLoop {
                 sensor.rings.advance(source, bytes)
                 counts.events += 1
             }
-            if sensor.lost > 0 { sink.lost(["unattended": sensor.lost]) }
+            let lost = sensor.lost
+            if lost > 0 {
+                sink.lost(["unattended": lost])
+                // Among them may be starts and ends of programs.
+                hasLostStates = true
+                world.processes.readAgain()
+            }
             pins.remove(sensor.number)
         }
         isReadingLeft = false

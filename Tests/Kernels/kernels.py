@@ -53,6 +53,7 @@ TESTS = BRIEF + [
     AGENT + "ScenarioTests/host",
     *(AGENT + "ReflexLiveTests/" + name for name in ("leavesNothing", "reloads", "spared")),
     *(AGENT + "TamperingLiveTests/" + name for name in ("signals", "objects")),
+    *(AGENT + "PinnedSensorTests/" + name for name in ("gap", "unattended")),
 ]
 # Needs 5.15, and `bpf` among the security modules, as Debian has it.
 DENIAL = AGENT + "DenyLiveTests/"

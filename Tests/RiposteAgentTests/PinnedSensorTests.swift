@@ -118,6 +118,39 @@ final class PinnedSensorTests {
         #expect(try kept.isEmpty)
     }
 
+    @Test("where others can change what is kept nothing is, which is said, and what lies there is not believed")
+    func foreign() async throws {
+        try await start(pinned: true)
+        place.kill()
+        try run("a")
+        let folder = try #require(pins?.folder)
+        try #require(chown(folder, 65534, 65534) == 0)
+        try await start(pinned: true)
+        #expect(try place.json("status").first?["sensor"]?["pin_problem"]?.string?.shown == "the sensor's programs are not pinned: others can change \(folder)")
+        try run("b")
+        try await until { try told == ["b"] }
+        #expect(try place.json("status").first?["sensor"]?["pinned"] == .null && kept == ["1"])
+        try #require(chown(folder, 0, 0) == 0)
+    }
+
+    @Test("what found no room while no agent ran is told as lost, and the process table is what /proc is")
+    func full() async throws {
+        try await start(pinned: true)
+        place.kill()
+        // Four thousand bytes each, of which four million wait at most.
+        let long = String(repeating: "x", count: 4000)
+        for _ in 0..<12 { try RiposteTestSupport.run(["sh", "-c", "for i in $(seq 100); do \(victim) \(long) > /dev/null; done"]) }
+        try await start(pinned: true)
+        func lost() throws -> Int64 {
+            let lines = try place.output.split(separator: "\n").map { try JSON(parsing: Array($0.utf8)) }
+            return lines.first { $0["rule"] == "Riposte lost events" }?["output_fields"]?["lost.unattended"]?.integer ?? 0
+        }
+        try await until { try lost() > 0 }
+        #expect(try told.count < 1200)
+        let known = try #require(place.json("status").first?["sensor"]?["processes"]?["known"]?.integer)
+        #expect(known < Int64(try FileManager.default.contentsOfDirectory(atPath: "/proc").count { Int($0) != nil } + 200), "\(known)")
+    }
+
     @Test("what is no sensor of this version is ended, and said")
     func otherVersion() async throws {
         try await start(pinned: true)

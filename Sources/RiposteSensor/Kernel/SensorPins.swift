@@ -19,15 +19,24 @@ package struct SensorPins: Sendable, Equatable {
         folder = "\(Self.root)/\(String(facts.st_dev, radix: 16))-\(facts.st_ino)"
     }
 
-    /// What agents before this one have left, the oldest first.
-    var present: [UInt32] { (NumberedFolder.numbers(in: folder) ?? []).sorted() }
+    /// What agents before this one have left, the oldest first; nothing that somebody else could have put there.
+    var present: [UInt32] { Self.isOwn(Self.root) && Self.isOwn(folder) ? (NumberedFolder.numbers(in: folder) ?? []).filter { Self.isOwn(place(of: $0)) }.sorted() : [] }
+
+    /// Whether nobody but this user and root can change what is in a folder. By default everybody may make folders in a BPF file system.
+    private static func isOwn(_ path: String) -> Bool {
+        var facts = stat()
+        return lstat(path, &facts) == 0 && facts.st_mode & S_IFMT == S_IFDIR && (facts.st_uid == 0 || facts.st_uid == geteuid()) && facts.st_mode & 0o022 == 0
+    }
 
     func place(of number: UInt32) -> String { "\(folder)/\(number)" }
 
     /// Keeps these from now on.
     func pin(_ programs: KernelPrograms, as number: UInt32) throws(SensorError) {
         try Self.mount()
-        for path in [Self.root, folder, place(of: number)] where mkdir(path, 0o700) != 0 && errno != EEXIST { throw Self.failed("make \(path)", errno) }
+        for path in [Self.root, folder, place(of: number)] {
+            guard mkdir(path, 0o700) == 0 || errno == EEXIST else { throw Self.failed("make \(path)", errno) }
+            guard Self.isOwn(path) else { throw SensorError("the sensor's programs are not pinned: others can change \(path)", remedy: "take it away: rm -r \(path)") }
+        }
         do throws(SensorError) { try programs.pin(below: place(of: number)) } catch {
             remove(number)
             throw error
