@@ -92,6 +92,8 @@ final class SensorLoop {
                 pins.remove(number)
             }
         }
+        // Nobody tells what came before.
+        if left.isEmpty { programs.control.pointee.since = 0 }
         for (index, sensor) in left.enumerated() {
             sensor.until = index + 1 < left.count ? left[index + 1].since : programs.control.pointee.since
             pins.end(sensor.number)
@@ -360,7 +362,8 @@ final class SensorLoop {
         var lost: [String: UInt64] = [:]
         for (type, count) in present.dropped where count > lostBefore.dropped[type] ?? 0 { lost[type] = count - (lostBefore.dropped[type] ?? 0) }
         lostBefore = present
-        programs.control.pointee.told_lost = present.dropped.values.reduce(0, &+)
+        // What the kernel passed over nobody has counted there.
+        programs.control.pointee.told_lost = present.dropped.values.reduce(0, &+) &- programs.missedRuns.values.reduce(0, &+)
         guard !lost.isEmpty else { return }
         if Self.stateTypes.contains(where: { lost[$0] != nil }) { hasLostStates = true }
         // Whose start was lost would go by the name of what it ran before.
