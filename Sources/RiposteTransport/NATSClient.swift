@@ -110,6 +110,8 @@ package final class NATSClient: @unchecked Sendable {
         try check(natsOptions_SetServers(options, &urls, Int32(urls.count)), "set the servers")
         try check(natsOptions_SetName(options, server.ownName), "set the name")
         try check(natsOptions_SetTimeout(options, Int64(server.timeout.wholeMilliseconds)), "set the time")
+        // Without one a server that stops reading is waited for without end.
+        try check(natsOptions_SetWriteDeadline(options, Int64(server.timeout.wholeMilliseconds)), "set the time for writing")
         // Trying again is the courier's, which knows what was handed over and what was not.
         try check(natsOptions_SetAllowReconnect(options, false), "set reconnection")
         switch server.login {

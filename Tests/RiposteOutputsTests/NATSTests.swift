@@ -111,6 +111,25 @@ struct RealNATSTests {
         await destination.close()
     }
 
+    @Test("a server that stops reading is given up, and met afresh", arguments: [false, true])
+    func deaf(_ isStored: Bool) async throws {
+        let server = try Service(["/usr/bin/python3", Service.fixture("nats_deaf.py")])
+        let port = try #require(server.line())
+        let settings = Samples.settings(
+            .init(
+                .mapping([
+                    .init(key: "servers", value: .init(.scalar("nats://127.0.0.1:\(port)", isPlain: true))), .init(key: "timeout", value: "200ms"),
+                    .init(key: "jetstream", value: .init(.scalar("\(isStored)", isPlain: true))),
+                ])))
+        let destination = try #require(NATSDestination(settings: settings, context: Samples.context()))
+        let batch = (1...100).map { Samples.message($0, Samples.alert("r", output: "x".repeated(200_000))) }
+        for _ in 1...2 {
+            let fates = await destination.deliver(batch).fates
+            #expect(fates.count == 100 && fates.allSatisfy { if case .tryAgain = $0 { true } else { false } }, "\(fates.first.debugDescription)")
+        }
+        await destination.close()
+    }
+
     @Test("a subject that no stream takes is tried again")
     func noStream() async throws {
         let server = try await Server()

@@ -109,6 +109,71 @@ struct OutputsReloadTests {
         await scene.end()
     }
 
+    /// A library that never returns, or a file on a file system that is gone: to be cancelled means nothing to it.
+    private final class Stuck: Sendable {
+        private let waiting = Mutex<[CheckedContinuation<Void, Never>]>([])
+        private let calls = Mutex(0)
+
+        func destination() -> RecordingDestination {
+            RecordingDestination(limits: BatchLimits(count: 1, deadline: .seconds(30))) { batch in
+                self.calls.withLock { $0 += 1 }
+                await withCheckedContinuation { continuation in self.waiting.withLock { $0.append(continuation) } }
+                return DeliveryReport(whole: .delivered, count: batch.count)
+            }
+        }
+
+        var count: Int { calls.withLock(\.self) }
+
+        func letGo() { for continuation in waiting.withLock({ held in defer { held = [] }; return held }) { continuation.resume() } }
+    }
+
+    @Test("one that cannot even be ended holds up no reload and no end, and says that it hangs")
+    func theStuckIsLeftAlone() async throws {
+        let (stuck, same, after, added) = (Stuck(), Self.taking(), Self.taking(), Self.taking())
+        let scene = try Scene([Self.output("siem", stuck.destination()), Self.output("same", same)])
+        scene.alerts(3)
+        func passing(_ condition: @Sendable () -> Bool) async throws {
+            try await becomes {
+                scene.clock.advance(by: .milliseconds(500))
+                return condition()
+            }
+        }
+        try await passing { scene.status("siem")?["state"] == "hangs" }
+        #expect(scene.status("siem")?["last_error"]?["reason"]?.string?.repaired.hasPrefix("it hangs") == true)
+        #expect(await scene.outputs.test("siem")?.report.fates.first != .delivered, "a test is answered, and not handed over beside it")
+        for _ in 0..<600 { scene.clock.advance(by: .seconds(1)) }
+        #expect(stuck.count == 1, "nothing else is handed over to it")
+        await scene.outputs.reopen()
+
+        #expect(try await scene.use([Self.output("siem", stuck.destination(), version: "2"), Self.output("same", same)]) == Outputs.Change(changed: ["siem"]))
+        try await passing { scene.status("siem")?["state"] == "hangs" && stuck.count == 2 }
+        let change = try await scene.use([Self.output("siem", after, version: "3"), Self.output("same", same), Self.output("new", added, fromStart: false)])
+        #expect(change == Outputs.Change(added: ["new"], changed: ["siem"]))
+        scene.alerts(2)
+        try await becomes { after.messages.count == 5 && same.messages.count == 5 && added.messages.count == 2 }
+        #expect(scene.status("siem")?["state"] == "ok")
+        _ = try await scene.use([Self.output("siem", stuck.destination(), version: "4")])
+        scene.alerts(1)
+        try await passing { scene.status("siem")?["state"] == "hangs" }
+        await scene.end()
+        stuck.letGo()
+    }
+
+    @Test("what comes back after all counts: it is not sent a second time")
+    func theStuckComesBack() async throws {
+        let stuck = Stuck()
+        let scene = try Scene([Self.output("siem", stuck.destination())])
+        scene.alerts(1)
+        try await becomes {
+            scene.clock.advance(by: .milliseconds(500))
+            return scene.status("siem")?["state"] == "hangs"
+        }
+        stuck.letGo()
+        try await becomes { scene.status("siem")?["state"] == "ok" && scene.status("siem")?["acknowledged"] == 1 }
+        #expect(stuck.count == 1 && scene.status("siem")?["sent"] == 1)
+        await scene.end()
+    }
+
     @Test("who is taken out gets what was there, leaves its cursor, and goes on from it when it is back")
     func takenOutAndBack() async throws {
         let (first, second) = (Self.taking(), Self.taking())

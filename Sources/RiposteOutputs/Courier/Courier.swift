@@ -23,6 +23,14 @@ package final class Courier: Sendable {
     private let position: Mutex<Position>
     /// When patience with the destination ends.
     private let lastMoment = AsyncStream<ContinuousClock.Instant>.makeStream(bufferingPolicy: .bufferingNewest(1))
+    /// A call that did not end when it was to. The destination is left alone until it has.
+    private let hanging = Mutex<Hang?>(nil)
+
+    private struct Hang: Sendable {
+        let call: PatientCall<DeliveryReport>
+        /// How many messages of the batch it is about; none, where it is a test.
+        let count: Int
+    }
 
     private struct Orders {
         var tests: [CheckedContinuation<Test, Never>] = []
@@ -191,6 +199,11 @@ package final class Courier: Sendable {
     private func work() async {
         while !Task.isCancelled {
             await serveOrders()
+            if let hang = hanging.withLock(\.self) {
+                guard !isLeaving else { break }
+                await outwait(hang)
+                continue
+            }
             let step = state.withLock { $0.next(at: clock.now().instant) }
             // What is settled is not sent once more by whoever comes next.
             if orders.withLock(\.isRetiring), step != .commit { break }
@@ -212,6 +225,8 @@ package final class Courier: Sendable {
         await finish()
     }
 
+    private var isLeaving: Bool { orders.withLock { $0.isEnding || $0.isRetiring } }
+
     private func finish() async {
         save()
         let waiting = orders.withLock { orders in
@@ -220,7 +235,7 @@ package final class Courier: Sendable {
             return orders.tests
         }
         for continuation in waiting { continuation.resume(returning: Self.ended) }
-        await output.destination.close()
+        await close()
         recent.removeReader(reader)
         let waitingForEnd = orders.withLock { orders in
             defer { orders.waitingForEnd = [] }
@@ -228,6 +243,20 @@ package final class Courier: Sendable {
             return orders.waitingForEnd
         }
         for continuation in waitingForEnd { continuation.resume() }
+    }
+
+    /// How long closing may take; a program has three seconds to end.
+    private static let closeTime = Duration.seconds(5)
+
+    /// Behind a call that hangs nobody waits: the destination is closed when that has returned.
+    private func close() async {
+        let (destination, hang) = (output.destination, hanging.withLock(\.self))
+        let closing = PatientCall {
+            await hang?.call.end()
+            await destination.close()
+        }
+        guard hang == nil, await closing.lastWord(within: Self.closeTime, clock) == nil else { return }
+        logger.error("output cannot be closed: it is left to itself", metadata: [:])
     }
 
     private func read(_ count: Int) async {
@@ -302,11 +331,15 @@ package final class Courier: Sendable {
         shed()
         let batch = state.withLock { Array($0.batch.prefix(count)) }
         guard !batch.isEmpty else { return }
-        let report = await deliver(batch)
+        guard let report = await deliver(batch, count: batch.count) else { return }
+        settle(report, of: batch.count)
+    }
+
+    private func settle(_ report: DeliveryReport, of count: Int) {
         let now = clock.now()
         let (dead, wasHealthy, failures) = state.withLock { state in
             let before = state.failures
-            return (state.delivered(batch.count, report, at: now), before == 0, state.failures)
+            return (state.delivered(count, report, at: now), before == 0, state.failures)
         }
         tell(report, wasHealthy: wasHealthy, failures: failures)
         guard !dead.isEmpty else { return }
@@ -342,25 +375,43 @@ package final class Courier: Sendable {
         position.withLock { $0.isBehindToldOf = false }
     }
 
-    /// One call, ended at its deadline; every text in its report is one harmless line without secrets.
-    private func deliver(_ batch: [OutputMessage]) async -> DeliveryReport {
-        let (destination, clock, deadline) = (output.destination, clock, output.settings.limits.deadline)
-        let end = clock.now().instant + deadline
-        let report = await withTaskGroup(of: DeliveryReport?.self) { group in
-            group.addTask { await destination.deliver(batch) }
-            group.addTask {
-                await clock.sleep(end)
-                return nil
-            }
-            let first = await group.next() ?? nil
-            group.cancelAll()
-            if let first { return first }
-            // What it says after all counts, if it is good news.
-            let late = await group.next() ?? nil
-            if let late, late.fates.contains(.delivered) { return late }
-            return DeliveryReport(whole: .tryAgain(reason: "no answer within \(deadline.text)"), count: batch.count)
-        }
-        return output.mask.masked(report)
+    /// How long a call may take to end when it was told to. Libraries look up about once a second.
+    private static let timeToEnd = Duration.seconds(2)
+
+    /// One call, ended at its deadline; every text in its report is one harmless line without secrets. Nil where it does not end: then it hangs.
+    private func deliver(_ batch: [OutputMessage], count: Int) async -> DeliveryReport? {
+        let destination = output.destination
+        let call = PatientCall { await destination.deliver(batch) }
+        if let report = await call.answer(until: clock.now().instant + output.settings.limits.deadline, clock) { return output.mask.masked(report) }
+        call.cancel()
+        if let late = await call.lastWord(within: Self.timeToEnd, clock) { return afterDeadline(late) }
+        hang(Hang(call: call, count: count))
+        return nil
+    }
+
+    /// What it says after all counts, if it is good news.
+    private func afterDeadline(_ late: DeliveryReport) -> DeliveryReport {
+        if late.fates.contains(.delivered) { return output.mask.masked(late) }
+        return DeliveryReport(whole: .tryAgain(reason: "no answer within \(output.settings.limits.deadline.text)"), count: late.fates.count)
+    }
+
+    private func hang(_ hang: Hang) {
+        hanging.withLock { $0 = hang }
+        hang.call.tell(bell)
+        let now = clock.now()
+        state.withLock { $0.hung(Self.hangs, at: now) }
+        logger.error("output hangs: it is left alone until its call returns", metadata: ["deadline": "\(output.settings.limits.deadline.text)"])
+    }
+
+    private static let hangs = "it hangs: a call has not returned at its deadline, and cannot be ended"
+
+    /// Until the call has returned, or somebody wants something.
+    private func outwait(_ hang: Hang) async {
+        guard let report = hang.call.answer else { return await bell.listen(until: nil, onlyOrders: true, clock) }
+        hanging.withLock { $0 = nil }
+        state.withLock { $0.returned() }
+        logger.notice("output no longer hangs", metadata: [:])
+        if hang.count > 0 { settle(afterDeadline(report), of: hang.count) }
     }
 
     // MARK: - The bound
@@ -413,7 +464,9 @@ package final class Courier: Sendable {
         if isEnding { state.withLock { $0.end() } }
         for continuation in tests {
             let began = clock.now()
-            let report = await deliver([.test(host: host, at: began.wall)])
+            let isFree = hanging.withLock { $0 == nil }
+            let tested = isFree ? await deliver([.test(host: host, at: began.wall)], count: 0) : nil
+            let report = tested ?? DeliveryReport(whole: .tryAgain(reason: Self.hangs), count: 1)
             continuation.resume(returning: Test(report: report, took: clock.now().instant - began.instant))
         }
     }
@@ -459,7 +512,12 @@ package final class Courier: Sendable {
         }
     }
 
-    package func reopen() async { await output.destination.reopen() }
+    /// Does not wait for a destination that cannot be opened at once: it is when it answers again.
+    package func reopen() async {
+        guard hanging.withLock({ $0 == nil }) else { return }
+        let destination = output.destination
+        _ = await PatientCall { await destination.reopen() }.lastWord(within: Self.timeToEnd, clock)
+    }
 
     // MARK: - Status
 
@@ -482,6 +540,7 @@ package final class Courier: Sendable {
     }
 
     private func word(_ state: CourierState, _ now: ContinuousClock.Instant) -> String {
+        if state.isHanging { return "hangs" }
         if state.failures == 0 { return "ok" }
         return state.breaker(at: now) == .closed ? "retrying" : "down"
     }

@@ -84,6 +84,8 @@ package struct CourierState: Sendable {
     package private(set) var lastError: (time: Timestamp, reason: String)?
     private var phase = Phase.gathering(isDry: false)
     package private(set) var batchBytes = 0
+    /// A call of the destination's has not returned, although it was to end: nothing else is handed over until it has.
+    package private(set) var isHanging = false
     private var firstAt: ContinuousClock.Instant?
     private var restsUntil: ContinuousClock.Instant?
     /// How many go into the next delivery.
@@ -162,6 +164,15 @@ package struct CourierState: Sendable {
     package mutating func heard() {
         if case .gathering = phase { phase = .gathering(isDry: false) }
     }
+
+    /// A call does not return, and cannot be ended.
+    package mutating func hung(_ reason: String, at now: Moment) {
+        isHanging = true
+        note(reason, at: now)
+    }
+
+    /// It has returned after all.
+    package mutating func returned() { isHanging = false }
 
     /// What became of the first `count` messages of the batch.
     package mutating func delivered(_ count: Int, _ report: DeliveryReport, at now: Moment) -> [DeadLetter] {
