@@ -104,6 +104,9 @@ package final class NATSClient: @unchecked Sendable {
         return connection
     }
 
+    /// Once in a process.
+    private static let followsContexts = riposte_nats_follow_contexts() >= 0
+
     private func setUp(_ options: OpaquePointer?) throws(Failure) {
         var urls = server.urls.map { UnsafePointer(strdup($0)) }
         defer { for url in urls { free(UnsafeMutablePointer(mutating: url)) } }
@@ -121,7 +124,8 @@ package final class NATSClient: @unchecked Sendable {
         case nil: break
         }
         guard server.usesTLS else { return }
-        try check(natsOptions_SetSecure(options, true), "set TLS")
+        guard Self.followsContexts else { throw Failure(isOfMessage: false, message: "set TLS: OpenSSL does not tell of its contexts") }
+        try check(riposte_nats_secure(options, server.tls.authorities == nil), "set TLS")
         try check(natsOptions_SkipServerVerification(options, !server.tls.verifiesPeer), "set verification")
         if let authorities = server.tls.authorities {
             try check(natsOptions_SetCATrustedCertificates(options, String(decoding: authorities, as: UTF8.self)), "set the authorities")
