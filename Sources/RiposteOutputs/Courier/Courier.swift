@@ -54,9 +54,13 @@ package final class Courier: Sendable {
         /// Settled.
         var committed: Cursor
         var settledPlace: SpoolPlace
-        /// On the disk, and since when; and the one before, which is surely in the journal whatever a power cut took.
-        var saved: (cursor: Cursor, at: ContinuousClock.Instant)?
+        /// On the disk; and the one before, which is surely in the journal whatever a power cut took.
+        var saved: (cursor: Cursor, bytes: Int)?
         var savedBefore: Cursor?
+        /// When it was last written to the disk, or should have been.
+        var saveTriedAt: ContinuousClock.Instant?
+        /// The cursor on the disk, or the journal, could not be read so far: until they can, nothing is sent and nothing is written.
+        var isUnknown = false
         var missing = 0
         /// How it began, where that was not in order.
         var problem: String?
@@ -99,19 +103,44 @@ package final class Courier: Sendable {
 
     // MARK: - Cursor
 
-    /// Takes up where the cursor file says, if the journal bears it out.
+    /// Takes up where the cursor file says, if the journal bears it out. Where one of them cannot be read now, that says nothing about where it is.
     private func resume() {
-        switch cursorFile.load() {
-        case .none: save()
-        case .damaged: beginAnew("its cursor was damaged: all that is in the journal is sent")
+        let begin: Begin
+        do { begin = try lookForBegin() } catch {
+            position.withLock { $0.isUnknown = true }
+            return note("its place in the journal cannot be read, and nothing is sent until it can: \(error)")
+        }
+        position.withLock { position in
+            if position.isUnknown { position.trouble = nil }
+            position.isUnknown = false
+        }
+        switch begin {
+        case .fresh: save()
+        case .anew(let problem): beginAnew(problem)
+        case .from(let cursor, let place, let bursts): take(up: cursor, place, bursts)
+        }
+    }
+
+    private enum Begin {
+        /// There is no cursor yet.
+        case fresh
+        case anew(String)
+        case from(Cursor, SpoolPlace, BurstGroups?)
+    }
+
+    private func lookForBegin() throws -> Begin {
+        switch try cursorFile.load() {
+        case .none: return .fresh
+        case .damaged: return .anew("its cursor was damaged: all that is in the journal is sent")
         case .cursor(let cursor, let before):
-            if cursor.seq == 0 { return take(up: .origin, SpoolPlace(seq: 1), cursor.bursts) }
-            if let record = find(cursor) ?? before.flatMap(find) { return take(up: Cursor(behind: record), record.end, cursor.bursts) }
-            beginAnew("the journal is not the one that its cursor is of: all that is in it is sent")
+            if cursor.seq == 0 { return .from(.origin, SpoolPlace(seq: 1), cursor.bursts) }
+            if let record = try find(cursor) ?? before.flatMap(find) { return .from(Cursor(behind: record), record.end, cursor.bursts) }
+            return .anew("the journal is not the one that its cursor is of: all that is in it is sent")
         }
     }
 
     private func take(over predecessor: Courier) {
+        guard !predecessor.position.withLock(\.isUnknown) else { return resume() }
         let (committed, place, saved) = predecessor.position.withLock { ($0.committed, $0.settledPlace, $0.saved) }
         take(up: committed, place, committed.bursts)
         position.withLock { $0.saved = saved }
@@ -119,10 +148,10 @@ package final class Courier: Sendable {
         unwritten.withLock { $0 = letters }
     }
 
-    private func find(_ cursor: Cursor) -> SpoolRecord? {
+    private func find(_ cursor: Cursor) throws -> SpoolRecord? {
         for place in [cursor.start, SpoolPlace(seq: cursor.seq)] {
             var place = place
-            if let record = try? spool.read(&place, count: 1, bytes: 0).first, record.seq == cursor.seq, record.hash == cursor.hash { return record }
+            if let record = try spool.read(&place, count: 1, bytes: 0).first, record.seq == cursor.seq, record.hash == cursor.hash { return record }
         }
         return nil
     }
@@ -146,30 +175,47 @@ package final class Courier: Sendable {
         save()
     }
 
-    private static let savePause = Duration.seconds(1)
+    /// Between two writings; longer for a cursor that is large for its bursts, which somebody may have opened for that, and after one that failed.
+    private static func savePause(_ bytes: Int, hasProblem: Bool) -> Duration {
+        max(hasProblem ? .seconds(5) : .seconds(1), .milliseconds(bytes * 1000 / saveRate))
+    }
+
+    /// Bytes a second.
+    private static let saveRate = 256 << 10
+
+    private var nextSave: ContinuousClock.Instant? {
+        position.withLock { position in position.saveTriedAt.map { $0 + Self.savePause(position.saved?.bytes ?? 0, hasProblem: position.trouble != nil) } }
+    }
+
+    private func saveIfDue() {
+        let now = clock.now().instant
+        if nextSave.map({ $0 <= now }) ?? true { save() }
+    }
 
     private func commit() {
-        let now = clock.now().instant
-        let isDue = position.withLock { position in
+        position.withLock { position in
             position.committed = position.last
             position.committed.bursts = position.bursts
             position.settledPlace = position.place
-            return position.saved.map { now - $0.at >= Self.savePause } ?? true
         }
         state.withLock { $0.committed() }
-        if isDue { save() }
+        saveIfDue()
     }
 
     private func save() {
         let now = clock.now().instant
-        let (cursor, before) = position.withLock { ($0.committed, $0.saved?.cursor ?? $0.savedBefore) }
-        guard position.withLock({ $0.saved?.cursor != cursor }), setAside([]) else { return }
-        do throws(OutputFileError) { try cursorFile.save(cursor, before: before) } catch {
+        let (cursor, before, isUnknown) = position.withLock { position in
+            position.saveTriedAt = now
+            return (position.committed, position.saved?.cursor ?? position.savedBefore, position.isUnknown)
+        }
+        guard !isUnknown, position.withLock({ $0.saved?.cursor != cursor }), setAside([]) else { return }
+        let bytes: Int
+        do throws(OutputFileError) { bytes = try cursorFile.save(cursor, before: before) } catch {
             return note("the cursor is not on the disk: \(error)")
         }
         position.withLock { position in
             position.savedBefore = before
-            position.saved = (cursor, now)
+            position.saved = (cursor, bytes)
             position.trouble = nil
         }
     }
@@ -204,6 +250,11 @@ package final class Courier: Sendable {
                 await outwait(hang)
                 continue
             }
+            if position.withLock(\.isUnknown) {
+                guard !isLeaving else { break }
+                await lookAgain()
+                continue
+            }
             let step = state.withLock { $0.next(at: clock.now().instant) }
             // What is settled is not sent once more by whoever comes next.
             if orders.withLock(\.isRetiring), step != .commit { break }
@@ -223,6 +274,12 @@ package final class Courier: Sendable {
             }
         }
         await finish()
+    }
+
+    private func lookAgain() async {
+        resume()
+        guard position.withLock(\.isUnknown) else { return }
+        await bell.listen(until: clock.now().instant + .seconds(5), onlyOrders: true, clock)
     }
 
     private var isLeaving: Bool { orders.withLock { $0.isEnding || $0.isRetiring } }
@@ -309,9 +366,10 @@ package final class Courier: Sendable {
         var ends = [end, nextDue.map { now.instant + ($0 - now.wall) }]
         // In the middle of a batch there is nothing to save, and where saving fails, it is not tried all the time.
         let maySave = isUnsaved && state.withLock(\.batch.isEmpty)
-        if hasProblem { ends.append(now.instant + .seconds(5)) } else if maySave { ends.append((position.withLock(\.saved)?.at ?? now.instant) + Self.savePause) }
+        if hasProblem { ends.append(now.instant + .seconds(5)) }
+        if maySave { ends.append(nextSave ?? now.instant) }
         await bell.listen(until: ends.compactMap(\.self).min(), clock)
-        if maySave { save() }
+        if maySave { saveIfDue() }
         state.withLock { $0.heard() }
     }
 
@@ -541,6 +599,7 @@ package final class Courier: Sendable {
 
     private func word(_ state: CourierState, _ now: ContinuousClock.Instant) -> String {
         if state.isHanging { return "hangs" }
+        if position.withLock(\.isUnknown) { return "down" }
         if state.failures == 0 { return "ok" }
         return state.breaker(at: now) == .closed ? "retrying" : "down"
     }
