@@ -66,18 +66,38 @@ package final class NATSClient: @unchecked Sendable {
         (stream, connection) = (nil, nil)
     }
 
-    /// Hands messages over and waits until the server has them all.
-    package func publish(_ messages: [Message]) throws(Failure) {
+    /// Hands messages over and waits until the server has them all. Gives for each message what is wrong with itself; the server has all others then.
+    package func publish(_ messages: [Message]) throws(Failure) -> [Failure?] {
         let connection = try connected()
+        var faults: [Failure?] = []
         for message in messages {
-            try withMessage(message) { pointer throws(Failure) in try check(natsConnection_PublishMsg(connection, pointer), "publish to \(message.subject)") }
+            do throws(Failure) {
+                try refuseTooLarge(message, connection)
+                try withMessage(message) { pointer throws(Failure) in try check(natsConnection_PublishMsg(connection, pointer), "publish to \(message.subject)") }
+                faults.append(nil)
+            } catch {
+                guard error.isOfMessage else { throw error }
+                faults.append(error)
+            }
         }
         try check(natsConnection_FlushTimeout(connection, Int64(server.timeout.wholeMilliseconds)), "wait for the server")
+        return faults
     }
+
+    /// With its header, as the server counts; libnats looks at the rest only, and the server ends the connection then.
+    private func refuseTooLarge(_ message: Message, _ connection: OpaquePointer) throws(Failure) {
+        let (size, most) = (Int64(message.bytes.count + "NATS/1.0\r\n\(Self.idHeader): \(message.id)\r\n\r\n".utf8.count), natsConnection_GetMaxPayload(connection))
+        guard most <= 0 || size <= most else {
+            throw Failure(isOfMessage: true, message: "publish to \(message.subject): \(size) bytes, and the server takes \(most) at most")
+        }
+    }
+
+    private static let idHeader = "Nats-Msg-Id"
 
     /// Hands one message to JetStream and waits until a stream has stored it.
     package func store(_ message: Message) throws(Failure) {
         let connection = try connected()
+        try refuseTooLarge(message, connection)
         if stream == nil { try check(natsConnection_JetStream(&stream, connection, nil), "find JetStream") }
         try withMessage(message) { pointer throws(Failure) in
             var receipt: UnsafeMutablePointer<jsPubAck>?
@@ -86,7 +106,8 @@ package final class NATSClient: @unchecked Sendable {
             var options = jsPubOptions()
             jsPubOptions_Init(&options)
             options.MaxWait = Int64(server.timeout.wholeMilliseconds)
-            try check(js_PublishMsg(&receipt, stream, pointer, &options, &code), "store in a stream for \(message.subject)")
+            let status = js_PublishMsg(&receipt, stream, pointer, &options, &code)
+            try check(status, "store in a stream for \(message.subject)", isOfMessage: code == JSStreamMessageExceedsMaximumErr)
         }
     }
 
@@ -142,19 +163,27 @@ package final class NATSClient: @unchecked Sendable {
             natsMsg_Create(&pointer, message.subject, nil, bytes.baseAddress?.assumingMemoryBound(to: CChar.self), Int32(clamping: bytes.count))
         }
         try check(status, "make a message")
-        try check(natsMsgHeader_Set(pointer, "Nats-Msg-Id", message.id), "set the id")
+        try check(natsMsgHeader_Set(pointer, Self.idHeader, message.id), "set the id")
         try body(pointer)
     }
 
-    private func check(_ status: natsStatus, _ doing: String) throws(Failure) {
+    private func check(_ status: natsStatus, _ doing: String, isOfMessage: Bool = false) throws(Failure) {
         guard status != NATS_OK else { return }
-        var detail: UnsafePointer<CChar>?
-        if let connection { _ = natsConnection_GetLastError(connection, &detail) }
-        let said = detail.map { String(cString: $0) } ?? ""
+        let said = words(about: status)
         let words = String(cString: natsStatus_GetText(status))
-        let isOfMessage = status == NATS_MAX_PAYLOAD || status == NATS_INVALID_SUBJECT
+        let isOfMessage = isOfMessage || status == NATS_MAX_PAYLOAD || status == NATS_INVALID_SUBJECT
         // Whatever is half done on it, the next try begins with a new one.
         if !isOfMessage { close() }
         throw Failure(isOfMessage: isOfMessage, message: "\(doing): \(words)\(said.isEmpty ? "" : ": \(said)")")
+    }
+
+    /// What libnats says of it, on this thread, and what the server has said last.
+    private func words(about status: natsStatus) -> String {
+        var last = NATS_OK
+        let own = nats_GetLastError(&last).map { String(cString: $0) } ?? ""
+        var detail: UnsafePointer<CChar>?
+        if let connection { _ = natsConnection_GetLastError(connection, &detail) }
+        let servers = detail.map { String(cString: $0) } ?? ""
+        return [last == status ? own : "", servers == own ? "" : servers].filter { !$0.isEmpty }.joined(separator: "; ")
     }
 }
