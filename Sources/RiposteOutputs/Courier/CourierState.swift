@@ -206,6 +206,7 @@ package struct CourierState: Sendable {
             }
         }
         if let refusal = report.refusal, refusal.count < count, let first = batch.first { dead.append(refused(refusal, of: count, from: first, at: now)) }
+        if let missing = report.missing, let first = batch.first { dead.append(missed(missing, of: count, from: first, at: now)) }
         replaceBatch(with: kept + batch.dropFirst(count))
         if let wait { failed(wait, isProgress, at: now) } else { succeeded(dead.isEmpty) }
         return dead
@@ -218,9 +219,16 @@ package struct CourierState: Sendable {
         return DeadLetter(subject: .some(refusal.count, of: count, first: first, last: batch[count - 1]), reason: refusal.reason, time: now.wall)
     }
 
+    /// It counts as sent, too: somebody has it.
+    private mutating func missed(_ reason: String, of count: Int, from first: OutputMessage, at now: Moment) -> DeadLetter {
+        counts.dead += count
+        note(reason, at: now)
+        return DeadLetter(subject: count == 1 ? .message(first) : .some(count, of: count, first: first, last: batch[count - 1]), reason: reason, time: now.wall)
+    }
+
     private mutating func failed(_ asked: Duration, _ isProgress: Bool, at now: Moment) {
         failures = isProgress ? 1 : failures + 1
-        width = failures >= settings.breaksAfter ? 1 : max(1, width / 2)
+        if !settings.limits.staysTogether { width = failures >= settings.breaksAfter ? 1 : max(1, width / 2) }
         restsUntil = now.instant + max(backOff(), min(asked, settings.longestAskedWait))
     }
 
