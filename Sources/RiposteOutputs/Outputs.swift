@@ -82,7 +82,7 @@ package final class Outputs: Sendable {
     }
 
     private static func problem(_ message: String, _ value: SettingsValue, _ file: String) -> Diagnostic {
-        Diagnostic(code: "C003", file: file, place: value.place, message: message, snippet: value.snippet)
+        Diagnostic(code: "C003", file: file, place: value.place, message: message)
     }
 
     /// Takes up where each left off. Before anything is written to the journal that new outputs should get.

@@ -415,6 +415,22 @@ struct OutputsReloadTests {
         #expect(first != print(["name": "siem", "type": "http", "url": ["file": "/run/url"], "send": "both"], secret: "http://a.example/1"))
         #expect(!first.contains("a.example"))
     }
+
+    @Test("what stands in a file that is named makes a difference too", arguments: ["ca.crt", "user.creds"])
+    func whatFilesMakeADifference(_ file: String) throws {
+        let folder = try TemporaryFolder()
+        func print(_ text: String) throws -> String {
+            let path = try folder.file(file, text)
+            let place = SettingsValue(.scalar(file == "ca.crt" ? folder.path : path, isPlain: true))
+            let keys: SettingsValue =
+                file == "ca.crt"
+                ? ["type": "kubernetes", "url": "https://10.0.0.1", "service_account": place] : ["type": "nats", "servers": "nats://n.example:4222", "credentials": place]
+            return try #require(Output.read(Samples.settings(keys), name: "siem", Samples.context())?.fingerprint)
+        }
+        let first = try print("one")
+        #expect(try print("one") == first)
+        #expect(try print("two") != first)
+    }
 }
 
 extension HandClock {
