@@ -46,7 +46,8 @@ struct ConfigurationTests {
             #"outputs: [{ name: a, type: http, url: "https://h.example/hunter2", formt: x }]"#, #"outputs: [{ name: A, type: http, url: "https://h.example/hunter2" }]"#,
             "outputs:\n  - name: a\n    type: http\n    headers: { X Y: hunter2 }", "outputs:\n  - name: a\n    type: smtp\n    port: hunter2\nmode: ask",
             "outputs:\n  - name: a\n    password: \"hunter2\n", "outputs:\n  - name: a\n    password: hunter2\n    password: hunter2\n",
-            "outputs:\n  - { name: a, password: &x hunter2 }", "outputs:\n  - { name: a, password: hunter2 ]\n", "mode: ask\noutputs: hunter2", "{ outputs: [{ name: a,\n  token: hunter2 }], mode: loud }",
+            "outputs:\n  - { name: a, password: &x hunter2 }", "outputs:\n  - { name: a, password: hunter2 ]\n",
+            "mode: ask\noutputs: hunter2", "{ outputs: [{ name: a,\n  token: hunter2 }], mode: loud }",
         ])
     func noSecretIsTold(_ text: String) throws {
         let surroundings = AgentConfiguration().outputSurroundings(HTTPClient(), Logger(label: "test", factory: { _ in SwiftLogNoOpLogHandler() }))

@@ -97,17 +97,17 @@ struct MailProgressTests {
 
     private func isTriedAgain(_ report: DeliveryReport) -> Bool { if case .tryAgain? = report.fates.first { true } else { false } }
 
-    @Test("a mailbox that is full holds up the others for two minutes, once")
+    @Test("a mailbox that is full holds up the others for half a minute, once")
     mutating func fullMailbox() {
         let answers: [String: MailProgress.Answer] = ["full": .later("452 full"), "gone": .refused("550 who")]
         var (to, report) = attempt("a", answers)
         #expect(to == Self.all && isTriedAgain(report))
-        now = now + .seconds(60)
+        now = now + .seconds(15)
         (to, report) = attempt("a", answers)
         #expect(to == ["full"] && isTriedAgain(report))
-        now = now + .seconds(60)
+        now = now + .seconds(15)
         (to, report) = attempt("a", answers)
-        #expect(to == ["full"] && report == DeliveryReport(delivered: 1, missing: "not for gone: 550 who; full: 452 full", answer: "taken, but not for gone: 550 who; full: 452 full"))
+        #expect(to == ["full"] && report.fates == [.delivered] && report.missing == "not for gone: 550 who; full: 452 full", "\(report)")
         (to, report) = attempt("b", answers)
         #expect(to == Self.all && report.fates == [.delivered] && report.missing != nil, "it is known to be full")
         (_, report) = attempt("c", ["gone": .refused("550 who")])

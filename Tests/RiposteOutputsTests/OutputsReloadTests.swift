@@ -124,7 +124,11 @@ struct OutputsReloadTests {
 
         var count: Int { calls.withLock(\.self) }
 
-        func letGo() { for continuation in waiting.withLock({ held in defer { held = [] }; return held }) { continuation.resume() } }
+        func letGo() {
+            for continuation in waiting.withLock({ held in
+                defer { held = [] }; return held
+            }) { continuation.resume() }
+        }
     }
 
     @Test("one that cannot even be ended holds up no reload and no end, and says that it hangs")

@@ -24,9 +24,9 @@ struct MailProgress: Sendable {
     /// They were waited for in vain, and are waited for no more until the server takes a mail for them.
     private var unavailable: Set<String> = []
 
-    /// How long those who have a mail wait, with all that is to come, for those whom the server does not take it for yet. Longer than a moment of trouble;
-    /// a mailbox that is full is so for days.
-    static let patience = Duration.seconds(120)
+    /// How long those who have a mail wait, with all that is to come, for those whom the server does not take it for yet. Longer than a moment of trouble,
+    /// and no longer: a mailbox that is full is so for days, and what comes next may be what somebody must know.
+    static let patience = Duration.seconds(30)
 
     /// Whom this mail is still for.
     mutating func begin(_ mail: [String], to all: [String], at now: Timestamp) -> [String] {
