@@ -72,7 +72,6 @@ package final class NATSClient: @unchecked Sendable {
         var faults: [Failure?] = []
         for message in messages {
             do throws(Failure) {
-                try refuseTooLarge(message, connection)
                 try withMessage(message) { pointer throws(Failure) in try check(natsConnection_PublishMsg(connection, pointer), "publish to \(message.subject)") }
                 faults.append(nil)
             } catch {
@@ -84,20 +83,9 @@ package final class NATSClient: @unchecked Sendable {
         return faults
     }
 
-    /// With its header, as the server counts; libnats looks at the rest only, and the server ends the connection then.
-    private func refuseTooLarge(_ message: Message, _ connection: OpaquePointer) throws(Failure) {
-        let (size, most) = (Int64(message.bytes.count + "NATS/1.0\r\n\(Self.idHeader): \(message.id)\r\n\r\n".utf8.count), natsConnection_GetMaxPayload(connection))
-        guard most <= 0 || size <= most else {
-            throw Failure(isOfMessage: true, message: "publish to \(message.subject): \(size) bytes, and the server takes \(most) at most")
-        }
-    }
-
-    private static let idHeader = "Nats-Msg-Id"
-
     /// Hands one message to JetStream and waits until a stream has stored it.
     package func store(_ message: Message) throws(Failure) {
         let connection = try connected()
-        try refuseTooLarge(message, connection)
         if stream == nil { try check(natsConnection_JetStream(&stream, connection, nil), "find JetStream") }
         try withMessage(message) { pointer throws(Failure) in
             var receipt: UnsafeMutablePointer<jsPubAck>?
@@ -163,7 +151,7 @@ package final class NATSClient: @unchecked Sendable {
             natsMsg_Create(&pointer, message.subject, nil, bytes.baseAddress?.assumingMemoryBound(to: CChar.self), Int32(clamping: bytes.count))
         }
         try check(status, "make a message")
-        try check(natsMsgHeader_Set(pointer, Self.idHeader, message.id), "set the id")
+        try check(natsMsgHeader_Set(pointer, "Nats-Msg-Id", message.id), "set the id")
         try body(pointer)
     }
 
