@@ -63,6 +63,30 @@ static inline CURLcode riposte_curl_set_progress(CURL *handle, riposte_curl_prog
 	return code;
 }
 
+typedef int (*riposte_curl_listener)(CURL *handle, curl_infotype type, char *bytes, size_t count, void *context);
+
+/// Called with each line of a protocol that is sent or received, passwords among them.
+static inline CURLcode riposte_curl_set_listener(CURL *handle, riposte_curl_listener listener, void *context)
+{
+	CURLcode code = curl_easy_setopt(handle, CURLOPT_DEBUGFUNCTION, listener);
+
+	if (code == CURLE_OK)
+		code = curl_easy_setopt(handle, CURLOPT_DEBUGDATA, context);
+	if (code == CURLE_OK)
+		code = curl_easy_setopt(handle, CURLOPT_VERBOSE, 1L);
+	return code;
+}
+
+/// A mail goes to those whom the server takes it for, if there is one of them.
+static inline CURLcode riposte_curl_allow_refused_recipients(CURL *handle)
+{
+#if CURL_AT_LEAST_VERSION(8, 2, 0)
+	return curl_easy_setopt(handle, CURLOPT_MAIL_RCPT_ALLOWFAILS, 1L);
+#else
+	return curl_easy_setopt(handle, CURLOPT_MAIL_RCPT_ALLLOWFAILS, 1L);
+#endif
+}
+
 static inline long riposte_curl_status(CURL *handle)
 {
 	long status = 0;

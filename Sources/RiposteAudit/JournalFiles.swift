@@ -25,8 +25,14 @@ struct JournalFiles: Sendable {
     func torn(after seq: Int64, at time: Int64) -> String { "\(directory)/torn-\(seq)-\(time).bin" }
 
     /// First record numbers, ascending. Asked for whenever something was written, so not by Foundation, which takes five times as long.
-    func segments() -> [Int64] {
-        guard let folder = opendir(directory) else { return [] }
+    func segments() -> [Int64] { (try? readSegments()) ?? [] }
+
+    /// The same for whom a folder that cannot be read is not an empty one. One that is not there is.
+    func readSegments() throws(JournalError) -> [Int64] {
+        guard let folder = opendir(directory) else {
+            if errno == ENOENT { return [] }
+            throw .disk("open \(directory)", errno)
+        }
         defer { closedir(folder) }
         var numbers: [Int64] = []
         while let entry = readdir(folder) {

@@ -4,7 +4,7 @@ extension JournalReader {
     /// The last whole record, and the places before and behind it; nil for a journal without records. Looked for from the end: what stands before it is
     /// not read.
     package func last() throws -> (entry: JournalEntry, start: ReadingPlace, end: ReadingPlace)? {
-        for segment in files.segments().reversed() {
+        for segment in try files.readSegments().reversed() {
             guard let (entry, offset) = try Self.last(in: files.segment(segment)) else { continue }
             return (
                 entry, ReadingPlace(seq: entry.seq, segment: segment, offset: offset),

@@ -51,7 +51,7 @@ package struct JournalReader: Sendable {
     package func read<Record>(
         _ place: inout ReadingPlace, as decode: ([UInt8]) -> (seq: Int64, record: Record)?, _ body: (Record, ReadingPlace) throws -> Bool
     ) throws -> Bool {
-        let segments = files.segments()
+        let segments = try files.readSegments()
         var remaining = segments.filter { $0 >= (place.segment ?? segments.last { $0 <= place.seq } ?? Int64.min) }
         while let segment = remaining.first {
             remaining.removeFirst()

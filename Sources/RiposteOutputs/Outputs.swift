@@ -82,7 +82,7 @@ package final class Outputs: Sendable {
     }
 
     private static func problem(_ message: String, _ value: SettingsValue, _ file: String) -> Diagnostic {
-        Diagnostic(code: "C003", file: file, place: value.place, message: message, snippet: value.snippet)
+        Diagnostic(code: "C003", file: file, place: value.place, message: message)
     }
 
     /// Takes up where each left off. Before anything is written to the journal that new outputs should get.
@@ -123,7 +123,11 @@ package final class Outputs: Sendable {
     }
 
     /// SIGHUP.
-    package func reopen() async { for courier in couriers { await courier.reopen() } }
+    package func reopen() async {
+        await withDiscardingTaskGroup { group in
+            for courier in couriers { group.addTask { await courier.reopen() } }
+        }
+    }
 
     /// Sends a marked message; nil where no output has this name.
     package func test(_ name: String) async -> Courier.Test? {
@@ -137,6 +141,8 @@ package final class Outputs: Sendable {
 
     /// How long one that goes may still take for what is on its way.
     private static let grace = Duration.seconds(2)
+    /// A courier ends by itself: after the grace it ends its call, and closes its destination, each within a time. Should it not, others do not wait.
+    private static let longestEnd = Duration.seconds(15)
 
     /// Puts what `read` gives in place of what is at work, while ``run()`` runs: those that are the same go on as if nothing had happened, one that was
     /// changed goes on from its cursor, one that is gone leaves its cursor on the disk. Where something is thrown, nothing was changed. Several calls are
@@ -184,8 +190,11 @@ package final class Outputs: Sendable {
 
     private func retire(_ couriers: [Courier], draining: Bool) async {
         for courier in couriers { courier.retire(draining: draining, within: Self.grace) }
+        let end = surroundings.clock.now().instant + Self.longestEnd
         for courier in couriers {
-            await courier.hasEnded()
+            if await PatientCall({ await courier.hasEnded() }).answer(until: end, surroundings.clock) == nil {
+                surroundings.logger.error("output did not end: it is left to itself", metadata: ["output": "\(courier.output.name)"])
+            }
             interior.withLock { $0.couriers.removeAll { $0 === courier } }
         }
     }

@@ -29,6 +29,8 @@ extension TLSOptions {
             riposte_curl_set_long(handle, CURLOPT_SSL_VERIFYPEER, verifiesPeer ? 1 : 0), riposte_curl_set_long(handle, CURLOPT_SSL_VERIFYHOST, verifiesPeer ? 2 : 0),
             riposte_curl_set_long(handle, CURLOPT_SSLVERSION, Int(version)),
         ]
+        // Beside what is given libcurl would trust whom the system trusts, by the folder that it was built with.
+        if authorities != nil { codes.append(riposte_curl_set_text(handle, CURLOPT_CAPATH, nil)) }
         for (option, bytes) in [(CURLOPT_CAINFO_BLOB, authorities), (CURLOPT_SSLCERT_BLOB, certificate), (CURLOPT_SSLKEY_BLOB, key)] {
             guard let bytes else { continue }
             codes.append(bytes.withUnsafeBytes { riposte_curl_set_blob(handle, option, $0.baseAddress, $0.count) })

@@ -193,6 +193,8 @@ private final class Transfer: @unchecked Sendable {
             riposte_curl_set_text(handle, CURLOPT_CUSTOMREQUEST, request.method.rawValue),
             riposte_curl_set_text(handle, CURLOPT_PROTOCOLS_STR, "http,https"),
             riposte_curl_set_text(handle, CURLOPT_PROXY, request.proxy ?? ""),
+            // The environment has no say, neither for a proxy nor against one.
+            riposte_curl_set_text(handle, CURLOPT_NOPROXY, ""),
             riposte_curl_set_long(handle, CURLOPT_FOLLOWLOCATION, 0),
             riposte_curl_set_long(handle, CURLOPT_NOSIGNAL, 1),
             riposte_curl_set_long(handle, CURLOPT_TIMEOUT_MS, request.timeout.wholeMilliseconds),

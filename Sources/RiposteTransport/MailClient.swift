@@ -63,6 +63,25 @@ package final class MailClient: @unchecked Sendable {
 
         package let cause: Cause
         package let message: String
+        /// The recipients whom the server had refused by then.
+        package var refused: [Refusal] = []
+    }
+
+    /// A recipient whom the server does not take the mail for.
+    package struct Refusal: Sendable, Equatable {
+        package let address: String
+        package let code: Int
+        package let message: String
+
+        /// It stays so (RFC 5321, 4.2.1).
+        package var isFinal: Bool { 500..<600 ~= code }
+    }
+
+    /// A mail was taken, for all its recipients but some.
+    package struct Receipt: Sendable, Equatable {
+        /// Of the server's last reply.
+        package let code: Int
+        package let refused: [Refusal]
     }
 
     private let server: Server
@@ -80,14 +99,13 @@ package final class MailClient: @unchecked Sendable {
         handle = nil
     }
 
-    /// Returns the code of the server's last reply.
-    package func send(_ mail: Mail, _ patience: Patience) throws(Failure) -> Int {
+    package func send(_ mail: Mail, _ patience: Patience) throws(Failure) -> Receipt {
         guard let handle = handle ?? curl_easy_init() else { throw Failure(cause: .transport(.invalid), message: "libcurl has no handle left") }
         // Takes the options away and keeps the connection.
         curl_easy_reset(handle)
         self.handle = handle
         let problem = CurlProblem()
-        let exchange = MailExchange(mail.bytes, patience)
+        let exchange = MailExchange(mail, patience)
         var recipients: UnsafeMutablePointer<curl_slist>?
         for address in mail.to { recipients = curl_slist_append(recipients, "<\(address)>") }
         defer { curl_slist_free_all(recipients) }
@@ -96,15 +114,18 @@ package final class MailClient: @unchecked Sendable {
                 riposte_curl_set_pointer(handle, CURLOPT_ERRORBUFFER, problem.text),
                 riposte_curl_set_text(handle, CURLOPT_MAIL_FROM, "<\(mail.from)>"),
                 riposte_curl_set_pointer(handle, CURLOPT_MAIL_RCPT, recipients),
+                riposte_curl_allow_refused_recipients(handle),
             ]
         let code = withExtendedLifetime(exchange) { codes.first { $0 != CURLE_OK } ?? curl_easy_perform(handle) }
         let status = riposte_curl_status(handle)
         let words = problem.words(for: code)
         curl_easy_reset(handle)
-        guard code != CURLE_OK else { return status }
+        guard code != CURLE_OK else { return Receipt(code: status, refused: exchange.refused) }
         // A server in disorder is met afresh the next time.
         close()
-        throw failure(code, status, words)
+        var failure = failure(code, status, words)
+        failure.refused = exchange.refused
+        throw failure
     }
 
     private func options(of handle: UnsafeMutableRawPointer) -> [CURLcode] {
@@ -140,12 +161,32 @@ package final class MailClient: @unchecked Sendable {
 /// What libcurl calls back for, during one mail. Alive as long as that takes.
 private final class MailExchange {
     private let bytes: [UInt8]
+    private let recipients: [String]
     private var sent = 0
     private let patience: Patience
+    /// How many recipients the server was told of: libcurl waits for the answer to each.
+    private var asked = 0
+    private var isAsking = false
+    private(set) var refused: [MailClient.Refusal] = []
 
-    init(_ bytes: [UInt8], _ patience: Patience) {
-        self.bytes = bytes
+    init(_ mail: Mail, _ patience: Patience) {
+        bytes = mail.bytes
+        recipients = mail.to
         self.patience = patience
+    }
+
+    private func listen(_ type: curl_infotype, _ line: UnsafeRawBufferPointer) {
+        if type == CURLINFO_HEADER_OUT {
+            isAsking = line.starts(with: "RCPT TO:".utf8)
+            if isAsking { asked += 1 }
+        } else if type == CURLINFO_HEADER_IN, isAsking, line.count >= 3 {
+            // Of a reply of several lines the last one, which has no dash behind its code.
+            if line.count > 3, line[3] == UInt8(ascii: "-") { return }
+            isAsking = false
+            let text = String(decoding: line, as: UTF8.self).trimmingCharacters(in: .whitespacesAndNewlines)
+            guard let code = Int(text.prefix(3)), code / 100 != 2, recipients.indices.contains(asked - 1) else { return }
+            refused.append(MailClient.Refusal(address: recipients[asked - 1], code: code, message: text))
+        }
     }
 
     func options(of handle: UnsafeMutableRawPointer) -> [CURLcode] {
@@ -157,6 +198,12 @@ private final class MailExchange {
             riposte_curl_set_sink(handle, CURLOPT_READFUNCTION) { room, size, count, this in
                 MailExchange.from(this).fill(UnsafeMutableRawBufferPointer(start: room, count: size * count))
             },
+            riposte_curl_set_listener(
+                handle,
+                { _, type, line, count, this in
+                    MailExchange.from(this).listen(type, UnsafeRawBufferPointer(start: line, count: count))
+                    return 0
+                }, this),
             riposte_curl_set_progress(handle, { this, _, _, _, _ in MailExchange.from(this).patience.hasEnded ? 1 : 0 }, this),
         ]
     }

@@ -66,13 +66,21 @@ package final class NATSClient: @unchecked Sendable {
         (stream, connection) = (nil, nil)
     }
 
-    /// Hands messages over and waits until the server has them all.
-    package func publish(_ messages: [Message]) throws(Failure) {
+    /// Hands messages over and waits until the server has them all. Gives for each message what is wrong with itself; the server has all others then.
+    package func publish(_ messages: [Message]) throws(Failure) -> [Failure?] {
         let connection = try connected()
+        var faults: [Failure?] = []
         for message in messages {
-            try withMessage(message) { pointer throws(Failure) in try check(natsConnection_PublishMsg(connection, pointer), "publish to \(message.subject)") }
+            do throws(Failure) {
+                try withMessage(message) { pointer throws(Failure) in try check(natsConnection_PublishMsg(connection, pointer), "publish to \(message.subject)") }
+                faults.append(nil)
+            } catch {
+                guard error.isOfMessage else { throw error }
+                faults.append(error)
+            }
         }
         try check(natsConnection_FlushTimeout(connection, Int64(server.timeout.wholeMilliseconds)), "wait for the server")
+        return faults
     }
 
     /// Hands one message to JetStream and waits until a stream has stored it.
@@ -86,7 +94,8 @@ package final class NATSClient: @unchecked Sendable {
             var options = jsPubOptions()
             jsPubOptions_Init(&options)
             options.MaxWait = Int64(server.timeout.wholeMilliseconds)
-            try check(js_PublishMsg(&receipt, stream, pointer, &options, &code), "store in a stream for \(message.subject)")
+            let status = js_PublishMsg(&receipt, stream, pointer, &options, &code)
+            try check(status, "store in a stream for \(message.subject)", isOfMessage: code == JSStreamMessageExceedsMaximumErr)
         }
     }
 
@@ -104,12 +113,17 @@ package final class NATSClient: @unchecked Sendable {
         return connection
     }
 
+    /// Once in a process.
+    private static let followsContexts = riposte_nats_follow_contexts() >= 0
+
     private func setUp(_ options: OpaquePointer?) throws(Failure) {
         var urls = server.urls.map { UnsafePointer(strdup($0)) }
         defer { for url in urls { free(UnsafeMutablePointer(mutating: url)) } }
         try check(natsOptions_SetServers(options, &urls, Int32(urls.count)), "set the servers")
         try check(natsOptions_SetName(options, server.ownName), "set the name")
         try check(natsOptions_SetTimeout(options, Int64(server.timeout.wholeMilliseconds)), "set the time")
+        // Without one a server that stops reading is waited for without end.
+        try check(natsOptions_SetWriteDeadline(options, Int64(server.timeout.wholeMilliseconds)), "set the time for writing")
         // Trying again is the courier's, which knows what was handed over and what was not.
         try check(natsOptions_SetAllowReconnect(options, false), "set reconnection")
         switch server.login {
@@ -119,7 +133,8 @@ package final class NATSClient: @unchecked Sendable {
         case nil: break
         }
         guard server.usesTLS else { return }
-        try check(natsOptions_SetSecure(options, true), "set TLS")
+        guard Self.followsContexts else { throw Failure(isOfMessage: false, message: "set TLS: OpenSSL does not tell of its contexts") }
+        try check(riposte_nats_secure(options, server.tls.authorities == nil), "set TLS")
         try check(natsOptions_SkipServerVerification(options, !server.tls.verifiesPeer), "set verification")
         if let authorities = server.tls.authorities {
             try check(natsOptions_SetCATrustedCertificates(options, String(decoding: authorities, as: UTF8.self)), "set the authorities")
@@ -140,15 +155,23 @@ package final class NATSClient: @unchecked Sendable {
         try body(pointer)
     }
 
-    private func check(_ status: natsStatus, _ doing: String) throws(Failure) {
+    private func check(_ status: natsStatus, _ doing: String, isOfMessage: Bool = false) throws(Failure) {
         guard status != NATS_OK else { return }
-        var detail: UnsafePointer<CChar>?
-        if let connection { _ = natsConnection_GetLastError(connection, &detail) }
-        let said = detail.map { String(cString: $0) } ?? ""
+        let said = words(about: status)
         let words = String(cString: natsStatus_GetText(status))
-        let isOfMessage = status == NATS_MAX_PAYLOAD || status == NATS_INVALID_SUBJECT
+        let isOfMessage = isOfMessage || status == NATS_MAX_PAYLOAD || status == NATS_INVALID_SUBJECT
         // Whatever is half done on it, the next try begins with a new one.
         if !isOfMessage { close() }
         throw Failure(isOfMessage: isOfMessage, message: "\(doing): \(words)\(said.isEmpty ? "" : ": \(said)")")
+    }
+
+    /// What libnats says of it, on this thread, and what the server has said last.
+    private func words(about status: natsStatus) -> String {
+        var last = NATS_OK
+        let own = nats_GetLastError(&last).map { String(cString: $0) } ?? ""
+        var detail: UnsafePointer<CChar>?
+        if let connection { _ = natsConnection_GetLastError(connection, &detail) }
+        let servers = detail.map { String(cString: $0) } ?? ""
+        return [last == status ? own : "", servers == own ? "" : servers].filter { !$0.isEmpty }.joined(separator: "; ")
     }
 }

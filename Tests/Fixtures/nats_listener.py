@@ -1,5 +1,5 @@
 """Listens on all subjects of a NATS server for tests, by the protocol itself. Prints "ready", then a JSON line per message; with a second argument
-it first makes a JetStream stream of that name for riposte.>, and prints the numbers of acknowledged messages too, as they come on the wire."""
+it first makes a JetStream stream of that name for riposte.>, with a third one for messages of so many bytes at most, and prints the numbers of acknowledged messages too, as they come on the wire."""
 import json, socket, sys
 
 connection = socket.create_connection(("127.0.0.1", int(sys.argv[1])))
@@ -7,7 +7,7 @@ stream = connection.makefile("rb")
 stream.readline()
 connection.sendall(b'CONNECT {"verbose":false,"headers":true,"user":"riposte","pass":"hunter2"}\r\nSUB > 1\r\n')
 if len(sys.argv) > 2:
-    body = json.dumps({"name": sys.argv[2], "subjects": ["riposte.>"], "storage": "memory"}).encode()
+    body = json.dumps({"name": sys.argv[2], "subjects": ["riposte.>"], "storage": "memory", "max_msg_size": int((sys.argv + ["-1"])[3])}).encode()
     connection.sendall(b"PUB $JS.API.STREAM.CREATE.%s _INBOX.made %d\r\n%s\r\n" % (sys.argv[2].encode(), len(body), body))
 connection.sendall(b"PING\r\n")
 

@@ -1,6 +1,6 @@
 """A real SMTP server for tests: aiosmtpd with STARTTLS and a login. Prints its port, then a JSON line per mail.
 
-Recipients that begin with "later" are refused for now, those with "never" for good; a mail to "full@…" is refused after its text.
+Recipients that begin with "later" are refused for now, those with "grey" once, those with "never" for good; a mail to "full@…" is refused after its text.
 """
 import asyncio, json, ssl, sys
 from aiosmtpd.smtp import SMTP, AuthResult
@@ -10,10 +10,16 @@ context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
 context.load_cert_chain(certificate, key)
 
 
+known = set()
+
+
 class Handler:
     async def handle_RCPT(self, server, session, envelope, address, options):
         if address.startswith("later"):
             return "451 4.7.1 greylisted, come back later"
+        if address.startswith("grey") and address not in known:
+            known.add(address)
+            return "450 4.2.0 greylisted, come back soon"
         if address.startswith("never"):
             return "550 5.1.1 nobody of this name"
         envelope.rcpt_tos.append(address)

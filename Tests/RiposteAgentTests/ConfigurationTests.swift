@@ -1,7 +1,10 @@
 import Foundation
+import Logging
 @testable import RiposteAgent
 import RiposteCore
+import RiposteOutputs
 import RiposteTestSupport
+import RiposteTransport
 import Testing
 
 @Suite("configuration: flag, environment, file, default")
@@ -35,6 +38,29 @@ struct ConfigurationTests {
         ] as [@Sendable (inout ConfigurationOverrides) -> Void])
     func emptyPaths(change: @Sendable (inout ConfigurationOverrides) -> Void) {
         #expect(throws: Diagnostics.self) { try load("", environment: [:], change) }
+    }
+
+    @Test(
+        "what is wrong below outputs, or is no YAML, is told without its line, which may have a secret on it",
+        arguments: [
+            #"outputs: [{ name: a, type: http, url: "https://h.example/hunter2", formt: x }]"#, #"outputs: [{ name: A, type: http, url: "https://h.example/hunter2" }]"#,
+            "outputs:\n  - name: a\n    type: http\n    headers: { X Y: hunter2 }", "outputs:\n  - name: a\n    type: smtp\n    port: hunter2\nmode: ask",
+            "outputs:\n  - name: a\n    password: \"hunter2\n", "outputs:\n  - name: a\n    password: hunter2\n    password: hunter2\n",
+            "outputs:\n  - { name: a, password: &x hunter2 }", "outputs:\n  - { name: a, password: hunter2 ]\n",
+            "mode: ask\noutputs: hunter2", "{ outputs: [{ name: a,\n  token: hunter2 }], mode: loud }",
+        ])
+    func noSecretIsTold(_ text: String) throws {
+        let surroundings = AgentConfiguration().outputSurroundings(HTTPClient(), Logger(label: "test", factory: { _ in SwiftLogNoOpLogHandler() }))
+        let problems = #expect(throws: Diagnostics.self) { try load(text).readOutputs(surroundings) }?.entries ?? []
+        #expect(!problems.isEmpty)
+        for problem in problems {
+            #expect(!problem.rendered.contains("hunter2") && !String(decoding: problem.json.bytes, as: UTF8.self).contains("hunter2"), "\(problem.rendered)")
+        }
+    }
+
+    @Test func otherSectionsAreShown() {
+        let problems = #expect(throws: Diagnostics.self) { try load("outputs: []\nmode: loud") }?.entries ?? []
+        #expect(problems.contains { $0.rendered.contains("    mode: loud\n") }, "\(problems)")
     }
 
     @Test("the shipped file says what the defaults are")

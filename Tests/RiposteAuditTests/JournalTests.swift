@@ -51,6 +51,16 @@ struct JournalTests {
         #expect(report.isIntact && report.records == 30 && report.first == 1 && report.last == 30)
     }
 
+    @Test("a folder that cannot be read is not an empty journal; one that is not there is")
+    func unreadableFolder() throws {
+        let folder = try TemporaryFolder()
+        let reader = JournalReader(stateDirectory: folder.path)
+        #expect(try reader.last() == nil)
+        _ = try folder.file("journal", "no folder")
+        #expect(throws: JournalError.self) { try reader.last() }
+        #expect(throws: JournalError.self) { try reader.read { _ in true } }
+    }
+
     /// What stands at the journal's end, behind the last record.
     @Test("the last record is found from the end", arguments: ["", "torn", "damaged\n", "damaged\ntorn", "{\"seq\":9}\n", "endless", "new segment"])
     func last(_ end: String) throws {

@@ -14,8 +14,8 @@ struct CourierStateTests {
         private(set) var dead: [String] = []
         private var nextSeq: Int64 = 1
 
-        init(count: Int = 1, bytes: Int = 1 << 20, linger: Duration = .zero, age: Duration = .seconds(7 * 86400), seed: UInt64 = 1) {
-            state = CourierState(.init(limits: BatchLimits(count: count, bytes: bytes, linger: linger), maximumAge: age), seed: seed)
+        init(count: Int = 1, bytes: Int = 1 << 20, linger: Duration = .zero, age: Duration = .seconds(7 * 86400), seed: UInt64 = 1, staysTogether: Bool = false) {
+            state = CourierState(.init(limits: BatchLimits(count: count, bytes: bytes, linger: linger, staysTogether: staysTogether), maximumAge: age), seed: seed)
             begin = now.instant
         }
 
@@ -56,6 +56,29 @@ struct CourierStateTests {
 
         /// How long it wants to rest.
         var rest: Duration? { if case .rest(let until) = next { until - now.instant } else { nil } }
+    }
+
+    @Test("what is one mail is the same one at each try")
+    func staysTogether() {
+        var scene = Scene(count: 5, staysTogether: true)
+        scene.come(8)
+        for _ in 1...6 {
+            #expect(scene.next == .deliver(count: 5))
+            scene.answer(.tryAgain(reason: "no"))
+            scene.pass(.seconds(600))
+        }
+        scene.answer(.delivered)
+        #expect(scene.delivered == [1, 2, 3, 4, 5])
+    }
+
+    @Test("whom a delivered batch did not reach stands in the dead letters")
+    func notToAll() {
+        var scene = Scene(count: 3)
+        scene.come(3)
+        scene.answer(DeliveryReport(delivered: 3, missing: "not for full"), 3)
+        #expect(scene.delivered == [1, 2, 3] && scene.dead == ["3 of 3, 1 to 3, not for full"])
+        #expect(scene.state.counts.sent == 3 && scene.state.counts.dead == 3 && scene.state.failures == 0)
+        #expect(scene.next == .commit)
     }
 
     @Test func sendsOneAndMovesOn() {

@@ -182,6 +182,28 @@ struct CourierTests {
         await running
     }
 
+    @Test("a test by hand ends too where the destination never does")
+    func aTestOfWhatNeverEnds() async throws {
+        let held = Mutex<CheckedContinuation<Void, Never>?>(nil)
+        let destination = RecordingDestination(limits: BatchLimits(count: 1, deadline: .milliseconds(20))) { batch in
+            await withCheckedContinuation { continuation in held.withLock { $0 = continuation } }
+            return DeliveryReport(whole: .delivered, count: batch.count)
+        }
+        let clock = HandClock(at: Samples.time)
+        let told = Mutex<Courier.Test?>(nil)
+        let testing = Task {
+            let test = await Output(name: "siem", destination: destination).test(host: "h", clock: clock.ofOutputs)
+            told.withLock { $0 = test }
+        }
+        try await becomes {
+            clock.advance(by: .milliseconds(100))
+            return told.withLock { $0 != nil }
+        }
+        await testing.value
+        #expect(told.withLock(\.self)?.report.fates == [.tryAgain(reason: "no answer within 20ms, and the call cannot be ended")])
+        held.withLock(\.self)?.resume()
+    }
+
     /// It hangs for ever; the courier does not.
     @Test func whoNeverAnswersIsEndedAtTheDeadline() async throws {
         let scene = try Scene()

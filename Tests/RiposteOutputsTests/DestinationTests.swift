@@ -174,6 +174,44 @@ struct FileDestinationTests {
         #expect(try lines(folder).last?.contains("rule 20") == true)
     }
 
+    @Test("what somebody has cut short, as copytruncate does, counts as short")
+    func isCutShort() async throws {
+        let folder = try TemporaryFolder()
+        let destination = try destination(folder, [.init(key: "rotate", value: ["size": "1KiB", "keep": "2"])])
+        for number in 1...20 {
+            #expect(await destination.deliver([message(Int64(number))]).fates == [.delivered])
+            #expect(truncate(folder.path + "/out.jsonl", 0) == 0)
+        }
+        #expect(try FileManager.default.contentsOfDirectory(atPath: folder.path) == ["out.jsonl"])
+    }
+
+    @Test("what a full disk did not take whole is taken back, and nothing is put in its place", .enabled(if: Machine.isRoot, "needs root for a disk of its own"))
+    func isCutShortOnAFullDisk() async throws {
+        let folder = try TemporaryFolder()
+        try #require(try run(["mount", "-t", "tmpfs", "-o", "size=64k", "none", folder.path]).status == 0)
+        defer { _ = try? run(["umount", folder.path]) }
+        let destination = try destination(folder)
+        #expect(await destination.deliver((1...20).map(message)).fates.allSatisfy { $0 == .delivered })
+        #expect(truncate(folder.path + "/out.jsonl", 0) == 0)
+        #expect(await destination.deliver([message(21)]).fates == [.delivered])
+        let short = try lines(folder)
+        let large = Samples.message(22, Samples.alert("r", output: "x".repeated(70_000)))
+        guard case .tryAgain? = await destination.deliver([large]).fates.first else {
+            Issue.record("the disk had room for it")
+            return
+        }
+        #expect(try lines(folder) == short && short.count == 1)
+        #expect(await destination.deliver([message(23)]).fates == [.delivered])
+        #expect(try lines(folder).count == 2)
+        // Cut short, and nothing has gone well since.
+        #expect(truncate(folder.path + "/out.jsonl", 0) == 0)
+        guard case .tryAgain? = await destination.deliver([large]).fates.first else {
+            Issue.record("the disk had room for it")
+            return
+        }
+        #expect(try Data(contentsOf: URL(fileURLWithPath: folder.path + "/out.jsonl")).isEmpty)
+    }
+
     @Test func isMadeAnewWhenItWasMovedAway() async throws {
         let folder = try TemporaryFolder()
         let destination = try destination(folder)

@@ -47,6 +47,23 @@ struct KubernetesDestinationTests {
         #expect(body["regarding"]?["uid"] == "0b7d" && body["action"] == "pod.delete" && body["reason"] == "SecurityResponse" && body["type"] == "Normal")
     }
 
+    @Test("the token of a file, which is another one each time, is not shown when somebody repeats it")
+    func aTokenThatIsRepeated() async throws {
+        let server = try await LoopbackServer { request in .init(401, "you are \(request.headers["authorization"] ?? ""), and not welcome") }
+        let folder = try TemporaryFolder()
+        let keys: SettingsValue = ["url": .init(.scalar("http://127.0.0.1:\(server.port)", isPlain: true)), "service_account": .init(.scalar(folder.path, isPlain: true))]
+        let destination = try #require(KubernetesDestination(settings: Samples.settings(keys), context: Samples.context()))
+        for token in ["first-hunter2", "second-hunter3"] {
+            _ = try folder.file("token", token)
+            let report = await destination.deliver([Samples.message(Samples.alert("r"))])
+            guard case .tryAgain(let reason, _)? = report.fates.first else {
+                Issue.record("\(report)")
+                continue
+            }
+            #expect(reason == "status 401: you are Bearer …, and not welcome" && report.answer == reason)
+        }
+    }
+
     /// As in a pod: the service account's authority and token, which is read anew each time.
     @Test(.enabled(if: Certificates.isPossible, "needs openssl"))
     func aServiceAccount() async throws {

@@ -83,6 +83,62 @@ struct MailComposerTests {
     }
 }
 
+/// Who has got a mail, over several tries.
+struct MailProgressTests {
+    private var progress = MailProgress()
+    private var now = Samples.time
+    private static let all = ["duty", "full", "gone"]
+
+    /// One try of a mail: for whom it was, and what came of it.
+    private mutating func attempt(_ mail: String, _ answers: [String: MailProgress.Answer]) -> (to: [String], report: DeliveryReport) {
+        let open = progress.begin([mail], to: Self.all, at: now)
+        return (open, progress.end(open.map { ($0, answers[$0] ?? .taken) }, "reply 250", count: 1, at: now))
+    }
+
+    private func isTriedAgain(_ report: DeliveryReport) -> Bool { if case .tryAgain? = report.fates.first { true } else { false } }
+
+    @Test("a mailbox that is full holds up the others for half a minute, once")
+    mutating func fullMailbox() {
+        let answers: [String: MailProgress.Answer] = ["full": .later("452 full"), "gone": .refused("550 who")]
+        var (to, report) = attempt("a", answers)
+        #expect(to == Self.all && isTriedAgain(report))
+        now = now + .seconds(15)
+        (to, report) = attempt("a", answers)
+        #expect(to == ["full"] && isTriedAgain(report))
+        now = now + .seconds(15)
+        (to, report) = attempt("a", answers)
+        #expect(to == ["full"] && report.fates == [.delivered] && report.missing == "not for gone: 550 who; full: 452 full", "\(report)")
+        (to, report) = attempt("b", answers)
+        #expect(to == Self.all && report.fates == [.delivered] && report.missing != nil, "it is known to be full")
+        (_, report) = attempt("c", ["gone": .refused("550 who")])
+        #expect(report.missing == "not for gone: 550 who", "it has room again")
+        (_, report) = attempt("d", answers)
+        #expect(isTriedAgain(report), "and is waited for again")
+    }
+
+    @Test("as long as nobody has it, and while there is no server, nobody is given up")
+    mutating func nobody() {
+        for _ in 1...10 {
+            #expect(isTriedAgain(attempt("a", ["duty": .later("452"), "full": .later("452"), "gone": .refused("550")]).report))
+            now = now + .seconds(60)
+        }
+        #expect(attempt("a", ["full": .later("452")]).report.missing == "not for gone: 550; full: 452")
+        #expect(isTriedAgain(attempt("b", ["gone": .later("451")]).report))
+        now = now + .seconds(600)
+        #expect(isTriedAgain(attempt("b", ["gone": .unheard("no route")]).report))
+        #expect(attempt("b", [:]).report == DeliveryReport(whole: .delivered, count: 1, answer: "reply 250"))
+    }
+
+    @Test("what is refused to all is a dead letter; if the mail itself was, one of its messages is looked for")
+    mutating func refused() {
+        let nobody: [String: MailProgress.Answer] = ["duty": .refused("550"), "full": .refused("550"), "gone": .refused("550")]
+        var report = attempt("a", nobody).report
+        #expect(report.fates == [.rejected(reason: "duty, full, gone: 550")] && !report.isWhole)
+        report = attempt("b", ["duty": .mailRefused("554 spam"), "full": .mailRefused("554 spam"), "gone": .refused("550")]).report
+        #expect(report.fates == [.rejected(reason: "554 spam")] && report.isWhole)
+    }
+}
+
 /// A real SMTP server, aiosmtpd.
 @Suite(.enabled(if: Service.hasPythonSMTP && Certificates.isPossible, "needs python3-aiosmtpd and openssl"))
 struct RealMailTests {
@@ -165,6 +221,27 @@ struct RealMailTests {
         let report = await destination.deliver([message])
         #expect(report.fates == [.delivered] && report.answer?.contains("not for never@example.org") == true, "\(report)")
         #expect(try JSON(parsing: Array(try #require(service.line()).utf8))["to"] == ["soc@example.org"])
+        await destination.close()
+    }
+
+    private func identity(_ mail: JSON) -> String? {
+        mail["text"]?.string?.repaired.components(separatedBy: "\r\n").first { $0.hasPrefix("Message-ID: ") }
+    }
+
+    @Test("who has a mail does not get it again; who was turned away gets the very same one")
+    func eachOnce() async throws {
+        let (service, port) = try server("starttls")
+        let (destination, _) = try destination(port, "starttls", to: ["grey@example.org", "never@example.org", "soc@example.org"])
+        guard case .tryAgain(let reason, _)? = await destination.deliver([message]).fates.first else {
+            Issue.record("one of them does not have it")
+            return
+        }
+        #expect(reason.contains("grey@example.org: 450") && !reason.contains("soc@"), "\(reason)")
+        let report = await destination.deliver([message])
+        #expect(report.fates == [.delivered] && report.missing?.contains("never@example.org: 550") == true && report.missing?.contains("grey") == false, "\(report)")
+        let mails = try (1...2).map { _ in try JSON(parsing: Array(try #require(service.line()).utf8)) }
+        #expect(mails.map { $0["to"] } == [["soc@example.org"], ["grey@example.org"]])
+        #expect(identity(mails[0]) == identity(mails[1]) && identity(mails[0]) != nil)
         await destination.close()
     }
 

@@ -111,6 +111,25 @@ struct RealNATSTests {
         await destination.close()
     }
 
+    @Test("a server that stops reading is given up, and met afresh", arguments: [false, true])
+    func deaf(_ isStored: Bool) async throws {
+        let server = try Service(["/usr/bin/python3", Service.fixture("nats_deaf.py")])
+        let port = try #require(server.line())
+        let settings = Samples.settings(
+            .init(
+                .mapping([
+                    .init(key: "servers", value: .init(.scalar("nats://127.0.0.1:\(port)", isPlain: true))), .init(key: "timeout", value: "200ms"),
+                    .init(key: "jetstream", value: .init(.scalar("\(isStored)", isPlain: true))),
+                ])))
+        let destination = try #require(NATSDestination(settings: settings, context: Samples.context()))
+        let batch = (1...100).map { Samples.message($0, Samples.alert("r", output: "x".repeated(200_000))) }
+        for _ in 1...2 {
+            let fates = await destination.deliver(batch).fates
+            #expect(fates.count == 100 && fates.allSatisfy { if case .tryAgain = $0 { true } else { false } }, "\(fates.first.debugDescription)")
+        }
+        await destination.close()
+    }
+
     @Test("a subject that no stream takes is tried again")
     func noStream() async throws {
         let server = try await Server()
@@ -132,6 +151,41 @@ struct RealNATSTests {
             return
         }
         #expect(await destination.deliver([Samples.message(2, Samples.alert("r"))]).fates == [.delivered])
+        await destination.close()
+    }
+
+    @Test("of several the one that is too large is rejected alone, also if only its header makes it that, and the others come once", arguments: [65_500, 100_000])
+    func oneTooLarge(_ size: Int) async throws {
+        let server = try await Server()
+        let listener = try server.listener()
+        let (destination, _) = try server.destination([.init(key: "body", value: .init(.scalar("{{ message.text }}", isPlain: false)))])
+        let batch = [("a", 10), ("b", size), ("c", 10)].enumerated().map { Samples.message(Int64($0 + 1), Samples.alert($1.0, output: "x".repeated($1.1))) }
+        let report = await destination.deliver(batch)
+        #expect(report.fates[0] == .delivered && report.fates[2] == .delivered && !report.isWhole)
+        guard case .rejected(let reason) = report.fates[1] else {
+            Issue.record("\(report)")
+            return
+        }
+        #expect(reason.contains("65536"), "\(reason)")
+        #expect(await destination.deliver([batch[0]]).fates == [.delivered])
+        let subjects = try (1...3).map { _ in try JSON(parsing: Array(try #require(listener.line()).utf8))["subject"] }
+        #expect(subjects == ["riposte.warning.a", "riposte.warning.c", "riposte.warning.a"])
+        await destination.close()
+    }
+
+    @Test("what is larger than a stream takes is rejected, in the server's words, and holds up nothing")
+    func tooLargeForTheStream() async throws {
+        let server = try await Server()
+        let listener = try server.listener("ALERTS", "3000")
+        let (destination, _) = try server.destination([.init(key: "jetstream", value: "true")])
+        let batch = [10, 5000, 10].enumerated().map { Samples.message(Int64($0 + 1), Samples.alert("r", output: "x".repeated($1))) }
+        let fates = await destination.deliver(batch).fates
+        guard case .rejected(let reason) = fates[1] else {
+            Issue.record("\(fates)")
+            return
+        }
+        #expect(fates[0] == .delivered && fates[2] == .delivered && reason.contains("message size exceeds maximum allowed"), "\(reason)")
+        withExtendedLifetime(listener) {}
         await destination.close()
     }
 

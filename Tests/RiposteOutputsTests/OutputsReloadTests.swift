@@ -109,6 +109,75 @@ struct OutputsReloadTests {
         await scene.end()
     }
 
+    /// A library that never returns, or a file on a file system that is gone: to be cancelled means nothing to it.
+    private final class Stuck: Sendable {
+        private let waiting = Mutex<[CheckedContinuation<Void, Never>]>([])
+        private let calls = Mutex(0)
+
+        func destination() -> RecordingDestination {
+            RecordingDestination(limits: BatchLimits(count: 1, deadline: .seconds(30))) { batch in
+                self.calls.withLock { $0 += 1 }
+                await withCheckedContinuation { continuation in self.waiting.withLock { $0.append(continuation) } }
+                return DeliveryReport(whole: .delivered, count: batch.count)
+            }
+        }
+
+        var count: Int { calls.withLock(\.self) }
+
+        func letGo() {
+            for continuation in waiting.withLock({ held in
+                defer { held = [] }; return held
+            }) { continuation.resume() }
+        }
+    }
+
+    @Test("one that cannot even be ended holds up no reload and no end, and says that it hangs")
+    func theStuckIsLeftAlone() async throws {
+        let (stuck, same, after, added) = (Stuck(), Self.taking(), Self.taking(), Self.taking())
+        let scene = try Scene([Self.output("siem", stuck.destination()), Self.output("same", same)])
+        scene.alerts(3)
+        func passing(_ condition: @Sendable () -> Bool) async throws {
+            try await becomes {
+                scene.clock.advance(by: .milliseconds(500))
+                return condition()
+            }
+        }
+        try await passing { scene.status("siem")?["state"] == "hangs" }
+        #expect(scene.status("siem")?["last_error"]?["reason"]?.string?.repaired.hasPrefix("it hangs") == true)
+        #expect(await scene.outputs.test("siem")?.report.fates.first != .delivered, "a test is answered, and not handed over beside it")
+        for _ in 0..<600 { scene.clock.advance(by: .seconds(1)) }
+        #expect(stuck.count == 1, "nothing else is handed over to it")
+        await scene.outputs.reopen()
+
+        #expect(try await scene.use([Self.output("siem", stuck.destination(), version: "2"), Self.output("same", same)]) == Outputs.Change(changed: ["siem"]))
+        try await passing { scene.status("siem")?["state"] == "hangs" && stuck.count == 2 }
+        let change = try await scene.use([Self.output("siem", after, version: "3"), Self.output("same", same), Self.output("new", added, fromStart: false)])
+        #expect(change == Outputs.Change(added: ["new"], changed: ["siem"]))
+        scene.alerts(2)
+        try await becomes { after.messages.count == 5 && same.messages.count == 5 && added.messages.count == 2 }
+        #expect(scene.status("siem")?["state"] == "ok")
+        _ = try await scene.use([Self.output("siem", stuck.destination(), version: "4")])
+        scene.alerts(1)
+        try await passing { scene.status("siem")?["state"] == "hangs" }
+        await scene.end()
+        stuck.letGo()
+    }
+
+    @Test("what comes back after all counts: it is not sent a second time")
+    func theStuckComesBack() async throws {
+        let stuck = Stuck()
+        let scene = try Scene([Self.output("siem", stuck.destination())])
+        scene.alerts(1)
+        try await becomes {
+            scene.clock.advance(by: .milliseconds(500))
+            return scene.status("siem")?["state"] == "hangs"
+        }
+        stuck.letGo()
+        try await becomes { scene.status("siem")?["state"] == "ok" && scene.status("siem")?["acknowledged"] == 1 }
+        #expect(stuck.count == 1 && scene.status("siem")?["sent"] == 1)
+        await scene.end()
+    }
+
     @Test("who is taken out gets what was there, leaves its cursor, and goes on from it when it is back")
     func takenOutAndBack() async throws {
         let (first, second) = (Self.taking(), Self.taking())
@@ -203,6 +272,107 @@ struct OutputsReloadTests {
         #expect(first.status["problem"]?.string?.repaired.contains("the cursor is not on the disk") == true)
     }
 
+    @Test("what many bursts make of the cursor is written more rarely, however many alerts come")
+    func largeCursor() async throws {
+        let grouping = BurstGroups.Settings(by: [(name: "proc.cmdline", value: { $0[field: "proc.cmdline"] })], summaryEvery: .seconds(86400))
+        let scene = try Scene([Self.output("siem", Self.taking(BatchLimits(count: 1000)), grouping: grouping)])
+        let path = scene.folder.path + "/outputs/siem.cursor"
+        func commands(_ numbers: ClosedRange<Int>) {
+            for number in numbers {
+                let command = "\(number) " + "z".repeated(240)
+                for _ in 1...4 { scene.spool.append(Samples.alert("r", fields: ["proc.cmdline": .text(command)], output: "y".repeated(500))) }
+            }
+            scene.outputs.ring()
+        }
+        commands(1...700)
+        try await becomes { scene.status("siem")?["acknowledged"] == 2800 }
+        var written: [Int64: Int] = [:]
+        for step in 1...100 {
+            scene.clock.advance(by: .milliseconds(100))
+            commands(1...1)
+            try await becomes { scene.status("siem")?["acknowledged"] == .integer(Int64(2800 + 4 * step)) }
+            let bytes = Array(try Data(contentsOf: URL(fileURLWithPath: path)))
+            if let seq = try JSON(parsing: bytes)["seq"]?.integer { written[seq] = bytes.count }
+        }
+        let largest = written.values.max() ?? 0
+        #expect(largest > 1 << 20, "the first look may have found a small one")
+        #expect(written.values.reduce(0, +) <= 2 * largest + 10 * 256 << 10, "in ten seconds, at a quarter of a MiB each: \(written)")
+        await scene.end()
+    }
+
+    @Test("a cursor that cannot be read is no reason to begin anew, nor to write one: all is sent from it once it can be")
+    func unreadableCursor() async throws {
+        let (siem, spool, folder, clock) = (Self.taking(), MemorySpool(), try TemporaryFolder(), HandClock(at: Samples.time))
+        for _ in 1...5 { spool.append(Samples.alert("r")) }
+        let path = folder.path + "/siem.cursor"
+        // The kernel refuses to read a folder, to root too.
+        try FileManager.default.createDirectory(atPath: path, withIntermediateDirectories: true)
+        let recent = RecentRecords(spool, from: SpoolPlace(seq: 1), logger: Samples.logger)
+        recent.pull()
+        func courier(after predecessor: Courier? = nil) throws -> Courier {
+            Courier(
+                Self.output("siem", siem, fromStart: false), spool: spool, recent: recent, beginning: try spool.last(), after: predecessor, folder: folder.path, host: "h",
+                clock: clock.ofOutputs, seed: 1, logger: Samples.logger)
+        }
+        let first = try courier()
+        first.end()
+        await first.run()
+        let second = try courier(after: first)
+        #expect(second.status["state"] == "down" && second.status["problem"]?.string?.repaired.contains("cannot be read") == true, "\(second.status)")
+        async let running: Void = second.run()
+        try await becomes { clock.sleepers > 0 }
+        #expect(siem.messages.isEmpty)
+        var isFolder: ObjCBool = false
+        #expect(FileManager.default.fileExists(atPath: path, isDirectory: &isFolder) && isFolder.boolValue, "it was left alone")
+        try FileManager.default.removeItem(atPath: path)
+        _ = try folder.file("siem.cursor", #"{"seq":2,"hash":"\#(OutputMessage.digest(of: "record 2"))","segment":1,"offset":200}"#)
+        try await becomes {
+            clock.advance(by: .seconds(1))
+            return siem.messages.count == 3
+        }
+        #expect(siem.messages.map(\.seq) == [3, 4, 5])
+        #expect(second.status["state"] == "ok" && second.status["problem"] == nil, "\(second.status)")
+        second.end()
+        await running
+    }
+
+    /// A journal that cannot be read for a while: no descriptor is left, say.
+    private final class MoodySpool: Spool {
+        let inner = MemorySpool()
+        let isReadable = Mutex(false)
+
+        func read(_ place: inout SpoolPlace, count: Int, bytes: Int) throws -> [SpoolRecord] {
+            guard isReadable.withLock(\.self) else { throw OutputFileError("open the journal", EMFILE) }
+            return try inner.read(&place, count: count, bytes: bytes)
+        }
+        func bytes(behind place: SpoolPlace) -> Int { inner.bytes(behind: place) }
+        func last() throws -> SpoolRecord? { try inner.last() }
+    }
+
+    @Test("a journal that cannot be read is not taken for another one")
+    func unreadableJournal() async throws {
+        let (siem, spool, folder, clock) = (Self.taking(), MoodySpool(), try TemporaryFolder(), HandClock(at: Samples.time))
+        for _ in 1...5 { spool.inner.append(Samples.alert("r")) }
+        let text = #"{"seq":3,"hash":"\#(OutputMessage.digest(of: "record 3"))","segment":1,"offset":300}"#
+        let path = try folder.file("siem.cursor", text)
+        let recent = RecentRecords(spool, from: SpoolPlace(seq: 1), logger: Samples.logger)
+        let courier = Courier(
+            Self.output("siem", siem), spool: spool, recent: recent, beginning: try spool.last(), folder: folder.path, host: "h", clock: clock.ofOutputs, seed: 1,
+            logger: Samples.logger)
+        async let running: Void = courier.run()
+        try await becomes { clock.sleepers > 0 }
+        #expect(courier.status["state"] == "down")
+        #expect(try String(contentsOfFile: path, encoding: .utf8) == text)
+        spool.isReadable.withLock { $0 = true }
+        try await becomes {
+            clock.advance(by: .seconds(1))
+            return siem.messages.count == 2
+        }
+        #expect(siem.messages.map(\.seq) == [4, 5])
+        courier.end()
+        await running
+    }
+
     @Test("many changes at a time come one after the other, and the last one that was read is in force")
     func oneAfterTheOther() async throws {
         let all = Self.taking()
@@ -248,6 +418,22 @@ struct OutputsReloadTests {
         #expect(first != print(keys, secret: "http://a.example/2"))
         #expect(first != print(["name": "siem", "type": "http", "url": ["file": "/run/url"], "send": "both"], secret: "http://a.example/1"))
         #expect(!first.contains("a.example"))
+    }
+
+    @Test("what stands in a file that is named makes a difference too", arguments: ["ca.crt", "user.creds"])
+    func whatFilesMakeADifference(_ file: String) throws {
+        let folder = try TemporaryFolder()
+        func print(_ text: String) throws -> String {
+            let path = try folder.file(file, text)
+            let place = SettingsValue(.scalar(file == "ca.crt" ? folder.path : path, isPlain: true))
+            let keys: SettingsValue =
+                file == "ca.crt"
+                ? ["type": "kubernetes", "url": "https://10.0.0.1", "service_account": place] : ["type": "nats", "servers": "nats://n.example:4222", "credentials": place]
+            return try #require(Output.read(Samples.settings(keys), name: "siem", Samples.context())?.fingerprint)
+        }
+        let first = try print("one")
+        #expect(try print("one") == first)
+        #expect(try print("two") != first)
     }
 }
 

@@ -1,4 +1,5 @@
 import RiposteCore
+import RiposteTransport
 import Testing
 
 @testable import RiposteOutputs
@@ -104,6 +105,19 @@ struct SecretTests {
         var text = ""
         dump(secret, to: &text)
         #expect(!text.contains("hunter2"))
+    }
+
+    @Test("a secret that stands where an answer is cut is not shown in part either", arguments: ["token-4711-hunter2", "tök\"en/hünter2", "geheim\\nis"])
+    func isTakenOutWhereItIsCut(_ secret: String) {
+        for before in 4085...4097 {
+            let body = Array(("x".repeated(before) + secret + " is wrong" + "y".repeated(8000)).utf8)
+            // What is shown in the end is shorter; so that the place of the cut is seen, all before it is taken for another secret.
+            let mask = SecretMask([Secret(secret), Secret("Bearer " + secret), Secret("x".repeated(before))])
+            for said in [HTTPResponse(status: 401, headers: [], body: body).shown, "refused: \(SecretMask.excerpt(body))"] {
+                guard case .tryAgain(let reason, _)? = mask.masked(DeliveryReport(whole: .tryAgain(reason: said), count: 1)).fates.first else { continue }
+                #expect(!reason.contains(secret.prefix(2)) && !reason.contains("\0"), "\(before): \(reason.suffix(60))")
+            }
+        }
     }
 
     @Test(arguments: [

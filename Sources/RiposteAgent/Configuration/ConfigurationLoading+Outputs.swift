@@ -39,6 +39,6 @@ extension SettingsValue {
         } else {
             shape = .scalar(node.scalarText ?? "", isPlain: node.plainText != nil)
         }
-        self.init(shape, place: node.place, snippet: node.place.flatMap { node.snippet(at: $0) })
+        self.init(shape, place: node.place)
     }
 }

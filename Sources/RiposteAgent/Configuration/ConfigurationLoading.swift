@@ -68,10 +68,24 @@ extension AgentConfiguration {
     /// Reads a file's text over what is set.
     package mutating func read(_ text: String, file: String) throws(Diagnostics) {
         let reader = YAMLReader(file: file, text: text)
-        if let root = reader.root(), !root.isNull { read(root) }
-        let found = Diagnostics(reader.diagnostics)
+        let root = reader.root()
+        if let root, !root.isNull { read(root) }
+        let found = Diagnostics(reader.diagnostics.map { Self.withoutSecrets($0, root) })
         if found.hasErrors { throw found }
         resolvePaths(from: URL(fileURLWithPath: file).deletingLastPathComponent().path)
+    }
+
+    /// A line of `outputs:` may have a secret on it, and of a text that is no YAML each line may be one of them.
+    private static func withoutSecrets(_ diagnostic: Diagnostic, _ root: YAMLNode?) -> Diagnostic {
+        let pairs = root?.pairs ?? []
+        var diagnostic = diagnostic
+        if root == nil || pairs.isEmpty { diagnostic.snippet = nil }
+        guard let index = pairs.firstIndex(where: { $0.key == "outputs" }), let start = pairs[index].keyNode.place, let line = diagnostic.place?.line else { return diagnostic }
+        // In flow style the next key may stand on a line with what is before it.
+        let next = pairs.dropFirst(index + 1).first?.keyNode.place
+        let end = next.map { $0.column == start.column ? $0.line - 1 : $0.line } ?? .max
+        if (start.line...max(start.line, end)).contains(line) { diagnostic.snippet = nil }
+        return diagnostic
     }
 
     /// Paths in a file are as seen from it. What is not of the file is absolute already.

@@ -23,6 +23,14 @@ package final class Courier: Sendable {
     private let position: Mutex<Position>
     /// When patience with the destination ends.
     private let lastMoment = AsyncStream<ContinuousClock.Instant>.makeStream(bufferingPolicy: .bufferingNewest(1))
+    /// A call that did not end when it was to. The destination is left alone until it has.
+    private let hanging = Mutex<Hang?>(nil)
+
+    private struct Hang: Sendable {
+        let call: PatientCall<DeliveryReport>
+        /// How many messages of the batch it is about; none, where it is a test.
+        let count: Int
+    }
 
     private struct Orders {
         var tests: [CheckedContinuation<Test, Never>] = []
@@ -46,9 +54,13 @@ package final class Courier: Sendable {
         /// Settled.
         var committed: Cursor
         var settledPlace: SpoolPlace
-        /// On the disk, and since when; and the one before, which is surely in the journal whatever a power cut took.
-        var saved: (cursor: Cursor, at: ContinuousClock.Instant)?
+        /// On the disk; and the one before, which is surely in the journal whatever a power cut took.
+        var saved: (cursor: Cursor, bytes: Int)?
         var savedBefore: Cursor?
+        /// When it was last written to the disk, or should have been.
+        var saveTriedAt: ContinuousClock.Instant?
+        /// The cursor on the disk, or the journal, could not be read so far: until they can, nothing is sent and nothing is written.
+        var isUnknown = false
         var missing = 0
         /// How it began, where that was not in order.
         var problem: String?
@@ -91,19 +103,44 @@ package final class Courier: Sendable {
 
     // MARK: - Cursor
 
-    /// Takes up where the cursor file says, if the journal bears it out.
+    /// Takes up where the cursor file says, if the journal bears it out. Where one of them cannot be read now, that says nothing about where it is.
     private func resume() {
-        switch cursorFile.load() {
-        case .none: save()
-        case .damaged: beginAnew("its cursor was damaged: all that is in the journal is sent")
+        let begin: Begin
+        do { begin = try lookForBegin() } catch {
+            position.withLock { $0.isUnknown = true }
+            return note("its place in the journal cannot be read, and nothing is sent until it can: \(error)")
+        }
+        position.withLock { position in
+            if position.isUnknown { position.trouble = nil }
+            position.isUnknown = false
+        }
+        switch begin {
+        case .fresh: save()
+        case .anew(let problem): beginAnew(problem)
+        case .from(let cursor, let place, let bursts): take(up: cursor, place, bursts)
+        }
+    }
+
+    private enum Begin {
+        /// There is no cursor yet.
+        case fresh
+        case anew(String)
+        case from(Cursor, SpoolPlace, BurstGroups?)
+    }
+
+    private func lookForBegin() throws -> Begin {
+        switch try cursorFile.load() {
+        case .none: return .fresh
+        case .damaged: return .anew("its cursor was damaged: all that is in the journal is sent")
         case .cursor(let cursor, let before):
-            if cursor.seq == 0 { return take(up: .origin, SpoolPlace(seq: 1), cursor.bursts) }
-            if let record = find(cursor) ?? before.flatMap(find) { return take(up: Cursor(behind: record), record.end, cursor.bursts) }
-            beginAnew("the journal is not the one that its cursor is of: all that is in it is sent")
+            if cursor.seq == 0 { return .from(.origin, SpoolPlace(seq: 1), cursor.bursts) }
+            if let record = try find(cursor) ?? before.flatMap(find) { return .from(Cursor(behind: record), record.end, cursor.bursts) }
+            return .anew("the journal is not the one that its cursor is of: all that is in it is sent")
         }
     }
 
     private func take(over predecessor: Courier) {
+        guard !predecessor.position.withLock(\.isUnknown) else { return resume() }
         let (committed, place, saved) = predecessor.position.withLock { ($0.committed, $0.settledPlace, $0.saved) }
         take(up: committed, place, committed.bursts)
         position.withLock { $0.saved = saved }
@@ -111,10 +148,10 @@ package final class Courier: Sendable {
         unwritten.withLock { $0 = letters }
     }
 
-    private func find(_ cursor: Cursor) -> SpoolRecord? {
+    private func find(_ cursor: Cursor) throws -> SpoolRecord? {
         for place in [cursor.start, SpoolPlace(seq: cursor.seq)] {
             var place = place
-            if let record = try? spool.read(&place, count: 1, bytes: 0).first, record.seq == cursor.seq, record.hash == cursor.hash { return record }
+            if let record = try spool.read(&place, count: 1, bytes: 0).first, record.seq == cursor.seq, record.hash == cursor.hash { return record }
         }
         return nil
     }
@@ -138,30 +175,47 @@ package final class Courier: Sendable {
         save()
     }
 
-    private static let savePause = Duration.seconds(1)
+    /// Between two writings; longer for a cursor that is large for its bursts, which somebody may have opened for that, and after one that failed.
+    private static func savePause(_ bytes: Int, hasProblem: Bool) -> Duration {
+        max(hasProblem ? .seconds(5) : .seconds(1), .milliseconds(bytes * 1000 / saveRate))
+    }
+
+    /// Bytes a second.
+    private static let saveRate = 256 << 10
+
+    private var nextSave: ContinuousClock.Instant? {
+        position.withLock { position in position.saveTriedAt.map { $0 + Self.savePause(position.saved?.bytes ?? 0, hasProblem: position.trouble != nil) } }
+    }
+
+    private func saveIfDue() {
+        let now = clock.now().instant
+        if nextSave.map({ $0 <= now }) ?? true { save() }
+    }
 
     private func commit() {
-        let now = clock.now().instant
-        let isDue = position.withLock { position in
+        position.withLock { position in
             position.committed = position.last
             position.committed.bursts = position.bursts
             position.settledPlace = position.place
-            return position.saved.map { now - $0.at >= Self.savePause } ?? true
         }
         state.withLock { $0.committed() }
-        if isDue { save() }
+        saveIfDue()
     }
 
     private func save() {
         let now = clock.now().instant
-        let (cursor, before) = position.withLock { ($0.committed, $0.saved?.cursor ?? $0.savedBefore) }
-        guard position.withLock({ $0.saved?.cursor != cursor }), setAside([]) else { return }
-        do throws(OutputFileError) { try cursorFile.save(cursor, before: before) } catch {
+        let (cursor, before, isUnknown) = position.withLock { position in
+            position.saveTriedAt = now
+            return (position.committed, position.saved?.cursor ?? position.savedBefore, position.isUnknown)
+        }
+        guard !isUnknown, position.withLock({ $0.saved?.cursor != cursor }), setAside([]) else { return }
+        let bytes: Int
+        do throws(OutputFileError) { bytes = try cursorFile.save(cursor, before: before) } catch {
             return note("the cursor is not on the disk: \(error)")
         }
         position.withLock { position in
             position.savedBefore = before
-            position.saved = (cursor, now)
+            position.saved = (cursor, bytes)
             position.trouble = nil
         }
     }
@@ -191,6 +245,16 @@ package final class Courier: Sendable {
     private func work() async {
         while !Task.isCancelled {
             await serveOrders()
+            if let hang = hanging.withLock(\.self) {
+                guard !isLeaving else { break }
+                await outwait(hang)
+                continue
+            }
+            if position.withLock(\.isUnknown) {
+                guard !isLeaving else { break }
+                await lookAgain()
+                continue
+            }
             let step = state.withLock { $0.next(at: clock.now().instant) }
             // What is settled is not sent once more by whoever comes next.
             if orders.withLock(\.isRetiring), step != .commit { break }
@@ -212,6 +276,14 @@ package final class Courier: Sendable {
         await finish()
     }
 
+    private func lookAgain() async {
+        resume()
+        guard position.withLock(\.isUnknown) else { return }
+        await bell.listen(until: clock.now().instant + .seconds(5), onlyOrders: true, clock)
+    }
+
+    private var isLeaving: Bool { orders.withLock { $0.isEnding || $0.isRetiring } }
+
     private func finish() async {
         save()
         let waiting = orders.withLock { orders in
@@ -220,7 +292,7 @@ package final class Courier: Sendable {
             return orders.tests
         }
         for continuation in waiting { continuation.resume(returning: Self.ended) }
-        await output.destination.close()
+        await close()
         recent.removeReader(reader)
         let waitingForEnd = orders.withLock { orders in
             defer { orders.waitingForEnd = [] }
@@ -228,6 +300,20 @@ package final class Courier: Sendable {
             return orders.waitingForEnd
         }
         for continuation in waitingForEnd { continuation.resume() }
+    }
+
+    /// How long closing may take; a program has three seconds to end.
+    private static let closeTime = Duration.seconds(5)
+
+    /// Behind a call that hangs nobody waits: the destination is closed when that has returned.
+    private func close() async {
+        let (destination, hang) = (output.destination, hanging.withLock(\.self))
+        let closing = PatientCall {
+            await hang?.call.end()
+            await destination.close()
+        }
+        guard hang == nil, await closing.lastWord(within: Self.closeTime, clock) == nil else { return }
+        logger.error("output cannot be closed: it is left to itself", metadata: [:])
     }
 
     private func read(_ count: Int) async {
@@ -280,9 +366,10 @@ package final class Courier: Sendable {
         var ends = [end, nextDue.map { now.instant + ($0 - now.wall) }]
         // In the middle of a batch there is nothing to save, and where saving fails, it is not tried all the time.
         let maySave = isUnsaved && state.withLock(\.batch.isEmpty)
-        if hasProblem { ends.append(now.instant + .seconds(5)) } else if maySave { ends.append((position.withLock(\.saved)?.at ?? now.instant) + Self.savePause) }
+        if hasProblem { ends.append(now.instant + .seconds(5)) }
+        if maySave { ends.append(nextSave ?? now.instant) }
         await bell.listen(until: ends.compactMap(\.self).min(), clock)
-        if maySave { save() }
+        if maySave { saveIfDue() }
         state.withLock { $0.heard() }
     }
 
@@ -302,11 +389,15 @@ package final class Courier: Sendable {
         shed()
         let batch = state.withLock { Array($0.batch.prefix(count)) }
         guard !batch.isEmpty else { return }
-        let report = await deliver(batch)
+        guard let report = await deliver(batch, count: batch.count) else { return }
+        settle(report, of: batch.count)
+    }
+
+    private func settle(_ report: DeliveryReport, of count: Int) {
         let now = clock.now()
         let (dead, wasHealthy, failures) = state.withLock { state in
             let before = state.failures
-            return (state.delivered(batch.count, report, at: now), before == 0, state.failures)
+            return (state.delivered(count, report, at: now), before == 0, state.failures)
         }
         tell(report, wasHealthy: wasHealthy, failures: failures)
         guard !dead.isEmpty else { return }
@@ -342,25 +433,43 @@ package final class Courier: Sendable {
         position.withLock { $0.isBehindToldOf = false }
     }
 
-    /// One call, ended at its deadline; every text in its report is one harmless line without secrets.
-    private func deliver(_ batch: [OutputMessage]) async -> DeliveryReport {
-        let (destination, clock, deadline) = (output.destination, clock, output.settings.limits.deadline)
-        let end = clock.now().instant + deadline
-        let report = await withTaskGroup(of: DeliveryReport?.self) { group in
-            group.addTask { await destination.deliver(batch) }
-            group.addTask {
-                await clock.sleep(end)
-                return nil
-            }
-            let first = await group.next() ?? nil
-            group.cancelAll()
-            if let first { return first }
-            // What it says after all counts, if it is good news.
-            let late = await group.next() ?? nil
-            if let late, late.fates.contains(.delivered) { return late }
-            return DeliveryReport(whole: .tryAgain(reason: "no answer within \(deadline.text)"), count: batch.count)
-        }
-        return output.mask.masked(report)
+    /// How long a call may take to end when it was told to. Libraries look up about once a second.
+    private static let timeToEnd = Duration.seconds(2)
+
+    /// One call, ended at its deadline; every text in its report is one harmless line without secrets. Nil where it does not end: then it hangs.
+    private func deliver(_ batch: [OutputMessage], count: Int) async -> DeliveryReport? {
+        let destination = output.destination
+        let call = PatientCall { await destination.deliver(batch) }
+        if let report = await call.answer(until: clock.now().instant + output.settings.limits.deadline, clock) { return output.mask.masked(report) }
+        call.cancel()
+        if let late = await call.lastWord(within: Self.timeToEnd, clock) { return afterDeadline(late) }
+        hang(Hang(call: call, count: count))
+        return nil
+    }
+
+    /// What it says after all counts, if it is good news.
+    private func afterDeadline(_ late: DeliveryReport) -> DeliveryReport {
+        if late.fates.contains(.delivered) { return output.mask.masked(late) }
+        return DeliveryReport(whole: .tryAgain(reason: "no answer within \(output.settings.limits.deadline.text)"), count: late.fates.count)
+    }
+
+    private func hang(_ hang: Hang) {
+        hanging.withLock { $0 = hang }
+        hang.call.tell(bell)
+        let now = clock.now()
+        state.withLock { $0.hung(Self.hangs, at: now) }
+        logger.error("output hangs: it is left alone until its call returns", metadata: ["deadline": "\(output.settings.limits.deadline.text)"])
+    }
+
+    private static let hangs = "it hangs: a call has not returned at its deadline, and cannot be ended"
+
+    /// Until the call has returned, or somebody wants something.
+    private func outwait(_ hang: Hang) async {
+        guard let report = hang.call.answer else { return await bell.listen(until: nil, onlyOrders: true, clock) }
+        hanging.withLock { $0 = nil }
+        state.withLock { $0.returned() }
+        logger.notice("output no longer hangs", metadata: [:])
+        if hang.count > 0 { settle(afterDeadline(report), of: hang.count) }
     }
 
     // MARK: - The bound
@@ -413,7 +522,9 @@ package final class Courier: Sendable {
         if isEnding { state.withLock { $0.end() } }
         for continuation in tests {
             let began = clock.now()
-            let report = await deliver([.test(host: host, at: began.wall)])
+            let isFree = hanging.withLock { $0 == nil }
+            let tested = isFree ? await deliver([.test(host: host, at: began.wall)], count: 0) : nil
+            let report = tested ?? DeliveryReport(whole: .tryAgain(reason: Self.hangs), count: 1)
             continuation.resume(returning: Test(report: report, took: clock.now().instant - began.instant))
         }
     }
@@ -459,7 +570,12 @@ package final class Courier: Sendable {
         }
     }
 
-    package func reopen() async { await output.destination.reopen() }
+    /// Does not wait for a destination that cannot be opened at once: it is when it answers again.
+    package func reopen() async {
+        guard hanging.withLock({ $0 == nil }) else { return }
+        let destination = output.destination
+        _ = await PatientCall { await destination.reopen() }.lastWord(within: Self.timeToEnd, clock)
+    }
 
     // MARK: - Status
 
@@ -482,6 +598,8 @@ package final class Courier: Sendable {
     }
 
     private func word(_ state: CourierState, _ now: ContinuousClock.Instant) -> String {
+        if state.isHanging { return "hangs" }
+        if position.withLock(\.isUnknown) { return "down" }
         if state.failures == 0 { return "ok" }
         return state.breaker(at: now) == .closed ? "retrying" : "down"
     }
@@ -489,11 +607,28 @@ package final class Courier: Sendable {
 
 extension SecretMask {
     /// Whatever a library or a receiver said, it is one harmless line of a bounded length without our secrets.
-    func masked(_ report: DeliveryReport) -> DeliveryReport {
-        var report = report
-        report.answer = report.answer.map(line)
-        report.refusal = report.refusal.map { DeliveryReport.Refusal(count: $0.count, reason: line($0.reason)) }
-        report.fates = report.fates.map { fate in
+    func masked(_ report: DeliveryReport) -> DeliveryReport { report.mapped { maskedExcerpts($0).escapedForDisplay.cut(to: 500) } }
+
+    /// For a destination that has a secret which nobody else knows; the rest is still to be masked.
+    func maskedInPart(_ report: DeliveryReport) -> DeliveryReport { report.mapped { maskedExcerpts($0, keepsMarks: true) } }
+}
+
+extension DeliveryReport {
+    /// Every text in it, changed.
+    fileprivate func mapped(_ change: (String) -> String) -> DeliveryReport {
+        // Of a batch most say the same.
+        var known: [String: String] = [:]
+        func line(_ text: String) -> String {
+            if let line = known[text] { return line }
+            let line = change(text)
+            known[text] = line
+            return line
+        }
+        var report = self
+        report.answer = answer.map(line)
+        report.refusal = refusal.map { Refusal(count: $0.count, reason: line($0.reason)) }
+        report.missing = missing.map(line)
+        report.fates = fates.map { fate in
             switch fate {
             case .delivered: fate
             case .tryAgain(let reason, let after): .tryAgain(reason: line(reason), after: after)
@@ -502,6 +637,4 @@ extension SecretMask {
         }
         return report
     }
-
-    private func line(_ text: String) -> String { masked(text).escapedForDisplay.cut(to: 500) }
 }

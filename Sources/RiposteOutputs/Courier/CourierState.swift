@@ -84,6 +84,8 @@ package struct CourierState: Sendable {
     package private(set) var lastError: (time: Timestamp, reason: String)?
     private var phase = Phase.gathering(isDry: false)
     package private(set) var batchBytes = 0
+    /// A call of the destination's has not returned, although it was to end: nothing else is handed over until it has.
+    package private(set) var isHanging = false
     private var firstAt: ContinuousClock.Instant?
     private var restsUntil: ContinuousClock.Instant?
     /// How many go into the next delivery.
@@ -163,6 +165,15 @@ package struct CourierState: Sendable {
         if case .gathering = phase { phase = .gathering(isDry: false) }
     }
 
+    /// A call does not return, and cannot be ended.
+    package mutating func hung(_ reason: String, at now: Moment) {
+        isHanging = true
+        note(reason, at: now)
+    }
+
+    /// It has returned after all.
+    package mutating func returned() { isHanging = false }
+
     /// What became of the first `count` messages of the batch.
     package mutating func delivered(_ count: Int, _ report: DeliveryReport, at now: Moment) -> [DeadLetter] {
         phase = .delivering
@@ -195,6 +206,7 @@ package struct CourierState: Sendable {
             }
         }
         if let refusal = report.refusal, refusal.count < count, let first = batch.first { dead.append(refused(refusal, of: count, from: first, at: now)) }
+        if let missing = report.missing, let first = batch.first { dead.append(missed(missing, of: count, from: first, at: now)) }
         replaceBatch(with: kept + batch.dropFirst(count))
         if let wait { failed(wait, isProgress, at: now) } else { succeeded(dead.isEmpty) }
         return dead
@@ -207,9 +219,16 @@ package struct CourierState: Sendable {
         return DeadLetter(subject: .some(refusal.count, of: count, first: first, last: batch[count - 1]), reason: refusal.reason, time: now.wall)
     }
 
+    /// It counts as sent, too: somebody has it.
+    private mutating func missed(_ reason: String, of count: Int, from first: OutputMessage, at now: Moment) -> DeadLetter {
+        counts.dead += count
+        note(reason, at: now)
+        return DeadLetter(subject: count == 1 ? .message(first) : .some(count, of: count, first: first, last: batch[count - 1]), reason: reason, time: now.wall)
+    }
+
     private mutating func failed(_ asked: Duration, _ isProgress: Bool, at now: Moment) {
         failures = isProgress ? 1 : failures + 1
-        width = failures >= settings.breaksAfter ? 1 : max(1, width / 2)
+        if !settings.limits.staysTogether { width = failures >= settings.breaksAfter ? 1 : max(1, width / 2) }
         restsUntil = now.instant + max(backOff(), min(asked, settings.longestAskedWait))
     }
 

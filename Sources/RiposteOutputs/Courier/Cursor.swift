@@ -58,14 +58,38 @@ struct CursorFile: Sendable {
         case damaged
     }
 
-    func load() -> Found {
-        guard let data = FileManager.default.contents(atPath: path) else { return .none }
-        guard let json = try? JSON(parsing: Array(data)), let cursor = Cursor(json: json) else { return .damaged }
+    /// Only a file that is not there is none: from one that cannot be read just now nothing follows.
+    func load() throws(OutputFileError) -> Found {
+        guard let bytes = try read() else { return .none }
+        guard let json = try? JSON(parsing: bytes), let cursor = Cursor(json: json) else { return .damaged }
         return .cursor(cursor, before: json["before"].flatMap(Cursor.init(json:)))
     }
 
+    private func read() throws(OutputFileError) -> [UInt8]? {
+        // Without waiting: a pipe has no end.
+        let file = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK)
+        guard file >= 0 else {
+            if errno == ENOENT { return nil }
+            throw OutputFileError("open \(path)", errno)
+        }
+        defer { close(file) }
+        var facts = stat()
+        guard fstat(file, &facts) == 0 else { throw OutputFileError("look at \(path)", errno) }
+        var bytes = [UInt8](repeating: 0, count: Int(clamping: facts.st_size))
+        var length = 0
+        while length < bytes.count {
+            let count = bytes.withUnsafeMutableBytes { Glibc.read(file, $0.baseAddress.map { $0 + length }, $0.count - length) }
+            if count < 0, errno == EINTR { continue }
+            guard count >= 0 else { throw OutputFileError("read \(path)", errno) }
+            if count == 0 { break }
+            length += count
+        }
+        return Array(bytes[..<length])
+    }
+
     /// Whole or not at all, also after a power cut: written beside, synced, put in place.
-    func save(_ cursor: Cursor, before: Cursor?) throws(OutputFileError) {
+    /// Returns how many bytes that were.
+    func save(_ cursor: Cursor, before: Cursor?) throws(OutputFileError) -> Int {
         let temporary = path + ".new"
         let file = open(temporary, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0o600)
         guard file >= 0 else { throw OutputFileError("open \(temporary)", errno) }
@@ -73,6 +97,7 @@ struct CursorFile: Sendable {
         let bytes = JSON.object(cursor.json(before: before)).bytes + [UInt8(ascii: "\n")]
         guard write(file, bytes, bytes.count) == bytes.count, fdatasync(file) == 0 else { throw OutputFileError("write \(temporary)", errno) }
         guard rename(temporary, path) == 0 else { throw OutputFileError("rename \(temporary)", errno) }
+        return bytes.count
     }
 }
 

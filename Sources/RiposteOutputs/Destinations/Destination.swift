@@ -39,8 +39,11 @@ package struct BatchLimits: Sendable, Equatable {
     package var linger: Duration
     /// Of one delivery; the courier ends it then and tries again.
     package var deadline: Duration
+    /// What failed together is tried again together, not in parts: a mail is the same one then.
+    package var staysTogether: Bool
 
-    package init(count: Int, bytes: Int = 1 << 20, linger: Duration = .zero, deadline: Duration = .seconds(30)) {
+    package init(count: Int, bytes: Int = 1 << 20, linger: Duration = .zero, deadline: Duration = .seconds(30), staysTogether: Bool = false) {
+        self.staysTogether = staysTogether
         self.count = count
         self.bytes = bytes
         self.linger = linger
@@ -69,6 +72,8 @@ package struct DeliveryReport: Sendable, Equatable {
     package var answer: String?
     /// Of a batch that was delivered in part.
     package var refusal: Refusal?
+    /// Who of several recipients did not get what was delivered, and will not; in words.
+    package var missing: String?
 
     /// So many of a batch were refused for good, and nobody says which; all others were taken. None of them may go again.
     package struct Refusal: Sendable, Equatable {
@@ -90,6 +95,12 @@ package struct DeliveryReport: Sendable, Equatable {
         fates = Array(repeating: fate, count: count)
         self.answer = answer
         isWhole = true
+    }
+
+    /// All were delivered, but not to everybody whom they are for.
+    package init(delivered count: Int, missing: String, answer: String? = nil) {
+        self.init(whole: .delivered, count: count, answer: answer)
+        self.missing = missing
     }
 
     /// All were delivered but some, which are not known.

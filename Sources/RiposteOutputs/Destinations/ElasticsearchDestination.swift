@@ -91,7 +91,7 @@ package struct ElasticsearchDestination: Destination {
     private static func fate(of item: JSON) -> DeliveryReport.Fate {
         guard let result = item["create"], let status = result["status"]?.integer else { return .tryAgain(reason: "an item of the answer has no status") }
         if 200..<300 ~= status || status == 409 { return .delivered }
-        let words = [result["error"]?["type"]?.string, result["error"]?["reason"]?.string].compactMap { $0.map { ByteText(Array($0.bytes.prefix(200))).shown } }
+        let words = [result["error"]?["type"]?.string, result["error"]?["reason"]?.string].compactMap { $0.map { SecretMask.excerpt($0.bytes) } }
         let reason = (["status \(status)"] + words).joined(separator: ": ")
         return status == 400 || status == 413 ? .rejected(reason: reason) : .tryAgain(reason: reason)
     }

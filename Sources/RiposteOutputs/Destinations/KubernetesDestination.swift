@@ -39,6 +39,7 @@ package struct KubernetesDestination: Destination {
         if isGiven, settings.isSet("service_account") { settings.report("service_account", "\(settings.title) has token and service_account: one of them") }
         if isGiven, !settings.isSet("url") { settings.report("url", "\(settings.title) has a token and needs url") }
         let authorities = isGiven ? nil : FileManager.default.contents(atPath: account + "/ca.crt").map { Array($0) }
+        settings.note(input: authorities ?? [])
         let endpoint = HTTPEndpoint(settings, context, standardURL: isGiven ? nil : server, standardAuthorities: authorities)
         host = context.host
         now = context.now
@@ -72,7 +73,8 @@ package struct KubernetesDestination: Destination {
             if case .tryAgain? = fates.last { break }
         }
         let rest = Array(repeating: fates.last ?? .delivered, count: batch.count - fates.count)
-        return DeliveryReport(fates + rest, answer: answer)
+        // The token of a file is another one each time, so that nobody else knows to take it out of what was said.
+        return SecretMask([Secret(token)]).maskedInPart(DeliveryReport(fates + rest, answer: answer))
     }
 
     /// 409: it is there already, as its name follows from the message. In a namespace that is gone nothing will be.

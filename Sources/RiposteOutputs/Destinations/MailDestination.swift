@@ -1,6 +1,7 @@
 internal import Foundation
 internal import RiposteCore
 internal import RiposteTransport
+internal import Synchronization
 
 /// Mails to people, through an SMTP server.
 package final class MailDestination: Destination {
@@ -11,6 +12,8 @@ package final class MailDestination: Destination {
     private let from: MailAddress
     private let to: [MailAddress]
     private let shownServer: String
+    private let now: @Sendable () -> Timestamp
+    private let progress = Mutex(MailProgress())
     package let limits: BatchLimits
 
     package init?(settings: DestinationSettings, context: DestinationContext) {
@@ -24,9 +27,11 @@ package final class MailDestination: Destination {
         self.from = from
         self.to = to.compactMap(\.self)
         self.composer = composer
+        now = context.now
         shownServer = "\(server.host.escapedForDisplay):\(server.port)"
         client = OwnThread(context.name, MailClient(server))
-        limits = BatchLimits(count: count ?? 50, bytes: 1 << 20, linger: linger ?? .seconds(2), deadline: (server.timeout + server.timeout) + .seconds(5))
+        limits = BatchLimits(
+            count: count ?? 50, bytes: 1 << 20, linger: linger ?? .seconds(2), deadline: (server.timeout + server.timeout) + .seconds(5), staysTogether: true)
     }
 
     private static func server(_ settings: DestinationSettings, _ context: DestinationContext) -> MailClient.Server? {
@@ -62,40 +67,38 @@ package final class MailDestination: Destination {
 
     /// One mail, of one message or of several that came together.
     package func deliver(_ batch: [OutputMessage]) async -> DeliveryReport {
-        let bytes = composer.mail(of: batch, from: from, to: to)
-        let (sender, recipients) = (from.address, to.map(\.address))
-        return await client.call { client, patience in
-            let (fate, answer) = Self.send(Mail(from: sender, to: recipients, bytes: bytes), by: client, patience)
-            return DeliveryReport(whole: fate, count: batch.count, answer: answer)
-        }
+        let all = to.map(\.address)
+        let (hashes, began) = (batch.map(\.hash), now())
+        let open = progress.withLock { $0.begin(hashes, to: all, at: began) }
+        // The same one for all, whoever has it by now.
+        let mail = Mail(from: from.address, to: open, bytes: composer.mail(of: batch, from: from, to: to))
+        let (answers, code) = await client.call { client, patience in Self.attempt(mail, client, patience) }
+        let ended = now()
+        return progress.withLock { $0.end(answers, "reply \(code)", count: batch.count, at: ended) }
     }
 
-    /// Where the server takes it for some only, the others are no reason to keep it from them.
-    private static func send(_ mail: Mail, by client: MailClient, _ patience: Patience) -> (DeliveryReport.Fate, String) {
-        let first = attempt(mail, client, patience)
-        guard case .rejected(let reason) = first.fate, mail.to.count > 1 else { return first }
-        var refused: [String] = []
-        for recipient in mail.to {
-            var single = mail
-            single.to = [recipient]
-            switch attempt(single, client, patience).fate {
-            case .delivered: continue
-            case .rejected: refused.append(recipient)
-            case .tryAgain(let reason, let after): return (.tryAgain(reason: reason, after: after), reason)
-            }
-        }
-        if refused.count == mail.to.count { return (.rejected(reason: reason), reason) }
-        return (.delivered, "taken, but not for \(refused.joined(separator: ", ")): \(reason)")
-    }
-
-    private static func attempt(_ mail: Mail, _ client: MailClient, _ patience: Patience) -> (fate: DeliveryReport.Fate, answer: String) {
+    private static func attempt(_ mail: Mail, _ client: MailClient, _ patience: Patience) -> (answers: [(String, MailProgress.Answer)], code: Int) {
+        let (refused, rest, code): ([MailClient.Refusal], MailProgress.Answer, Int)
         do throws(MailClient.Failure) {
-            let code = try client.send(mail, patience)
-            return (.delivered, "reply \(code)")
+            let receipt = try client.send(mail, patience)
+            (refused, rest, code) = (receipt.refused, .taken, receipt.code)
         } catch {
-            // A person mends a login; what a server says of this mail with 5xx stays so (RFC 5321, 4.2.1).
-            if case .reply(500..<600) = error.cause { return (.rejected(reason: error.message), error.message) }
-            return (.tryAgain(reason: error.message), error.message)
+            (refused, rest, code) = (error.refused, answer(to: error), 0)
+        }
+        return (
+            mail.to.map { address in
+                guard let refusal = refused.first(where: { $0.address == address }) else { return (address, rest) }
+                return (address, refusal.isFinal ? .refused(refusal.message) : .later(refusal.message))
+            }, code
+        )
+    }
+
+    /// A person mends a login; what a server says of this mail with 5xx stays so (RFC 5321, 4.2.1).
+    private static func answer(to failure: MailClient.Failure) -> MailProgress.Answer {
+        switch failure.cause {
+        case .reply(500..<600): .mailRefused(failure.message)
+        case .reply: .later(failure.message)
+        case .login, .transport: .unheard(failure.message)
         }
     }
 

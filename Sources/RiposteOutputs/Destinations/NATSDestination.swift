@@ -48,6 +48,8 @@ package final class NATSDestination: Destination {
         }
         if let user, let password { return .user(user.revealed, password: password.revealed) }
         if let token { return .token(token.revealed) }
+        // libnats reads the file; that it has changed is known by what is in it.
+        if let credentials { settings.note(input: FileManager.default.contents(atPath: credentials).map { Array($0) } ?? []) }
         return credentials.map { .credentials(path: $0) }
     }
 
@@ -63,8 +65,10 @@ package final class NATSDestination: Destination {
 
     private static func publish(_ messages: [NATSClient.Message], _ client: NATSClient) -> DeliveryReport {
         do throws(NATSClient.Failure) {
-            try client.publish(messages)
-            return DeliveryReport(whole: .delivered, count: messages.count, answer: "\(messages.count) published to \(messages.first?.subject ?? "")")
+            let faults = try client.publish(messages)
+            let count = faults.count { $0 == nil }
+            let answer = faults.compactMap { $0?.message }.first ?? "\(count) published to \(messages.first?.subject ?? "")"
+            return DeliveryReport(faults.map { $0.map(fate) ?? .delivered }, answer: answer)
         } catch {
             return DeliveryReport(whole: fate(of: error), count: messages.count, answer: error.message)
         }

@@ -43,7 +43,7 @@ package struct OTLPDestination: Destination {
         guard let partial = exchange.success?.json?["partialSuccess"] else { return nil }
         let count = partial["rejectedLogRecords"].flatMap { $0.integer ?? $0.string.flatMap { Int64($0.repaired) } } ?? 0
         guard count > 0 else { return nil }
-        let words = ByteText(Array((partial["errorMessage"]?.string ?? "").bytes.prefix(200))).shown
+        let words = SecretMask.excerpt((partial["errorMessage"]?.string ?? "").bytes)
         return DeliveryReport.Refusal(count: Int(clamping: count), reason: words.isEmpty ? "refused without a reason" : "refused: \(words)")
     }
 

@@ -34,7 +34,7 @@ struct RotatingFile: ~Copyable {
 
     /// Whole lines, or none: what could be written in part only is taken back.
     mutating func append(_ lines: [UInt8], at now: Timestamp) throws(OutputFileError) {
-        if file >= 0, !isInPlace { close() }
+        if file >= 0, !isInPlace() { close() }
         if file < 0 { try open() }
         if length > 0, length + lines.count > policy.size || isOld(at: now) {
             try rotate()
@@ -50,7 +50,9 @@ struct RotatingFile: ~Copyable {
     }
 
     private mutating func takeBack(_ problem: Int32) throws(OutputFileError) {
-        ftruncate(file, off_t(length))
+        // Only ever shorter: to make one longer again that somebody has cut meanwhile would fill it with zeros.
+        var facts = stat()
+        if fstat(file, &facts) == 0, Int(facts.st_size) > length { ftruncate(file, off_t(length)) }
         close()
         throw OutputFileError("write \(path)", problem)
     }
@@ -60,10 +62,12 @@ struct RotatingFile: ~Copyable {
         file = -1
     }
 
-    /// Somebody may have moved it away, as logrotate does.
-    private var isInPlace: Bool {
+    /// Somebody may have moved it away, as logrotate does, or, with copytruncate, made it shorter.
+    private mutating func isInPlace() -> Bool {
         var facts = stat()
-        return stat(path, &facts) == 0 && (UInt64(facts.st_dev), UInt64(facts.st_ino)) == identity
+        guard stat(path, &facts) == 0, (UInt64(facts.st_dev), UInt64(facts.st_ino)) == identity else { return false }
+        length = Int(facts.st_size)
+        return true
     }
 
     private mutating func open() throws(OutputFileError) {

@@ -132,7 +132,7 @@ extension HTTPResponse {
 
     /// `status 503: try later`, one harmless line.
     package var shown: String {
-        let said = ByteText(Array(body.prefix(200))).shown
+        let said = SecretMask.excerpt(body)
         return said.isEmpty ? "status \(status)" : "status \(status): \(said)"
     }
 

@@ -62,8 +62,16 @@ package struct Output: Sendable {
     /// Hands a marked message over, apart from any courier.
     package func test(host: String, clock: OutputClock = .system) async -> Courier.Test {
         let began = clock.now()
-        let report = await destination.deliver([.test(host: host, at: began.wall)])
-        await destination.close()
+        let (destination, deadline) = (destination, settings.limits.deadline)
+        let call = PatientCall { await destination.deliver([.test(host: host, at: began.wall)]) }
+        var answer = await call.answer(until: began.instant + deadline, clock)
+        if answer == nil {
+            call.cancel()
+            answer = await call.lastWord(within: .seconds(2), clock)
+        }
+        // One that hangs cannot be closed either.
+        if answer != nil { _ = await PatientCall { await destination.close() }.lastWord(within: .seconds(5), clock) }
+        let report = answer ?? DeliveryReport(whole: .tryAgain(reason: "no answer within \(deadline.text), and the call cannot be ended"), count: 1)
         return Courier.Test(report: mask.masked(report), took: clock.now().instant - began.instant)
     }
 

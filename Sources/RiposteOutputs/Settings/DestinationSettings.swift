@@ -73,14 +73,12 @@ package final class DestinationSettings {
 
     /// Something is wrong with the value of a key, or, where it is not set, with the section.
     package func report(_ key: String, _ message: String, suggestion: String? = nil) {
-        problem(at: (value[key] ?? value).place, snippet: (value[key] ?? value).snippet, message, suggestion: suggestion)
+        problem(at: (value[key] ?? value).place, message, suggestion: suggestion)
     }
 
-    private func problem(
-        at place: Diagnostic.Place?, snippet: String? = nil, _ message: String, code: String = "C003", suggestion: String? = nil
-    ) {
-        report.diagnostics.append(
-            Diagnostic(code: code, file: file, place: place ?? value.place, message: message, suggestion: suggestion, snippet: snippet))
+    /// Without the line that it stands on: there may be a secret on it, and this goes into the log and the journal.
+    private func problem(at place: Diagnostic.Place?, _ message: String, code: String = "C003", suggestion: String? = nil) {
+        report.diagnostics.append(Diagnostic(code: code, file: file, place: place ?? value.place, message: message, suggestion: suggestion))
     }
 
     private func expected(_ key: String, _ what: String, suggestion: String? = nil) {
@@ -133,7 +131,7 @@ package final class DestinationSettings {
         var texts: [String] = []
         for element in elements {
             guard let text = element.text, !text.isEmpty else {
-                problem(at: element.place, snippet: element.snippet, "expected a text or a list of texts for \(key) of \(title)")
+                problem(at: element.place, "expected a text or a list of texts for \(key) of \(title)")
                 continue
             }
             texts.append(text)
@@ -225,7 +223,7 @@ package final class DestinationSettings {
         }
         return elements.enumerated().compactMap { index, element in
             if case .mapping = element.shape { return nest(element, "entry \(index + 1) of \(key) of \(title)") }
-            problem(at: element.place, snippet: element.snippet, "expected a mapping of keys to values for entry \(index + 1) of \(key) of \(title)")
+            problem(at: element.place, "expected a mapping of keys to values for entry \(index + 1) of \(key) of \(title)")
             return nil
         }
     }

@@ -79,7 +79,7 @@ package struct SecretMask: Sendable, CustomStringConvertible, CustomReflectable 
     package init(_ secrets: [Secret]) {
         var forms: Set<String> = []
         for text in secrets.map(\.revealed) where !text.isEmpty {
-            forms.formUnion([text, text.escapedForDisplay, Array(text.utf8).base64, text.percentEncoded])
+            forms.formUnion([text, text.escapedForDisplay, Array(text.utf8).base64, text.percentEncoded, text.inJSON])
         }
         // The longer one first: it may hold a shorter one.
         needles = forms.sorted { ($0.utf8.count, $0) > ($1.utf8.count, $1) }
@@ -93,6 +93,37 @@ package struct SecretMask: Sendable, CustomStringConvertible, CustomReflectable 
     }
 }
 
+extension SecretMask {
+    /// The beginning of what somebody else said, long enough for a reason. It is cut before anybody has looked for secrets in it, so where it is cut
+    /// stands a mark, and whoever masks the text takes away what stands before it and could be the beginning of one. No shown text has such a mark.
+    static func excerpt(_ said: [UInt8]) -> String {
+        guard said.count > excerptLimit else { return ByteText(said).shown }
+        var end = excerptLimit
+        while end > 0, said[end] & 0xC0 == 0x80 { end -= 1 }
+        return ByteText(Array(said[..<end])).shown + cutMark
+    }
+
+    private static let excerptLimit = 4096
+    private static let cutMark = "\u{0}"
+
+    /// ``masked(_:)`` for a text that excerpts stand in.
+    func maskedExcerpts(_ text: String, keepsMarks: Bool = false) -> String {
+        let parts = text.components(separatedBy: Self.cutMark)
+        return (parts.dropLast().map { withoutBegun(masked($0)) + (keepsMarks ? Self.cutMark : "…") } + parts.suffix(1).map(masked)).joined()
+    }
+
+    /// Without an end that is the beginning of a secret.
+    private func withoutBegun(_ text: String) -> String {
+        let bytes = Array(text.utf8)
+        let begun = needles.map { needle -> Int in
+            let needle = Array(needle.utf8)
+            return (1..<max(1, min(needle.count, bytes.count + 1))).last { bytes.suffix($0).elementsEqual(needle.prefix($0)) } ?? 0
+        }
+        return String(decoding: bytes.dropLast(begun.max() ?? 0), as: UTF8.self)
+    }
+}
+
 extension String {
     fileprivate var percentEncoded: String { TextFormat.urlQuery.escaped(ByteText(self)) }
+    fileprivate var inJSON: String { String(decoding: JSON.text(self).bytes.dropFirst().dropLast(), as: UTF8.self) }
 }

@@ -24,13 +24,10 @@ package struct SettingsValue: Sendable, Equatable {
 
     package var place: Diagnostic.Place?
     package var shape: Shape
-    /// The line of the file at ``place``.
-    package var snippet: String?
 
-    package init(_ shape: Shape, place: Diagnostic.Place? = nil, snippet: String? = nil) {
+    package init(_ shape: Shape, place: Diagnostic.Place? = nil) {
         self.shape = shape
         self.place = place
-        self.snippet = snippet
     }
 
     package subscript(key: String) -> SettingsValue? {
