@@ -1,6 +1,7 @@
 internal import ArgumentParser
 internal import Foundation
 internal import RiposteAgent
+internal import RiposteAudit
 internal import RiposteCore
 
 /// The entry point: names the verbs, and turns what they throw into an exit status.
@@ -55,6 +56,13 @@ struct Riposte: AsyncParsableCommand {
         case let error as Complaint:
             Terminal.complain(error.message)
             StandardOutput.end(with: error.status)
+        case let error as JournalError:
+            Terminal.complain(error.message)
+            StandardOutput.end(with: 1)
+        case let error as CocoaError:
+            // Foundation's own description names its domain and its keys.
+            Terminal.complain((error.filePath.map { "\($0.escapedForDisplay): " } ?? "") + error.localizedDescription.escapedForDisplay)
+            StandardOutput.end(with: 1)
         case let error as ValidationError:
             Terminal.complain(error.message)
             StandardOutput.end(with: 2)

@@ -58,7 +58,8 @@ struct RulesTestCommand: AsyncParsableCommand {
                 found.append(path)
                 continue
             }
-            found += try FileManager.default.contentsOfDirectory(atPath: path).filter { $0.hasSuffix(".test.yaml") || $0.hasSuffix(".test.yml") }.sorted().map {
+            guard let names = try? FileManager.default.contentsOfDirectory(atPath: path) else { throw Complaint("the folder \(path.escapedForDisplay) cannot be read", status: 2) }
+            found += names.filter { $0.hasSuffix(".test.yaml") || $0.hasSuffix(".test.yml") }.sorted().map {
                 path.hasSuffix("/") ? path + $0 : "\(path)/\($0)"
             }
         }
