@@ -4,7 +4,7 @@ SUDO := $(if $(filter-out 0,$(shell id -u)),sudo,)
 SWIFT ?= swift
 # The Swift libraries are in the binary, so that it runs on machines without Swift.
 RELEASE := -c release --static-swift-stdlib
-BUILD_PACKAGES := libcurl4-openssl-dev libnats-dev libssl-dev libnftnl-dev libmnl-dev libsqlite3-dev libbpf-dev pkg-config
+BUILD_PACKAGES := libcurl4-openssl-dev libnats-dev libssl-dev libnftnl-dev libmnl-dev libbpf-dev pkg-config
 BPF_PACKAGES := clang llvm bpftool libbpf-dev
 TEST_PACKAGES := gcc libc6-dev curl docker.io iptables busybox-static nftables iproute2 openssl iputils-ping prometheus prometheus-alertmanager rsyslog rsyslog-gnutls nats-server python3-aiosmtpd \
 	qemu-system-x86 kmod python3

@@ -14,7 +14,6 @@ let swiftSettings: [SwiftSetting] =
 
 let argumentParser = Target.Dependency.product(name: "ArgumentParser", package: "swift-argument-parser")
 let crypto = Target.Dependency.product(name: "Crypto", package: "swift-crypto")
-let grdb = Target.Dependency.product(name: "GRDB", package: "GRDB.swift")
 let httpTypes = Target.Dependency.product(name: "HTTPTypes", package: "swift-http-types")
 let hummingbird = Target.Dependency.product(name: "Hummingbird", package: "hummingbird")
 let hummingbirdCore = Target.Dependency.product(name: "HummingbirdCore", package: "hummingbird")
@@ -55,7 +54,6 @@ let package = Package(
         .package(url: "https://github.com/apple/swift-nio", from: "2.101.2"),
         .package(url: "https://github.com/apple/swift-nio-extras", from: "1.35.2"),
         .package(url: "https://github.com/apple/swift-nio-ssl", from: "2.37.6"),
-        .package(url: "https://github.com/groue/GRDB.swift", from: "7.10.0"),
         .package(url: "https://github.com/hummingbird-project/hummingbird", from: "2.28.1"),
         .package(url: "https://github.com/jpsim/Yams", from: "6.2.2"),
         .package(url: "https://github.com/swift-server/swift-service-lifecycle", from: "2.13.0"),
@@ -75,7 +73,7 @@ let package = Package(
         room("RiposteSensor", ["RiposteCore", "RiposteRules", "CLibBPF", "CRiposte", logging], hot),
         room("RiposteTransport", ["RiposteCore", "CCurl", "CNATS", logging]),
         room("RiposteActions", ["RiposteCore", "RipostePlaybooks", "RiposteTransport", "CNetfilter", "CRiposte", logging, yams]),
-        room("RiposteAudit", ["RiposteCore", crypto, grdb, logging]),
+        room("RiposteAudit", ["RiposteCore", crypto, logging]),
         room("RiposteOutputs", ["RiposteCore", "RiposteTransport", "CRiposte", crypto, logging]),
         room("RiposteMetrics", ["RiposteCore", coreMetrics]),
         room("RiposteIntake", ["RiposteCore", "CRiposte", httpTypes, hummingbird, hummingbirdCore, hummingbirdTLS, lifecycle, nioCore, nioHTTPTypes, nioPosix, nioSSL, logging]),

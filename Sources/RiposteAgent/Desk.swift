@@ -1,34 +1,38 @@
 package import RiposteCore
 package import RipostePlaybooks
 
+/// Where a command's questions go: to the running agent, or, where there is none, to the journal. Nothing is touched or written down for them.
+package protocol QuestionDesk: Sendable {
+    /// What is in force and meant, the newest first.
+    func inForce(_ selection: UndoSelection) async throws(DeskError) -> [EngineState.OpenUndo]
+    /// Whom persons let go, and until when nothing automatic may touch them.
+    func pardons() async throws(DeskError) -> [Pardons.Pardon]
+    /// The questions that wait for a person, as ``ApprovalView/json``.
+    func questions() async throws(DeskError) -> [JSON]
+    /// Breakers that are not closed.
+    func breakers() async throws(DeskError) -> [Breakers.Breaker]
+    /// The modes in force; see ``Engine/modesInForce``.
+    func modes() async throws(DeskError) -> JSON
+    func close() async
+}
+
 /// Where a command's wishes go: to the running agent, or, where there is none, to an engine in the command's own process. Either
 /// way the same guards, the same journal, the same results.
-package protocol Desk: Sendable {
+package protocol Desk: QuestionDesk {
     /// One action by hand.
     func act(_ command: ManualCommand) async throws(DeskError) -> ActionResult
     /// Takes back what is meant, the newest first.
     func undo(_ command: UndoCommand) async throws(DeskError) -> [ActionResult]
-    /// What is in force and meant, the newest first; nothing is touched.
-    func inForce(_ selection: UndoSelection) async throws(DeskError) -> [EngineState.OpenUndo]
-    /// Whom persons let go, and until when nothing automatic may touch them.
-    func pardons() async throws(DeskError) -> [Pardons.Pardon]
     /// Lets playbooks act on these targets again; gives those that it lifted.
     func liftPardons(_ command: PardonLiftCommand) async throws(DeskError) -> [Pardons.Pardon]
-    /// The questions that wait for a person, as ``ApprovalView/json``.
-    func questions() async throws(DeskError) -> [JSON]
     /// A person's answer to one of them.
     func decide(_ command: DecisionCommand) async throws(DeskError) -> Engine.Answered
     /// Feeds alerts through playbooks; one report per alert.
     func respond(_ command: RespondCommand) async throws(DeskError) -> [AlertReport]
-    /// Breakers that are not closed.
-    func breakers() async throws(DeskError) -> [Breakers.Breaker]
-    /// Closes one; gives it as it was.
+    /// Closes a breaker; gives it as it was.
     func closeBreaker(_ command: BreakerCommand) async throws(DeskError) -> Breakers.Breaker
     /// Changes a mode, moves a playbook on in its roll-out, or judges an alert.
     func steer(_ command: SteeringCommand) async throws(DeskError) -> SteeringResult
-    /// The modes in force; see ``Engine/modesInForce``.
-    func modes() async throws(DeskError) -> JSON
-    func close() async
 }
 
 /// An operator's word that a breaker is to be closed.
@@ -178,8 +182,11 @@ package struct AlertReport: Sendable, Equatable {
     package var results: [ActionResult]
     /// Set where the text was no alert, or was not taken.
     package var problem: String?
+    /// Why playbooks that it fits did not answer it: it was told before, or is one of several that a threshold waits for.
+    package var remarks: [String]
 
-    package init(number: Int, rule: String, playbooks: [String] = [], results: [ActionResult] = [], problem: String? = nil) {
+    package init(number: Int, rule: String, playbooks: [String] = [], results: [ActionResult] = [], problem: String? = nil, remarks: [String] = []) {
+        self.remarks = remarks
         self.number = number
         self.rule = rule
         self.playbooks = playbooks
@@ -197,6 +204,8 @@ package struct DeskError: Error, Equatable, Sendable, CustomStringConvertible {
         case denied
         /// No agent answers: nothing was asked of one.
         case noAgent
+        /// There is one, and it does not answer: nobody else may be asked in its place.
+        case silent
         /// It was sent to the agent, and no answer that can be read came back: it may have been done, or be under way, or never have been begun.
         case unclear
         /// What is named is not there.
@@ -221,7 +230,7 @@ package struct DeskError: Error, Equatable, Sendable, CustomStringConvertible {
         case .invalid: 2
         case .denied: 3
         case .notFound: 4
-        case .noAgent: 6
+        case .noAgent, .silent: 6
         case .journal, .unclear: 1
         }
     }

@@ -37,7 +37,8 @@ package final class LinePrinter<Element: Sendable>: Sendable {
     private let onLoss: @Sendable (Int) -> Void
     private let waiting = Mutex(Waiting())
     private let attendant = Mutex<Attendant?>(nil)
-    private let readerIsGone = Atomic<Bool>(false)
+    /// Of the first write that failed, as errno; 0: none.
+    private let failed = Atomic<CInt>(0)
 
     /// `line` renders one element, without its newline, and does not wait; `onLoss` is told on the printer's thread how many were not printed. `quiet`: how
     /// long after a line that was written at once the next one may be; a flood is the thread's work. The descriptor stays the caller's.
@@ -66,8 +67,13 @@ package final class LinePrinter<Element: Sendable>: Sendable {
     /// From now on to another one, which stays the caller's too.
     package func use(descriptor: CInt) { self.descriptor.store(descriptor, ordering: .relaxed) }
 
-    /// Whether nobody reads any more.
-    package var hasLostReader: Bool { readerIsGone.load(ordering: .relaxed) }
+    /// Why something could not be printed, as errno: EPIPE where nobody reads any more.
+    package var failure: CInt? {
+        let code = failed.load(ordering: .relaxed)
+        return code == 0 ? nil : code
+    }
+
+    private func fail(_ code: CInt) { _ = failed.compareExchange(expected: 0, desired: code, ordering: .relaxed) }
 
     /// Returns when all is printed.
     package func finish() { attendant.withLock { $0.take() }?.end() }
@@ -93,7 +99,7 @@ package final class LinePrinter<Element: Sendable>: Sendable {
         let bytes = Self.bytes(line(element))
         switch bytes.withUnsafeBytes({ riposte_write_now(descriptor.load(ordering: .relaxed), $0.baseAddress, $0.count) }) {
         case let count where count >= 0: waiting.rest = Array(bytes[count...])
-        case -Int(EPIPE): readerIsGone.store(true, ordering: .relaxed)
+        case -Int(EPIPE): fail(EPIPE)
         case -Int(EAGAIN), -Int(EINTR): waiting.rest = bytes
         default:
             // -EOPNOTSUPP mostly: of terminals, and of pipes before Linux 6.4.
@@ -135,7 +141,7 @@ package final class LinePrinter<Element: Sendable>: Sendable {
                 _ = poll(&wait, 1, -1)
                 continue
             }
-            guard count > 0 else { return readerIsGone.store(true, ordering: .relaxed) }
+            guard count > 0 else { return fail(count < 0 ? errno : EIO) }
             rest = rest.dropFirst(count)
         }
     }

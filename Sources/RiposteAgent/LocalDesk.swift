@@ -92,8 +92,7 @@ package final class LocalDesk: Desk {
         do throws(Engine.AdmissionError) { try await engine.respond(to: alert) } catch {
             return AlertReport(number: number, rule: alert.rule.repaired, problem: "not taken: \(error)")
         }
-        let (playbooks, results) = seen.drain()
-        return AlertReport(number: number, rule: alert.rule.repaired, playbooks: playbooks, results: results)
+        return seen.report(on: alert, number: number)
     }
 
     package func breakers() async throws(DeskError) -> [Breakers.Breaker] { house.engine.snapshot.breakers.all }

@@ -28,17 +28,24 @@ package struct SteeringResult: Sendable, Equatable {
     /// `done`, `planned`, `refused`, or `pending`: it waits for a second person.
     package var outcome: Outcome
     package var message: String
+    /// For a change of modes: what it has come to, which may be more careful than what was set. Nil where nothing of this name is in force.
+    package var inEffect: Mode?
 
-    package var json: JSON { ["outcome": .text(outcome.rawValue), "message": .text(message)] }
+    package var json: JSON {
+        var object: JSONObject = ["outcome": .text(outcome.rawValue), "message": .text(message)]
+        object.append("in_effect", inEffect.map { .text($0.rawValue) })
+        return .object(object)
+    }
 
     init?(json: JSON) {
         guard let outcome = json["outcome"]?.string?.valid.flatMap(Outcome.init(rawValue:)), let message = json["message"]?.string?.repaired else { return nil }
-        self.init(outcome, message)
+        self.init(outcome, message, inEffect: json["in_effect"]?.string?.valid.flatMap(Mode.init(rawValue:)))
     }
 
-    init(_ outcome: Outcome, _ message: String) {
+    init(_ outcome: Outcome, _ message: String, inEffect: Mode? = nil) {
         self.outcome = outcome
         self.message = message
+        self.inEffect = inEffect
     }
 }
 
@@ -46,36 +53,44 @@ extension LocalDesk {
     package func steer(_ command: SteeringCommand) async throws(DeskError) -> SteeringResult {
         if case .setMode(_, .source(let name), _) = command.wish, !Match.intakeNames.contains(name) {
             let near = nearMiss(to: name, among: Match.intakeNames).map { "; did you mean \"\($0)\"?" } ?? ""
-            return SteeringResult(.refused, "there is no source \"\(name.escapedForDisplay)\"\(near)")
+            throw DeskError(.notFound, "there is no source \"\(name.escapedForDisplay)\"\(near)")
         }
         // A wish is refused for the same reasons on a dry run, which goes as far as the record.
         do throws(Engine.Objection) {
-            let message = try carryOut(command)
-            if command.isDryRun { return SteeringResult(.planned, message) }
-            return SteeringResult(.done, message + (house.kernelProblem.map { "; \($0.escapedForDisplay)" } ?? ""))
+            var result = try carryOut(command)
+            if command.isDryRun { result.outcome = .planned } else { result.message += house.kernelProblem.map { "; \($0.escapedForDisplay)" } ?? "" }
+            return result
         } catch {
+            guard !error.isOfUnknown else { throw DeskError(.notFound, error.message) }
             return SteeringResult(error.proposal == nil ? .refused : .pending, error.message)
         }
     }
 
     package func modes() async throws(DeskError) -> JSON { house.engine.modesInForce }
 
-    private func carryOut(_ command: SteeringCommand) throws(Engine.Objection) -> String {
+    private func carryOut(_ command: SteeringCommand) throws(Engine.Objection) -> SteeringResult {
         let engine = house.engine
         let (isDryRun, reason) = (command.isDryRun, command.reason)
         switch command.wish {
         case .setMode(let mode, let scope, let length):
-            try engine.setMode(mode, for: scope, lasting: length, actor: actor, reason: reason, isDryRun: isDryRun)
-            return "the mode of \(scope.summary.escapedForDisplay) is \(mode.rawValue)" + (length.map { " for \($0.text)" } ?? "")
+            let verdict = try engine.setMode(mode, for: scope, lasting: length, actor: actor, reason: reason, isDryRun: isDryRun)
+            let set = "the mode of \(scope.summary.escapedForDisplay) is \(mode.rawValue)" + (length.map { " for \($0.text)" } ?? "")
+            // Said where it is not what was asked for: whoever let a playbook act must not think that it does.
+            return SteeringResult(.done, set + (verdict?.mode == mode ? "" : Self.effect(verdict)), inEffect: verdict?.mode)
         case .clearMode(let scope):
-            try engine.clearMode(for: scope, actor: actor, reason: reason, isDryRun: isDryRun)
-            return "no mode is set for \(scope.summary.escapedForDisplay) any more"
+            let verdict = try engine.clearMode(for: scope, actor: actor, reason: reason, isDryRun: isDryRun)
+            return SteeringResult(.done, "no mode is set for \(scope.summary.escapedForDisplay) any more\(Self.effect(verdict))", inEffect: verdict?.mode)
         case .promote(let playbook):
-            return "playbook \(playbook) goes on to \(try engine.promote(playbook, actor: actor, reason: reason, isDryRun: isDryRun))"
+            return SteeringResult(.done, "playbook \(playbook) goes on to \(try engine.promote(playbook, actor: actor, reason: reason, isDryRun: isDryRun))")
         case .mark(let alert, let verdict):
             let names = try engine.mark(alert, as: verdict, actor: actor, reason: reason, isDryRun: isDryRun)
-            return "the alert is \(verdict.rawValue), for \(names.joined(separator: ", "))"
+            return SteeringResult(.done, "the alert is \(verdict.rawValue), for \(names.joined(separator: ", "))")
         }
+    }
+
+    private static func effect(_ verdict: ModeVerdict?) -> String {
+        guard let verdict else { return "" }
+        return "; in effect is \(verdict.mode.rawValue)" + (verdict.because.map { ", because \($0.escapedForDisplay)" } ?? "")
     }
 }
 

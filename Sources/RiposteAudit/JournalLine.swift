@@ -13,6 +13,9 @@ package struct JournalEntry: Sendable {
     /// As it stands, without the newline.
     package let line: [UInt8]
 
+    /// Whether the line has the hash that it claims.
+    package var isAsWritten: Bool { JournalLine.hashes(of: line).map { $0.claimed == $0.actual } ?? false }
+
     /// The members in their order, chain included.
     package var members: JSONObject { (try? JSON(parsing: line))?.object ?? JSONObject() }
 }
@@ -50,10 +53,34 @@ enum JournalLine {
     }
 
     /// The hash that a line claims, unchecked; nil where it has no place for one.
-    static func claimedHash(_ line: [UInt8]) -> String? {
+    static func claimedHash(_ line: [UInt8]) -> String? { claimedHashBytes(line).map { String(decoding: $0, as: UTF8.self) } }
+
+    static func claimedHashBytes(_ line: [UInt8]) -> ArraySlice<UInt8>? {
         guard line.count > tailLength, line[(line.count - tailLength)...].starts(with: hashKey) else { return nil }
-        return String(decoding: line[(line.count - hashLength - 2)..<(line.count - 2)], as: UTF8.self)
+        return line[(line.count - hashLength - 2)..<(line.count - 2)]
     }
+
+    /// The hash that a line claims of the one before, unchecked; nil where it does not begin like a record.
+    static func previous(_ line: [UInt8]) -> ArraySlice<UInt8>? {
+        guard let comma = line.dropFirst(7).firstIndex(of: UInt8(ascii: ",")), line.count > comma + previousKey.count + hashLength,
+            line[comma...].starts(with: previousKey)
+        else { return nil }
+        return line[(comma + previousKey.count)...].prefix(hashLength)
+    }
+
+    private static let previousKey = Array(#","prev":""#.utf8)
+
+    /// When the record was written, as its 30 bytes stand there; nil where the line does not begin as ours do.
+    static func time(_ line: [UInt8]) -> ArraySlice<UInt8>? {
+        guard let previous = previous(line), line[previous.endIndex...].starts(with: kindKey),
+            let end = line[(previous.endIndex + kindKey.count)...].firstIndex(of: UInt8(ascii: "\"")), line.count > end + timeKey.count + 30,
+            line[end...].starts(with: timeKey)
+        else { return nil }
+        return line[(end + timeKey.count)...].prefix(30)
+    }
+
+    private static let kindKey = Array(#"","kind":""#.utf8)
+    private static let timeKey = Array(#"","ts":""#.utf8)
 
     /// Number and kind of a line without taking it apart; nil where it does not begin like a record.
     static func head(_ line: [UInt8]) -> (seq: Int64, isCheckpoint: Bool)? {

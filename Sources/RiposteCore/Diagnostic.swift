@@ -40,7 +40,9 @@ package struct Diagnostic: Error, Equatable, Sendable {
 
     /// As a compiler prints it: `file:line:column: error[P012]: message`, then the line with a caret and the suggestion.
     package var rendered: String {
-        let location = place.map { "\(file):\($0.line):\($0.column)" } ?? file
+        // Whoever may put a file into a folder chooses its name.
+        let name = file.escapedForDisplay
+        let location = place.map { "\(name):\($0.line):\($0.column)" } ?? name
         var lines = ["\(location): \(severity.rawValue)[\(code)]: \(message.escapedForDisplay)"]
         if let snippet, let place { lines += Self.picture(of: snippet, at: place.column) }
         if let suggestion { lines.append("    did you mean \"\(suggestion.escapedForDisplay)\"?") }

@@ -23,7 +23,7 @@ struct Cancel: AsyncParsableCommand {
     var id: Identifier
 
     func run() async throws {
-        let client = ControlClient(socket: try common.configuration().controlSocket)
+        let client = common.agent(try common.configuration())
         let answer: Result<ActionResult?, DeskError>
         do throws(DeskError) { answer = .success(try await client.cancel(CancelCommand(action: id, reason: reason))) } catch { answer = .failure(error) }
         await client.close()

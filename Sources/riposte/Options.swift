@@ -64,9 +64,14 @@ struct ActionOptions: ParsableArguments {
     @Flag(name: .long, help: "Wait for somebody else's approval first.")
     var ask = false
 
-    /// For verbs that are no actions.
+    /// For verbs that are no actions: a flag that is taken and does nothing would be a promise.
     func refuseAsk(_ verb: String) throws {
         if ask { throw ValidationError("--ask is for actions; \(verb) takes it not") }
+    }
+
+    /// For verbs that no guard stands in the way of.
+    func refuseForce(_ verb: String) throws {
+        if force { throw ValidationError("--force is for actions and undo; \(verb) takes it not") }
     }
 
     /// Puts a wish to the agent, or to an engine of our own where there is none; prints the result and ends with its status.
@@ -98,6 +103,22 @@ struct ActionOptions: ParsableArguments {
 }
 
 extension CommonOptions {
+    /// For questions: to the agent, or to the journal where there is none, which is only read. Ends with the status that `body` gives. `needsPlaybooks`: what is shown without an agent
+    /// depends on those of the configuration.
+    func withQuestionDesk(needsPlaybooks: Bool = false, _ body: (any QuestionDesk) async throws -> Int32) async throws {
+        let configuration = try configuration()
+        if FileManager.default.fileExists(atPath: configuration.controlSocket) {
+            do { try await finish(agent(configuration)) { desk in try await body(desk) } } catch let error as DeskError where error.code == .noAgent {}
+        }
+        let playbooks = needsPlaybooks ? try PlaybookSet.load(paths: configuration.playbooks, Facilities(configuration).catalogue).set : .empty
+        try await finish(JournalDesk(configuration, playbooks: playbooks)) { desk in try await body(desk) }
+    }
+
+    /// The agent at the other end of the control socket, if there is one.
+    func agent(_ configuration: AgentConfiguration) -> ControlClient {
+        ControlClient(socket: configuration.controlSocket, onWaiting: { Terminal.remark($0.escapedForDisplay) })
+    }
+
     /// Ends with the status that `body` gives.
     func withDesk(_ body: (any Desk, Bool) async throws -> Int32) async throws {
         try await withDesk(needsPlaybooks: false, body)
@@ -107,19 +128,18 @@ extension CommonOptions {
     func withDesk(needsPlaybooks: Bool, _ body: (any Desk, Bool) async throws -> Int32) async throws {
         let configuration = try configuration()
         if FileManager.default.fileExists(atPath: configuration.controlSocket) {
-            let client = ControlClient(socket: configuration.controlSocket)
-            do { try await finish(client, isAgent: true, body) } catch let error as DeskError where error.code == .noAgent {
+            do { try await finish(agent(configuration)) { desk in try await body(desk, true) } } catch let error as DeskError where error.code == .noAgent {
                 // The socket of an agent that is gone: nothing was asked of it. What was sent to one that then did not answer is asked of nobody again.
             }
         }
         let playbooks = needsPlaybooks ? try PlaybookSet.load(paths: configuration.playbooks, Facilities(configuration).catalogue).set : .empty
         let desk = try await CommonOptions.localDesk(configuration, playbooks: playbooks)
-        try await finish(desk, isAgent: false, body)
+        try await finish(desk) { desk in try await body(desk, false) }
     }
 
-    private func finish(_ desk: any Desk, isAgent: Bool, _ body: (any Desk, Bool) async throws -> Int32) async throws {
+    private func finish<Kind: QuestionDesk>(_ desk: Kind, _ body: (Kind) async throws -> Int32) async throws {
         let status: Int32
-        do { status = try await body(desk, isAgent) } catch {
+        do { status = try await body(desk) } catch {
             await desk.close()
             throw error
         }

@@ -1,5 +1,4 @@
 internal import ArgumentParser
-internal import Foundation
 internal import RiposteAgent
 internal import RiposteCore
 internal import RipostePlaybooks
@@ -32,6 +31,7 @@ struct Respond: AsyncParsableCommand {
 
     func run() async throws {
         try action.refuseAsk("respond, which has --mode ask,")
+        try action.refuseForce("respond")
         let configuration = try action.common.configuration()
         let paths = playbooks.isEmpty ? configuration.playbooks : playbooks
         guard !paths.isEmpty else { throw ValidationError("no playbooks: give --playbooks, or set playbooks in the configuration") }
@@ -40,30 +40,11 @@ struct Respond: AsyncParsableCommand {
         let documents = try PlaybookSet.documents(at: paths, foreign: mode == .observe ? .warnedOf : .refused)
         _ = try PlaybookSet.load(documents, catalogue)
         let command = RespondCommand(
-            playbooks: documents.map { .init(name: $0.name, text: $0.text) }, alerts: try AlertFile.lines(file), mode: mode, maximumAlertAge: maxAlertAge)
+            playbooks: documents.map { .init(name: $0.name, text: $0.text) }, alerts: try AlertStream.all(in: file), mode: mode, maximumAlertAge: maxAlertAge)
         try await action.withDesk { desk, _ in
             let reports = try await desk.respond(command)
             return AlertReportText.show(reports, asJSON: action.common.json)
         }
-    }
-}
-
-/// Alerts in a file, one per line.
-enum AlertFile {
-    static func lines(_ path: String) throws -> [[UInt8]] {
-        let data: Data
-        if path == "-" {
-            data = FileHandle.standardInput.readDataToEndOfFile()
-        } else {
-            // Through a handle: pipes and devices are files too.
-            do { data = try FileHandle(forReadingFrom: URL(fileURLWithPath: path)).readToEnd() ?? Data() } catch {
-                throw Complaint("\(path) cannot be read: \((error as NSError).localizedFailureReason ?? error.localizedDescription)", status: 2)
-            }
-        }
-        let bytes = Array(data)
-        // One document over several lines is as good as one line.
-        if let whole = try? JSON(parsing: bytes) { return whole.array?.map(\.bytes) ?? [bytes] }
-        return bytes.split(separator: UInt8(ascii: "\n")).filter { $0.contains { $0 > 0x20 } }.map(Array.init)
     }
 }
 
@@ -79,8 +60,9 @@ enum AlertReportText {
             }
             let answer =
                 report.problem.map { Terminal.paint($0.escapedForDisplay, .red) }
-                ?? (report.playbooks.isEmpty ? Terminal.paint("no playbook", .dim) : report.playbooks.joined(separator: ", "))
+                ?? (report.playbooks.isEmpty ? [Terminal.paint(report.remarks.isEmpty ? "no playbook" : "nobody answers", .dim)] : report.playbooks).joined(separator: ", ")
             print("\(Terminal.paint("alert \(report.number)", .bold)) \(report.rule.escapedForDisplay) → \(answer)")
+            for remark in report.remarks { print("  \(Terminal.paint(remark.escapedForDisplay, .dim))") }
             for result in report.results { print("  \(ResultText.line(result))") }
         }
         let status = reports.flatMap(\.results).map(\.outcome).exitStatus

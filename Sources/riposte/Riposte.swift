@@ -1,6 +1,7 @@
 internal import ArgumentParser
 internal import Foundation
 internal import RiposteAgent
+internal import RiposteAudit
 internal import RiposteCore
 
 /// The entry point: names the verbs, and turns what they throw into an exit status.
@@ -31,11 +32,13 @@ struct Riposte: AsyncParsableCommand {
         ])
 
     static func main() async {
-        // A reader that went away (`| head`) is no failure of ours.
+        // A reader that went away (`| head`) is told to whoever writes, and ends nothing half done.
         signal(SIGPIPE, SIG_IGN)
+        StandardOutput.claimStandardDescriptors()
         do {
             var command = try parseAsRoot()
             if var command = command as? any AsyncParsableCommand { try await command.run() } else { try command.run() }
+            StandardOutput.end(with: 0)
         } catch {
             exit(with: error)
         }
@@ -43,25 +46,32 @@ struct Riposte: AsyncParsableCommand {
 
     private static func exit(with error: any Error) -> Never {
         switch error {
-        case let status as ExitCode: Foundation.exit(status.rawValue)
+        case let status as ExitCode: StandardOutput.end(with: status.rawValue)
         case let error as DeskError:
             Terminal.complain(error.message)
-            Foundation.exit(error.exitStatus)
+            StandardOutput.end(with: error.exitStatus)
         case let error as Diagnostics:
             Terminal.complain(error.description)
-            Foundation.exit(2)
+            StandardOutput.end(with: 2)
         case let error as Complaint:
             Terminal.complain(error.message)
-            Foundation.exit(error.status)
+            StandardOutput.end(with: error.status)
+        case let error as JournalError:
+            Terminal.complain(error.message)
+            StandardOutput.end(with: 1)
+        case let error as CocoaError:
+            // Foundation's own description names its domain and its keys.
+            Terminal.complain((error.filePath.map { "\($0.escapedForDisplay): " } ?? "") + error.localizedDescription.escapedForDisplay)
+            StandardOutput.end(with: 1)
         case let error as ValidationError:
             Terminal.complain(error.message)
-            Foundation.exit(2)
+            StandardOutput.end(with: 2)
         default:
             // The parser's own: help goes to standard output with 0, mistakes to standard error with 2.
             let code = Self.exitCode(for: error)
             let message = Self.fullMessage(for: error)
             if code == .success { print(message) } else { Terminal.complainPlainly(message) }
-            Foundation.exit(code == .success ? 0 : code == .validationFailure ? 2 : 1)
+            StandardOutput.end(with: code == .success ? 0 : code == .validationFailure ? 2 : 1)
         }
     }
 }

@@ -96,6 +96,7 @@ struct Run: AsyncParsableCommand {
             throw Complaint(error.description, status: 1)
         }
         printer.finish()
+        StandardOutput.note(printer.failure)
     }
 
     /// On standard error: standard output is for alerts and results.

@@ -13,7 +13,7 @@ struct Status: AsyncParsableCommand {
 
     func run() async throws {
         let configuration = try common.configuration()
-        let client = ControlClient(socket: configuration.controlSocket)
+        let client = common.agent(configuration)
         let status: JSON
         do { status = try await client.status() } catch {
             await client.close()

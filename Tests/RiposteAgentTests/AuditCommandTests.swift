@@ -1,4 +1,5 @@
 import Foundation
+import Glibc
 import RiposteCore
 import RiposteTestSupport
 import Testing
@@ -47,6 +48,71 @@ struct AuditCommandTests {
         // The next start finds an end in order behind the checkpoint.
         try await place.start(configuration: "audit: { signing_key: audit.key }")
         #expect(!place.errors.contains("not closed in order"))
+    }
+
+    /// Name, length and time of change of all that there is.
+    private func state() throws -> [String] {
+        try run(["find", place.stateDirectory, place.folder.path, "-printf", "%p %s %T@\\n"]).output.split(separator: "\n").map(String.init).sorted()
+    }
+
+    private static let questions = [
+        ["audit", "list"], ["audit", "show", "2"], ["audit", "export"], ["audit", "verify"], ["incident", "list"], ["undo", "--list"], ["mode"], ["approvals", "list"],
+        ["breaker", "list"], ["pardon", "list"],
+    ]
+
+    @Test("questions without an agent only read: they wait for no lock, write nothing, and are answered on a disk that cannot be written", .enabled(if: Machine.has("unshare")))
+    func readOnly() throws {
+        let child = try ChildProcess(["sleep", "1000"])
+        #expect(try place.riposte("process", "suspend", "\(child.pid)").status == 0)
+        // Somebody has it, and writes nothing: an agent that is stopped.
+        let lock = open(place.stateDirectory + "/journal/journal.lock", O_RDWR | O_CLOEXEC)
+        try #require(lock >= 0 && flock(lock, LOCK_EX | LOCK_NB) == 0)
+        defer { close(lock) }
+        let before = try state()
+        let folders = ["--state-dir", place.stateDirectory, "--run-dir", place.runDirectory]
+        let locked = "mount --bind \"$1\" \"$1\" && mount -o remount,bind,ro \"$1\" && shift && exec \"$@\""
+        for question in Self.questions {
+            let (status, output) = try place.riposte(question)
+            #expect(status == 0, "\(question): \(output)")
+            #expect(try state() == before, "\(question)")
+            let there = try run(["unshare", "-m", "sh", "-c", locked, "sh", place.folder.path, Riposte.path] + question + folders)
+            #expect(there.status == 0 && there.output == output, "\(question): \(there.output)")
+        }
+        #expect(try place.riposte("undo", "--list").output.contains("process.suspend"))
+        #expect(try place.riposte("process", "resume", "\(child.pid)").status == 1, "what writes needs the lock")
+    }
+
+    @Test("nothing beside the journal can hide a record, and what was done to the journal is told, where it is read, with 1")
+    func hidden() throws {
+        let child = try ChildProcess(["sleep", "1000"])
+        #expect(try place.riposte("process", "kill", "\(child.pid)").status == 0)
+        _ = try place.folder.file("state/index.sqlite", "of an earlier version, and edited")
+        let commands = [
+            ["audit", "list", "--action", "process.kill"], ["audit", "list"], ["audit", "export"], ["audit", "export", "--limit", "9"],
+            ["audit", "list", "--json", "--target", "\(child.pid)"],
+        ]
+        for command in commands {
+            let (status, output) = try place.riposte(command)
+            #expect(status == 0 && output.contains("process.kill"), "\(command): \(output)")
+        }
+        let file = place.stateDirectory + "/journal/00000000000000000001.jsonl"
+        let lines = try String(contentsOfFile: file, encoding: .utf8).split(separator: "\n")
+        let intent = try #require(lines.firstIndex { $0.contains("\"kind\":\"intent\"") })
+        let without = lines[..<intent] + lines[(intent + 1)...]
+        try (without.joined(separator: "\n") + "\n").write(toFile: file, atomically: false, encoding: .utf8)
+        for command in commands {
+            let (status, output) = try place.riposte(command)
+            #expect(status == 1 && output.contains("records are missing between \(intent) and \(intent + 2)") && output.contains("riposte audit verify"), "\(command): \(output)")
+        }
+    }
+
+    @Test("what is followed reaches a terminal harmless, and ends with its reader", .enabled(if: Machine.has("script"), "needs script"))
+    func follow() throws {
+        let child = try ChildProcess(["sleep", "1000"])
+        #expect(try place.riposte("process", "suspend", "\(child.pid)", "--reason", "\u{202E}\u{9B}2J").status == 0)
+        let command = "\(Riposte.path) audit follow --json --state-dir \(place.stateDirectory) --run-dir \(place.runDirectory)"
+        let (_, shown) = try run(["sh", "-c", "timeout -s KILL 20 script -qec '\(command)' /dev/null </dev/null | head -4"])
+        #expect(shown.contains("process.suspend") && !shown.contains("\u{202E}") && !shown.contains("\u{9B}"), "\(shown)")
     }
 
     @Test("an end that was cut off is found by what was kept, and by a number")

@@ -1,7 +1,11 @@
 import Foundation
+import Glibc
+import RiposteAgent
 import RiposteCore
+import RipostePlaybooks
 import RiposteTestSupport
 import RiposteTransport
+import Synchronization
 import Testing
 
 @Suite("orders on the control socket mean what they say, or nothing", .enabled(if: Machine.isRoot, "needs root"))
@@ -95,6 +99,38 @@ struct BrokenOrderTests {
         withExtendedLifetime(double) {}
     }
 
+    private static let questions = [
+        ["status"], ["undo", "--list"], ["mode"], ["approvals", "list"], ["breaker", "list"], ["pardon", "list"], ["output", "list"], ["undo", "--all"],
+    ]
+
+    @Test("an agent that is stopped is named, with the remedy, and a question ends with 6: nobody else is asked in its place", arguments: questions)
+    func frozen(question: [String]) async throws {
+        let agent = try await place.start()
+        agent.signal(SIGSTOP)
+        defer { agent.signal(SIGCONT) }
+        let before = try place.records().count
+        let (status, output) = try place.riposte(question)
+        #expect(status == 6 && output.contains("the agent, pid \(agent.pid), does not answer; it is stopped") && output.contains("kill -CONT \(agent.pid)"), "\(output)")
+        #expect(try place.records().count == before)
+    }
+
+    @Test("a question is given up after its time, an order is waited for, and both say so")
+    func patience() async throws {
+        let double = try UnixDouble(controlSocket, answer: .silence)
+        var patience = ControlClient.Patience()
+        (patience.question, patience.order, patience.untilTold) = (.milliseconds(50), .milliseconds(200), .milliseconds(20))
+        let told = Told()
+        let client = ControlClient(socket: controlSocket, patience: patience) { told.take($0) }
+        let silence = await #expect(throws: DeskError.self) { try await client.modes() }
+        #expect(silence?.code == .silent && silence?.exitStatus == 6 && silence?.message.contains("pid \(getpid())") == true, "\(silence?.message ?? "")")
+        #expect(told.words.isEmpty)
+        let unclear = await #expect(throws: DeskError.self) { try await client.closeBreaker(BreakerCommand(name: "x")) }
+        #expect(unclear?.code == .unclear && told.words.count == 1)
+        #expect(told.words.first?.contains("waiting for the agent, pid \(getpid()), which has the order") == true)
+        await client.close()
+        withExtendedLifetime(double) {}
+    }
+
     @Test("where nobody listens nothing was sent: the command does it by itself")
     func unreachable() throws {
         let double = try UnixDouble(controlSocket, answer: .closing)
@@ -102,6 +138,15 @@ struct BrokenOrderTests {
         #expect(try place.riposte("process", "kill", "\(child.pid)").status == 0)
         #expect(child.waitForSignal() == SIGKILL && hasJournal)
     }
+}
+
+/// What a client says while it waits.
+private final class Told: Sendable {
+    private let list = Mutex<[String]>([])
+
+    var words: [String] { list.withLock { $0 } }
+
+    func take(_ words: String) { list.withLock { $0.append(words) } }
 }
 
 @Suite("SIGHUP means that files are read anew, from the first moment on")

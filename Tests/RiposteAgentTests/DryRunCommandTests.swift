@@ -56,6 +56,31 @@ struct DryRunCommandTests {
         #expect(try riposte("playbook", "dry-run", "p.yaml", "--alerts", "week.jsonl", "--world", "missing.yaml").status == 2)
     }
 
+    @Test("without a world too, an alert that was told before, or waits for others, is said to be that; engine.dedup counts")
+    func withoutWorld() throws {
+        try write(
+            "p.yaml",
+            "apiVersion: riposte/v1\nplaybooks:\n  - { name: one, match: { rules: a }, steps: [{ action: network.isolate }] }\n"
+                + "  - { name: two, match: { rules: b, threshold: { count: 2, within: 1m } }, steps: [{ action: network.isolate }] }\n")
+        func alert(_ rule: String, _ second: Int) -> String {
+            "{\"rule\":\"\(rule)\",\"priority\":\"Notice\",\"time\":\"2026-03-04T11:22:0\(second)Z\",\"output_fields\":{\"proc.pid\":4711,\"proc.pid.ts\":1772623350000000000}}\n"
+        }
+        try write("a.jsonl", alert("a", 1) + alert("b", 2) + alert("a", 3) + alert("b", 4) + alert("c", 5))
+        func heads(_ more: String...) throws -> [String] {
+            let words = ["playbook", "dry-run", "p.yaml", "--alerts", "a.jsonl"] + more
+            let result = try run(["sh", "-c", "cd \"$1\" && shift && exec \"$@\" 2>talk", "sh", place.folder.path, Riposte.path] + words)
+            return result.output.split(separator: "\n").map(String.init).filter { $0.hasPrefix("alert") || $0.contains("told before") || $0.contains("threshold") }
+        }
+        #expect(
+            try heads() == [
+                "alert 1 a → one", "alert 2 b → nobody answers", "  two: 1 of 2 for its threshold", "alert 3 a → nobody answers", "  one: told before, as alert 1",
+                "alert 4 b → two",
+                "alert 5 c → no playbook",
+            ])
+        try write("riposte.yaml", "engine: { dedup: off }\n")
+        #expect(try heads("--config", "riposte.yaml").contains("alert 3 a → one"))
+    }
+
     @Test("--compare says what appears, vanishes and changes")
     func compare() throws {
         let old = try block(0, "yaml", of: "dry-run.md")

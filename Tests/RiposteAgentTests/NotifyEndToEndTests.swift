@@ -151,7 +151,7 @@ struct NotifyEndToEndTests {
         let plan = try #require(try place.json("notify", "send", "--to", "duty", "m", "--dry-run", "--config", file).first)
         #expect(plan["outcome"] == "planned")
         for (arguments, status, words) in [
-            (["--to", "dutty", "m"], Int32(1), "did you mean \"duty\"?"), (["m"], 2, "--to"), (["--to", "duty", ""], 1, "there is none"),
+            (["--to", "dutty", "m"], Int32(4), "did you mean \"duty\"?"), (["m"], 2, "--to"), (["--to", "duty", ""], 1, "there is none"),
             (["--to", "duty", "m", "--priority", "high"], 2, "critical"),
             (["--to", "duty", String(repeating: "x", count: 9000)], 2, "8192"),
         ] {

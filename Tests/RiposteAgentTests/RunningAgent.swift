@@ -106,7 +106,9 @@ final class Workplace {
     func riposte(_ arguments: [String]) throws -> (status: Int32, output: String) { try run(prefix + [Riposte.path] + arguments + folders) }
 
     /// What a command prints with `--json`, one value per line.
-    func json(_ arguments: String...) throws -> [JSON] {
+    func json(_ arguments: String...) throws -> [JSON] { try json(arguments) }
+
+    func json(_ arguments: [String]) throws -> [JSON] {
         try run(["sh", "-c", "exec \"$@\" 2>/dev/null", "sh"] + prefix + [Riposte.path] + arguments + folders + ["--json"]).output.split(separator: "\n").map {
             try JSON(parsing: Array($0.utf8))
         }

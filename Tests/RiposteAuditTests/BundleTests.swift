@@ -45,6 +45,28 @@ struct BundleTests {
         #expect(!text.contains("noise"))
     }
 
+    @Test("a folder is there whole or not at all, and replaces nothing")
+    func folder() throws {
+        let fixture = try IncidentFixture()
+        let parent = fixture.journal.folder.path + "/exports"
+        try FileManager.default.createDirectory(atPath: parent, withIntermediateDirectories: false)
+        let bundle = try fixture.bundle()
+        for (name, make) in [
+            ("empty", { try FileManager.default.createDirectory(atPath: $0, withIntermediateDirectories: false) }), ("file", { try Data().write(to: URL(fileURLWithPath: $0)) }),
+            ("dangling", { try FileManager.default.createSymbolicLink(atPath: $0, withDestinationPath: "nowhere") }),
+        ] as [(String, (String) throws -> Void)] {
+            try make("\(parent)/\(name)")
+            let error = #expect(throws: BundleError.self) { try bundle.write(to: "\(parent)/\(name)/") }
+            #expect(error?.message.contains("name a new one") == true)
+        }
+        #expect(throws: BundleError.self) { try bundle.write(to: "\(parent)/missing/new") }
+        #expect(try FileManager.default.contentsOfDirectory(atPath: parent).sorted() == ["dangling", "empty", "file"])
+        #expect(try FileManager.default.contentsOfDirectory(atPath: parent + "/empty").isEmpty)
+        try bundle.write(to: parent + "/new/")
+        #expect(try fixture.verify(parent + "/new").isIntact)
+        #expect(try FileManager.default.attributesOfItem(atPath: parent + "/new")[.posixPermissions] as? Int == 0o700)
+    }
+
     @Test("other programs read the archive")
     func tar() throws {
         let fixture = try IncidentFixture()

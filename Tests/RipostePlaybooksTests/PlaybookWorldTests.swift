@@ -108,12 +108,49 @@ struct PlaybookWorldTests {
             ("    alerts: [a]\n    expect: [{ breaker: ajar }]\n", "expected open, half_open or closed"),
             ("    alerts: [a]\n    expect: [{ target: { container: a, process: 1 } }]\n", "expected one of { process: PID }"),
             ("    alerts: [a]\n    expect: [{ breaker: open, step: a }]\n", "beside breaker only playbook"),
-            ("    alerts: [a]\n    now: noon\n    never: [a]\n", "expected a time"),
+            ("    alerts: [a]\n    expect: [{ count: { min: 0 } }]\n", "0 or more cannot fail"),
+            ("    alerts: [a]\n    expect: []\n", "neither expects nor forbids anything cannot fail"),
+            ("    alerts: [a]\n    expect: []\n    never: []\n", "neither expects nor forbids anything cannot fail"),
+            ("    alerts: [a]\n", "neither expects nor forbids anything cannot fail"), ("    alerts: [a]\n    now: noon\n    never: [a]\n", "expected a time"),
             ("    alerts: [a]\n    world: { processes: [{ pid: x }] }\n    never: [a]\n", "x.test.yaml:4:"),
         ])
     func problems(test: String, expected: String) throws {
         let error = #expect(throws: Diagnostics.self) { try PlaybookTestFile(file: "x.test.yaml", text: "tests:\n  - name: t\n" + test) }
         #expect(error.map { "\($0)".contains(expected) } == true, "\(error.map { "\($0)" } ?? "")")
+    }
+
+    @Test(
+        "a test that names what there is not, or has no alert, could not fail: it is not run",
+        arguments: [
+            ("    alerts: [a.json]\n    never: [\"container.*\", \"contianer.*\"]\n", "never: \"contianer.*\" fits no action; did you mean \"container.*\"?"),
+            ("    alerts: [a.json]\n    never: container.paus\n", "never: \"container.paus\" fits no action; did you mean \"container.pause\"?"),
+            ("    alerts: [a.json]\n    expect: [{ action: procces.kill, count: { max: 0 } }]\n", "line 4: there is no action \"procces.kill\"; did you mean \"process.kill\"?"),
+            ("    alerts: [a.json]\n    expect: [{ playbook: contian, count: { max: 3 } }]\n", "line 4: there is no playbook \"contian\" here; did you mean \"contain\"?"),
+            ("    alerts: [a.json]\n    expect: [{ playbook: contain, step: holt, count: { max: 3 } }]\n", "there is no step \"holt\" in playbook contain; did you mean \"hold\"?"),
+            ("    alerts: [a.json]\n    expect: [{ step: holt, count: { max: 3 } }]\n", "there is no step \"holt\" here; did you mean \"hold\"?"),
+            ("    alerts: []\n    never: [container.pause]\n", "there is no alert in its files: it cannot fail"),
+            ("    alerts: [none.json]\n    never: [container.pause]\n", "there is no alert in its files: it cannot fail"),
+            ("    alerts: { repeat: none.json, times: 3 }\n    never: [container.pause]\n", "there is no alert in its files: it cannot fail"),
+        ])
+    func unusable(test: String, expected: String) throws {
+        let file = try PlaybookTestFile(file: "x.test.yaml", text: "tests:\n  - name: t\n" + test)
+        let first = try #require(file.tests.first)
+        let error = #expect(throws: PlaybookTestFile.Unusable.self) {
+            try file.check(first, against: try Stage.playbooks(playbooks), Stage.catalogue)
+            _ = try file.alerts(of: first) { $0 == "none.json" ? [] : try alerts($0) }
+        }
+        #expect(error?.description.contains(expected) == true, "\(error?.description ?? "")")
+    }
+
+    @Test("a number is varied whatever it is", arguments: [Int64.max, .max - 1, .min, -1, 0, 4_194_303])
+    func numbers(pid: Int64) throws {
+        let test = "    alerts: { repeat: a.json, times: 3, over: 1s, vary: [proc.pid, fd.num] }\n    never: [container.pause]\n"
+        let file = try PlaybookTestFile(file: "x.test.yaml", text: "tests:\n  - name: t\n" + test)
+        let varied = try file.alerts(of: #require(file.tests.first)) { _ in
+            [try Stage.alert("Shell", at: "2026-03-04T11:22:34Z", ["proc.pid": .integer(pid), "fd.num": .integer(pid)])]
+        }
+        #expect(Set(varied.compactMap { $0.fields["proc.pid"]?.integer }).count == 3 && Set(varied.compactMap { $0.fields["fd.num"]?.integer }).count == 3)
+        #expect(varied.dropFirst().allSatisfy { (1...4_194_304).contains($0.fields["proc.pid"]?.integer ?? 0) })
     }
 
     @Test("steps that a rehearsal reached are covered, those it passed over are not")

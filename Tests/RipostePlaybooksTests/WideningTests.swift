@@ -101,7 +101,10 @@ struct WideningTests {
             #expect(bench.engine.snapshot.modes.settings.count == 1)
         }
         let refused = objection { () throws(Engine.Objection) in
-            guard let mode = example.mode else { return try bench.engine.clearMode(for: example.scope, actor: ann, reason: "w") }
+            guard let mode = example.mode else {
+                try bench.engine.clearMode(for: example.scope, actor: ann, reason: "w")
+                return
+            }
             try bench.engine.setMode(mode, for: example.scope, actor: ann, reason: "w")
         }
         #expect((refused?.proposal != nil) == example.needsTwo && (refused == nil) == !example.needsTwo, "\(refused?.message ?? "")")

@@ -155,9 +155,9 @@ extension Simulation {
             // A person may take the question away from a playbook whose mode is ask; the ledger is to see that nobody else does.
             let widest = scope == .playbook("ask") ? Mode.ask : .enforce
             let mode = min([Mode.observe, .ask, .enforce][number(0...2)], widest)
-            try? life.engine.setMode(mode, for: scope, lasting: chance(70) ? .seconds(number(1...3000)) : nil, actor: person.actor, reason: "by hand")
+            _ = try? life.engine.setMode(mode, for: scope, lasting: chance(70) ? .seconds(number(1...3000)) : nil, actor: person.actor, reason: "by hand")
         } else {
-            for setting in life.engine.snapshot.modes.sorted { try? life.engine.clearMode(for: setting.scope, actor: person.actor, reason: "over") }
+            for setting in life.engine.snapshot.modes.sorted { _ = try? life.engine.clearMode(for: setting.scope, actor: person.actor, reason: "over") }
         }
     }
 

@@ -15,7 +15,7 @@ extension AgentConfiguration.OutputsSection {
 
 extension AgentConfiguration.OutputsSection {
     /// Of those that are not switched off.
-    var names: [String] {
+    package var names: [String] {
         guard case .list(let outputs)? = entries?.shape else { return [] }
         return outputs.filter { $0["enabled"]?.text != "false" }.compactMap { $0["name"]?.text }
     }

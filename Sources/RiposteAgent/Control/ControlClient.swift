@@ -9,8 +9,36 @@ package final class ControlClient: Desk {
     private let client = HTTPClient()
     /// Whether something was sent that an agent acts on: from then on nobody else may be asked for the same.
     private let hasOrdered = Mutex(false)
+    private let patience: Patience
+    private let onWaiting: @Sendable (String) -> Void
 
-    package init(socket: String) { self.socket = socket }
+    /// How long an agent is waited for.
+    package struct Patience: Sendable {
+        /// For what it knows without looking anywhere.
+        package var question = Duration.seconds(5)
+        /// For what it has to look at the world for.
+        package var look = Duration.seconds(60)
+        /// For deeds, which may take as long as their own deadlines are.
+        package var order = Duration.seconds(600)
+        /// Whoever waits longer is told what for.
+        package var untilTold = Duration.seconds(2)
+
+        package init() {}
+    }
+
+    /// `onWaiting` is told, once for each wish, that an answer takes its time, and how to look what becomes of it.
+    package init(socket: String, patience: Patience = Patience(), onWaiting: @escaping @Sendable (String) -> Void = { _ in }) {
+        self.socket = socket
+        self.patience = patience
+        self.onWaiting = onWaiting
+    }
+
+    /// What the agent does about a message.
+    private enum Kind {
+        case question, look
+        /// It may act: it must not be asked a second time, of whom it may be, because no answer came.
+        case order
+    }
 
     package func act(_ command: ManualCommand) async throws(DeskError) -> ActionResult {
         try result(in: await post(ControlPath.actions, command.json))
@@ -21,11 +49,11 @@ package final class ControlClient: Desk {
     }
 
     package func inForce(_ selection: UndoSelection) async throws(DeskError) -> [EngineState.OpenUndo] {
-        try await list(ControlPath.inForce, .object(selection.json), "in_force", isOrder: false, EngineState.OpenUndo.init(json:))
+        try await list(ControlPath.inForce, .object(selection.json), "in_force", as: .question, EngineState.OpenUndo.init(json:))
     }
 
     package func pardons() async throws(DeskError) -> [Pardons.Pardon] {
-        try await list(ControlPath.pardons, [:], "pardons", isOrder: false, Pardons.Pardon.init(json:))
+        try await list(ControlPath.pardons, [:], "pardons", as: .question, Pardons.Pardon.init(json:))
     }
 
     package func liftPardons(_ command: PardonLiftCommand) async throws(DeskError) -> [Pardons.Pardon] {
@@ -33,9 +61,9 @@ package final class ControlClient: Desk {
     }
 
     private func list<Element>(
-        _ path: String, _ body: JSON, _ key: ByteText, isOrder: Bool = true, _ read: (JSON) -> Element?
+        _ path: String, _ body: JSON, _ key: ByteText, as kind: Kind = .order, _ read: (JSON) -> Element?
     ) async throws(DeskError) -> [Element] {
-        let answer = try await post(path, body, isOrder: isOrder)
+        let answer = try await post(path, body, kind)
         guard let elements = answer[key]?.array?.all(read) else { throw nonsense }
         return elements
     }
@@ -59,7 +87,7 @@ package final class ControlClient: Desk {
     }
 
     /// What the agent would do with an alert now; ``AlertExplanation/json``.
-    package func explain(_ command: ExplainCommand) async throws(DeskError) -> JSON { try await post(ControlPath.explain, command.json, isOrder: false) }
+    package func explain(_ command: ExplainCommand) async throws(DeskError) -> JSON { try await post(ControlPath.explain, command.json, .look) }
 
     package func breakers() async throws(DeskError) -> [Breakers.Breaker] {
         try await exchange(.get, ControlPath.breakers, body: nil)["breakers"]?.array?.compactMap(Breakers.Breaker.init(json:)) ?? []
@@ -85,24 +113,39 @@ package final class ControlClient: Desk {
 
     package func close() async { client.close() }
 
-    private func post(_ path: String, _ body: JSON, isOrder: Bool = true) async throws(DeskError) -> JSON {
-        try await exchange(.post, path, body: body.bytes, isOrder: isOrder)
+    private func post(_ path: String, _ body: JSON, _ kind: Kind = .order) async throws(DeskError) -> JSON {
+        try await exchange(.post, path, body: body.bytes, kind)
     }
 
-    /// `isOrder`: the agent may act on it, so that it must not be asked a second time, of whom it may be, because no answer came.
-    private func exchange(_ method: HTTPRequest.Method, _ path: String, body: [UInt8]?, isOrder: Bool = false) async throws(DeskError) -> JSON {
+    private func exchange(_ method: HTTPRequest.Method, _ path: String, body: [UInt8]?, _ kind: Kind = .question) async throws(DeskError) -> JSON {
+        let isOrder = kind == .order
+        let timeout =
+            switch kind {
+            case .question: patience.question
+            case .look: patience.look
+            case .order: patience.order
+            }
+        let teller =
+            kind == .question
+            ? nil
+            : Task { [patience, onWaiting, socket] in
+                guard (try? await Task.sleep(for: patience.untilTold)) != nil else { return }
+                onWaiting(Self.waiting(for: ControlPeer(socket: socket), isOrder: isOrder))
+            }
+        defer { teller?.cancel() }
         let response: HTTPResponse
         do throws(TransportError) {
             response = try await client.send(
                 HTTPRequest(
                     method, "http://riposte\(path)", unixSocket: socket, headers: [("Content-Type", "application/json")], body: body,
-                    timeout: .seconds(600), maxResponseBytes: 256 << 20))
+                    timeout: timeout, maxResponseBytes: 256 << 20))
         } catch {
             switch error.code {
             case .denied: throw DeskError(.denied, "the agent's socket \(socket) may not be opened by this user")
             case .unreachable:
                 guard hasOrdered.withLock(\.self) else { throw DeskError(.noAgent, "no agent answers at \(socket)") }
                 throw DeskError(.unclear, "the agent at \(socket) is gone, with a part of this done; see riposte audit list")
+            case .timedOut where !isOrder: throw silence(timeout)
             default: throw isOrder ? unanswered(error.message) : DeskError(.noAgent, "the agent at \(socket) did not answer: \(error.message)")
             }
         }
@@ -116,6 +159,17 @@ package final class ControlClient: Desk {
             throw DeskError(code, answer["error"]?.string?.repaired ?? "the agent answered \(response.status)")
         }
         return answer
+    }
+
+    private static func waiting(for agent: ControlPeer?, isOrder: Bool) -> String {
+        let name = agent.map { "the agent, pid \($0.pid)" } ?? "the agent"
+        if let agent, agent.isStopped { return "waiting for \(name): \(agent.remedy)" }
+        return "waiting for \(name)" + (isOrder ? ", which has the order; what becomes of it: riposte audit follow, riposte status" : "")
+    }
+
+    private func silence(_ time: Duration) -> DeskError {
+        guard let agent = ControlPeer(socket: socket) else { return DeskError(.silent, "the agent at \(socket) has not answered within \(time.text)") }
+        return DeskError(.silent, "the agent, pid \(agent.pid), does not answer; \(agent.remedy)")
     }
 
     private func unanswered(_ reason: String) -> DeskError {

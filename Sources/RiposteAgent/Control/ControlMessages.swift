@@ -206,6 +206,7 @@ extension AlertReport {
         object.append("playbooks", .array(playbooks.map(JSON.text)))
         object.append("results", .array(results.map(\.json)))
         object.append("problem", problem.map(JSON.text))
+        if !remarks.isEmpty { object.append("remarks", .array(remarks.map(JSON.text))) }
         return .object(object)
     }
 
@@ -213,7 +214,8 @@ extension AlertReport {
         guard let number = json["alert"]?.integer, let rule = json["rule"]?.string?.repaired else { return nil }
         self.init(
             number: Int(number), rule: rule, playbooks: json["playbooks"]?.array?.compactMap { $0.string?.repaired } ?? [],
-            results: json["results"]?.array?.compactMap(ActionResult.init(json:)) ?? [], problem: json["problem"]?.string?.repaired)
+            results: json["results"]?.array?.compactMap(ActionResult.init(json:)) ?? [], problem: json["problem"]?.string?.repaired,
+            remarks: json["remarks"]?.array?.compactMap { $0.string?.repaired } ?? [])
     }
 }
 

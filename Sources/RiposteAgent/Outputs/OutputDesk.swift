@@ -47,8 +47,8 @@ package struct OutputDesk: Sendable {
 }
 
 extension DeskError {
-    static func noOutput(_ name: String, among names: [String]) -> DeskError {
+    package static func noOutput(_ name: String, among names: [String]) -> DeskError {
         let hint = nearMiss(to: name, among: names).map { "; did you mean \"\($0)\"?" } ?? (names.isEmpty ? "; none is configured" : "; there are \(names.joined(separator: ", "))")
-        return DeskError(.invalid, "there is no output \"\(name.escapedForDisplay)\"\(hint)")
+        return DeskError(.notFound, "there is no output \"\(name.escapedForDisplay)\"\(hint)")
     }
 }

@@ -2,17 +2,30 @@ internal import Foundation
 internal import RiposteCore
 
 extension AuditBundle {
-    /// Writes a new folder, or where the name ends in `.tar` a new archive. Nothing that is there is written over.
+    /// Writes a new folder, or where the name ends in `.tar` a new archive: whole, or nothing is left of it. Nothing that is there is written over.
     package func write(to path: String) throws {
-        guard path.hasSuffix(".tar") else {
-            guard mkdir(path, 0o700) == 0 else {
-                let error = errno
-                throw BundleError("make the folder \(path.escapedForDisplay): \(String(cString: strerror(error)))\(error == EEXIST ? "; name a new one" : "")")
-            }
-            for file in files { try NewFile.write(file.bytes, to: "\(path)/\(file.name)", mode: 0o600) }
-            return
-        }
+        guard path.hasSuffix(".tar") else { return try writeFolder(path) }
         try NewFile.write(TarArchive(files, at: header.time).bytes, to: path, mode: 0o600)
+    }
+
+    /// Under another name beside it until it is whole: half a bundle verifies as damaged.
+    private func writeFolder(_ path: String) throws {
+        func failure(_ error: Int32) -> BundleError {
+            BundleError("make the folder \(path.escapedForDisplay): \(String(cString: strerror(error)))\([EEXIST, ENOTEMPTY, ENOTDIR].contains(error) ? "; name a new one" : "")")
+        }
+        let name = path.replacing(/\/+$/, with: "")
+        var facts = stat()
+        guard lstat(name, &facts) != 0 else { throw failure(EEXIST) }
+        var template = Array((name + ".XXXXXX").utf8CString)
+        guard mkdtemp(&template) != nil else { throw failure(errno) }
+        let folder = String(decoding: template.dropLast().map { UInt8(bitPattern: $0) }, as: UTF8.self)
+        do {
+            for file in files { try NewFile.write(file.bytes, to: "\(folder)/\(file.name)", mode: 0o600) }
+            guard rename(folder, name) == 0 else { throw failure(errno) }
+        } catch {
+            try? FileManager.default.removeItem(atPath: folder)
+            throw error
+        }
     }
 }
 

@@ -90,18 +90,22 @@ extension Engine {
         package let message: String
         /// Set: it is wished for, and a second person must wish for it too.
         package let proposal: Widenings.Proposal?
+        /// What is named is not there.
+        package let isOfUnknown: Bool
 
-        init(_ message: String, waitsFor proposal: Widenings.Proposal? = nil) {
+        init(_ message: String, waitsFor proposal: Widenings.Proposal? = nil, isOfUnknown: Bool = false) {
             self.message = message
             self.proposal = proposal
+            self.isOfUnknown = isOfUnknown
         }
     }
 
-    /// A person sets a mode, until a time or until it is cleared.
+    /// A person sets a mode, until a time or until it is cleared. Gives what is then in effect; see ``modeInEffect(for:after:)``.
+    @discardableResult
     package func setMode(
         _ mode: Mode, for scope: ModeTable.Scope, lasting length: Duration? = nil, actor: AuditRecord.Actor, reason: String? = nil,
         isDryRun: Bool = false
-    ) throws(Objection) {
+    ) throws(Objection) -> ModeVerdict? {
         try check(mode, for: scope, reason)
         let now = surroundings.now()
         var record = scope.record(at: now, state: "set")
@@ -111,16 +115,22 @@ extension Engine {
         record.detail.append("until", length.map { .text("\(now + $0)") })
         record.message = "mode of \(scope.summary) is \(mode.rawValue)" + (length.map { " for \($0.text)" } ?? "")
         try writeSteering(record, widens: widened(by: record, scope), isDryRun: isDryRun)
+        return modeInEffect(for: scope, after: isDryRun ? record : nil)
     }
 
-    /// A person lifts a mode that was set: things are again as the configuration and the playbook say.
-    package func clearMode(for scope: ModeTable.Scope, actor: AuditRecord.Actor, reason: String? = nil, isDryRun: Bool = false) throws(Objection) {
-        guard state.withLock({ $0.state.modes.settings[scope] }) != nil else { throw Objection("no mode is set for \(scope.summary.escapedForDisplay)") }
+    /// A person lifts a mode that was set: things are again as the configuration and the playbook say. Gives what is then in effect.
+    @discardableResult
+    package func clearMode(for scope: ModeTable.Scope, actor: AuditRecord.Actor, reason: String? = nil, isDryRun: Bool = false) throws(Objection) -> ModeVerdict? {
+        guard state.withLock({ $0.state.modes.settings[scope] }) != nil else {
+            if case .playbook(let name) = scope { _ = try playbookInForce(name) }
+            throw Objection("no mode is set for \(scope.summary.escapedForDisplay)")
+        }
         var record = scope.record(at: surroundings.now(), state: "cleared")
         record.actor = actor
         record.reason = reason
         record.message = "no mode is set for \(scope.summary) any more"
         try writeSteering(record, widens: widened(by: record, scope), isDryRun: isDryRun)
+        return modeInEffect(for: scope, after: isDryRun ? record : nil)
     }
 
     private func check(_ mode: Mode, for scope: ModeTable.Scope, _ reason: String?) throws(Objection) {
@@ -134,14 +144,30 @@ extension Engine {
             }
         case .source: break
         case .playbook(let name):
-            guard let playbook = playbooks.playbooks.first(where: { $0.name == name }) else {
-                let near = nearMiss(to: name, among: playbooks.playbooks.map(\.name)).map { "; did you mean \"\($0)\"?" } ?? ""
-                throw Objection("no playbook \"\(name.escapedForDisplay)\" is in force\(near)")
-            }
+            let playbook = try playbookInForce(name)
             let isWider = mode == .enforce && self.mode(of: playbook).mode < .enforce
             if isWider, reason?.isEmpty ?? true, let step = playbook.steps.first(where: destroys) {
                 throw Objection("\(step.action) cannot be taken back: to let playbook \(name) enforce, give a reason")
             }
+        }
+    }
+
+    func playbookInForce(_ name: String) throws(Objection) -> Playbook {
+        if let playbook = playbooks.playbooks.first(where: { $0.name == name }) { return playbook }
+        let near = nearMiss(to: name, among: playbooks.playbooks.map(\.name)).map { "; did you mean \"\($0)\"?" } ?? ""
+        throw Objection("no playbook \"\(name.escapedForDisplay)\" is in force\(near)", isOfUnknown: true)
+    }
+
+    /// What is in effect for a scope, of which a mode that was set is one voice: the most careful one wins. Nil: for a playbook that is not in force. With the record of a change that
+    /// was not made, what it would come to.
+    package func modeInEffect(for scope: ModeTable.Scope, after change: AuditRecord? = nil) -> ModeVerdict? {
+        let now = surroundings.now()
+        var modes = state.withLock { $0.state.modes }
+        if let change { modes.apply(change) }
+        switch scope {
+        case .agent: return ModeVerdict([agentVoice(modes, now)])
+        case .source(let name): return ModeVerdict([agentVoice(modes, now)] + (sourceVoice(name, modes, now).map { [$0] } ?? []))
+        case .playbook(let name): return playbooks.playbooks.first { $0.name == name }.map { mode(of: $0, modes, now) }
         }
     }
 

@@ -173,6 +173,16 @@ extension Engine {
         return snapshot.approvals.requests.values.sorted { $0.id < $1.id }.map(view)
     }
 
+    /// The same with nothing written down, for whoever only looks: questions about what has ended are left out.
+    package func questionsAsTheyStand() async -> [ApprovalView] {
+        var views: [ApprovalView] = []
+        for request in snapshot.approvals.requests.values.sorted(by: { $0.id < $1.id }) {
+            if request.isWaiting, await targetsAreGone(request) { continue }
+            views.append(view(request))
+        }
+        return views
+    }
+
     /// The question that holds a plan, looked at in the same way.
     package func openQuestion(_ plan: Identifier) async -> ApprovalView? { await openQuestions().first { view in view.plans.contains { $0.id == plan } || view.id == plan } }
 

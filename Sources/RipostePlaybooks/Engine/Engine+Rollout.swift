@@ -19,10 +19,7 @@ extension Engine {
 
     /// A person lets a playbook go on to its next stage. Gives what was done, in words.
     package func promote(_ name: String, actor: AuditRecord.Actor, reason: String? = nil, isDryRun: Bool = false) throws(Objection) -> String {
-        guard let playbook = playbooks.playbooks.first(where: { $0.name == name }) else {
-            let near = nearMiss(to: name, among: playbooks.playbooks.map(\.name)).map { "; did you mean \"\($0)\"?" } ?? ""
-            throw Objection("no playbook \"\(name.escapedForDisplay)\" is in force\(near)")
-        }
+        let playbook = try playbookInForce(name)
         guard let rollout = playbook.rollout else { throw Objection("playbook \(name) has no rollout: its mode is set in its file, or with riposte mode set") }
         let now = surroundings.now()
         let (index, obstacles) = state.withLock { interior in
@@ -42,7 +39,7 @@ extension Engine {
     /// Counts for or against the playbooks that answered the alert. Gives their names.
     package func mark(_ alert: Identifier, as verdict: Verdict, actor: AuditRecord.Actor, reason: String? = nil, isDryRun: Bool = false) throws(Objection) -> [String] {
         let (isKnown, names) = state.withLock { ($0.state.rollouts.isKnown(alert), $0.state.rollouts.playbooks(for: alert)) }
-        guard isKnown else { throw Objection("no playbook answered an alert \(alert) of late; only such an alert counts for or against one") }
+        guard isKnown else { throw Objection("no playbook answered an alert \(alert) of late; only such an alert counts for or against one", isOfUnknown: true) }
         guard !isDryRun else { return names }
         var record = AuditRecord(.rollout, at: surroundings.now(), detail: ["state": "marked", "verdict": .text(verdict.rawValue)])
         record.alert = alert

@@ -9,7 +9,7 @@ extension PlaybookTestFile {
             node.report(code: "T003", "a test needs name and alerts")
             return nil
         }
-        guard keys["expect"] != nil || keys["never"] != nil else {
+        guard [keys["expect"], keys["never"]].contains(where: { $0.map { $0.elements?.isEmpty != true } ?? false }) else {
             node.report(code: "T003", "a test that neither expects nor forbids anything cannot fail")
             return nil
         }
@@ -63,9 +63,11 @@ extension PlaybookTestFile {
             node.report(code: "T003", "a count needs min or max")
             return nil
         }
-        return Expectation.Count(
+        let count = Expectation.Count(
             outcome: keys["outcome"]?.choice(Outcome.self, code: "T002"), min: keys["min"]?.integer(in: 0...Int.max, code: "T002"),
             max: keys["max"]?.integer(in: 0...Int.max, code: "T002"))
+        if count.min == 0, count.max == nil { node.report(code: "T003", "a count that is to be 0 or more cannot fail") }
+        return count
     }
 
     private static func breaker(_ node: YAMLNode) -> Breakers.State? {
@@ -87,7 +89,12 @@ extension PlaybookTestFile {
 
     // MARK: - Alerts
 
-    /// The alerts of a test in the order of their times. `read` gives those of a file.
+    /// Why a test cannot be run.
+    package struct Unusable: Error, Equatable, Sendable, CustomStringConvertible {
+        package let description: String
+    }
+
+    /// The alerts of a test in the order of their times: one at least. `read` gives those of a file.
     package func alerts(of test: Test, reading read: (String) throws -> [Alert]) throws -> [Alert] {
         var alerts: [Alert] = []
         for source in test.alerts {
@@ -96,6 +103,7 @@ extension PlaybookTestFile {
             case .repeated(let repetition): alerts += try repetition.alerts(of: try read(repetition.file))
             }
         }
+        guard !alerts.isEmpty else { throw Unusable(description: "there is no alert in its files: it cannot fail") }
         // Stable: those of one moment come in as they stand.
         return test.isRehearsed ? alerts.enumerated().sorted { ($0.element.time, $0.offset) < ($1.element.time, $1.offset) }.map(\.element) : alerts
     }
@@ -124,7 +132,11 @@ extension PlaybookTestFile.Repetition {
     /// The first is as it stands; the others are numbered. A container's id stays one.
     private static func varied(_ value: JSON, _ name: String, _ number: Int) -> JSON {
         guard number > 0 else { return value }
-        if let integer = value.integer { return .integer(name == "proc.pid" ? (integer + Int64(number)) % 4_194_304 + 1 : integer + Int64(number)) }
+        if let integer = value.integer {
+            // Any number may stand in an alert: beyond the last one comes the first.
+            let other = integer &+ Int64(number)
+            return .integer(name == "proc.pid" ? Int64(UInt64(bitPattern: other) % 4_194_304) + 1 : other)
+        }
         guard let text = value.string?.repaired else { return value }
         guard name == "container.id" else { return .text("\(text)-\(number)") }
         let digits = String(number, radix: 16)

@@ -94,6 +94,38 @@ package struct PlaybookTestFile: Sendable {
         self.tests = tests
     }
 
+    /// Names that nothing has: what forbids or counts them would hold whatever the playbooks do.
+    package func check(_ test: Test, against playbooks: PlaybookSet, _ catalogue: ActionCatalogue) throws(Unusable) {
+        let actions = catalogue.descriptions.map(\.name.rawValue)
+        for pattern in test.never {
+            let glob = GlobPattern(Array(pattern.utf8))
+            guard !actions.contains(where: { glob.matches(Array($0.utf8)) }) else { continue }
+            let kinds = Set(actions.compactMap { $0.split(separator: ".").first.map { "\($0).*" } }).sorted()
+            throw Self.unknown("never: \"\(pattern.escapedForDisplay)\" fits no action", pattern, among: actions + kinds)
+        }
+        for expectation in test.expect {
+            let place = "line \(expectation.line): there is no "
+            if let action = expectation.action, !actions.contains(action) { throw Self.unknown("\(place)action \"\(action.escapedForDisplay)\"", action, among: actions) }
+            guard let name = expectation.playbook else {
+                let steps = playbooks.playbooks.flatMap(Self.steps)
+                if let step = expectation.step, !steps.contains(step) { throw Self.unknown("\(place)step \"\(step.escapedForDisplay)\" here", step, among: steps) }
+                continue
+            }
+            guard let playbook = playbooks.playbooks.first(where: { $0.name == name }) else {
+                throw Self.unknown("\(place)playbook \"\(name.escapedForDisplay)\" here", name, among: playbooks.playbooks.map(\.name))
+            }
+            if let step = expectation.step, !Self.steps(of: playbook).contains(step) {
+                throw Self.unknown("\(place)step \"\(step.escapedForDisplay)\" in playbook \(name)", step, among: Self.steps(of: playbook))
+            }
+        }
+    }
+
+    private static func steps(of playbook: Playbook) -> [String] { (playbook.steps + playbook.finish).map(\.name) }
+
+    private static func unknown(_ problem: String, _ name: String, among names: [String]) -> Unusable {
+        Unusable(description: problem + (nearMiss(to: name, among: names).map { "; did you mean \"\($0)\"?" } ?? ""))
+    }
+
     /// What a test came to, and how far into the playbooks its alerts went.
     package struct Result: Sendable, Equatable {
         package var failures: [Failure]

@@ -47,10 +47,9 @@ package final class EventCondition: Sendable {
 
     private static func finding(_ code: RulesFinding.Code, _ message: String, in text: String, at offset: Int, suggestion: String? = nil) -> RulesFinding {
         let place = Diagnostic.Place(in: text, at: offset)
-        let lines = text.split(separator: "\n", omittingEmptySubsequences: false)
         return RulesFinding(
             code, message, file: name, locations: [.init(itemType: "condition expression", itemName: "", place: place, offset: offset)],
-            snippet: lines.indices.contains(place.line - 1) ? String(lines[place.line - 1]) : nil, suggestion: suggestion)
+            snippet: place.line(of: text), suggestion: suggestion)
     }
 
     /// A judge of this condition alone; one thread uses it.
@@ -64,5 +63,11 @@ extension Diagnostic.Place {
         let line = before.count { $0 == UInt8(ascii: "\n") } + 1
         let start = before.lastIndex(of: UInt8(ascii: "\n")).map { before.index(after: $0) } ?? before.startIndex
         self.init(line: line, column: String(decoding: before[start...], as: UTF8.self).count + 1)
+    }
+
+    /// The line that it is in. By bytes, as the place was counted: a carriage return and a newline are one `Character`.
+    package func line(of text: String) -> String? {
+        let lines = text.utf8.split(separator: UInt8(ascii: "\n"), omittingEmptySubsequences: false)
+        return lines.indices.contains(line - 1) ? String(Substring(lines[line - 1])) : nil
     }
 }

@@ -28,5 +28,5 @@ struct AlertsMarkCommand: AsyncParsableCommand {
         if benign == real { throw ValidationError("give one of --benign and --real") }
     }
 
-    func run() async throws { try await action.steer(.mark(alert, benign ? .benign : .real)) }
+    func run() async throws { try await action.steer("alerts mark", .mark(alert, benign ? .benign : .real)) }
 }

@@ -27,7 +27,7 @@ struct ApprovalsListCommand: AsyncParsableCommand {
     @OptionGroup var common: CommonOptions
 
     func run() async throws {
-        try await common.withDesk(needsPlaybooks: true) { desk, _ in
+        try await common.withQuestionDesk(needsPlaybooks: true) { desk in
             let questions = try await desk.questions()
             if common.json {
                 for question in questions { print(question.line) }
@@ -50,7 +50,7 @@ struct ApprovalsShowCommand: AsyncParsableCommand {
     var id: Identifier
 
     func run() async throws {
-        try await common.withDesk(needsPlaybooks: true) { desk, _ in
+        try await common.withQuestionDesk(needsPlaybooks: true) { desk in
             let question = try await desk.questions().first { question in
                 question["id"] == .text("\(id)") || question["plans"]?.array?.contains { $0["id"] == .text("\(id)") } == true
             }

@@ -19,14 +19,15 @@ struct AuditCheckpointListCommand: AsyncParsableCommand {
     var limit: Int = 20
 
     func run() async throws {
-        var query = AuditIndex.Query()
+        var query = JournalSearch.Query()
         query.kind = .checkpoint
         query.limit = limit
         guard limit > 0 else { throw ValidationError("--limit must be greater than 0") }
-        let records = try AuditAccess(common).records(query)
+        let access = try AuditAccess(common)
+        let records = try access.records(query)
         if common.json {
             for entry in records { print(String(decoding: entry.line, as: UTF8.self)) }
-            return
+            return try access.damage.end()
         }
         let rows = records.compactMap { entry in
             SignedCheckpoint(entry.record).map { signed in
@@ -34,6 +35,7 @@ struct AuditCheckpointListCommand: AsyncParsableCommand {
             }
         }
         print(Terminal.table(["SEQ", "TIME", "SIGNS", "KEY"], rows))
+        try access.damage.end()
     }
 }
 
@@ -74,7 +76,7 @@ struct AuditCheckpointShowCommand: AsyncParsableCommand {
         let access = try AuditAccess(common)
         let entry: JournalEntry?
         if which == "last" {
-            var query = AuditIndex.Query()
+            var query = JournalSearch.Query()
             query.kind = .checkpoint
             query.limit = 1
             entry = try access.records(query).last

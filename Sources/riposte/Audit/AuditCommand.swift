@@ -33,10 +33,11 @@ struct AuditFilter: ParsableArguments {
     @Option(name: .long, help: "About this target: a pid, a container's id or name, NAMESPACE/POD, an address, host; or the beginning of one.")
     var target: String?
 
-    func query(defaultLimit: Int) throws -> AuditIndex.Query {
-        var query = AuditIndex.Query()
+    /// Without a limit of the caller's or ours: all that there is.
+    func query(defaultLimit: Int? = nil) throws -> JournalSearch.Query {
+        var query = JournalSearch.Query()
         query.limit = limit ?? defaultLimit
-        guard query.limit > 0 else { throw ValidationError("--limit must be greater than 0") }
+        guard limit ?? 1 > 0 else { throw ValidationError("--limit must be greater than 0") }
         query.since = since?.time
         query.alert = alert
         query.action = action
@@ -69,12 +70,14 @@ struct AuditListCommand: AsyncParsableCommand {
     @OptionGroup var filter: AuditFilter
 
     func run() async throws {
-        let records = try AuditAccess(common).records(filter.query(defaultLimit: 50))
+        let access = try AuditAccess(common)
+        let records = try access.records(filter.query(defaultLimit: 50))
         if common.json {
             for entry in records { print(String(decoding: entry.line, as: UTF8.self)) }
         } else {
             print(Terminal.table(["SEQ", "TIME", "KIND", "OUTCOME", "WHAT"], records.map(AuditText.row)))
         }
+        try access.damage.end()
     }
 }
 
@@ -93,8 +96,9 @@ struct AuditShowCommand: AsyncParsableCommand {
         var records: [JournalEntry] = []
         if let seq = Int64(which) {
             records = try access.reader.entry(seq).map { [$0] } ?? []
+            if let entry = records.first, !entry.isAsWritten { access.damage.take(.changed(entry.seq)) }
         } else if let id = Identifier(which) {
-            var query = AuditIndex.Query()
+            var query = JournalSearch.Query()
             query.limit = 10_000
             query.id = id
             records = try access.records(query)
@@ -108,6 +112,7 @@ struct AuditShowCommand: AsyncParsableCommand {
         for entry in records.sorted(by: { $0.seq < $1.seq }) {
             print(common.json ? String(decoding: entry.line, as: UTF8.self) : AuditText.whole(entry))
         }
+        try access.damage.end()
     }
 }
 
@@ -124,9 +129,10 @@ struct AuditFollowCommand: AsyncParsableCommand {
         let access = try AuditAccess(common)
         let newest = try access.reader.lastSeq() ?? 0
         try access.reader.follow(from: max(1, newest - Int64(max(0, last)) + 1)) { entry in
-            let line = common.json ? String(decoding: entry.line, as: UTF8.self) : AuditText.row(entry).joined(separator: "  ")
+            print(common.json ? String(decoding: entry.line, as: UTF8.self) : AuditText.row(entry).joined(separator: "  "))
+            StandardOutput.flush()
             // Ends with whoever reads.
-            return (try? FileHandle.standardOutput.write(contentsOf: Data((line + "\n").utf8))) != nil
+            return !StandardOutput.isBroken
         }
     }
 }
@@ -135,10 +141,9 @@ struct AuditFollowCommand: AsyncParsableCommand {
 struct AuditAccess {
     let stateDirectory: String
     let reader: JournalReader
-    private let common: CommonOptions
+    let damage = JournalDamage()
 
     init(_ common: CommonOptions) throws {
-        self.common = common
         stateDirectory = try common.configuration().stateDirectory
         reader = JournalReader(stateDirectory: stateDirectory)
         guard FileManager.default.fileExists(atPath: reader.directory) else {
@@ -150,10 +155,44 @@ struct AuditAccess {
         }
     }
 
-    func records(_ query: AuditIndex.Query) throws -> [JournalEntry] {
-        let index = try AuditIndex(stateDirectory: stateDirectory, logger: CommonOptions.logger("warning"))
-        try index.catchUp()
-        return try index.records(query)
+    func records(_ query: JournalSearch.Query) throws -> [JournalEntry] {
+        do { return try JournalSearch(stateDirectory: stateDirectory).records(query, onProblem: damage.take) } catch let error as JournalError {
+            throw Complaint(error.message, status: 1)
+        }
+    }
+
+    /// All that fit, one after the other, until nobody reads them any more.
+    func each(_ query: JournalSearch.Query, _ body: (JournalEntry) -> Void) throws {
+        do {
+            try JournalSearch(stateDirectory: stateDirectory).each(query, onProblem: damage.take) { entry in
+                body(entry)
+                return !StandardOutput.isBroken
+            }
+        } catch let error as JournalError {
+            throw Complaint(error.message, status: 1)
+        }
+    }
+}
+
+/// What of a journal that was read is not as it was written. It is told as it is found; the answer is what is known, and no success.
+final class JournalDamage {
+    private static let toldLimit = 20
+    private var told: [JournalSearch.Problem] = []
+    private var count = 0
+
+    func take(_ problem: JournalSearch.Problem) {
+        guard !told.contains(problem) else { return }
+        count += 1
+        guard told.count < Self.toldLimit else { return }
+        told.append(problem)
+        Terminal.complain("\(problem)")
+    }
+
+    /// Behind the answer.
+    func end() throws {
+        guard count > 0 else { return }
+        throw Complaint(
+            "the journal was damaged or tampered with (\(count == 1 ? "1 place" : "\(count) places")): the answer may lack something; see riposte audit verify", status: 1)
     }
 }
 

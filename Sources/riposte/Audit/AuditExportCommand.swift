@@ -31,9 +31,14 @@ struct AuditExportCommand: AsyncParsableCommand {
     func run() async throws {
         guard let out else {
             guard incident == nil, until == nil else { throw ValidationError("--incident and --until make a bundle: --out DIR or --out FILE.tar is needed") }
-            let query = try filter.query(defaultLimit: Int(Int32.max))
-            for entry in try AuditAccess(common).records(query) { print(String(decoding: entry.line, as: UTF8.self)) }
-            return
+            let query = try filter.query()
+            let access = try AuditAccess(common)
+            if query.limit == nil {
+                try access.each(query) { print(String(decoding: $0.line, as: UTF8.self)) }
+            } else {
+                for entry in try access.records(query) { print(String(decoding: entry.line, as: UTF8.self)) }
+            }
+            return try access.damage.end()
         }
         let seed = try self.seed()
         let access = try AuditAccess(common)

@@ -16,7 +16,7 @@ struct BreakerListCommand: AsyncParsableCommand {
     @OptionGroup var common: CommonOptions
 
     func run() async throws {
-        try await common.withDesk { desk, _ in
+        try await common.withQuestionDesk { desk in
             let breakers = try await desk.breakers()
             if common.json {
                 for breaker in breakers { print(breaker.json.line) }

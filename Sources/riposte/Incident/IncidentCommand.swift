@@ -24,14 +24,14 @@ struct IncidentListCommand: AsyncParsableCommand {
     func run() async throws {
         guard limit > 0 else { throw ValidationError("--limit must be greater than 0") }
         let access = try AuditAccess(common)
-        var query = AuditIndex.Query()
+        var query = JournalSearch.Query()
         // Each is opened once and closed once.
         query.limit = min(limit, 100_000) * 2
         query.kind = .incident
         query.since = since?.time
         var ids: [Identifier] = []
         for entry in try access.records(query) { if let id = entry.record.id, !ids.contains(id) { ids.append(id) } }
-        let stories = try ids.suffix(limit).compactMap { try access.story(of: $0) }
+        let stories = try access.stories(of: Array(ids.suffix(limit)))
         if common.json {
             for story in stories { print(story.json.line) }
         } else {
@@ -45,6 +45,7 @@ struct IncidentListCommand: AsyncParsableCommand {
                         ]
                     }))
         }
+        try access.damage.end()
     }
 }
 
@@ -59,18 +60,22 @@ struct IncidentShowCommand: AsyncParsableCommand {
     var id: Identifier
 
     func run() async throws {
-        guard let story = try AuditAccess(common).story(of: id) else { throw Complaint("there is no incident \(id) in the journal", status: 4) }
+        let access = try AuditAccess(common)
+        guard let story = try access.stories(of: [id]).first else { throw Complaint("there is no incident \(id) in the journal", status: 4) }
         print(common.json ? story.json.line : IncidentText.text(story))
+        try access.damage.end()
     }
 }
 
 extension AuditAccess {
-    /// An incident's story, of at most so many records.
-    fileprivate func story(of id: Identifier, limit: Int = 100_000) throws -> IncidentStory? {
-        var query = AuditIndex.Query()
+    /// Incidents' stories, in their order, of at most so many records together: the newest.
+    fileprivate func stories(of ids: [Identifier], limit: Int = 100_000) throws -> [IncidentStory] {
+        guard !ids.isEmpty else { return [] }
+        var query = JournalSearch.Query()
         query.limit = limit
-        query.incident = id
-        return IncidentStory(id, try records(query).map(\.record))
+        query.incidents = Set(ids)
+        let records = Dictionary(grouping: try records(query).map(\.record), by: \.incident)
+        return ids.compactMap { id in records[id].flatMap { IncidentStory(id, $0) } }
     }
 }
 

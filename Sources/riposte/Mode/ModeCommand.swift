@@ -41,8 +41,11 @@ struct ModeShowCommand: AsyncParsableCommand {
     @OptionGroup var common: CommonOptions
 
     func run() async throws {
-        let modes = try await common.modes()
-        print(common.json ? modes.line : ModeText.text(modes))
+        try await common.withQuestionDesk(needsPlaybooks: true) { desk in
+            let modes = try await desk.modes()
+            print(common.json ? modes.line : ModeText.text(modes))
+            return 0
+        }
     }
 }
 
@@ -66,7 +69,7 @@ struct ModeSetCommand: AsyncParsableCommand {
     @Option(name: .long, help: "For this long, such as 2h; without it until it is cleared.")
     var `for`: Duration?
 
-    func run() async throws { try await action.steer(.setMode(mode, which.scope, lasting: `for`)) }
+    func run() async throws { try await action.steer("mode set", .setMode(mode, which.scope, lasting: `for`)) }
 }
 
 struct ModeClearCommand: AsyncParsableCommand {
@@ -77,12 +80,14 @@ struct ModeClearCommand: AsyncParsableCommand {
     @OptionGroup var action: ActionOptions
     @OptionGroup var which: ModeScopeOptions
 
-    func run() async throws { try await action.steer(.clearMode(which.scope)) }
+    func run() async throws { try await action.steer("mode clear", .clearMode(which.scope)) }
 }
 
 extension ActionOptions {
     /// Puts a wish about modes, roll-outs or alerts to the agent, or to the journal where there is none.
-    func steer(_ wish: SteeringCommand.Wish) async throws {
+    func steer(_ verb: String, _ wish: SteeringCommand.Wish) async throws {
+        try refuseAsk(verb)
+        try refuseForce(verb)
         let command = SteeringCommand(wish, isDryRun: dryRun, reason: reason)
         let common = common
         try await common.withSteeringDesk { desk in
@@ -94,13 +99,10 @@ extension ActionOptions {
 }
 
 extension CommonOptions {
-    func modes() async throws -> JSON { try await withSteeringDesk { try await $0.modes() } }
-
     /// The agent, or an engine of our own that knows the configuration's playbooks.
     func withSteeringDesk<Value>(_ body: (any Desk) async throws -> Value) async throws -> Value {
         let configuration = try configuration()
-        let client = ControlClient(socket: configuration.controlSocket)
-        do { return try await use(client, body) } catch let error as DeskError where error.code == .noAgent {}
+        do { return try await use(agent(configuration), body) } catch let error as DeskError where error.code == .noAgent {}
         let playbooks = try PlaybookSet.load(paths: configuration.playbooks, Facilities(configuration).catalogue).set
         return try await use(try await Self.localDesk(configuration, playbooks: playbooks), body)
     }

@@ -1,5 +1,6 @@
 internal import ArgumentParser
 internal import Foundation
+internal import RiposteAgent
 internal import RiposteCore
 internal import RipostePlaybooks
 
@@ -39,10 +40,30 @@ struct NotifySendCommand: AsyncParsableCommand {
     }
 
     func run() async throws {
-        var parameters: JSONObject = ["to": .array(to.map(JSON.text)), "message": .text(try words())]
+        let message = try words()
+        try await checkReceivers()
+        var parameters: JSONObject = ["to": .array(to.map(JSON.text)), "message": .text(message)]
         parameters.append("title", title.map(JSON.text))
         parameters.append("priority", priority.map(JSON.text))
         try await action.carryOut("notify.send", on: .host, with: parameters)
+    }
+
+    /// What is for nobody is told before anything is written down.
+    private func checkReceivers() async throws {
+        let configuration = try action.common.configuration()
+        let names = try await ofAgent(configuration) ?? configuration.outputs.names
+        for name in to where !names.contains(name) { throw DeskError.noOutput(name, among: names) }
+    }
+
+    /// The outputs that are at work; nil where no agent answers.
+    private func ofAgent(_ configuration: AgentConfiguration) async throws -> [String]? {
+        guard FileManager.default.fileExists(atPath: configuration.controlSocket) else { return nil }
+        let client = action.common.agent(configuration)
+        let answer: Result<JSON, DeskError>
+        do throws(DeskError) { answer = .success(try await client.status()) } catch { answer = .failure(error) }
+        await client.close()
+        if case .failure(let error) = answer, error.code == .noAgent { return nil }
+        return (try answer.get()["outputs"]?.array ?? []).compactMap { $0["name"]?.string?.valid }
     }
 
     /// Beyond what a message may hold nothing is read.
@@ -50,9 +71,7 @@ struct NotifySendCommand: AsyncParsableCommand {
 
     private func words() throws -> String {
         guard message == "-" else { return message }
-        guard let data = try FileHandle.standardInput.read(upToCount: Self.limit), let text = String(validating: data, as: UTF8.self) else {
-            throw Complaint("standard input has no UTF-8 text", status: 2)
-        }
+        guard let text = String(validating: try InputFile("-").beginning(Self.limit), as: UTF8.self) else { throw Complaint("standard input has no UTF-8 text", status: 2) }
         return text.trimmingCharacters(in: .newlines)
     }
 }

@@ -15,7 +15,7 @@ struct OutputCommand: AsyncParsableCommand {
         @OptionGroup var common: CommonOptions
 
         func run() async throws {
-            let client = ControlClient(socket: try common.configuration().controlSocket)
+            let client = common.agent(try common.configuration())
             let status: JSON
             do { status = try await client.status() } catch {
                 await client.close()
@@ -58,7 +58,7 @@ struct OutputCommand: AsyncParsableCommand {
         /// Nil where no agent runs.
         private func askAgent(_ configuration: AgentConfiguration) async throws -> JSON? {
             guard FileManager.default.fileExists(atPath: configuration.controlSocket) else { return nil }
-            let client = ControlClient(socket: configuration.controlSocket)
+            let client = common.agent(configuration)
             let answer: Result<JSON, DeskError>
             do throws(DeskError) { answer = .success(try await client.testOutput(name)) } catch { answer = .failure(error) }
             await client.close()

@@ -119,7 +119,7 @@ struct PlaybookListCommand: AsyncParsableCommand {
                 playbooks.map { playbook in
                     [playbook.name, playbook.isEnabled ? playbook.mode?.rawValue ?? "agent's" : "off"] + (live.isEmpty ? [] : columns(live[playbook.name])) + [
                         PlaybookText.steps(playbook),
-                        PlaybookText.answers(playbook.match).escapedForDisplay, "\(playbook.file):\(playbook.line)",
+                        PlaybookText.answers(playbook.match).escapedForDisplay, "\(playbook.file.escapedForDisplay):\(playbook.line)",
                     ]
                 }))
     }
@@ -127,8 +127,11 @@ struct PlaybookListCommand: AsyncParsableCommand {
     /// What the agent says of its playbooks, by name; nothing where none runs.
     private func inForce() async -> [String: JSON] {
         guard let configuration = try? common.configuration() else { return [:] }
-        let client = ControlClient(socket: configuration.controlSocket)
-        let modes = try? await client.modes()
+        let client = common.agent(configuration)
+        var modes: JSON?
+        do throws(DeskError) { modes = try await client.modes() } catch {
+            if error.code == .silent { Terminal.remark("\(error.message.escapedForDisplay); what is in force is not known") }
+        }
         await client.close()
         let entries = modes?["playbooks"]?.array ?? []
         return Dictionary(entries.compactMap { entry in entry["name"]?.string?.valid.map { ($0, entry) } }, uniquingKeysWith: { $1 })
@@ -183,7 +186,7 @@ enum PlaybookText {
     }
 
     static func text(_ playbook: Playbook) -> String {
-        var lines = [Terminal.paint(playbook.name, .bold), "  \(playbook.description.escapedForDisplay)", "  file      \(playbook.file):\(playbook.line)"]
+        var lines = [Terminal.paint(playbook.name, .bold), "  \(playbook.description.escapedForDisplay)", "  file      \(playbook.file.escapedForDisplay):\(playbook.line)"]
         lines.append("  mode      \(playbook.isEnabled ? playbook.mode?.rawValue ?? "the agent's" : "off")")
         if !playbook.match.rules.isEmpty { lines.append("  rules     \(playbook.match.rules.joined(separator: " | ").escapedForDisplay)") }
         if !playbook.match.exceptRules.isEmpty { lines.append("  except    \(playbook.match.exceptRules.joined(separator: " | ").escapedForDisplay)") }

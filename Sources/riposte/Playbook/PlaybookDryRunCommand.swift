@@ -53,7 +53,7 @@ struct PlaybookDryRunCommand: AsyncParsableCommand {
         let catalogue = Facilities(configuration).catalogue
         let set = try PlaybookSet.load(paths: try which.paths(configuration), catalogue, foreign: .warnedOf).set
         guard let world else {
-            let reports = await DryRun(configuration: configuration, playbooks: set).reports(try AlertFile.lines(alerts))
+            let reports = await DryRun(configuration: configuration, playbooks: set).reports(try AlertStream.all(in: alerts))
             throw ExitCode(AlertReportText.show(reports, asJSON: action.json))
         }
         let old = try compare.map { try PlaybookSet.load(paths: [$0], catalogue, foreign: .warnedOf).set }
@@ -101,9 +101,7 @@ struct PlaybookDryRunCommand: AsyncParsableCommand {
     private func show(_ report: RehearsalReport, _ replay: Replay, _ configuration: AgentConfiguration) throws {
         if let html {
             let page = ReplayPage(report, comparison: replay.comparison, premises: premises).html
-            do { try Data(page.utf8).write(to: URL(fileURLWithPath: html), options: .atomic) } catch {
-                throw Complaint("\(html) cannot be written: \(error.localizedDescription)", status: 2)
-            }
+            try ReportFile.write(page, to: html)
         }
         guard !action.json else {
             var object = report.json.object ?? JSONObject()

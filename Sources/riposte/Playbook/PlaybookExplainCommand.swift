@@ -32,7 +32,8 @@ struct PlaybookExplainCommand: AsyncParsableCommand {
 
     func run() async throws {
         let configuration = try common.configuration()
-        guard let text = try AlertFile.lines(alert).first else { throw Complaint("there is no alert in \(alert)", status: 2) }
+        var stream = try AlertStream(alert)
+        guard let text = try stream.next(1).first else { throw Complaint("there is no alert in \(alert.escapedForDisplay)", status: 2) }
         let read: Alert
         do throws(AlertError) { read = try Alert(parsing: text, id: .new(), arrival: .init(intake: intake)) } catch { throw Complaint("\(alert): \(error)", status: 2) }
         let explanation: JSON
@@ -48,7 +49,7 @@ struct PlaybookExplainCommand: AsyncParsableCommand {
     private func askAgent(_ text: [UInt8], _ configuration: AgentConfiguration) async throws -> JSON? {
         guard world == nil, now == nil, FileManager.default.fileExists(atPath: configuration.controlSocket) else { return nil }
         let documents = which.paths.isEmpty ? nil : try PlaybookSet.documents(at: which.paths, foreign: .warnedOf).map { RespondCommand.Document(name: $0.name, text: $0.text) }
-        let client = ControlClient(socket: configuration.controlSocket)
+        let client = common.agent(configuration)
         let answer: Result<JSON, DeskError>
         do throws(DeskError) { answer = .success(try await client.explain(ExplainCommand(alert: text, intake: intake, playbooks: documents))) } catch { answer = .failure(error) }
         await client.close()

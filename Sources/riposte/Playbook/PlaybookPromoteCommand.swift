@@ -16,5 +16,5 @@ struct PlaybookPromoteCommand: AsyncParsableCommand {
     @Argument(help: "The playbook's name.")
     var name: String
 
-    func run() async throws { try await action.steer(.promote(name)) }
+    func run() async throws { try await action.steer("playbook promote", .promote(name)) }
 }

@@ -30,7 +30,7 @@ struct PlaybookTestCommand: AsyncParsableCommand {
         for file in try testFiles(paths) { run.take(file) }
         try write(run.junit)
         show(run)
-        guard !run.isEmpty else { throw Complaint("there are no tests (*.test.yaml) in \(paths.joined(separator: ", "))", status: 2) }
+        guard !run.isEmpty else { throw Complaint("there are no tests (*.test.yaml) in \(paths.joined(separator: ", ").escapedForDisplay)", status: 2) }
         throw ExitCode(run.exitStatus)
     }
 
@@ -52,7 +52,10 @@ struct PlaybookTestCommand: AsyncParsableCommand {
             var isFolder: ObjCBool = false
             guard FileManager.default.fileExists(atPath: path, isDirectory: &isFolder) else { continue }
             let folder = isFolder.boolValue ? path : URL(fileURLWithPath: path).deletingLastPathComponent().path
-            for name in try FileManager.default.contentsOfDirectory(atPath: folder).sorted() where name.hasSuffix(".test.yaml") {
+            guard let names = try? FileManager.default.contentsOfDirectory(atPath: folder) else {
+                throw Complaint("the folder \(folder.escapedForDisplay) cannot be read", status: 2)
+            }
+            for name in names.sorted() where name.hasSuffix(".test.yaml") {
                 let file = folder + "/" + name
                 if !files.contains(file) { files.append(file) }
             }
@@ -62,9 +65,7 @@ struct PlaybookTestCommand: AsyncParsableCommand {
 
     private func write(_ report: JUnitReport) throws {
         guard let junit else { return }
-        do { try Data(report.text.utf8).write(to: URL(fileURLWithPath: junit), options: .atomic) } catch {
-            throw Complaint("\(junit) cannot be written: \(error.localizedDescription)", status: 2)
-        }
+        try ReportFile.write(report.text, to: junit)
     }
 
     private func show(_ run: PlaybookTestRun) {
@@ -111,7 +112,10 @@ private struct PlaybookTestRun {
 
     private mutating func verdict(on test: PlaybookTestFile.Test, _ file: PlaybookTestFile) -> JUnitReport.Verdict {
         let alerts: [Alert]
-        do { alerts = try Self.alerts(of: test, file) } catch let complaint as Complaint { return .error(complaint.message) } catch { return .error("\(error)") }
+        do {
+            try file.check(test, against: playbooks, catalogue)
+            alerts = try Self.alerts(of: test, file)
+        } catch let complaint as Complaint { return .error(complaint.message) } catch { return .error("\(error)") }
         let result = file.run(test, alerts: alerts, playbooks: playbooks, catalogue: catalogue)
         coverage.formUnion(result.coverage)
         return result.failures.isEmpty ? .passed : .failed(result.failures.map(\.message))
@@ -120,9 +124,9 @@ private struct PlaybookTestRun {
     private static func alerts(of test: PlaybookTestFile.Test, _ file: PlaybookTestFile) throws -> [Alert] {
         let folder = URL(fileURLWithPath: file.file).deletingLastPathComponent().path
         return try file.alerts(of: test) { path in
-            try AlertFile.lines(path.hasPrefix("/") ? path : "\(folder)/\(path)").map { line in
+            try AlertStream.all(in: path.hasPrefix("/") ? path : "\(folder)/\(path)").map { line in
                 do throws(AlertError) { return try Alert(parsing: line, id: .new(), arrival: .init(intake: "test")) } catch {
-                    throw Complaint("\(path): \(error)", status: 2)
+                    throw Complaint("\(path.escapedForDisplay): \(error)", status: 2)
                 }
             }
         }
@@ -141,7 +145,7 @@ private struct PlaybookTestRun {
         var test: String
         var message: String
 
-        func line(_ word: String) -> String { "\(file):\(line): \(Terminal.paint(word, .red)) \(test.escapedForDisplay): \(message.escapedForDisplay)" }
+        func line(_ word: String) -> String { "\(file.escapedForDisplay):\(line): \(Terminal.paint(word, .red)) \(test.escapedForDisplay): \(message.escapedForDisplay)" }
 
         var json: JSON { ["file": .text(file), "line": .integer(Int64(line)), "test": .text(test), "message": .text(message)] }
     }
@@ -163,7 +167,7 @@ private struct PlaybookTestRun {
         var summary = "\(passed) passed, \(failed) failed"
         if !errors.isEmpty { summary += ", \(errors.count) could not be run" }
         let unreached = coverage.unreached(of: playbooks).map { each in
-            "\(each.file):\(each.line): \(Terminal.paint("never reached", .yellow)) playbook \(each.playbook)" + (each.step.map { ", step \($0)" } ?? "")
+            "\(each.file.escapedForDisplay):\(each.line): \(Terminal.paint("never reached", .yellow)) playbook \(each.playbook)" + (each.step.map { ", step \($0)" } ?? "")
         }
         return errors.map { $0.line("no test") } + failures.map { $0.line("failed") } + (isEmpty ? [] : unreached) + [summary]
     }

@@ -15,13 +15,11 @@ enum Terminal {
 
     /// https://no-color.org
     static let hasColour =
-        isatty(STDOUT_FILENO) == 1 && (ProcessInfo.processInfo.environment["NO_COLOR"] ?? "").isEmpty
+        StandardOutput.isTerminal && (ProcessInfo.processInfo.environment["NO_COLOR"] ?? "").isEmpty
         && ProcessInfo.processInfo.environment["TERM"] != "dumb"
 
     /// JSON is for programs, and holds whatever an alert held; where it comes to a terminal after all, it must not act on it. Text for people is escaped already.
-    static func harmless(_ text: String) -> String { isTerminal ? text.escapedForDisplayInJSON : text }
-
-    private static let isTerminal = isatty(STDOUT_FILENO) == 1
+    static func harmless(_ text: String) -> String { StandardOutput.isTerminal ? text.escapedForDisplayInJSON : text }
 
     static func paint(_ text: String, _ colour: Colour) -> String { hasColour ? "\u{1B}[\(colour.rawValue)m\(text)\u{1B}[0m" : text }
 
@@ -46,9 +44,6 @@ enum Terminal {
         return ([paint(line(header), .bold)] + rows.map(line)).joined(separator: "\n")
     }
 }
-
-/// In place of Swift's: each line that goes to standard output comes by here.
-func print(_ text: String) { Swift.print(Terminal.harmless(text)) }
 
 /// Results and alerts on one line each.
 enum ResultText {

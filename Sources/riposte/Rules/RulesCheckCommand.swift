@@ -77,10 +77,9 @@ struct RulesCheckCommand: AsyncParsableCommand {
                 print(JSON.object(object).line)
             } else {
                 let place = Diagnostic.Place(in: text, at: error.offset)
-                let line = text.split(separator: "\n", omittingEmptySubsequences: false)[place.line - 1]
                 let diagnostic = Diagnostic(
                     code: RulesFinding.Code.compileCondition.rawValue, file: EventCondition.name, place: place, message: error.message, suggestion: error.suggestion,
-                    snippet: String(line))
+                    snippet: place.line(of: text))
                 print(diagnostic.rendered)
             }
             throw ExitCode(2)

@@ -66,7 +66,7 @@ struct EventArguments: ParsableArguments {
         try EventLines(events).forEach { line, number in
             do { for event in try read(line) { try body(event) } } catch let error as RecordedEventError {
                 wrong += 1
-                Terminal.complain("\(events):\(number): \(error.problem.escapedForDisplay)")
+                Terminal.complain("\(events.escapedForDisplay):\(number): \(error.problem.escapedForDisplay)")
             }
         }
         return wrong
@@ -93,15 +93,9 @@ struct EventLines {
 
     init(_ path: String) { self.path = path }
 
+    /// Until the end, or until nobody reads any more what is printed of them.
     func forEach(_ body: ([UInt8], Int) throws -> Void) throws {
-        let handle: FileHandle
-        if path == "-" {
-            handle = .standardInput
-        } else {
-            do { handle = try FileHandle(forReadingFrom: URL(fileURLWithPath: path)) } catch {
-                throw Complaint("\(path) cannot be read: \((error as NSError).localizedFailureReason ?? error.localizedDescription)", status: 2)
-            }
-        }
+        let input = try InputFile(path)
         var rest: [UInt8] = []
         var number = 0
         func take(_ line: some Collection<UInt8>) throws {
@@ -110,12 +104,10 @@ struct EventLines {
             try body(Array(line), number)
         }
         var buffer = [UInt8](repeating: 0, count: 1 << 16)
-        while true {
+        while !StandardOutput.isBroken {
             // Not more than is there: a pipe is judged as it comes.
-            let count = read(handle.fileDescriptor, &buffer, buffer.count)
-            if count < 0, errno == EINTR { continue }
-            guard count >= 0 else { throw Complaint("\(path) cannot be read: \(String(cString: strerror(errno)))", status: 2) }
-            guard count > 0 else { break }
+            let count = try input.read(into: &buffer)
+            guard count > 0 else { return try take(rest) }
             var start = 0
             while let end = buffer[start..<count].firstIndex(of: UInt8(ascii: "\n")) {
                 if rest.isEmpty { try take(buffer[start..<end]) } else { try take(rest + buffer[start..<end]) }
@@ -123,8 +115,7 @@ struct EventLines {
                 start = end + 1
             }
             rest += buffer[start..<count]
-            guard rest.count <= Self.lineLimit else { throw Complaint("\(path):\(number + 1): the line is longer than \(Self.lineLimit >> 20) MiB", status: 2) }
+            guard rest.count <= Self.lineLimit else { throw Complaint("\(input.name):\(number + 1): the line is longer than \(Self.lineLimit >> 20) MiB", status: 2) }
         }
-        try take(rest)
     }
 }

@@ -38,7 +38,7 @@ struct RulesEvalCommand: AsyncParsableCommand {
             number += 1
             if !count { print(event.json.line) }
         }
-        if count { print(number) }
+        if count { print("\(number)") }
         throw ExitCode(wrong > 0 ? 2 : 0)
     }
 }

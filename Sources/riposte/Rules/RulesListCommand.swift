@@ -91,7 +91,7 @@ enum RuleText {
 
     static func text(_ rule: Rule, in ruleSet: RuleSet) -> String {
         var lines = [Terminal.paint(rule.name.escapedForDisplay, .bold), "  \(rule.description.split(whereSeparator: \.isWhitespace).joined(separator: " ").escapedForDisplay)"]
-        lines.append("  file       \(rule.file)\(rule.place.map { ":\($0.line)" } ?? "")")
+        lines.append("  file       \(rule.file.escapedForDisplay)\(rule.place.map { ":\($0.line)" } ?? "")")
         lines.append("  priority   \(rule.priority.name)")
         lines.append("  state      \(rule.isArmed ? "on" : "off")")
         lines.append("  source     \(rule.source.escapedForDisplay)")

@@ -24,7 +24,7 @@ struct RulesTestCommand: AsyncParsableCommand {
         for path in try files() {
             let file: RulesTestFile
             do { file = try RulesTestFile(file: path, text: String(contentsOfFile: path, encoding: .utf8)) } catch let error as CocoaError {
-                throw Complaint("\(path) cannot be read: \(error.localizedDescription)", status: 2)
+                throw Complaint("\(path.escapedForDisplay) cannot be read: \(error.localizedDescription)", status: 2)
             }
             let folder = URL(fileURLWithPath: path).deletingLastPathComponent().path
             let (ruleSet, findings, _) = RuleSet.load(paths: file.rules.map { $0.hasPrefix("/") ? $0 : "\(folder)/\($0)" })
@@ -35,7 +35,9 @@ struct RulesTestCommand: AsyncParsableCommand {
             tests += file.tests.count
             for failure in file.run(ruleSet) {
                 failures.append(["file": .text(path), "line": .integer(Int64(failure.line)), "rule": .text(failure.rule), "message": .text(failure.message)])
-                if !common.json { print("\(path):\(failure.line): \(Terminal.paint("failed", .red)) \(failure.rule.escapedForDisplay): \(failure.message.escapedForDisplay)") }
+                if !common.json {
+                    print("\(path.escapedForDisplay):\(failure.line): \(Terminal.paint("failed", .red)) \(failure.rule.escapedForDisplay): \(failure.message.escapedForDisplay)")
+                }
             }
         }
         if common.json {
@@ -43,7 +45,7 @@ struct RulesTestCommand: AsyncParsableCommand {
         } else {
             print("\(tests == 1 ? "1 test" : "\(tests) tests"), \(failures.count == 1 ? "1 failure" : "\(failures.count) failures")")
         }
-        guard tests > 0 else { throw Complaint("there are no tests (*.test.yaml) in \(paths.joined(separator: ", "))", status: 2) }
+        guard tests > 0 else { throw Complaint("there are no tests (*.test.yaml) in \(paths.joined(separator: ", ").escapedForDisplay)", status: 2) }
         throw ExitCode(failures.isEmpty ? 0 : 1)
     }
 
@@ -51,12 +53,13 @@ struct RulesTestCommand: AsyncParsableCommand {
         var found: [String] = []
         for path in paths {
             var isFolder: ObjCBool = false
-            guard FileManager.default.fileExists(atPath: path, isDirectory: &isFolder) else { throw Complaint("there is no \(path)", status: 2) }
+            guard FileManager.default.fileExists(atPath: path, isDirectory: &isFolder) else { throw Complaint("there is no \(path.escapedForDisplay)", status: 2) }
             guard isFolder.boolValue else {
                 found.append(path)
                 continue
             }
-            found += try FileManager.default.contentsOfDirectory(atPath: path).filter { $0.hasSuffix(".test.yaml") || $0.hasSuffix(".test.yml") }.sorted().map {
+            guard let names = try? FileManager.default.contentsOfDirectory(atPath: path) else { throw Complaint("the folder \(path.escapedForDisplay) cannot be read", status: 2) }
+            found += names.filter { $0.hasSuffix(".test.yaml") || $0.hasSuffix(".test.yml") }.sorted().map {
                 path.hasSuffix("/") ? path + $0 : "\(path)/\($0)"
             }
         }

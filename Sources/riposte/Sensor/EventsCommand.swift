@@ -47,8 +47,9 @@ struct EventsCommand: AsyncParsableCommand {
         var configuration = Sensor.Configuration()
         configuration.pushesDown = !noPushDown
         configuration.judgesKernelPaths = false
-        try await live.run(configuration, sink: sink, logger: CommonOptions.logger("warning"), for: time) { sink.isFull || printer.hasLostReader }
+        try await live.run(configuration, sink: sink, logger: CommonOptions.logger("warning"), for: time) { sink.isFull || printer.failure != nil }
         printer.finish()
+        StandardOutput.note(printer.failure)
     }
 }
 

@@ -20,7 +20,7 @@ struct PardonListCommand: AsyncParsableCommand {
     @OptionGroup var common: CommonOptions
 
     func run() async throws {
-        try await common.withDesk { desk, _ in
+        try await common.withQuestionDesk { desk in
             let pardons = try await desk.pardons()
             if common.json {
                 for pardon in pardons { print(pardon.json.line) }

@@ -59,10 +59,11 @@ struct Undo: AsyncParsableCommand {
 
     func run() async throws {
         try action.refuseAsk("undo")
-        try await action.withDesk { desk, _ in list ? try await show(desk) : try await takeBack(desk) }
+        guard !list else { return try await action.common.withQuestionDesk(show) }
+        try await action.withDesk { desk, _ in try await takeBack(desk) }
     }
 
-    private func show(_ desk: any Desk) async throws -> Int32 {
+    private func show(_ desk: any QuestionDesk) async throws -> Int32 {
         var selection = selection
         if selection.isEmpty { selection.isAll = true }
         let found = try await desk.inForce(selection)
