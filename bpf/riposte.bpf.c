@@ -294,7 +294,7 @@ __noinline int take_event(u32 room)
 		return 0;
 	if (work->filter) {
 		know_call(work);
-		if (!judge(room, work) && !settings->filters_off)
+		if (!judge(room, work, false) && !settings->filters_off)
 			return 0;
 		/* Once a call, however many messages it has sent. */
 		if (work->has_acted)
@@ -554,7 +554,7 @@ int BPF_PROG(riposte_exec, struct task_struct *task, int old_pid, struct linux_b
 	put_start(ROOM_EXEC, work, BPF_CORE_READ(task, mm));
 	hurry = work->call.wanted & RIPOSTE_WANTED_RULES && (!work->filter || settings->filters_off);
 	if (work->filter) {
-		if (judge(ROOM_EXEC, work))
+		if (judge(ROOM_EXEC, work, true))
 			hurry = true;
 		if (work->reflex)
 			act(ROOM_EXEC);

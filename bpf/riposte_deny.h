@@ -50,7 +50,7 @@ __noinline int refuse(u32 room)
 	if (!work || !count || !work->filter)
 		return 0;
 	know_call(work);
-	if (!judge(room, work) || !work->reflex || !act(room))
+	if (!judge(room, work, false) || !work->reflex || !act(room))
 		return 0;
 	remember_refusal(work);
 	index = work->index & (RIPOSTE_CALLS - 1);

@@ -1177,9 +1177,9 @@ __noinline int judge_start(u32 room)
 
 /*
  * Judges the event that `work` is about. work->known and work->values hold what costs nothing. Returns false where it can be dropped; sets work->reflex
- * where a reflex surely holds.
+ * where a reflex surely holds. `is_start`: a constant; what is known of the start of a program only is left out of what is compiled for others.
  */
-static __always_inline bool judge(u32 room, struct work *work)
+static __always_inline bool judge(u32 room, struct work *work, bool is_start)
 {
 	struct task_struct *task = (void *)bpf_get_current_task();
 	struct riposte_filter *filter = filter_of(work);
@@ -1243,11 +1243,11 @@ static __always_inline bool judge(u32 room, struct work *work)
 	}
 	if (work->relevant & filter->spared_atoms)
 		judge_spared(room);
-	if (work->relevant & (filter->exe_atoms | filter->exe_name_atoms))
+	if (is_start && work->relevant & (filter->exe_atoms | filter->exe_name_atoms))
 		judge_program(room);
 	if (!settle(room))
 		return false;
-	if (work->relevant & (filter->argument_atoms | filter->environment_atoms)) {
+	if (is_start && work->relevant & (filter->argument_atoms | filter->environment_atoms)) {
 		judge_start(room);
 		settle(room);
 	}

@@ -58,7 +58,7 @@ int riposte_mount_bpf(const char *place)
 
 	if (!statfs(place, &facts) && (unsigned int)facts.f_type == BPF_FS_MAGIC)
 		return 0;
-	return mount("bpf", place, "bpf", 0, "mode=0700") ? -errno : 0;
+	return mount("bpf", place, "bpf", MS_NOSUID | MS_NODEV | MS_NOEXEC, "mode=0700") ? -errno : 0;
 }
 
 int riposte_bpf_map_facts(int descriptor, uint32_t *entries, uint32_t *value_bytes)

@@ -6,7 +6,9 @@ import RiposteTestSupport
 import Testing
 
 /// `sensor: { pinned: true }`: the programs stay when the agent ends, and the next one reads what they have seen.
-@Suite("a sensor that is pinned", .serialized, .enabled(if: canLoadSensor, "needs root and a kernel with BTF and ring buffers"))
+@Suite(
+    "a sensor that is pinned", .serialized,
+    .enabled(if: canLoadSensor && SensorPins.isPossible, "needs root, a kernel with BTF and ring buffers, and a BPF file system at /sys/fs/bpf, or the right to mount one"))
 final class PinnedSensorTests {
     private let place: Workplace
     private let victim: String
@@ -38,14 +40,15 @@ final class PinnedSensorTests {
         pins = SensorPins(stateDirectory: place.stateDirectory)
     }
 
-    /// What the alerts of the rule say, in the order in which they came.
-    private var told: [String] {
-        get throws {
-            let lines = try place.output.split(separator: "\n").map { try JSON(parsing: Array($0.utf8)) }
-            let alerts = lines.filter { $0["rule"] == "Victim started" }
-            return alerts.compactMap { $0["output_fields"]?["proc.args"]?.string?.shown }
-        }
+    /// The alerts that stand whole on standard output so far.
+    private func alerts(_ rule: String) throws -> [JSON] {
+        let text = place.output
+        let lines = try text[..<(text.lastIndex(of: "\n") ?? text.startIndex)].split(separator: "\n").map { try JSON(parsing: Array($0.utf8)) }
+        return lines.filter { $0["rule"]?.string?.repaired == rule }
     }
+
+    /// What the victims were started with, in the order in which they were told.
+    private var told: [String] { get throws { try alerts("Victim started").compactMap { $0["output_fields"]?["proc.args"]?.string?.shown } } }
 
     private var kept: [String] {
         get throws {
@@ -141,10 +144,7 @@ final class PinnedSensorTests {
         let long = String(repeating: "x", count: 4000)
         for _ in 0..<12 { try RiposteTestSupport.run(["sh", "-c", "for i in $(seq 100); do \(victim) \(long) > /dev/null; done"]) }
         try await start(pinned: true)
-        func lost() throws -> Int64 {
-            let lines = try place.output.split(separator: "\n").map { try JSON(parsing: Array($0.utf8)) }
-            return lines.first { $0["rule"] == "Riposte lost events" }?["output_fields"]?["lost.unattended"]?.integer ?? 0
-        }
+        func lost() throws -> Int64 { try alerts("Riposte lost events").first?["output_fields"]?["lost.unattended"]?.integer ?? 0 }
         try await until { try lost() > 0 }
         #expect(try told.count < 1200)
         let known = try #require(place.json("status").first?["sensor"]?["processes"]?["known"]?.integer)

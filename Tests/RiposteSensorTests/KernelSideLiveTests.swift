@@ -93,6 +93,49 @@ struct KernelSideLiveTests {
         }
     }
 
+    /// Opens a FIFO by a path whose memory is gone when somebody opens its other end, and with that the call ends.
+    private static let vanishing = """
+        import ctypes, mmap, os, sys, threading, time
+        path, libc = sys.argv[1], ctypes.CDLL(None, use_errno=True)
+        libc.mmap.restype, libc.mmap.argtypes = ctypes.c_void_p, [ctypes.c_void_p, ctypes.c_size_t] + [ctypes.c_int] * 3 + [ctypes.c_long]
+        libc.munmap.argtypes, libc.open.argtypes = [ctypes.c_void_p, ctypes.c_size_t], [ctypes.c_void_p, ctypes.c_int]
+        page = libc.mmap(None, 4096, 3, mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS, -1, 0)
+        ctypes.memmove(page, path.encode() + b"\\0", len(path) + 1)
+        reader = threading.Thread(target=lambda: libc.open(page, os.O_RDONLY))
+        reader.start()
+        def waits():
+            for thread in os.listdir("/proc/self/task"):
+                if "wait_for_partner" in open("/proc/self/task/" + thread + "/wchan").read(): return True
+        while not waits(): time.sleep(0.01)
+        libc.munmap(page, 4096)
+        # By another path, which is another event.
+        os.close(os.open(os.path.dirname(path) + "/other", os.O_WRONLY))
+        reader.join()
+        """
+
+    @Test("an open whose path is gone from memory when it ends is judged by the file that the kernel opened", arguments: [false, true])
+    func vanishedPaths(forOldKernels: Bool) throws {
+        let folder = try TemporaryFolder()
+        let path = folder.path + "/pipe"
+        try #require(mkfifo(path, 0o600) == 0 && link(path, folder.path + "/other") == 0)
+        let bench = try Bench("evt.type in (open, openat) and fd.name = \(path)", forOldKernels: forOldKernels)
+        #expect(try run(["python3", "-c", Self.vanishing, path]).status == 0)
+        #expect(bench.alerts() == 1)
+    }
+
+    @Test("a file that another one is mounted on goes by the name where it is, and not by the one that it had", arguments: [false, true])
+    func mountedOn(forOldKernels: Bool) throws {
+        let folder = try TemporaryFolder()
+        let (place, source) = (try folder.file("place", ""), try folder.file("source", ""))
+        let bench = try Bench("evt.type = open and fd.name = /none", forOldKernels: forOldKernels)
+        for (test, count) in [("fd.name endswith /place", 1), ("fd.name = \(place)", 1), ("fd.name endswith /source", 0), ("fd.name = \(source)", 0)] {
+            try bench.use("evt.type in (open, openat) and proc.name = cat and \(test)")
+            _ = bench.alerts()
+            #expect(try run(["unshare", "--mount", "--propagation", "private", "sh", "-c", "mount --bind \(source) \(place) && exec cat \(place)"]).status == 0)
+            #expect(bench.alerts() == count, "\(test)")
+        }
+    }
+
     @Test("rules hear of a parent by the name that it has now, as the kernel does", arguments: [false, true])
     func parentNames(forOldKernels: Bool) throws {
         // `comm` changes by prctl(PR_SET_NAME), and nobody tells.

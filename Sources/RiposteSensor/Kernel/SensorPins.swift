@@ -70,6 +70,12 @@ package struct SensorPins: Sendable, Equatable {
 
     private static let mountPoint = "/sys/fs/bpf"
 
+    /// Whether there is such a file system, mounted if need be.
+    package static var isPossible: Bool {
+        do throws(SensorError) { try mount() } catch { return false }
+        return true
+    }
+
     /// Where nobody has mounted it, as systemd does, this does.
     private static func mount() throws(SensorError) {
         let code = riposte_mount_bpf(mountPoint)
