@@ -153,6 +153,22 @@ struct KernelSideLiveTests {
         }
     }
 
+    @Test("of more kinds of calls than there is room for filters, the one that a reflex is for comes first")
+    func fullTable() throws {
+        let types = EventType.all.map { EventType(rawValue: $0) }.filter { SystemCall.named($0) != nil && $0.name != "execve" && $0.name != "execveat" }.map(\.name).sorted()
+        try #require(types.count > Int(RIPOSTE_FILTERS) + 10)
+        // Each type has a filter of its own; the call that the reflex is for is the last one by its number.
+        let last = try #require(types.compactMap(EventType.init(named:)).max { $0.rawValue < $1.rawValue }?.name)
+        let conditions = types.enumerated().map { "evt.type = \($1) and proc.name = a\($0)" } + ["evt.type = \(last) and proc.name = x"]
+        let text = conditions.enumerated().map { "- { rule: r\($0), desc: d, condition: '\($1)', output: o, priority: INFO }\n" }.joined()
+        let rules = try #require(RuleSet.load([RuleSet.File(name: "r", text: text)], RulesSettings()).0)
+        var reflexes = ReflexSet()
+        reflexes.reflexes = [ArmedReflex(playbook: "p", rule: "r\(types.count)", signal: SIGKILL, acts: false)]
+        reflexes.budgets = ["p": .init(actions: 1, per: .seconds(60))]
+        let loop = try SensorLoop(Sensor.Configuration(), rules, reflexes, ContainerDirectory(inspector: nil), Tally(), bell: -1)
+        #expect(loop.armament.armed == reflexes.reflexes && loop.armament.waiting.isEmpty)
+    }
+
     @Test("calls that are made by the million come where a rule names them, whatever a rule without a type asks for")
     func bulkCalls() throws {
         let text = ["evt.type = mprotect and proc.name = a", "proc.name = b"].enumerated().map {

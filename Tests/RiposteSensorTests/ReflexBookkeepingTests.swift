@@ -66,6 +66,13 @@ struct ReflexBookkeepingTests {
         #expect(refusals("openat", [Self.clause(0)]).calls(at: .connect) == [:])
     }
 
+    @Test("a reflex that has several conditions refuses no call where one of them asks for more than is known there, whatever others need")
+    func wholeReflexes() {
+        let filter = KernelFilter(atoms: Self.atoms, clauses: [Self.clause(0), Self.clause(0, asksForResult: true), Self.clause(1)])
+        #expect(filter.before(allOf: 0) == [] && filter.before(allOf: 1) == [.open, .connect] && filter.before(allOf: 2) == [] && filter.before(allOf: nil) == [])
+        #expect(filter.reflexes == [0, 1])
+    }
+
     private func at(_ seconds: Int64) -> Timestamp { Timestamp(nanoseconds: seconds * 1_000_000_000) }
 
     @Test("what was used comes back when it leaves the window, and not before")
