@@ -36,6 +36,15 @@ static __always_inline void know(struct work *work, u32 source, u64 value)
 	work->known |= 1u << source;
 }
 
+/* All bits where the value is not zero. Without a branch: in a loop each would double the verifier's work. */
+static __always_inline u64 mask_if(u64 value)
+{
+	s64 mask = value | -value;
+
+	asm volatile("%0 s>>= 63" : "+r"(mask));
+	return mask;
+}
+
 /* Of all atoms in `group` those in `holding` hold, the others do not. */
 static __always_inline void decide(struct work *work, u64 group, u64 holding)
 {
@@ -105,8 +114,8 @@ __noinline int settle(u32 room)
 {
 	struct work *work = work_of(room);
 	struct riposte_filter *filter;
-	u64 can, must, skipped, relevant = 0;
-	u32 count, before, alive = 0;
+	u64 can, must, skipped, before, relevant = 0, passes = 0, reflex = 0;
+	u32 count, alive = 0;
 
 	if (!work)
 		return 0;
@@ -115,28 +124,27 @@ __noinline int settle(u32 room)
 		return 0;
 	before = work->before;
 	skipped = work->skipped;
-	work->passes = 0;
-	work->reflex = 0;
 	can = work->can;
 	must = work->must;
 	count = filter->clause_count;
 	for (u32 i = 0; i < RIPOSTE_CLAUSES; i++) {
 		struct riposte_clause *clause = &filter->clauses[i];
-		u64 positive = clause->positive, negative = clause->negative;
+		u64 positive = clause->positive, negative = clause->negative, own, acts;
 
 		if (i >= count)
 			break;
-		if (before && !(clause->before & before))
+		if ((positive & ~can) | (negative & must) | (before & ~mask_if(clause->before & before)))
 			continue;
-		if ((positive & ~can) | (negative & must))
-			continue;
+		/* No branch from here on: each would double what the verifier has to look at. */
 		alive = 1;
 		relevant |= positive | negative;
-		if (!clause->reflex)
-			work->passes = 1;
-		else if (!work->reflex && !((positive & ~must) | (negative & can)) && !(skipped >> ((clause->reflex - 1) & 63) & 1))
-			work->reflex = clause->reflex;
+		own = clause->reflex;
+		passes |= ~mask_if(own);
+		acts = mask_if(own) & ~mask_if((positive & ~must) | (negative & can) | (skipped >> ((own - 1) & 63) & 1) | reflex);
+		reflex |= own & acts;
 	}
+	work->passes = passes & 1;
+	work->reflex = reflex;
 	work->relevant = relevant & can & ~must;
 	return alive;
 }
@@ -204,15 +212,6 @@ static __always_inline u64 word_of(struct event *event, u32 at, u32 i)
 
 	BOUND(place, 0x7ff8);
 	return event->words[place / 8];
-}
-
-/* All bits where the value is not zero. Without a branch: in a loop over a path each would double the verifier's work. */
-static __always_inline u64 mask_if(u64 value)
-{
-	s64 mask = value | -value;
-
-	asm volatile("%0 s>>= 63" : "+r"(mask));
-	return mask;
 }
 
 /*
@@ -320,10 +319,14 @@ static __always_inline u64 find_name(struct riposte_name_key *key)
 }
 
 /* Atoms that hold for a text at a place of the event. The key stays in work->name_key. */
-static __always_inline u64 find_text(struct work *work, struct event *event, u32 subject, u32 at, u32 length)
+__noinline u64 find_text(u32 room, u32 subject, u32 at, u32 length)
 {
+	struct work *work = work_of(room);
+	struct event *event = event_of(room);
 	u64 start = at;
 
+	if (!work || !event)
+		return 0;
 	begin_name(work, &work->name_key, subject, length);
 	if (length > RIPOSTE_NAME_BYTES)
 		return 0;
@@ -605,7 +608,7 @@ __noinline int judge_paths(u32 room)
 		work->as_given = 1;
 	}
 	if (by_name) {
-		given = find_text(work, event, RIPOSTE_SUBJECT_FILE_NAME, work->name_at, work->name_length);
+		given = find_text(room, RIPOSTE_SUBJECT_FILE_NAME, work->name_at, work->name_length);
 		opened = given;
 		if (file) {
 			dentry = BPF_CORE_READ(file, f_path.dentry);
@@ -785,7 +788,7 @@ __noinline int judge_second_path(u32 room)
 	examine_text(room, at, length);
 	group = work->name_length ? filter->second_file_name_atoms & work->relevant : 0;
 	if (group)
-		decide(work, group, find_text(work, event, RIPOSTE_SUBJECT_SECOND_FILE_NAME, work->name_at, work->name_length));
+		decide(work, group, find_text(room, RIPOSTE_SUBJECT_SECOND_FILE_NAME, work->name_at, work->name_length));
 	group = work->text_normal ? filter->second_path_atoms & work->relevant : 0;
 	if (group)
 		decide(work, group, find_prefix(room, RIPOSTE_SUBJECT_SECOND_PATH, at, length));
@@ -963,7 +966,7 @@ __noinline int judge_program(u32 room)
 	if (event->bytes[place] == '/')
 		decide(work, filter->exe_atoms, find_prefix(room, RIPOSTE_SUBJECT_EXE, work->exe_at, work->exe_length));
 	if (work->name_length)
-		decide(work, filter->exe_name_atoms, find_text(work, event, RIPOSTE_SUBJECT_EXE_NAME, work->name_at, work->name_length));
+		decide(work, filter->exe_name_atoms, find_text(room, RIPOSTE_SUBJECT_EXE_NAME, work->name_at, work->name_length));
 	return 0;
 }
 
@@ -1062,8 +1065,8 @@ static __always_inline struct riposte_pieces *pieces_of(struct work *work)
 	return bpf_map_lookup_elem(&pieces, &index);
 }
 
-/* Looks over SCAN_WORDS words of a text, from word `from` on. What lies behind its end may be met too; it is only more. 1: that was the end. */
-__noinline int scan_arguments(u32 room, u32 at, u32 from, u32 length)
+/* Looks over TEXT_WORDS words of a text, from word `from` on. What lies behind its end may be met too; it is only more. 1: that was the end. */
+static __always_inline int scan_text(u32 room, u32 at, u32 from, u32 length, bool of_arguments)
 {
 	struct work *work = work_of(room);
 	struct event *event = event_of(room);
@@ -1074,36 +1077,25 @@ __noinline int scan_arguments(u32 room, u32 at, u32 from, u32 length)
 	pieces = pieces_of(work);
 	if (!pieces)
 		return 1;
-	for (u32 step = 0; step < SCAN_WORDS; step++) {
+	for (u32 step = 0; step < TEXT_WORDS; step++) {
 		u32 i = from + step;
+		u64 word, next;
 
 		if (i * 8 >= length)
 			return 1;
-		find_pieces(room, RIPOSTE_SUBJECT_ARGUMENTS, pieces->arguments, word_of(event, at, i), word_of(event, at, i + 1), 1);
+		word = word_of(event, at, i);
+		next = word_of(event, at, i + 1);
+		if (of_arguments)
+			find_pieces(room, RIPOSTE_SUBJECT_ARGUMENTS, pieces->arguments, word, next, 1);
+		else
+			find_pieces(room, RIPOSTE_SUBJECT_ENVIRONMENT, pieces->environment, word, next, 4);
 	}
 	return 0;
 }
 
-__noinline int scan_environment(u32 room, u32 at, u32 from, u32 length)
-{
-	struct work *work = work_of(room);
-	struct event *event = event_of(room);
-	struct riposte_pieces *pieces;
+__noinline int scan_arguments(u32 room, u32 at, u32 from, u32 length) { return scan_text(room, at, from, length, true); }
 
-	if (!work || !event || from > RIPOSTE_TEXT_BYTES)
-		return 1;
-	pieces = pieces_of(work);
-	if (!pieces)
-		return 1;
-	for (u32 step = 0; step < SCAN_WORDS; step++) {
-		u32 i = from + step;
-
-		if (i * 8 >= length)
-			return 1;
-		find_pieces(room, RIPOSTE_SUBJECT_ENVIRONMENT, pieces->environment, word_of(event, at, i), word_of(event, at, i + 1), 4);
-	}
-	return 0;
-}
+__noinline int scan_environment(u32 room, u32 at, u32 from, u32 length) { return scan_text(room, at, from, length, false); }
 
 /* What the name and the first seven bytes of the arguments, joined by a blank, have in them. */
 __noinline int scan_seam(u32 room)
@@ -1159,14 +1151,14 @@ __noinline int judge_start(u32 room)
 	if (work->arguments_at && work->relevant & filter->argument_atoms) {
 		group |= filter->argument_atoms;
 		scan_seam(room);
-		for (u32 piece = 0; piece < SCAN_PIECES; piece++)
-			if (scan_arguments(room, work->arguments_at, piece * SCAN_WORDS, work->arguments_length))
+		for (u32 piece = 0; piece < TEXT_PIECES; piece++)
+			if (scan_arguments(room, work->arguments_at, piece * TEXT_WORDS, work->arguments_length))
 				break;
 	}
 	if (work->environment_at && work->relevant & filter->environment_atoms) {
 		group |= filter->environment_atoms;
-		for (u32 piece = 0; piece < SCAN_PIECES; piece++)
-			if (scan_environment(room, work->environment_at, piece * SCAN_WORDS, work->environment_length))
+		for (u32 piece = 0; piece < TEXT_PIECES; piece++)
+			if (scan_environment(room, work->environment_at, piece * TEXT_WORDS, work->environment_length))
 				break;
 	}
 	work->can &= ~group | work->found;

@@ -19,10 +19,12 @@ enum room { ROOM_CALL, ROOM_EXEC, ROOM_FORK, ROOM_EXIT, ROOM_BEFORE, ROOM_BEFORE
  * Loops over long texts and deep folders are cut into pieces, each a function that the verifier looks at once: its work is that of one piece, and not of
  * all. What is common is done by the first piece, so that it costs nothing when it runs.
  */
-#define WALK_STEPS 16		/* components per call of path_step() */
-#define WALK_CALLS 136		/* 16 * 136 > 2048 components and some mounts */
-#define SCAN_WORDS 32		/* of a path, per piece */
+#define WALK_STEPS 8		/* components per call of path_step() */
+#define WALK_CALLS 272		/* 8 * 272 > 2048 components and some mounts */
+#define SCAN_WORDS 16		/* of a path, per piece */
 #define SCAN_PIECES (RIPOSTE_PATH_BYTES / 8 / SCAN_WORDS)
+#define TEXT_WORDS 8		/* the same of arguments and environment */
+#define TEXT_PIECES (RIPOSTE_TEXT_BYTES / 8 / TEXT_WORDS)
 
 /* Where a walk from a dentry to the root has come to. */
 struct walk {
