@@ -50,6 +50,15 @@ package struct ReflexPlan: Sendable {
                 if let reason { disarm(playbook.name, name, reason) } else { arm(reflex, name, mode) }
             }
         }
+        if !set.reflexes.isEmpty { leaveOutFull(rules) }
+    }
+
+    /// All together may be more than the kernel's filters hold, where each alone is not.
+    private mutating func leaveOutFull(_ rules: RuleSet) {
+        let reflexes = set.reflexes
+        for (index, problem) in rules.kernelFilters(reflexes: reflexes.map(\.rule)).refusals.sorted(by: { $0.key < $1.key }) {
+            self = without([reflexes[index]], because: "\(problem), and others come first; the agent acts")
+        }
     }
 
     private mutating func arm(_ reflex: Reflex, _ name: String, _ mode: Mode) {

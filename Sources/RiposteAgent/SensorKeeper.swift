@@ -244,9 +244,12 @@ final class SensorKeeper: Sendable {
         let armament = sensor.armament
         if armament.problem != nil { return plan.without(plan.set.reflexes, because: "the kernel did not take its tables; the agent acts") }
         let (armed, waiting) = (Set(armament.armed), Set(armament.waiting))
-        return plan.without(
-            plan.set.reflexes.filter(waiting.contains), because: "its place in the kernel is another reflex's, of which events may come, for a few seconds; the agent acts"
-        ).without(plan.set.reflexes.filter { !armed.contains($0) && !waiting.contains($0) }, because: "the kernel does not have it yet; the agent acts")
+        var left = plan.without(
+            plan.set.reflexes.filter(waiting.contains), because: "its place in the kernel is another reflex's, of which events may come, for a few seconds; the agent acts")
+        for reflex in left.set.reflexes {
+            if let reason = armament.unfit[reflex] { left = left.without([reflex], because: "\(reason); the agent acts") }
+        }
+        return left.without(left.set.reflexes.filter { !armed.contains($0) }, because: "the kernel does not have it yet; the agent acts")
     }
 
     private func running(_ sensor: Sensor) -> JSON {

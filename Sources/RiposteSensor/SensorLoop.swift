@@ -169,12 +169,13 @@ final class SensorLoop {
     /// Where the kernel does not take the tables, those before stay, and their reflexes act no more: somebody may have wanted just that.
     private func load(_ rules: RuleSet, _ reflexes: ReflexSet) throws(SensorError) {
         do throws(SensorError) {
-            let armed = try write(rules, try self.reflexes.arm(reflexes))
+            let (armed, unfit) = try write(rules, try self.reflexes.arm(reflexes))
             self.reflexes.settle(armed)
             judgesExits = tables.wants(KernelTables.procexit)
             armament = Armament()
             armament.armed = armed
-            armament.waiting = reflexes.reflexes.filter { !armed.contains($0) }
+            armament.unfit = unfit
+            armament.waiting = reflexes.reflexes.filter { !armed.contains($0) && unfit[$0] == nil }
             armament.refused = tables.refused
             tamperWatch?.objects = programs.identifiers
         } catch {
@@ -186,14 +187,20 @@ final class SensorLoop {
         }
     }
 
-    /// Gives those of the reflexes for which there was room.
-    private func write(_ rules: RuleSet, _ reflexes: [(slot: Int, reflex: ArmedReflex, budget: Int)]) throws(SensorError) -> [ArmedReflex] {
+    /// Gives those of the reflexes for which there was room, and why there was none for the others.
+    private func write(
+        _ rules: RuleSet, _ reflexes: [(slot: Int, reflex: ArmedReflex, budget: Int)]
+    ) throws(SensorError) -> (armed: [ArmedReflex], unfit: [ArmedReflex: String]) {
         var places = reflexes
+        var unfit: [ArmedReflex: String] = [:]
         while true {
             let filters = rules.kernelFilters(reflexes: places.map(\.reflex.rule)).adding(tamperWatch?.filters ?? [:])
-            let unfit = try tables.load(filters, places, sparing: configuration.sparedPrograms)
-            guard !unfit.isEmpty else { return places.map(\.reflex) }
-            places = places.enumerated().filter { !unfit.contains($0.offset) }.map(\.element)
+            var refused = filters.refusals.mapValues(\.description)
+            // What the filters have left out must not be put in force as if it were in them.
+            if refused.isEmpty { refused = try tables.load(filters, places, sparing: configuration.sparedPrograms) }
+            guard !refused.isEmpty else { return (places.map(\.reflex), unfit) }
+            for (index, reason) in refused { unfit[places[index].reflex] = reason }
+            places = places.enumerated().filter { refused[$0.offset] == nil }.map(\.element)
         }
     }
 

@@ -230,7 +230,10 @@ struct ReflexLiveTests {
     func surplus() async throws {
         try await start(65)
         #expect(try place.json("status").first?["sensor"]?["state"] == "running")
-        #expect(try reflexes().filter { $0["problem"] != nil }.map { $0["rule"]?.string?.repaired } == ["Victim 65"])
+        // The filter for the start of a program is full before the table of reflexes is; the first ones come first.
+        let armed = try reflexes().count { $0["problem"] == nil }
+        #expect(armed > 40 && armed < 64)
+        #expect(try Set(reflexes().filter { $0["problem"] != nil }.compactMap { $0["rule"]?.string?.repaired }) == Set((armed + 1...65).map { "Victim \($0)" }))
         _ = try victims(1)
         try await until { try !place.outcomes().isEmpty }
         #expect(try place.records().filter { $0["kind"] == "outcome" }.allSatisfy { $0["step"] == "process-kill" && !$0.line.contains("\"reflex\":true") })

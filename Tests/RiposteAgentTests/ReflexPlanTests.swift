@@ -9,8 +9,11 @@ import Testing
 
 @Suite("Which reflexes are armed")
 struct ReflexPlanTests {
-    private func plan(_ playbooks: String, rules count: Int = 1) throws -> ReflexPlan {
-        let text = (1...count).map { "- { rule: r\($0), desc: d, condition: evt.type = execve and proc.exepath = /v/\($0), output: o, priority: CRITICAL, tags: [a] }\n" }.joined()
+    private func plan(_ playbooks: String, rules count: Int = 1, types: [String] = ["execve"]) throws -> ReflexPlan {
+        let text = (1...count).map { number in
+            let condition = "evt.type = \(types[number % types.count]) and proc.name = v\(number)"
+            return "- { rule: r\(number), desc: d, condition: \(condition), output: o, priority: CRITICAL, tags: [a] }\n"
+        }.joined()
         let rules = try #require(RuleSet.load([.init(name: "r.yaml", text: text)]).ruleSet)
         let set = try PlaybookSet.load([.init(name: "p.yaml", text: "apiVersion: riposte/v1\nplaybooks:\n" + playbooks)], ActionCatalogue([ProcessKill()])).set
         return ReflexPlan(set, rules, mode: { _ in .enforce })
@@ -42,8 +45,15 @@ struct ReflexPlanTests {
 
     @Test("as many as the kernel has room for, the first ones; the others are told")
     func surplus() throws {
-        let plan = try plan(Self.reflex("rules: [\((1...65).map { "r\($0)" }.joined(separator: ", "))]"), rules: 65)
+        let plan = try plan(Self.reflex("rules: [\((1...65).map { "r\($0)" }.joined(separator: ", "))]"), rules: 65, types: ["execve", "openat"])
         #expect(plan.set.reflexes.map(\.rule) == (1...64).map { "r\($0)" })
         #expect(plan.problems.map(\.rule) == ["r65"] && plan.problems.first?.reason.contains("room for 64") == true)
+    }
+
+    @Test("as many as the kernel's filter of one call has room for, the first ones; the others are told")
+    func full() throws {
+        let plan = try plan(Self.reflex("rules: [\((1...60).map { "r\($0)" }.joined(separator: ", "))]"), rules: 60)
+        #expect(plan.set.reflexes.map(\.rule) == (1...56).map { "r\($0)" })
+        #expect(plan.problems.map(\.rule) == (57...60).map { "r\($0)" } && plan.problems.allSatisfy { $0.reason.contains("filter is full, and others come first") })
     }
 }

@@ -169,6 +169,18 @@ struct KernelSideLiveTests {
         #expect(loop.armament.armed == reflexes.reflexes && loop.armament.waiting.isEmpty)
     }
 
+    @Test("a reflex that the filter of its call has no room for is said to be unfit, and nobody asks for it again")
+    func fullFilter() throws {
+        let text = (1...60).map { "- { rule: r\($0), desc: d, condition: evt.type = execve and proc.name = v\($0), output: o, priority: INFO }\n" }.joined()
+        let rules = try #require(RuleSet.load([RuleSet.File(name: "r", text: text)], RulesSettings()).0)
+        var reflexes = ReflexSet()
+        reflexes.reflexes = (1...60).map { ArmedReflex(playbook: "p", rule: "r\($0)", signal: SIGKILL, acts: false) }
+        reflexes.budgets = ["p": .init(actions: 1, per: .seconds(60))]
+        let armament = try SensorLoop(Sensor.Configuration(), rules, reflexes, ContainerDirectory(inspector: nil), Tally(), bell: -1).armament
+        #expect(armament.armed == Array(reflexes.reflexes[..<56]) && armament.waiting.isEmpty && !armament.isUnfinished)
+        #expect(armament.unfit == Dictionary(uniqueKeysWithValues: reflexes.reflexes[56...].map { ($0, "the kernel's filter is full") }))
+    }
+
     @Test("calls that are made by the million come where a rule names them, whatever a rule without a type asks for")
     func bulkCalls() throws {
         let text = ["evt.type = mprotect and proc.name = a", "proc.name = b"].enumerated().map {

@@ -25,12 +25,14 @@ extension KernelFilter {
 extension KernelFilters {
     /// With events that somebody else than the rules asks for: what passed before passes, and what passes one of these filters as well.
     package func adding(_ filters: [EventType: KernelFilter]) -> KernelFilters {
-        var named = named
-        for (type, filter) in filters { named[type] = Self.either(passing(type), filter) }
+        var (named, refusals) = (named, refusals)
+        for (type, filter) in filters {
+            named[type] = Self.either(passing(type), filter) { refusals[$0] = ReflexProblem(reason: "the kernel's filter for \(type.name) is full") }
+        }
         return KernelFilters(wanted: wanted.adding(filters.keys), refusals: refusals, named: named, others: others)
     }
 
-    private static func either(_ passing: Passing, _ other: KernelFilter) -> Passing {
+    private static func either(_ passing: Passing, _ other: KernelFilter, _ refuse: (Int) -> Void) -> Passing {
         switch passing {
         case .nothing: return .some(other)
         case .everything: return passing
@@ -44,7 +46,7 @@ extension KernelFilters {
             let all = clauses(filter) + clauses(other)
             let reflexes = Dictionary(grouping: filter.clauses.filter { $0.reflex != nil }) { $0.reflex ?? 0 }
             // There was room for them before, and they come first.
-            return FilterFitting(table, all).passing(reflexes.sorted { $0.key < $1.key }.map { ($0.key, $0.value.map(filter.literals)) }) { _ in }
+            return FilterFitting(table, all).passing(reflexes.sorted { $0.key < $1.key }.map { ($0.key, $0.value.map(filter.literals)) }, refuse)
         }
     }
 }

@@ -25,14 +25,17 @@ struct KernelTables {
     ///
     /// `spared`: names of programs that no reflex ends.
     ///
-    /// Gives the places of reflexes for which the kernel's filters have no room. Where there are such, nothing is in force yet: ask again without them.
-    mutating func load(_ filters: KernelFilters, _ reflexes: [(slot: Int, reflex: ArmedReflex, budget: Int)], sparing spared: [String]) throws(SensorError) -> Set<Int> {
+    /// Gives the places of reflexes for which the kernel's filters have no room, with the reason. Where there are such, nothing is in force yet: ask again
+    /// without them.
+    mutating func load(
+        _ filters: KernelFilters, _ reflexes: [(slot: Int, reflex: ArmedReflex, budget: Int)], sparing spared: [String]
+    ) throws(SensorError) -> [Int: String] {
         let next = riposte_control_set_in_force(programs.control) ^ 1
         clear(next)
         let types = Self.types(filters)
         var numbers: [EventType: UInt8] = [:]
         var written: [KernelFilter] = []
-        var unfit: Set<Int> = []
+        var unfit: [Int: String] = [:]
         do throws(SensorError) {
             for (slot, reflex, budget) in reflexes { try write(reflex, slot, budget, next) }
             for type in Self.inOrder(types.union(Self.starts), filters) {
@@ -45,7 +48,7 @@ struct KernelTables {
                 case .nothing, .everything: continue
                 }
                 let own = isStart && reflexes.isEmpty ? filter : filter.sparing(spared, isStartOfProgram: isStart)
-                unfit.formUnion(filter.reflexes.subtracting(own.reflexes))
+                for reflex in filter.reflexes.subtracting(own.reflexes) { unfit[reflex] = "the kernel's filter for \(type.name) is full" }
                 // Like calls have the same filter, and share it.
                 if let place = written.firstIndex(of: own) {
                     numbers[type] = UInt8(place + 1)
@@ -53,7 +56,7 @@ struct KernelTables {
                 }
                 // Types beyond the table pass whole.
                 guard written.count + 1 < Int(RIPOSTE_FILTERS) else {
-                    unfit.formUnion(filter.reflexes)
+                    for reflex in filter.reflexes { unfit[reflex] = "the kernel has no filter left for \(type.name)" }
                     continue
                 }
                 try write(own, UInt8(written.count + 1), next, reflexes.map { ($0.slot, $0.reflex.acts) })
@@ -77,7 +80,7 @@ struct KernelTables {
         programs.refuse(before: refusals.needed)
         riposte_control_switch(programs.control)
         programs.refuse(onlyBefore: refusals.needed)
-        return []
+        return [:]
     }
 
     /// Types that reflexes are for come first, as others can do without a filter.

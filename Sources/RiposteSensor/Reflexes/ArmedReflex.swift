@@ -53,6 +53,8 @@ package struct Armament: Sendable, Equatable {
     package var armed: [ArmedReflex] = []
     /// Their places still belong to others, of which events may come. Asked for again, they find room.
     package var waiting: [ArmedReflex] = []
+    /// Those that these rules leave no room for, and why; asking again changes nothing.
+    package var unfit: [ArmedReflex: String] = [:]
     /// The types of calls that they refuse before these are done; elsewhere they act at the end of the call.
     package var refused: [ArmedReflex: [String]] = [:]
     /// The kernel did not take its tables: those before go on, and nothing acts there.
