@@ -17,6 +17,8 @@
 #define FLAGS_OF_CALL (O_CREAT | O_EXCL | O_NOCTTY | O_TRUNC | O_CLOEXEC)	/* those that the kernel does not keep with the file */
 #define PREFIX_TEXT (RIPOSTE_PREFIX_BYTES - 7)
 
+#define LAST_SYSTEM_UID 999	/* of accounts that services run as, and nobody logs in with */
+
 #define SOURCE(name) (1u << RIPOSTE_NUMBER_##name)
 #define SOURCES_ADDRESS (SOURCE(FAMILY) | SOURCE(REMOTE_PORT))
 #define SOURCES_DESCRIPTOR (SOURCE(PROTOCOL) | SOURCE(FILE_KIND))
@@ -972,7 +974,8 @@ __noinline int judge_program(u32 room)
 
 /*
  * Is the process one that no reflex ends? By the file that it runs, and not by what it calls itself: whoever wants to be spared would call himself so. Such
- * a file's name proves nothing either, where anybody else than root can have made it, or made the container that it is in.
+ * a file's name proves nothing either, where anybody else than root can have made it, or made the container that it is in, or where a user runs it: he may
+ * start a bus of his own, with whatever library in it.
  */
 __noinline int judge_spared(u32 room)
 {
@@ -993,7 +996,7 @@ __noinline int judge_spared(u32 room)
 	cgroup = cgroup_of((u64)task);
 	place = bpf_map_lookup_elem(&cgroups, &cgroup);
 	file = BPF_CORE_READ(task, mm, exe_file);
-	if (file && !(place && *place == 2)) {
+	if (file && !(place && *place == 2) && (u32)bpf_get_current_uid_gid() <= LAST_SYSTEM_UID) {
 		inode = BPF_CORE_READ(file, f_inode);
 		read_part(&part, (u64)BPF_CORE_READ(file, f_path.dentry));
 		length = part.length;

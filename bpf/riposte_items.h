@@ -159,7 +159,10 @@ __noinline int put_kernel_bytes(u32 room, u32 type, u64 address, u32 length, u32
 	return at;
 }
 
-/* What the walk has written into work->path. */
+/*
+ * What the walk has written into work->path. Where that is the end of something longer, the slash that it begins with is left out: what lies in a deep
+ * enough folder would else bear whatever absolute path its owner likes.
+ */
 static __always_inline u32 put_walked(struct work *work, struct event *event, u32 type, u32 detail)
 {
 	u32 at = item_begin(work);
@@ -167,6 +170,11 @@ static __always_inline u32 put_walked(struct work *work, struct event *event, u3
 
 	if (!at)
 		return 0;
+	if (work->walk.cut) {
+		work->flags |= RIPOSTE_FLAG_CUT;
+		if (type != RIPOSTE_ITEM_CGROUP)
+			from++;
+	}
 	if (from >= RIPOSTE_PATH_BYTES) {
 		event->bytes[at] = '/';
 		length = 1;
@@ -177,8 +185,6 @@ static __always_inline u32 put_walked(struct work *work, struct event *event, u3
 		/* Reads up to PATH_SLACK bytes past the text at most: the verifier knows nothing of from + length. */
 		bpf_probe_read_kernel(&event->bytes[at], length, &work->path[from]);
 	}
-	if (work->walk.cut)
-		work->flags |= RIPOSTE_FLAG_CUT;
 	item_end(work, event, at, type, length, detail);
 	return at;
 }

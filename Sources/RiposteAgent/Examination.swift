@@ -38,6 +38,7 @@ package struct Examination: Sendable {
         let facilities = Facilities(configuration)
         defer { facilities.http.close() }
         var findings = [kernel, pidfd, capabilities, sensor]
+        findings += leftSensors
         findings += [nftables, await docker(facilities), await kubernetes(facilities)]
         if let file = configuration.file { findings.append(configurationFile(file)) }
         findings += [folder("state directory", configuration.stateDirectory), folder("run directory", configuration.runDirectory)]
@@ -88,6 +89,13 @@ package struct Examination: Sendable {
         guard !useful.isEmpty else { return Finding(subject: "sensor", verdict: .good, finding: words) }
         return Finding(
             subject: "sensor", verdict: .good, finding: "\(words); goes without \(useful.map { "\($0.name) (\($0.meaning))" }.joined(separator: ", "))")
+    }
+
+    /// Programs of agents that have ended, which cost each call and which nobody reads.
+    private var leftSensors: [Finding] {
+        SensorPins.left(butOf: SensorPins(stateDirectory: configuration.stateDirectory)).map {
+            Finding(subject: "pinned sensor", verdict: .lacking, finding: $0.isOrphaned ? "\($0.place) is nobody's: its state folder is gone" : $0.words, remedy: $0.remedy)
+        }
     }
 
     private var capabilities: Finding {

@@ -56,6 +56,7 @@ final class SensorKeeper: Sendable {
 
     /// When this returns the programs are at work, or it is known why not.
     func start(_ rules: RuleSet, _ loading: SensorLoading?) {
+        for left in pins?.removeOrphans() ?? [] { logger.warning("\(left.words)", metadata: left.isOrphaned ? [:] : ["remedy": "\(left.remedy)"]) }
         guard section.isEnabled else {
             pins?.removeAll()
             return
@@ -265,6 +266,7 @@ final class SensorKeeper: Sendable {
             "unrecorded_reflexes": object(made.unrecorded), "containers": containers.status, "reflexes": armed(by: sensor)?.json(sensor.armament) ?? [],
             "pinned": section.configuration.isPinned && sensor.pinProblem == nil ? (pins?.folder).map(JSON.text) ?? .null : .null,
             "pin_problem": (sensor.pinProblem?.problem).map(JSON.text) ?? .null,
+            "left_by_others": .array(SensorPins.left(butOf: pins).map { .text($0.place) }),
             "unspared": .integer(Int64(counts.unspared)), "kernel_problem": kernelProblem.map(JSON.text) ?? .null,
             "processes": [
                 "known": .integer(Int64(counts.processes)), "evicted": .integer(Int64(clamping: counts.table.evicted)),
@@ -273,6 +275,15 @@ final class SensorKeeper: Sendable {
             ],
         ]
     }
+}
+
+extension SensorPins.Left {
+    var words: String {
+        let whose = stateDirectory.isEmpty ? "another state folder" : "the state folder \(stateDirectory.escapedForDisplay)"
+        return isOrphaned ? "ended the programs of an agent with \(whose), which is no longer there" : "programs of an agent with \(whose), which has ended, are at work: \(place)"
+    }
+
+    var remedy: String { "start that agent, or end them: rm -r \(place)" }
 }
 
 extension ReflexPlan {

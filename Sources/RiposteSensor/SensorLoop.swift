@@ -244,7 +244,7 @@ final class SensorLoop {
         case .exec:
             let process = place(record, world.processes.apply(record))
             fetchContainer(of: process)
-            if let process { spared.began(process, in: world.processes) }
+            if let process { spared.began(process, by: header.pointee.uid, in: world.processes) }
             meetAccounts(record, process)
             let call = SystemCall.number(nr: header.pointee.nr, isCompat: record.has(RIPOSTE_FLAG_COMPAT))
             judge(record, call?.type ?? Self.execve, call, process, time)

@@ -151,6 +151,26 @@ final class PinnedSensorTests {
         #expect(known < Int64(try FileManager.default.contentsOfDirectory(atPath: "/proc").count { Int($0) != nil } + 200), "\(known)")
     }
 
+    @Test("what is left for a state folder that is no longer there is ended, and said; what is left for another one stays, and is named")
+    func orphans() async throws {
+        try await start(pinned: true)
+        place.kill()
+        let left = try #require(pins?.folder)
+        let other = try Workplace()
+        defer { other.kill() }
+        try await other.start(arguments: ["--rules", rules])
+        #expect(try other.json("status").first?["sensor"]?["left_by_others"]?.array?.map { $0.string?.repaired } == [left + "/1"])
+        #expect(other.errors.contains("programs of an agent with the state folder \(place.stateDirectory), which has ended, are at work: \(left)/1"), "\(other.errors)")
+        #expect(try other.riposte("doctor").output.contains(left))
+        other.kill()
+        try #require(rename(place.stateDirectory, place.stateDirectory + ".old") == 0)
+        try await start(pinned: true)
+        #expect(!FileManager.default.fileExists(atPath: left))
+        #expect(place.errors.contains("ended the programs of an agent with the state folder \(place.stateDirectory), which is no longer there"), "\(place.errors)")
+        try run("a")
+        try await until { try told == ["a"] }
+    }
+
     @Test("what is no sensor of this version is ended, and said")
     func otherVersion() async throws {
         try await start(pinned: true)

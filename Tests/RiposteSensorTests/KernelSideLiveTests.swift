@@ -331,6 +331,7 @@ struct KernelSideLiveTests {
         let folder = try TemporaryFolder()
         let name = folder.path + "/spared-\(getpid())"
         try FileManager.default.copyItem(atPath: "/bin/true", toPath: name)
+        try #require(chmod(folder.path, 0o755) == 0)
         let condition = "evt.type in (open, openat) and fd.name = /none"
         var reflexes = ReflexSet()
         reflexes.reflexes = [ArmedReflex(playbook: "p", rule: "r", signal: SIGKILL, acts: true)]
@@ -339,8 +340,37 @@ struct KernelSideLiveTests {
             let bench = try Bench(condition, forOldKernels: forOldKernels, reflexes: reflexes, sparing: ["spared-\(getpid())"])
             for _ in 0..<3 { #expect(try run([name]).status == 0) }
             #expect(try run(["/bin/true"]).status == 0)
+            // Whoever is a user is spared by no name.
+            #expect(try run(["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", name]).status == 0)
             let counts = bench.loop.kernelCounts()
             #expect(counts.passed["execve", default: 0] == urgent && counts.seen["execve", default: 0] >= 4)
+        }
+    }
+
+    /// Makes a folder so deep that the last 4096 bytes of its path begin with `/usr/lib/`, opens a file in it, and takes it all away.
+    private static let digger = """
+        import os, shutil, sys
+        os.chdir(sys.argv[1])
+        for name in ["p" * 200] * 20 + ["usr", "lib"] + ["d" * 200] * 20:
+            os.mkdir(name)
+            os.chdir(name)
+        os.close(os.open("mark", os.O_CREAT | os.O_WRONLY))
+        os.chdir(sys.argv[1])
+        shutil.rmtree("p" * 200)
+        """
+
+    @Test("a folder that is too deep to be told is no folder elsewhere, whatever its last components are called", arguments: [false, true])
+    func deepFolders(forOldKernels: Bool) throws {
+        let folder = try TemporaryFolder()
+        let opens = "evt.type in (open, openat) and evt.is_open_write = true"
+        let bench = try Bench("\(opens) and fd.name startswith /usr/lib/dddd", forOldKernels: forOldKernels)
+        #expect(try run(["python3", "-c", Self.digger, folder.path]).status == 0)
+        #expect(bench.alerts() == 0)
+        // By the name of the file it is found all the same.
+        for (condition, count) in [("proc.cwd startswith /usr/lib/dddd", 0), ("proc.cwd startswith usr/lib/dddd and fd.filename = mark", 1)] {
+            try bench.use("\(opens) and \(condition)")
+            #expect(try run(["python3", "-c", Self.digger, folder.path]).status == 0)
+            #expect(bench.alerts() == count, "\(condition)")
         }
     }
 

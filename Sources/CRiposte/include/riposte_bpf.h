@@ -33,6 +33,20 @@ static inline void riposte_control_set_self(struct riposte_control *control, rip
 	control->self = tgid;
 }
 
+// Whose programs these are, for agents that come later: the mount namespace and what in it the state folder is called.
+static inline void riposte_control_set_owner(struct riposte_control *control, riposte_u64 mount_ns, const char *state_folder)
+{
+	control->mount_ns = mount_ns;
+	memset(control->state_folder, 0, sizeof(control->state_folder));
+	if (strlen(state_folder) < sizeof(control->state_folder))
+		strcpy((char *)control->state_folder, state_folder);
+}
+
+static inline const char *riposte_control_state_folder(const struct riposte_control *control)
+{
+	return control->state_folder[RIPOSTE_FOLDER_BYTES - 1] ? "" : (const char *)control->state_folder;
+}
+
 // From here on the programs go by the other set of tables.
 static inline void riposte_control_switch(struct riposte_control *control)
 {

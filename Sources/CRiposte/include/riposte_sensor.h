@@ -26,7 +26,7 @@ typedef __s32 riposte_s32;
 typedef __s64 riposte_s64;
 #endif
 
-#define RIPOSTE_WIRE_VERSION 4
+#define RIPOSTE_WIRE_VERSION 5
 
 // ---------------------------------------------------------------- events
 
@@ -97,6 +97,7 @@ struct riposte_item {
 	riposte_u32 detail;		// see the types; else 0
 };
 
+// Paths of the kernel's (BASE1, BASE2, FILE_PATH, EXE_PATH, CWD) that are longer than RIPOSTE_PATH_BYTES are told by their end, without a slash before it.
 enum riposte_item_type {
 	RIPOSTE_ITEM_PATH1 = 1,		// first path argument as given, without NUL. Of EXEC the file name that was given (bprm->filename)
 	RIPOSTE_ITEM_PATH2 = 2,		// second path argument as given
@@ -401,6 +402,8 @@ struct riposte_budget {
 	riposte_u64 unrecorded;		// of these, whose event found no room in its ring
 };
 
+#define RIPOSTE_FOLDER_BYTES 256
+
 // Map `control`, one entry, mapped into user space.
 struct riposte_control {
 	riposte_u32 generation;		// counts up; its lowest bit says which of the two sets of tables is in force
@@ -413,6 +416,8 @@ struct riposte_control {
 	riposte_u32 unattended;		// 1: the agent has ended; no reflex acts, as nobody guards or records it
 	riposte_u64 since;		// CLOCK_BOOTTIME in nanoseconds: what is older was told by the programs before these; 0: there were none
 	riposte_u64 told_lost;		// how many lost events the agent has told of
+	riposte_u64 mount_ns;		// inode number of the agent's mount namespace, and what in it the agent's state folder is called, ended by NUL;
+	riposte_u8 state_folder[RIPOSTE_FOLDER_BYTES];	// nothing where that is longer
 	struct riposte_call calls[2][RIPOSTE_CALLS];
 };
 

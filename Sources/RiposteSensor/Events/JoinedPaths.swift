@@ -36,6 +36,8 @@ final class JoinedPaths {
 
     private func join(_ base: UnsafeRawBufferPointer?, _ path: UnsafeRawBufferPointer, into target: UnsafeMutablePointer<UInt8>) -> UnsafeRawBufferPointer {
         let slash = UInt8(ascii: "/")
+        // Of a directory that lies too deep the end is known only.
+        if path.first != slash, let base, base.first != slash { return Self.tooLong.bytes }
         var count = 0
         if path.first == slash {
             target[0] = slash

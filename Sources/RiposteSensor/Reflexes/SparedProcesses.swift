@@ -4,7 +4,8 @@ internal import Glibc
 /// Processes that no reflex ends, told to the kernel by their numbers: what the machine, its containers or the way into it cannot do without.
 ///
 /// They are known by the file that they run, as whoever else ends processes knows them, and not by the name that they have: k3s calls itself `k3s-server`.
-/// Only on the host, and only where nobody but root can have made the file what it is: else whoever wants to be spared would call his program `podman`.
+/// Only on the host, and only where nobody but root can have made the file what it is: else whoever wants to be spared would call his program `podman`. And only
+/// where root or a service's account runs it: any user may start a `dbus-daemon`, with a library of his in it.
 /// The kernel knows the same by itself (``RiposteRules/KernelFilter/sparing(_:isStartOfProgram:)``), but for what only the process table can tell: which of
 /// several such processes are their own children, and which came as init's.
 struct SparedProcesses {
@@ -49,6 +50,7 @@ struct SparedProcesses {
         let isDeleted = path.ends(with: " (deleted)")
         let (isNamed, isEntrance) = look(at: isDeleted ? path.keeping(path.count - 10) : path)
         guard isNamed || isEntrance, let file = folder.status(of: "exe"), Self.isRootsAlone(file.st_uid, file.st_mode) else { return }
+        guard isService(folder) else { return }
         guard let facts = folder.facts(into: buffer), isNamed || facts.parent == 1 else { return }
         let start = facts.start
         guard folder.read("cgroup", into: buffer).map({ CgroupPath.container(ofFile: $0).isHost }) ?? false else { return }
@@ -57,19 +59,19 @@ struct SparedProcesses {
 
     // MARK: - From events
 
-    /// A process has started a program.
-    mutating func began(_ process: ProcessEntry, in processes: ProcessTable) {
+    /// A process has started a program, with this effective user id.
+    mutating func began(_ process: ProcessEntry, by user: UInt32, in processes: ProcessTable) {
         candidates[process.pid] = nil
-        if isSpared(process, processes) {
+        if user <= Self.lastSystemUser, isSpared(process, processes) {
             tell(process.pid, process.start)
         } else {
             if told[process.pid] != nil { forget(process.pid) }
-            if look(at: process.image.executablePath).isEntrance { wait(for: process) }
+            if mayBecomeEntrance(process) { wait(for: process) }
         }
     }
 
     mutating func forked(_ process: ProcessEntry) {
-        if told[process.parentPID] != nil || look(at: process.image.executablePath).isEntrance { wait(for: process) }
+        if told[process.parentPID] != nil || mayBecomeEntrance(process) { wait(for: process) }
     }
 
     private mutating func wait(for process: ProcessEntry) { if candidates.count < Self.candidateLimit { candidates[process.pid] = Self.looks } }
@@ -82,8 +84,11 @@ struct SparedProcesses {
     /// To be called now and then.
     mutating func lookAgain(_ processes: ProcessTable) {
         for (pid, left) in candidates {
-            guard let process = processes.process(withPID: pid) else { continue }
-            if isSpared(process, processes) {
+            guard let process = processes.process(withPID: pid) else {
+                candidates[pid] = nil
+                continue
+            }
+            if isSpared(process, processes), let folder = ProcessFolder(pid), isService(folder) {
                 tell(pid, process.start)
                 candidates[pid] = nil
             } else {
@@ -101,9 +106,28 @@ struct SparedProcesses {
         guard !process.isKernelThread else { return false }
         let (isNamed, isEntrance) = look(at: process.image.executablePath)
         guard isNamed || isEntrance && processes.parent(of: process)?.pid == 1, process.container.isHost else { return false }
+        return runsRootsFile(process)
+    }
+
+    /// What anybody can name so takes no place among those that are looked at again.
+    private func mayBecomeEntrance(_ process: ProcessEntry) -> Bool {
+        look(at: process.image.executablePath).isEntrance && process.container.isHost && runsRootsFile(process)
+    }
+
+    private func runsRootsFile(_ process: ProcessEntry) -> Bool {
         let file = process.image.file
         return file.ino != 0 && Self.isRootsAlone(file.uid, mode_t(file.mode))
     }
+
+    /// Whether root or a service's account runs it; users' numbers begin at 1000 (SYS_UID_MAX of login.defs(5)).
+    private func isService(_ folder: borrowing ProcessFolder) -> Bool {
+        guard let status = folder.read("status", into: buffer), let line = StatusLines(bytes: status).line("Uid:") else { return false }
+        var words = NumberReader(line)
+        _ = words.next()
+        return words.next().map { $0 <= Int64(Self.lastSystemUser) } ?? false
+    }
+
+    private static let lastSystemUser: UInt32 = 999
 
     private func look(at path: UnsafeRawBufferPointer) -> (isNamed: Bool, isEntrance: Bool) {
         let name = path.lastIndex(of: UInt8(ascii: "/")).map { path.dropping($0 + 1) } ?? path
