@@ -267,7 +267,8 @@ final class SensorKeeper: Sendable {
             "pinned": section.configuration.isPinned && sensor.pinProblem == nil ? (pins?.folder).map(JSON.text) ?? .null : .null,
             "pin_problem": (sensor.pinProblem?.problem).map(JSON.text) ?? .null,
             "left_by_others": .array(SensorPins.left(butOf: pins).map { .text($0.place) }),
-            "unspared": .integer(Int64(counts.unspared)), "kernel_problem": kernelProblem.map(JSON.text) ?? .null,
+            "unspared": .integer(Int64(counts.unspared)), "late_accounts": .integer(Int64(clamping: counts.lateAccounts)),
+            "kernel_problem": kernelProblem.map(JSON.text) ?? .null,
             "processes": [
                 "known": .integer(Int64(counts.processes)), "evicted": .integer(Int64(clamping: counts.table.evicted)),
                 "from_proc": .integer(Int64(clamping: counts.table.rebuiltFromProc)),

@@ -65,6 +65,8 @@ package final class Sensor: Sendable {
         package var table = ProcessTable.Counters()
         /// Processes that no reflex should end, and of which the kernel could not be told for lack of room.
         package var unspared = 0
+        /// How often the account files of a container did not come in time.
+        package var lateAccounts: UInt64 = 0
     }
 
     /// What the kernel side has counted, by type of event.

@@ -17,6 +17,8 @@ final class SensorLoop {
     private var waits: [pollfd]
     private let bell: CInt
     private var cgroups: CgroupClasses
+    /// Of the event at hand.
+    private var isInNewCgroup = false
     private var reflexes: ReflexDesk
     private var spared: SparedProcesses
     private var lostBefore = Sensor.KernelCounts()
@@ -230,6 +232,7 @@ final class SensorLoop {
         counts.processes = world.processes.count
         counts.table = world.processes.counters
         counts.unspared = spared.untold
+        counts.lateAccounts = world.accounts.lateCount
         return isDrained
     }
 
@@ -269,13 +272,14 @@ final class SensorLoop {
     /// Has the container's facts fetched, so that they are there when a rule holds. A container's first process may begin outside of it, and so be met as it
     /// starts its program.
     private func fetchContainer(of process: ProcessEntry?) {
-        if let process, !process.container.isHost { world.containers.prefetch(process.container) }
+        if let process, !process.container.isHost { world.containers.prefetch(process.container, beganAnew: isInNewCgroup) }
     }
 
     /// Tells the kernel what kind of cgroup the process is in.
     private func place(_ record: SensorRecord, _ process: ProcessEntry?) -> ProcessEntry? {
+        isInNewCgroup = false
         guard let process else { return nil }
-        cgroups.tell(record.header.pointee.cgroup, record, process)
+        isInNewCgroup = cgroups.tell(record.header.pointee.cgroup, record, process)
         return process
     }
 
@@ -417,14 +421,17 @@ struct CgroupClasses {
     init(_ programs: KernelPrograms) { self.programs = programs }
 
     /// Says what kind the cgroup is, once, where that is certain: by its path.
-    mutating func tell(_ id: UInt64, _ record: SensorRecord, _ process: ProcessEntry) {
-        guard id != 0, id != lastTold else { return }
+    ///
+    /// Gives whether it is a new one.
+    mutating func tell(_ id: UInt64, _ record: SensorRecord, _ process: ProcessEntry) -> Bool {
+        guard id != 0, id != lastTold else { return false }
         if told.contains(id) { lastTold = id }
-        guard lastTold != id, let reference = look(record, process) else { return }
+        guard lastTold != id, let reference = look(record, process) else { return false }
         if told.count >= Self.limit { told.removeAll(keepingCapacity: true) }
         told.insert(id)
         // What cannot be written is handed up for ever, which is right, if slower.
         try? programs.set(.cgroups, id, UInt32(reference.isHost ? 1 : 2))
+        return true
     }
 
     /// By the path in the record, else by /proc if the process is still there.

@@ -23,7 +23,7 @@ struct ContainerBridgeTests {
         let facts = try await withThrowingTaskGroup(of: Void.self) { group in
             group.addTask { await directory.run() }
             defer { group.cancelAll() }
-            for reference in [reference, unknown, foreign] { directory.prefetch(reference) }
+            for reference in [reference, unknown, foreign] { directory.prefetch(reference, beganAnew: false) }
             while directory.counters.pending > 0 { try await Task.sleep(for: .milliseconds(1)) }
             return try #require(directory.facts(of: reference))
         }

@@ -264,6 +264,30 @@ struct AccountTableTests {
         for _ in 0..<4 { gate.signal() }
         while name(table, 1, in: 4, pid: 4) != "u4" { try await Task.sleep(for: .milliseconds(1)) }
     }
+
+    @Test("containers whose file systems never answer do not take the names from others, and each holds one reader", .timeLimit(.minutes(1)))
+    func others() async throws {
+        let gate = DispatchSemaphore(value: 0)
+        let reads = Mutex<[UInt32]>([])
+        let table = AccountTable(
+            hostRoot: folder.path, limits: AccountTable.Limits(hanging: .zero),
+            read: { pid, _, _ in
+                reads.withLock { $0.append(pid) }
+                if pid < 100 { gate.wait() }
+                return .read(book("u\(pid):x:1:1:::\n"), AccountFiles.Stamp(passwd: [], group: []))
+            }, clock: { [clock] in clock.now })
+        func user(_ pid: UInt32, of container: String) -> String? {
+            text(table.user(1, mountNamespace: pid, pid: pid, container: ContainerReference(fullID: ByteText(container), runtime: .docker))?.name)
+        }
+        for pid in 1...8 as ClosedRange<UInt32> {
+            #expect(user(pid, of: "c\(pid)") == nil)
+            while !reads.withLock({ $0.contains(pid) }) { try await Task.sleep(for: .milliseconds(1)) }
+        }
+        #expect(user(9, of: "c8") == nil && user(10, of: "c8") == nil)
+        while user(100, of: "c100") != "u100" { try await Task.sleep(for: .milliseconds(1)) }
+        #expect(reads.withLock { !$0.contains(9) && !$0.contains(10) })
+        for _ in 0..<8 { gate.signal() }
+    }
 }
 
 /// Real processes in mount namespaces of their own.

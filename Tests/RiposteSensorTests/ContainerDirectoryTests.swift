@@ -19,13 +19,13 @@ struct ContainerLedgerTests {
     @Test("the first question has the runtime asked, once, and the answer stays")
     func question() {
         var ledger = ContainerLedger()
-        #expect(ledger.facts(of: reference(1)) { start }.isNew)
-        #expect(!ledger.facts(of: reference(1)) { start }.isNew)
+        #expect(ledger.facts(of: reference(1), at: start).isNew)
+        #expect(!ledger.facts(of: reference(1), at: start).isNew)
         #expect(ledger.next(at: start) == .inspect(reference(1)))
         #expect(ledger.next(at: start) == .rest)
         #expect(ledger.counters.pending == 1)
         ledger.answered(reference(1), facts("web"), at: start)
-        #expect(ledger.facts(of: reference(1)) { start }.facts?.name == "web")
+        #expect(ledger.facts(of: reference(1), at: start).facts?.name == "web")
         #expect(ledger.next(at: at(1000)) == .rest)
         #expect(ledger.counters == .init(known: 1))
     }
@@ -33,13 +33,13 @@ struct ContainerLedgerTests {
     @Test("who does not answer is asked again, later and later")
     func retries() {
         var ledger = ContainerLedger()
-        _ = ledger.facts(of: reference(1)) { start }
+        _ = ledger.facts(of: reference(1), at: start)
         var now = 0.0
         for pause in [0.1, 0.2, 0.4, 0.8, 1.6, 3.2, 6.4, 12.8, 25.6, 30, 30] {
             #expect(ledger.next(at: at(now)) == .inspect(reference(1)))
             ledger.failed(reference(1), at: at(now))
             #expect(ledger.next(at: at(now)) == .wait(until: at(now) + .milliseconds(Int(pause * 1000))))
-            let answer = ledger.facts(of: reference(1)) { at(now) }
+            let answer = ledger.facts(of: reference(1), at: at(now))
             #expect(answer.facts == nil && !answer.isNew)
             now += pause
         }
@@ -52,15 +52,15 @@ struct ContainerLedgerTests {
     @Test("that there is no such container is believed for a while")
     func unknown() {
         var ledger = ContainerLedger()
-        _ = ledger.facts(of: reference(1)) { start }
+        _ = ledger.facts(of: reference(1), at: start)
         var now = 0.0
         for pause in [1.0, 2, 4, 8, 16, 32, 60, 60] {
             #expect(ledger.next(at: at(now)) == .inspect(reference(1)))
             ledger.answered(reference(1), nil, at: at(now))
             #expect(ledger.counters == .init(unknown: 1))
-            #expect(!ledger.facts(of: reference(1)) { at(now + pause - 0.001) }.isNew)
+            #expect(!ledger.facts(of: reference(1), at: at(now + pause - 0.001)).isNew)
             #expect(ledger.next(at: at(now + pause)) == .rest, "nobody asks")
-            #expect(ledger.facts(of: reference(1)) { at(now + pause) }.isNew)
+            #expect(ledger.facts(of: reference(1), at: at(now + pause)).isNew)
             now += pause
         }
     }
@@ -70,14 +70,14 @@ struct ContainerLedgerTests {
         var limits = ContainerLedger.Limits()
         (limits.waiting, limits.concurrency) = (3, 2)
         var ledger = ContainerLedger(limits: limits)
-        for number in 1...5 { _ = ledger.facts(of: reference(number)) { start } }
+        for number in 1...5 { _ = ledger.facts(of: reference(number), at: start) }
         #expect(ledger.counters == .init(pending: 3, shed: 2))
         #expect(ledger.next(at: start) == .inspect(reference(1)))
         #expect(ledger.next(at: start) == .inspect(reference(2)))
         #expect(ledger.next(at: start) == .rest)
         ledger.answered(reference(2), nil, at: start)
         #expect(ledger.next(at: start) == .inspect(reference(3)))
-        #expect(ledger.facts(of: reference(5)) { start }.isNew, "there is room again")
+        #expect(ledger.facts(of: reference(5), at: start).isNew, "there is room again")
     }
 
     @Test("the ones that nobody asked for longest are forgotten")
@@ -86,38 +86,49 @@ struct ContainerLedgerTests {
         limits.containers = 8
         var ledger = ContainerLedger(limits: limits)
         for number in 0..<8 {
-            _ = ledger.facts(of: reference(number)) { start }
+            _ = ledger.facts(of: reference(number), at: start)
             #expect(ledger.next(at: start) == .inspect(reference(number)))
             ledger.answered(reference(number), facts("\(number)"), at: start)
         }
-        _ = ledger.facts(of: reference(0)) { start }
-        _ = ledger.facts(of: reference(8)) { start }
+        _ = ledger.facts(of: reference(0), at: start)
+        _ = ledger.facts(of: reference(8), at: start)
         #expect(ledger.names == ["0", "2", "3", "4", "5", "6", "7"])
         // An answer to a question about one that was forgotten is nobody's.
         #expect(ledger.next(at: start) == .inspect(reference(8)))
-        for number in 9..<20 { _ = ledger.facts(of: reference(number)) { start } }
+        for number in 9..<20 { _ = ledger.facts(of: reference(number), at: start) }
         ledger.answered(reference(8), facts("8"), at: start)
         #expect(!ledger.names.contains("8"))
     }
 
-    @Test("what has ended is known a little longer, and asked for anew when it begins again")
-    func ending() {
+    @Test("what is known is asked for again after a minute, or where the container began anew, and holds until the answer is there", arguments: [(60.0, false), (1, true)])
+    func refresh(after seconds: Double, beganAnew: Bool) {
         var ledger = ContainerLedger()
-        for number in 1...2 {
-            _ = ledger.facts(of: reference(number)) { start }
-            _ = ledger.next(at: start)
-            ledger.answered(reference(number), facts("\(number)"), at: start)
-            ledger.ended(reference(number), at: at(1))
-        }
-        _ = ledger.next(at: at(5))
-        #expect(ledger.names == ["1", "2"])
-        #expect(ledger.begun(reference(2)) { at(6) })
-        #expect(ledger.facts(of: reference(2)) { at(6) }.facts?.name == "2", "until the answer is there")
-        #expect(ledger.next(at: at(6)) == .inspect(reference(2)))
-        ledger.answered(reference(2), facts("new"), at: at(7))
-        #expect(!ledger.begun(reference(2)) { at(8) }, "it runs already")
-        _ = ledger.next(at: at(11))
-        #expect(ledger.names == ["new"])
+        _ = ledger.facts(of: reference(1), at: start)
+        _ = ledger.next(at: start)
+        ledger.answered(reference(1), facts("web"), at: start)
+        #expect(!ledger.facts(of: reference(1), at: at(seconds - 0.001), beganAnew: beganAnew).isNew)
+        let answer = ledger.facts(of: reference(1), at: at(seconds), beganAnew: beganAnew)
+        #expect(answer.isNew && answer.facts?.name == "web")
+        #expect(!ledger.facts(of: reference(1), at: at(seconds), beganAnew: beganAnew).isNew, "once")
+        #expect(ledger.next(at: at(seconds)) == .inspect(reference(1)))
+        ledger.failed(reference(1), at: at(seconds))
+        #expect(ledger.facts(of: reference(1), at: at(seconds)).facts?.name == "web")
+        #expect(ledger.next(at: at(seconds + 0.1)) == .inspect(reference(1)))
+        ledger.answered(reference(1), facts("renamed"), at: at(seconds + 0.1))
+        #expect(ledger.facts(of: reference(1), at: at(seconds + 0.2)).facts?.name == "renamed")
+    }
+
+    @Test("what was known of a container that is gone stays known")
+    func gone() {
+        var ledger = ContainerLedger()
+        _ = ledger.facts(of: reference(1), at: start)
+        _ = ledger.next(at: start)
+        ledger.answered(reference(1), facts("web"), at: start)
+        #expect(ledger.facts(of: reference(1), at: at(60)).isNew)
+        _ = ledger.next(at: at(60))
+        ledger.answered(reference(1), nil, at: at(60))
+        let answer = ledger.facts(of: reference(1), at: at(61))
+        #expect(answer.facts?.name == "web" && !answer.isNew)
     }
 }
 
@@ -183,8 +194,8 @@ struct ContainerDirectoryTests {
         let inspector = RecordingInspector([reference(1): [.facts(facts("web"))]])
         let directory = ContainerDirectory(inspector: inspector)
         try await running(directory) {
-            directory.prefetch(reference(1))
-            directory.prefetch(.host)
+            directory.prefetch(reference(1), beganAnew: false)
+            directory.prefetch(.host, beganAnew: false)
             try await until { directory.names == ["web"] }
         }
         #expect(inspector.asked == [reference(1)])
@@ -196,7 +207,7 @@ struct ContainerDirectoryTests {
         var limits = ContainerLedger.Limits()
         limits.retry = (.milliseconds(1), .milliseconds(4))
         let directory = ContainerDirectory(inspector: inspector, limits: limits)
-        directory.prefetch(reference(1))
+        directory.prefetch(reference(1), beganAnew: false)
         try await running(directory) { try await until { directory.names == ["web"] } }
         #expect(inspector.asked.count == 3 && directory.counters == .init(known: 1, failed: 2))
     }
@@ -222,7 +233,7 @@ struct ContainerDirectoryTests {
     func unknown() async throws {
         let inspector = RecordingInspector([:])
         let directory = ContainerDirectory(inspector: inspector)
-        directory.prefetch(reference(1))
+        directory.prefetch(reference(1), beganAnew: false)
         try await running(directory) { try await until { directory.counters.unknown == 1 } }
         for _ in 0..<10 { #expect(directory.facts(of: reference(1)) == nil) }
         #expect(inspector.asked == [reference(1)])
@@ -231,7 +242,7 @@ struct ContainerDirectoryTests {
     @Test("without anybody to ask nothing waits")
     func nobody() async {
         let directory = ContainerDirectory(inspector: nil)
-        directory.prefetch(reference(1))
+        directory.prefetch(reference(1), beganAnew: false)
         #expect(directory.facts(of: reference(1)) == nil && directory.counters == .init())
         await directory.run()
     }

@@ -9,7 +9,7 @@ private let sandboxID = "0c3b7e94d6f80a1b2c3d4e5f60718293a4b5c6d7e8f90a1b2c3d4e5
 private let web = ContainerReference(fullID: id, runtime: .docker)
 
 private final class KnownContainers: ContainerKnowledge {
-    func prefetch(_ container: ContainerReference) {}
+    func prefetch(_ container: ContainerReference, beganAnew: Bool) {}
 
     private let facts: [ContainerReference: ContainerFacts]
 

@@ -105,7 +105,7 @@ final class FixtureDesk {
     private var memory: [UnsafeMutableRawBufferPointer] = []
 
     private final class NoContainers: ContainerKnowledge {
-        func prefetch(_ container: ContainerReference) {}
+        func prefetch(_ container: ContainerReference, beganAnew: Bool) {}
         func facts(of container: ContainerReference) -> ContainerFacts? { nil }
     }
 

@@ -72,7 +72,7 @@ final class FieldProbe {
 
 /// Containers of which nothing is known.
 final class UnknownContainers: ContainerKnowledge {
-    func prefetch(_ container: ContainerReference) {}
+    func prefetch(_ container: ContainerReference, beganAnew: Bool) {}
 
     func facts(of container: ContainerReference) -> ContainerFacts? { nil }
 }

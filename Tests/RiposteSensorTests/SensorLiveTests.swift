@@ -114,7 +114,7 @@ struct SensorLiveTests {
     private final class Fetching: ContainerKnowledge {
         let wanted = Mutex<[ByteText]>([])
         func facts(of container: ContainerReference) -> ContainerFacts? { nil }
-        func prefetch(_ container: ContainerReference) { wanted.withLock { $0.append(container.fullID) } }
+        func prefetch(_ container: ContainerReference, beganAnew: Bool) { wanted.withLock { $0.append(container.fullID) } }
     }
 
     @Test("a container's facts are fetched as its first process starts its program, which may have begun outside")

@@ -40,6 +40,8 @@ package enum AgentMetric {
     static let sensorMalformed = Metric("riposte_sensor_malformed_events_total", .counter, "Records from the kernel that could not be read.")
     static let sensorShed = Metric("riposte_sensor_shed_alerts_total", .counter, "Findings of the sensor that the engine did not take.")
     static let sensorTampering = Metric("riposte_sensor_tampering_total", .counter, "Attempts to tamper with the agent.")
+    static let sensorLateAccounts = Metric(
+        "riposte_sensor_late_accounts_total", .counter, "Account files of containers that did not come in time: users have no names there.")
     static let sensorProcesses = Metric("riposte_sensor_processes", .gauge, "Processes in the sensor's table.")
 
     static let intakeAlerts = Metric(
@@ -109,8 +111,8 @@ package enum AgentMetric {
 
     static let read = [
         buildInfo, startTime, mode, playbooks, degraded, rules, reloads, reloadRejected, sensorEnabled, sensorRunning, sensorEvents, sensorKernelEvents, sensorLost, sensorMatches,
-        sensorMalformed,
-        sensorShed, sensorTampering, sensorProcesses, intakeAlerts, intakeUntrusted, intakeEvicted, auditEvents, matches, repeats, shed, runs, plans, outcomes, underWay, approvals,
+        sensorMalformed, sensorShed, sensorLateAccounts, sensorTampering, sensorProcesses,
+        intakeAlerts, intakeUntrusted, intakeEvicted, auditEvents, matches, repeats, shed, runs, plans, outcomes, underWay, approvals,
         approvalDeadline, incidents, ungrouped, undos, overdueUndos, drift, budgetUsed, budgetLimit, breakers, breakerTripped, journalSeq, journalBytes, journalFailures,
         journalSyncFailures, journalWritable, journalProblem,
         checkpoints, checkpointAge, unanchored, outputMessages, outputBehind, outputBytes, outputFailing, outputSuccess, redirected, undeclared, cpuTime, residentMemory,

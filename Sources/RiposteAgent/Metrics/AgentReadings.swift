@@ -74,6 +74,7 @@ struct AgentReadings: Sendable {
         sheet.set(AgentMetric.sensorEvents, Double(counts.events))
         sheet.set(AgentMetric.sensorMatches, Double(counts.matches))
         sheet.set(AgentMetric.sensorMalformed, Double(counts.malformed))
+        sheet.set(AgentMetric.sensorLateAccounts, Double(counts.lateAccounts))
         sheet.set(AgentMetric.sensorProcesses, counts.processes)
         // From zero: a series that appears with the first loss hides it from `increase`.
         for type in kernel.seen.keys.sorted() { sheet.set(AgentMetric.sensorLost, 0, [type]) }

@@ -11,12 +11,13 @@ final class AccountReader: Sendable {
     final class Order: Sendable {
         fileprivate let pid: UInt32
         fileprivate let mountNamespace: UInt32
+        fileprivate let container: ContainerReference
         fileprivate let known: AccountFiles.Stamp?
         private let result = Mutex<AccountFiles.Outcome?>(nil)
         private let done = DispatchSemaphore(value: 0)
 
-        fileprivate init(pid: UInt32, mountNamespace: UInt32, known: AccountFiles.Stamp?) {
-            (self.pid, self.mountNamespace, self.known) = (pid, mountNamespace, known)
+        fileprivate init(pid: UInt32, mountNamespace: UInt32, container: ContainerReference, known: AccountFiles.Stamp?) {
+            (self.pid, self.mountNamespace, self.container, self.known) = (pid, mountNamespace, container, known)
         }
 
         /// Nil: not yet.
@@ -33,7 +34,9 @@ final class AccountReader: Sendable {
         }
     }
 
+    /// That read at once, not counting those that hang: whoever lets them wait must not keep the files of others from being read.
     private static let threadLimit = 4
+    private static let hangingLimit = 32
     private static let waitingLimit = 64
 
     /// What the threads share; they end when the reader does.
@@ -43,6 +46,13 @@ final class AccountReader: Sendable {
             var threads = 0
             var idle = 0
             var isClosed = false
+            /// What is being read, and since when.
+            var underWay: [ObjectIdentifier: (order: Order, since: ContinuousClock.Instant)] = [:]
+
+            func hanging(_ patience: Duration) -> [Order] {
+                let now = ContinuousClock.now
+                return underWay.values.filter { now - $0.since >= patience }.map(\.order)
+            }
         }
 
         let read: Read
@@ -57,18 +67,25 @@ final class AccountReader: Sendable {
                 let order = state.withLock { state -> Order? in
                     guard !state.isClosed, !state.orders.isEmpty else { return nil }
                     state.idle -= 1
-                    return state.orders.removeFirst()
+                    let order = state.orders.removeFirst()
+                    state.underWay[ObjectIdentifier(order)] = (order, .now)
+                    return order
                 }
                 guard let order else { return }
                 order.finish(read(order.pid, order.mountNamespace, order.known))
-                state.withLock { $0.idle += 1 }
+                state.withLock { state in
+                    state.underWay[ObjectIdentifier(order)] = nil
+                    state.idle += 1
+                }
             }
         }
     }
 
     private let office: Office
+    /// Who reads longer than this hangs.
+    private let patience: Duration
 
-    init(_ read: @escaping Read) { office = Office(read) }
+    init(patience: Duration = .seconds(1), _ read: @escaping Read) { (self.patience, office) = (patience, Office(read)) }
 
     deinit {
         let threads = office.state.withLock { state in
@@ -78,13 +95,14 @@ final class AccountReader: Sendable {
         for _ in 0..<threads { office.bell.signal() }
     }
 
-    /// Nil where too many are waiting: all threads hang.
-    func order(pid: UInt32, mountNamespace: UInt32, known: AccountFiles.Stamp?) -> Order? {
-        let order = Order(pid: pid, mountNamespace: mountNamespace, known: known)
+    /// Nil where too many are waiting, and where one that reads of the same container hangs already.
+    func order(pid: UInt32, mountNamespace: UInt32, container: ContainerReference, known: AccountFiles.Stamp?) -> Order? {
+        let order = Order(pid: pid, mountNamespace: mountNamespace, container: container, known: known)
         let (isTaken, needsThread) = office.state.withLock { state -> (Bool, Bool) in
-            guard state.orders.count < Self.waitingLimit else { return (false, false) }
+            let hanging = state.hanging(patience)
+            guard state.orders.count < Self.waitingLimit, !hanging.contains(where: { $0.container == container }) else { return (false, false) }
             state.orders.append(order)
-            guard state.idle < state.orders.count, state.threads < Self.threadLimit else { return (true, false) }
+            guard state.idle < state.orders.count, state.threads < Self.threadLimit + min(hanging.count, Self.hangingLimit) else { return (true, false) }
             state.threads += 1
             state.idle += 1
             return (true, true)

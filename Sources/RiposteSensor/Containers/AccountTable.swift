@@ -24,6 +24,8 @@ package final class AccountTable {
         var containerPause = Duration.seconds(3)
         /// How long the sensor's thread waits for the files of a namespace that it sees for the first time.
         var patience = Duration.milliseconds(5)
+        /// Who reads for longer hangs, and takes no place of others.
+        var hanging = Duration.seconds(1)
     }
 
     private struct Host {
@@ -73,7 +75,7 @@ package final class AccountTable {
     init(hostRoot: String, limits: Limits = Limits(), read: @escaping AccountReader.Read, clock: @escaping () -> UInt64) {
         self.limits = limits
         root = open(hostRoot, O_RDONLY | O_DIRECTORY | O_CLOEXEC)
-        reader = AccountReader(read)
+        reader = AccountReader(patience: limits.hanging, read)
         self.clock = clock
     }
 
@@ -98,7 +100,7 @@ package final class AccountTable {
 
     private func book(_ mountNamespace: UInt32, _ pid: UInt32, _ container: ContainerReference) -> AccountBook? {
         if container.isHost { return hostBook() }
-        return mountNamespace == 0 ? nil : containerBook(mountNamespace, pid)
+        return mountNamespace == 0 ? nil : containerBook(mountNamespace, pid, container)
     }
 
     private func isDue(_ lookedAt: UInt64, _ pause: Duration, _ now: UInt64) -> Bool { now &- lookedAt >= UInt64(clamping: Int64(pause / .nanoseconds(1))) }
@@ -117,12 +119,12 @@ package final class AccountTable {
 
     // MARK: - Containers
 
-    private func containerBook(_ mountNamespace: UInt32, _ pid: UInt32) -> AccountBook? {
+    private func containerBook(_ mountNamespace: UInt32, _ pid: UInt32, _ container: ContainerReference) -> AccountBook? {
         let now = clock()
         guard let index = namespaces.index(forKey: mountNamespace) else {
             namespaces[mountNamespace] = Namespace(lookedAt: now, usedAt: now, pid: pid)
             makeRoom(sparing: mountNamespace)
-            return look(at: mountNamespace, pid, now, within: limits.patience)
+            return look(at: mountNamespace, pid, container, now, within: limits.patience)
         }
         namespaces.values[index].usedAt = now
         let known = namespaces.values[index]
@@ -132,15 +134,15 @@ package final class AccountTable {
         }
         if isDue(known.lookedAt, limits.containerPause, now) {
             // Read by others while this event goes on with what is known.
-            return look(at: mountNamespace, pid, now, within: known.book == nil && !known.isLate ? limits.patience : .zero)
+            return look(at: mountNamespace, pid, container, now, within: known.book == nil && !known.isLate ? limits.patience : .zero)
         }
         guard known.book == nil, known.pid != pid, known.misses < Self.missLimit, !known.isLate else { return known.book }
-        return look(at: mountNamespace, pid, now, within: limits.patience)
+        return look(at: mountNamespace, pid, container, now, within: limits.patience)
     }
 
-    private func look(at mountNamespace: UInt32, _ pid: UInt32, _ now: UInt64, within patience: Duration) -> AccountBook? {
+    private func look(at mountNamespace: UInt32, _ pid: UInt32, _ container: ContainerReference, _ now: UInt64, within patience: Duration) -> AccountBook? {
         guard let index = namespaces.index(forKey: mountNamespace) else { return nil }
-        let order = reader.order(pid: pid, mountNamespace: mountNamespace, known: namespaces.values[index].stamp)
+        let order = reader.order(pid: pid, mountNamespace: mountNamespace, container: container, known: namespaces.values[index].stamp)
         (namespaces.values[index].order, namespaces.values[index].pid, namespaces.values[index].lookedAt) = (order, pid, now)
         guard patience > .zero else { return namespaces.values[index].book }
         if let outcome = order?.wait(patience) { return take(outcome, for: mountNamespace) }

@@ -23,19 +23,16 @@ package final class ContainerDirectory: ContainerKnowledge {
 
     package func facts(of container: ContainerReference) -> ContainerFacts? {
         guard inspector != nil, !container.isHost else { return nil }
-        let (facts, isNew) = ledger.withLock { $0.facts(of: container) { .now } }
+        let (facts, isNew) = ledger.withLock { $0.facts(of: container, at: .now) }
         if isNew { bell.yield() }
         return facts
     }
 
     /// A process has begun in `container`: its facts will be wanted.
-    package func prefetch(_ container: ContainerReference) {
-        guard inspector != nil, !container.isHost, ledger.withLock({ $0.begun(container) { .now } }) else { return }
+    package func prefetch(_ container: ContainerReference, beganAnew: Bool) {
+        guard inspector != nil, !container.isHost, ledger.withLock({ $0.facts(of: container, at: .now, beganAnew: beganAnew).isNew }) else { return }
         bell.yield()
     }
-
-    /// The last process in `container` has ended. What is known of it stays a few seconds for the events that are on their way.
-    package func ended(_ container: ContainerReference) { ledger.withLock { $0.ended(container, at: .now) } }
 
     /// The names of the containers whose facts are there, in order.
     package var names: [String] { ledger.withLock(\.names) }

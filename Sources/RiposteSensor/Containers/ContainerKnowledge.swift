@@ -61,8 +61,8 @@ package final class ContainerFacts: Sendable {
 package protocol ContainerKnowledge: AnyObject, Sendable {
     /// Nil until the runtime has answered; the first question makes it ask.
     func facts(of container: ContainerReference) -> ContainerFacts?
-    /// A process has begun in the container: its facts will be wanted.
-    func prefetch(_ container: ContainerReference)
+    /// A process has begun in the container: its facts will be wanted. `beganAnew`: in a cgroup that was not met before, as where the container was started again.
+    func prefetch(_ container: ContainerReference, beganAnew: Bool)
 }
 
 /// Who can tell of containers: the Docker socket. Called outside the sensor's thread.

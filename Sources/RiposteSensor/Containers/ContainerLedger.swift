@@ -16,8 +16,10 @@ struct ContainerLedger {
         var retry: (first: Duration, longest: Duration) = (.milliseconds(100), .seconds(30))
         /// How long it is believed that there is no such container, by the same rule: a runtime may know a container a moment after its first process.
         var unknown: (first: Duration, longest: Duration) = (.seconds(1), .seconds(60))
-        /// How long one that has ended is kept for the events that are still on their way.
-        var afterlife = Duration.seconds(10)
+        /// After so long what is known is asked for again: a container may be renamed, or get another address.
+        var believed = Duration.seconds(60)
+        /// After so long at least where it is met in a cgroup that was not met before, as one that has been started again is.
+        var believedWhereItBegan = Duration.seconds(1)
     }
 
     enum Step: Equatable {
@@ -54,7 +56,8 @@ struct ContainerLedger {
         var facts: ContainerFacts?
         /// Failures, or answers that there is none, in a row.
         var misses = 0
-        var endedAt: Instant?
+        /// When the runtime last answered.
+        var answeredAt: Instant
         var lastAsked: UInt64
     }
 
@@ -65,8 +68,6 @@ struct ContainerLedger {
     private var queueStart = 0
     /// Whom to ask again, and when; some may have been forgotten since.
     private var retries: [(moment: Instant, container: ContainerReference)] = []
-    /// Who has ended, and when, in order; some may have begun anew since.
-    private var endings: [(moment: Instant, container: ContainerReference)] = []
     private var asking = 0
     private var questions: UInt64 = 0
     private var failed: UInt64 = 0
@@ -76,28 +77,20 @@ struct ContainerLedger {
 
     // MARK: - Questions
 
-    /// What is known. `isNew`: somebody should look at ``next(at:)``. `now` is read only where nothing is known.
-    mutating func facts(of container: ContainerReference, at now: () -> Instant) -> (facts: ContainerFacts?, isNew: Bool) {
+    /// What is known, which holds while a newer answer is awaited. `isNew`: somebody should look at ``next(at:)``. `beganAnew`: it was met in a cgroup that
+    /// was not met before.
+    mutating func facts(of container: ContainerReference, at now: Instant, beganAnew: Bool = false) -> (facts: ContainerFacts?, isNew: Bool) {
         questions &+= 1
-        guard let index = entries.index(forKey: container) else { return (nil, add(container, at: now())) }
+        guard let index = entries.index(forKey: container) else { return (nil, add(container, at: now)) }
         entries.values[index].lastAsked = questions
-        if let facts = entries.values[index].facts { return (facts, false) }
-        guard case .unknown(let until) = entries.values[index].stage, now() >= until else { return (nil, false) }
-        return (nil, enqueue(container, at: index))
-    }
-
-    /// A process of this container has begun: what is known of one that had ended is asked for again, and holds until the answer is there.
-    mutating func begun(_ container: ContainerReference, at now: () -> Instant) -> Bool {
-        guard let index = entries.index(forKey: container), entries.values[index].endedAt != nil else { return facts(of: container, at: now).isNew }
-        entries.values[index].endedAt = nil
-        guard case .settled = entries.values[index].stage else { return false }
-        return enqueue(container, at: index)
-    }
-
-    mutating func ended(_ container: ContainerReference, at now: Instant) {
-        guard let index = entries.index(forKey: container) else { return }
-        entries.values[index].endedAt = now
-        endings.append((now, container))
+        let entry = entries.values[index]
+        switch entry.stage {
+        case .settled:
+            let isOld = now - entry.answeredAt >= (beganAnew ? limits.believedWhereItBegan : limits.believed)
+            return (entry.facts, isOld && enqueue(container, at: index))
+        case .unknown(let until): return (entry.facts, now >= until && enqueue(container, at: index))
+        case .waiting, .asking, .retrying: return (entry.facts, false)
+        }
     }
 
     private mutating func add(_ container: ContainerReference, at now: Instant) -> Bool {
@@ -105,8 +98,8 @@ struct ContainerLedger {
             shed &+= 1
             return false
         }
-        makeRoom(at: now)
-        entries[container] = Entry(stage: .waiting, lastAsked: questions)
+        makeRoom()
+        entries[container] = Entry(stage: .waiting, answeredAt: now, lastAsked: questions)
         queue.append(container)
         return true
     }
@@ -123,19 +116,11 @@ struct ContainerLedger {
 
     private var hasRoomToWait: Bool { queue.count - queueStart < limits.waiting }
 
-    /// Ended ones first; then an eighth of all, so that this is seldom.
-    private mutating func makeRoom(at now: Instant) {
-        guard entries.count >= limits.containers else { return }
-        forgetEnded(at: now)
+    /// An eighth of all, so that this is seldom.
+    private mutating func makeRoom() {
         guard entries.count >= limits.containers else { return }
         let oldest = entries.map { ($1.lastAsked, $0) }.sorted { $0.0 < $1.0 }.prefix(max(1, limits.containers / 8))
         for (_, container) in oldest { entries[container] = nil }
-    }
-
-    private mutating func forgetEnded(at now: Instant) {
-        let due = endings.prefix { now >= $0.moment + limits.afterlife }
-        for (moment, container) in due where entries[container]?.endedAt == moment { entries[container] = nil }
-        endings.removeFirst(due.count)
     }
 
     // MARK: - Answers
@@ -150,7 +135,6 @@ struct ContainerLedger {
             asking += 1
             return .inspect(container)
         }
-        forgetEnded(at: now)
         return retries.map(\.moment).min().map { .wait(until: $0) } ?? .rest
     }
 
@@ -184,6 +168,7 @@ struct ContainerLedger {
     mutating func answered(_ container: ContainerReference, _ facts: ContainerFacts?, at now: Instant) {
         asking -= 1
         guard let index = entries.index(forKey: container), case .asking = entries.values[index].stage else { return }
+        entries.values[index].answeredAt = now
         if let facts {
             entries.values[index].facts = facts
             entries.values[index].stage = .settled
