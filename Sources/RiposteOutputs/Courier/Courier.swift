@@ -23,14 +23,7 @@ package final class Courier: Sendable {
     private let position: Mutex<Position>
     /// When patience with the destination ends.
     private let lastMoment = AsyncStream<ContinuousClock.Instant>.makeStream(bufferingPolicy: .bufferingNewest(1))
-    /// A call that did not end when it was to. The destination is left alone until it has.
-    private let hanging = Mutex<Hang?>(nil)
-
-    private struct Hang: Sendable {
-        let call: PatientCall<DeliveryReport>
-        /// How many messages of the batch it is about; none, where it is a test.
-        let count: Int
-    }
+    private let calls: DestinationCalls
 
     private struct Orders {
         var tests: [CheckedContinuation<Test, Never>] = []
@@ -92,6 +85,7 @@ package final class Courier: Sendable {
         self.logger = logger
         cursorFile = CursorFile(folder: folder, name: output.name)
         deadLetters = DeadLetterFile(folder: folder, name: output.name)
+        calls = DestinationCalls(output, clock)
         reader = recent.addReader(bell)
         state = Mutex(CourierState(output.settings, seed: seed))
         let start = output.startsAtBeginning ? nil : beginning
@@ -245,9 +239,9 @@ package final class Courier: Sendable {
     private func work() async {
         while !Task.isCancelled {
             await serveOrders()
-            if let hang = hanging.withLock(\.self) {
+            if calls.isHanging {
                 guard !isLeaving else { break }
-                await outwait(hang)
+                await outwait()
                 continue
             }
             if position.withLock(\.isUnknown) {
@@ -292,7 +286,7 @@ package final class Courier: Sendable {
             return orders.tests
         }
         for continuation in waiting { continuation.resume(returning: Self.ended) }
-        await close()
+        if await !calls.close() { logger.error("output cannot be closed: it is left to itself", metadata: [:]) }
         recent.removeReader(reader)
         let waitingForEnd = orders.withLock { orders in
             defer { orders.waitingForEnd = [] }
@@ -300,20 +294,6 @@ package final class Courier: Sendable {
             return orders.waitingForEnd
         }
         for continuation in waitingForEnd { continuation.resume() }
-    }
-
-    /// How long closing may take; a program has three seconds to end.
-    private static let closeTime = Duration.seconds(5)
-
-    /// Behind a call that hangs nobody waits: the destination is closed when that has returned.
-    private func close() async {
-        let (destination, hang) = (output.destination, hanging.withLock(\.self))
-        let closing = PatientCall {
-            await hang?.call.end()
-            await destination.close()
-        }
-        guard hang == nil, await closing.lastWord(within: Self.closeTime, clock) == nil else { return }
-        logger.error("output cannot be closed: it is left to itself", metadata: [:])
     }
 
     private func read(_ count: Int) async {
@@ -433,43 +413,23 @@ package final class Courier: Sendable {
         position.withLock { $0.isBehindToldOf = false }
     }
 
-    /// How long a call may take to end when it was told to. Libraries look up about once a second.
-    private static let timeToEnd = Duration.seconds(2)
-
-    /// One call, ended at its deadline; every text in its report is one harmless line without secrets. Nil where it does not end: then it hangs.
+    /// Nil where the call does not end: then it hangs.
     private func deliver(_ batch: [OutputMessage], count: Int) async -> DeliveryReport? {
-        let destination = output.destination
-        let call = PatientCall { await destination.deliver(batch) }
-        if let report = await call.answer(until: clock.now().instant + output.settings.limits.deadline, clock) { return output.mask.masked(report) }
-        call.cancel()
-        if let late = await call.lastWord(within: Self.timeToEnd, clock) { return afterDeadline(late) }
-        hang(Hang(call: call, count: count))
-        return nil
-    }
-
-    /// What it says after all counts, if it is good news.
-    private func afterDeadline(_ late: DeliveryReport) -> DeliveryReport {
-        if late.fates.contains(.delivered) { return output.mask.masked(late) }
-        return DeliveryReport(whole: .tryAgain(reason: "no answer within \(output.settings.limits.deadline.text)"), count: late.fates.count)
-    }
-
-    private func hang(_ hang: Hang) {
-        hanging.withLock { $0 = hang }
-        hang.call.tell(bell)
+        if let report = await calls.deliver(batch, count: count, bell) { return report }
         let now = clock.now()
         state.withLock { $0.hung(Self.hangs, at: now) }
         logger.error("output hangs: it is left alone until its call returns", metadata: ["deadline": "\(output.settings.limits.deadline.text)"])
+        return nil
     }
 
     private static let hangs = "it hangs: a call has not returned at its deadline, and cannot be ended"
 
     /// Until the call has returned, or somebody wants something.
-    private func outwait(_ hang: Hang) async {
-        guard let report = hang.call.answer else { return await bell.listen(until: nil, onlyOrders: true, clock) }
-        hanging.withLock { $0 = nil }
+    private func outwait() async {
+        guard let (report, count) = calls.takeReturned() else { return await bell.listen(until: nil, onlyOrders: true, clock) }
         state.withLock { $0.returned() }
         logger.notice("output no longer hangs", metadata: [:])
-        if hang.count > 0 { settle(afterDeadline(report), of: hang.count) }
+        if count > 0 { settle(report, of: count) }
     }
 
     // MARK: - The bound
@@ -522,8 +482,7 @@ package final class Courier: Sendable {
         if isEnding { state.withLock { $0.end() } }
         for continuation in tests {
             let began = clock.now()
-            let isFree = hanging.withLock { $0 == nil }
-            let tested = isFree ? await deliver([.test(host: host, at: began.wall)], count: 0) : nil
+            let tested = calls.isHanging ? nil : await deliver([.test(host: host, at: began.wall)], count: 0)
             let report = tested ?? DeliveryReport(whole: .tryAgain(reason: Self.hangs), count: 1)
             continuation.resume(returning: Test(report: report, took: clock.now().instant - began.instant))
         }
@@ -571,11 +530,7 @@ package final class Courier: Sendable {
     }
 
     /// Does not wait for a destination that cannot be opened at once: it is when it answers again.
-    package func reopen() async {
-        guard hanging.withLock({ $0 == nil }) else { return }
-        let destination = output.destination
-        _ = await PatientCall { await destination.reopen() }.lastWord(within: Self.timeToEnd, clock)
-    }
+    package func reopen() async { await calls.reopen() }
 
     // MARK: - Status
 
@@ -602,39 +557,5 @@ package final class Courier: Sendable {
         if position.withLock(\.isUnknown) { return "down" }
         if state.failures == 0 { return "ok" }
         return state.breaker(at: now) == .closed ? "retrying" : "down"
-    }
-}
-
-extension SecretMask {
-    /// Whatever a library or a receiver said, it is one harmless line of a bounded length without our secrets.
-    func masked(_ report: DeliveryReport) -> DeliveryReport { report.mapped { maskedExcerpts($0).escapedForDisplay.cut(to: 500) } }
-
-    /// For a destination that has a secret which nobody else knows; the rest is still to be masked.
-    func maskedInPart(_ report: DeliveryReport) -> DeliveryReport { report.mapped { maskedExcerpts($0, keepsMarks: true) } }
-}
-
-extension DeliveryReport {
-    /// Every text in it, changed.
-    fileprivate func mapped(_ change: (String) -> String) -> DeliveryReport {
-        // Of a batch most say the same.
-        var known: [String: String] = [:]
-        func line(_ text: String) -> String {
-            if let line = known[text] { return line }
-            let line = change(text)
-            known[text] = line
-            return line
-        }
-        var report = self
-        report.answer = answer.map(line)
-        report.refusal = refusal.map { Refusal(count: $0.count, reason: line($0.reason)) }
-        report.missing = missing.map(line)
-        report.fates = fates.map { fate in
-            switch fate {
-            case .delivered: fate
-            case .tryAgain(let reason, let after): .tryAgain(reason: line(reason), after: after)
-            case .rejected(let reason): .rejected(reason: line(reason))
-            }
-        }
-        return report
     }
 }
