@@ -214,7 +214,7 @@ static __always_inline u32 process_of(struct file *file)
 	return host_number(pid);
 }
 
-/* The id of the BPF map, program or link behind a descriptor; the name of its dentry says which it is. */
+/* Which BPF map, program or link is behind a descriptor; the name of its dentry says what it is. */
 static __always_inline u32 bpf_id_of(struct file *file)
 {
 	void *object = BPF_CORE_READ(file, private_data);
@@ -225,12 +225,12 @@ static __always_inline u32 bpf_id_of(struct file *file)
 
 	bpf_probe_read_kernel(&name, sizeof(name), BPF_CORE_READ(file, f_path.dentry, d_name.name));
 	if (name == BEGINS('b', 'p', 'f', '-', 'm', 'a', 'p', 0))
-		return BPF_CORE_READ(map, id);
+		return (BPF_CORE_READ(map, id) & RIPOSTE_BPF_ID) | RIPOSTE_BPF_MAP;
 	if (name == BEGINS('b', 'p', 'f', '-', 'p', 'r', 'o', 'g'))
-		return BPF_CORE_READ(program, aux, id);
+		return (BPF_CORE_READ(program, aux, id) & RIPOSTE_BPF_ID) | RIPOSTE_BPF_PROGRAM;
 	/* The first descriptor of a link is named with the one, every other with the other. */
 	if (name == BEGINS('b', 'p', 'f', '_', 'l', 'i', 'n', 'k') || name == BEGINS('b', 'p', 'f', '-', 'l', 'i', 'n', 'k'))
-		return BPF_CORE_READ(link, id);
+		return (BPF_CORE_READ(link, id) & RIPOSTE_BPF_ID) | RIPOSTE_BPF_LINK;
 	return 0;
 }
 

@@ -1,6 +1,7 @@
 import Foundation
 import Glibc
 import RiposteCore
+import RiposteSensor
 import RiposteTestSupport
 import Testing
 
@@ -162,6 +163,30 @@ struct TamperingLiveTests {
         ])
         // The second agent is told of the handle on its own map.
         try await until { try second.records().contains { $0["kind"] == "alert" } }
+    }
+
+    @Test(
+        "by opening one of its maps by the name that it is pinned by, and not those of others",
+        .enabled(if: SensorPins.isPossible && Machine.has("bpftool"), "needs bpffs and bpftool"))
+    func pinned() async throws {
+        _ = try await start("sensor: { pinned: true }")
+        let pins = try #require(SensorPins(stateDirectory: place.stateDirectory))
+        defer {
+            place.kill()
+            pins.removeAll()
+        }
+        let (control, other) = (pins.folder + "/1/control", "/sys/fs/bpf/other-\(getpid())")
+        try #require(run(["bpftool", "map", "create", other, "type", "array", "key", "4", "value", "4", "entries", "1", "name", "other"]).status == 0)
+        defer { unlink(other) }
+        let shown = try run(["bpftool", "-j", "map", "show", "pinned", control]).output
+        let id = try #require(try JSON(parsing: Array(shown.utf8))["id"]?.integer)
+        // bpftool has done the same.
+        try await until { try alerts().contains { $0[3] == "bpftool" } }
+        try await check([Case(["pinned", control], ["bpf", "a handle on a BPF map was taken", "\(id)"]), Case(["pinned", other])])
+        let second = try Workplace()
+        try await second.start(mode: "observe", configuration: "sensor: { enabled: true }")
+        #expect(try place.riposte("doctor").status >= 0)
+        try await check([Case(["nothing"])])
     }
 
     @Test("its end in order is on record with who asked for it")

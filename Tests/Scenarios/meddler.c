@@ -42,6 +42,15 @@ static int by_id(int command, const char *id)
 	return syscall(SYS_bpf, command, &attr, sizeof(attr)) < 0;
 }
 
+static int by_name(const char *path)
+{
+	union bpf_attr attr;
+
+	memset(&attr, 0, sizeof(attr));
+	attr.pathname = (unsigned long)path;
+	return syscall(SYS_bpf, BPF_OBJ_GET, &attr, sizeof(attr)) < 0;
+}
+
 int main(int argc, char **argv)
 {
 	const char *deed = argc > 1 ? argv[1] : "", *one = argc > 2 ? argv[2] : "", *two = argc > 3 ? argv[3] : "";
@@ -101,6 +110,8 @@ int main(int argc, char **argv)
 		return by_id(BPF_MAP_GET_FD_BY_ID, one);
 	if (!strcmp(deed, "bpf-link"))
 		return by_id(30 /* BPF_LINK_GET_FD_BY_ID */, one);
+	if (!strcmp(deed, "pinned"))
+		return by_name(one);
 	fprintf(stderr, "meddler: no deed %s\n", deed);
 	return 2;
 }

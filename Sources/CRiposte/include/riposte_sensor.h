@@ -103,7 +103,7 @@ enum riposte_item_type {
 	RIPOSTE_ITEM_PATH2 = 2,		// second path argument as given
 	RIPOSTE_ITEM_BASE1 = 3,		// the directory that PATH1 is relative to, as the process sees it; only where PATH1 is relative. detail 1: unknown descriptor
 	RIPOSTE_ITEM_BASE2 = 4,
-	RIPOSTE_ITEM_FILE = 5,		// struct riposte_file: what `fd` refers to. detail: of a pidfd the process id, of a BPF map, program or link its id; else 0
+	RIPOSTE_ITEM_FILE = 5,		// struct riposte_file: what `fd` refers to. detail: of a pidfd the process id, of a BPF object enum riposte_bpf_object; else 0
 	RIPOSTE_ITEM_FILE_PATH = 6,	// the kernel's path of that file, as the process sees it (below its root), ` (deleted)` not appended: see riposte_file.flags
 	RIPOSTE_ITEM_SOCKET = 7,	// struct riposte_socket: the socket that `fd` refers to
 	RIPOSTE_ITEM_ADDRESS = 8,	// socket address that the caller passed (connect, bind, sendto, sendmsg) or got (recvfrom, recvmsg, accept): struct sockaddr, 128 bytes at most
@@ -119,6 +119,9 @@ enum riposte_item_type {
 	RIPOSTE_ITEM_EXTRA = 18,	// calls whose arguments are a structure in user memory: struct open_how of openat2, clone_args of clone3; as it was given, 64 bytes at most
 	RIPOSTE_ITEM_OLD_FILE = 19,	// struct riposte_file of dup's first argument
 };
+
+// What a BPF object is, above its id.
+enum riposte_bpf_object { RIPOSTE_BPF_ID = 0x0fffffff, RIPOSTE_BPF_MAP = 0x10000000, RIPOSTE_BPF_PROGRAM = 0x20000000, RIPOSTE_BPF_LINK = 0x30000000 };
 
 #define RIPOSTE_TEXT_BYTES 4096
 #define RIPOSTE_PATH_BYTES 4096

@@ -78,7 +78,7 @@ final class TamperWatch {
             // Whoever moves a folder moves what is in it.
             let texts = files.texts + (moves ? files.ancestors : [])
             return (first == nil ? [] : [[.init(atom: .path(texts), isDenied: false)]]) + (second == nil ? [] : [[.init(atom: .secondPath(texts), isDenied: false)]])
-        case .bpf: return Self.handles.map { [Self.argument(0, $0.command)] }
+        case .bpf: return Self.handles.map { [Self.argument(0, $0)] }
         }
     }
 
@@ -96,8 +96,10 @@ final class TamperWatch {
     /// O_WRONLY, O_RDWR, O_TRUNC.
     private static let writing: UInt64 = 0o1003
     private static let memoryName = Array("mem".utf8)
-    /// Commands of bpf(2) that give a descriptor of an object by its id, and what it is of.
-    private static let handles: [(command: Int64, kind: BPFObjects.Kind)] = [(13, .program), (14, .map), (30, .link)]
+    /// BPF_OBJ_GET, by a name in the BPF file system.
+    private static let byName: Int64 = 7
+    /// Commands of bpf(2) that give a descriptor of an object: by its name, or by the id of a program, map or link.
+    private static let handles = [byName, 13, 14, 30]
 
     // MARK: - What it is
 
@@ -126,7 +128,7 @@ final class TamperWatch {
             return Tampering(.memory, "written by process_vm_writev", pidText)
         case .open: return opening(event, record)
         case .paths(let first, let second, let moves): return change(event, record, first, second, moves)
-        case .bpf: return handle(record)
+        case .bpf: return handle(event, record)
         }
     }
 
@@ -235,10 +237,12 @@ final class TamperWatch {
 
     // MARK: BPF
 
-    private func handle(_ record: SensorRecord) -> Tampering? {
+    private func handle(_ event: SensorEvent, _ record: SensorRecord) -> Tampering? {
         let command = Int64(Self.argument(0, of: record) & 0xFFFF_FFFF)
-        guard let handle = Self.handles.first(where: { $0.command == command }), objects[handle.kind].contains(record.detail(.file)) else { return nil }
-        return Tampering(.bpf, "a handle on a BPF \(handle.kind.rawValue) was taken", ByteText("\(record.detail(.file))"))
+        guard Self.handles.contains(command), let object = BPFObjects.Object(record.detail(.file)), objects.contain(object) else { return nil }
+        // Another agent looks whether what is pinned has somebody who attends to it.
+        guard command != Self.byName || !isOurProgram(event) else { return nil }
+        return Tampering(.bpf, "a handle on a BPF \(object.kind.rawValue) was taken", ByteText("\(object.id)"))
     }
 }
 
@@ -246,12 +250,27 @@ final class TamperWatch {
 struct BPFObjects: Sendable {
     enum Kind: String, Sendable { case map, program, link }
 
-    private var ids: [Kind: Set<UInt32>] = [:]
+    struct Object: Hashable {
+        let kind: Kind
+        /// Its lowest 28 bits.
+        let id: UInt32
 
-    subscript(_ kind: Kind) -> Set<UInt32> { ids[kind] ?? [] }
+        init(_ kind: Kind, _ id: UInt32) { (self.kind, self.id) = (kind, id & RIPOSTE_BPF_ID.rawValue) }
+
+        /// As the kernel side tells of a descriptor; nil: it is of nothing that has an id.
+        init?(_ detail: UInt32) {
+            let kinds: [UInt32: Kind] = [RIPOSTE_BPF_MAP.rawValue: .map, RIPOSTE_BPF_PROGRAM.rawValue: .program, RIPOSTE_BPF_LINK.rawValue: .link]
+            guard let kind = kinds[detail & ~RIPOSTE_BPF_ID.rawValue] else { return nil }
+            self.init(kind, detail)
+        }
+    }
+
+    private var objects: Set<Object> = []
+
+    func contain(_ object: Object) -> Bool { objects.contains(object) }
 
     /// 0 is no id.
-    mutating func insert(_ id: UInt32, _ kind: Kind) { if id != 0 { ids[kind, default: []].insert(id) } }
+    mutating func insert(_ id: UInt32, _ kind: Kind) { if id != 0 { objects.insert(Object(kind, id)) } }
 }
 
 /// Who we are, in the kernel's terms.
