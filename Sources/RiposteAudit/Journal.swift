@@ -38,7 +38,7 @@ package final class Journal: AuditLog {
         package var tornPart: String?
         /// The journal ends before the record that is known to have been on the medium.
         package var missingUpTo: Int64?
-        /// Bytes between records that are no record, after this one. They stay where they are, as evidence.
+        /// What stands behind this one is no record, or not the next. It stays where it is, as evidence.
         package var damagedAfter: Int64?
 
         /// What a person must look into, or nil.
@@ -172,8 +172,13 @@ package final class Journal: AuditLog {
         guard !interior.isClosed else { throw JournalError(.closed, "the journal is closed") }
         if let failure = interior.failure { throw failure }
         try restore(&interior)
+        let (seq, _) = interior.end.seq.addingReportingOverflow(1)
+        guard JournalLine.numbers.contains(seq) else {
+            throw JournalError(
+                .format,
+                "the journal ends with record \(interior.end.seq), behind which there are no numbers: it was damaged or tampered with; see riposte audit verify, then move \(files.directory) away")
+        }
         if interior.end.bytes >= configuration.segmentBytes { try rotate(&interior) }
-        let seq = interior.end.seq + 1
         var (line, hash) = JournalLine.encode(record, seq: seq, prev: interior.end.hash)
         line.append(UInt8(ascii: "\n"))
         let end = JournalMark(segment: interior.end.segment, bytes: interior.end.bytes + line.count, seq: seq, hash: hash)
@@ -336,35 +341,38 @@ struct JournalTail {
         let segments = files.segments()
         guard let newest = segments.last else { return }
         segment = newest
-        try scan(files.segment(newest))
+        try scan(newest, files)
         // A segment that was begun with a checkpoint, or got nothing: what was last done stands in the one before.
         if seq != 0, last == nil, segments.count > 1 { last = try Self.lastDeed(files.segment(segments[segments.count - 2])) }
         if seq == 0, segments.count > 1 {
             let (length, torn) = (length, torn)
-            try scan(files.segment(segments[segments.count - 2]))
+            try scan(segments[segments.count - 2], files)
             (self.length, self.torn) = (length, torn)
             synced = end
         }
         if seq == 0 { seq = newest - 1 }
     }
 
-    private mutating func scan(_ path: String) throws(JournalError) {
-        var scanner = try SegmentScanner(path: path)
+    private mutating func scan(_ segment: Int64, _ files: JournalFiles) throws(JournalError) {
+        var scanner = try SegmentScanner(path: files.segment(segment))
         length = 0
         torn = []
         var isFirst = true
+        // Where in the chain the segment begins is the verifier's to say; here it is taken as its name and first record tell.
+        var before: (seq: Int64, hash: String?) = (segment - 1, segment == 1 ? JournalLine.origin : nil)
         while let line = try scanner.next() {
             guard let entry = JournalLine.decode(line) else {
                 torn += line + [UInt8(ascii: "\n")]
                 continue
             }
             // A crash tears the end. What has whole records after it was torn by nobody: it is left alone, for the verifier to find.
-            if !torn.isEmpty {
-                damagedAfter = damagedAfter ?? seq
+            if !torn.isEmpty || entry.seq != before.seq + 1 || before.hash.map({ $0 != entry.prev }) ?? false {
+                damagedAfter = damagedAfter ?? before.seq
                 torn = []
             }
+            before = (entry.seq, entry.hash)
             // A segment is begun when the one before it is on the medium.
-            if isFirst { synced = JournalMark(segment: segment, bytes: scanner.offset - line.count - 1, seq: entry.seq - 1, hash: entry.prev) }
+            if isFirst { synced = JournalMark(segment: self.segment, bytes: scanner.offset - line.count - 1, seq: entry.seq - 1, hash: entry.prev) }
             isFirst = false
             (seq, hash, length) = (entry.seq, entry.hash, scanner.offset)
             if let head, head == (seq, hash) { synced = end }

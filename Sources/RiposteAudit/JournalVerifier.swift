@@ -157,7 +157,7 @@ package struct JournalVerifier: Sendable {
         let names = ((try? FileManager.default.contentsOfDirectory(atPath: files.directory)) ?? []).sorted()
         return names.compactMap { name in
             if name.hasPrefix("torn-") { return "\(name): an unfinished record that was set aside after a crash" }
-            let isOurs = name == "HEAD" || name == "journal.lock" || (name.hasSuffix(".jsonl") && Int64(name.dropLast(6)) != nil)
+            let isOurs = name == "HEAD" || name == "journal.lock" || JournalFiles.firstNumber(ofSegment: name) != nil
             return isOurs ? nil : "\(name.escapedForDisplay): does not belong here"
         }
     }

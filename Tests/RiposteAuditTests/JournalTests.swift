@@ -176,6 +176,56 @@ struct JournalTests {
         #expect(try verify(folder).broken?.seq == 10)
     }
 
+    /// Which line of five is given which number.
+    @Test("a number that no record has, and the last that one can have, is damage: the opening tells it, and nothing that reads the journal ends for it",
+        arguments: [0, 2, 4], [Int64.min, -1, 0, .max - 1, .max])
+    func impossibleNumbers(_ place: Int, _ number: Int64) throws {
+        let signed = try SignedJournal().write(2, 1)
+        var lines = try signed.lines()
+        lines[place] = Array(String(decoding: lines[place], as: UTF8.self).replacing("{\"seq\":\(place + 1),", with: "{\"seq\":\(number),").utf8)
+        try Data(lines.flatMap { $0 + [UInt8(ascii: "\n")] }).write(to: URL(fileURLWithPath: signed.segment))
+        #expect(try signed.verify().broken?.seq == Int64(place + 1))
+        let reader = JournalReader(stateDirectory: signed.folder.path)
+        try reader.read { _ in true }
+        #expect(try reader.last() != nil && reader.lastSeq() != nil)
+        var problems: [JournalSearch.Problem] = []
+        _ = try JournalSearch(stateDirectory: signed.folder.path).records(JournalSearch.Query()) { problems.append($0) }
+        #expect(!problems.isEmpty)
+        _ = try BundleExport(stateDirectory: signed.folder.path, version: "1").bundle(.time(since: Timestamp(nanoseconds: 0), until: nil))
+        for _ in 0..<2 {
+            let journal = try signed.open()
+            if journal.opening.tornPart == nil { #expect(journal.opening.damagedAfter == Int64(place) && journal.opening.problem?.contains("damaged") == true) }
+            #expect(journal.unanchored >= 0)
+            if place == 4, number == .max - 1 {
+                let error = #expect(throws: JournalError.self) { try journal.append(record("none")) }
+                #expect(error?.code == .format && error?.message.contains("audit verify") == true)
+            } else {
+                try journal.append(record("goes on"))
+                #expect(try journal.writeCheckpoint() != nil)
+            }
+            journal.close()
+            if number != .max - 1, place == 4 { return }
+        }
+    }
+
+    @Test("names of segments and a head with numbers that no record has belong to no journal")
+    func impossibleNames() throws {
+        let folder = try TemporaryFolder()
+        let journal = try open(folder)
+        try journal.append(record("a"))
+        journal.close()
+        let names = ["-9223372036854775808.jsonl", "09223372036854775807.jsonl", "00000000000000000000.jsonl", "2.jsonl", "+0000000000000000002.jsonl", "99999999999999999999.jsonl"]
+        for name in names { _ = try folder.file("journal/\(name)", "{}\n") }
+        #expect(try Set(verify(folder).remarks) == Set(names.map { "\($0): does not belong here" }))
+        for head in [Int64.max, -1, .min] {
+            _ = try folder.file("journal/HEAD", "\(head) \(String(repeating: "0", count: 64))\n")
+            #expect(try verify(folder).remarks.contains { $0.contains("HEAD") })
+            let again = try open(folder)
+            #expect(again.opening.problem == nil && again.position.seq == 1)
+            again.close()
+        }
+    }
+
     @Test("without its head a journal verifies, with a remark: whether its end is there cannot be told")
     func noHead() throws {
         let folder = try TemporaryFolder()
