@@ -176,7 +176,8 @@ package final class Journal: AuditLog {
         guard JournalLine.numbers.contains(seq) else {
             throw JournalError(
                 .format,
-                "the journal ends with record \(interior.end.seq), behind which there are no numbers: it was damaged or tampered with; see riposte audit verify, then move \(files.directory) away")
+                "the journal ends with record \(interior.end.seq), behind which there are no numbers: it was damaged or tampered with; see riposte audit verify, then move \(files.directory) away"
+            )
         }
         if interior.end.bytes >= configuration.segmentBytes { try rotate(&interior) }
         var (line, hash) = JournalLine.encode(record, seq: seq, prev: interior.end.hash)

@@ -177,7 +177,8 @@ struct JournalTests {
     }
 
     /// Which line of five is given which number.
-    @Test("a number that no record has, and the last that one can have, is damage: the opening tells it, and nothing that reads the journal ends for it",
+    @Test(
+        "a number that no record has, and the last that one can have, is damage: the opening tells it, and nothing that reads the journal ends for it",
         arguments: [0, 2, 4], [Int64.min, -1, 0, .max - 1, .max])
     func impossibleNumbers(_ place: Int, _ number: Int64) throws {
         let signed = try SignedJournal().write(2, 1)
@@ -214,7 +215,9 @@ struct JournalTests {
         let journal = try open(folder)
         try journal.append(record("a"))
         journal.close()
-        let names = ["-9223372036854775808.jsonl", "09223372036854775807.jsonl", "00000000000000000000.jsonl", "2.jsonl", "+0000000000000000002.jsonl", "99999999999999999999.jsonl"]
+        let names = [
+            "-9223372036854775808.jsonl", "09223372036854775807.jsonl", "00000000000000000000.jsonl", "2.jsonl", "+0000000000000000002.jsonl", "99999999999999999999.jsonl",
+        ]
         for name in names { _ = try folder.file("journal/\(name)", "{}\n") }
         #expect(try Set(verify(folder).remarks) == Set(names.map { "\($0): does not belong here" }))
         for head in [Int64.max, -1, .min] {
