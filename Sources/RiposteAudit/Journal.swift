@@ -13,7 +13,7 @@ package final class Journal: AuditLog {
     package enum Durability: String, CaseIterable, Sendable {
         /// To the medium in groups, soon.
         case grouped
-        /// To the medium before `append` returns.
+        /// To the medium before `append` returns, and before anybody reads it.
         case strict
     }
 
@@ -181,25 +181,38 @@ package final class Journal: AuditLog {
         }
         if interior.end.bytes >= configuration.segmentBytes { try rotate(&interior) }
         var (line, hash) = JournalLine.encode(record, seq: seq, prev: interior.end.hash)
-        line.append(UInt8(ascii: "\n"))
-        let end = JournalMark(segment: interior.end.segment, bytes: interior.end.bytes + line.count, seq: seq, hash: hash)
+        let end = JournalMark(segment: interior.end.segment, bytes: interior.end.bytes + line.count + 1, seq: seq, hash: hash)
         do throws(JournalError) {
-            try disk.append(line, to: interior.segment)
-            if configuration.durability == .strict {
-                do throws(JournalError) { try disk.sync(interior.segment) } catch {
-                    interior.medium.failTakenBack()
-                    throw error
-                }
-                try disk.overwrite(end.headText, at: 0, of: headFile)
+            switch configuration.durability {
+            case .grouped:
+                line += JournalLine.end
+                try disk.append(line, to: interior.segment)
+            case .strict: try appendWhenSynced(line, &interior)
             }
         } catch {
             try takeBack(&interior, after: error)
         }
         interior.end = end
-        if configuration.durability == .strict { interior.medium.reach(end) }
+        if configuration.durability == .strict {
+            interior.medium.reach(end.withoutLineEnd)
+            moveHead(to: end)
+        }
         let position = Checkpoint.Position(seq: seq, hash: hash)
         if let checkpoint { interior.trail?.take(position, checkpoint) } else { interior.trail?.take(position) }
         return seq
+    }
+
+    /// Readers take a line for a record when it has an end. So it gets that when it is on the medium, and not before: what is taken back because it could not be brought there
+    /// nobody has read, and the next record, which gets its number and place, is missed by nobody. The line's end itself goes to the medium with what comes next; where a power
+    /// cut is faster, the next start puts it there (``JournalTail``).
+    private func appendWhenSynced(_ line: [UInt8], _ interior: inout Interior) throws(JournalError) {
+        try disk.append(line, to: interior.segment)
+        do throws(JournalError) { try disk.sync(interior.segment) } catch {
+            // Of what stays, the last line's end may not be there.
+            interior.medium.fail(error)
+            throw error
+        }
+        try disk.append(JournalLine.end, to: interior.segment)
     }
 
     /// No half record may stay: the next one would stand behind it on the same line.
@@ -393,8 +406,9 @@ struct JournalTail {
         return last
     }
 
-    /// Puts a torn end aside and says what was found.
+    /// Puts a torn end aside, or finishes the record that lacks nothing but its line's end, and says what was found.
     mutating func mend(disk: some JournalDisk, files: JournalFiles) throws(JournalError) -> Journal.Opening {
+        if let entry = JournalLine.decode(torn), (entry.seq, entry.prev) == (seq + 1, hash), entry.isAsWritten { try finish(entry, disk, files) }
         var opening = Journal.Opening(lastSeq: seq, wasClosedInOrder: last == .stop || last == nil)
         opening.damagedAfter = damagedAfter
         if let head, head.seq > seq { opening.missingUpTo = head.seq }
@@ -411,5 +425,16 @@ struct JournalTail {
         opening.tornPart = path
         opening.wasClosedInOrder = false
         return opening
+    }
+
+    private mutating func finish(_ entry: JournalEntry, _ disk: some JournalDisk, _ files: JournalFiles) throws(JournalError) {
+        let file = try disk.open(files.segment(segment))
+        defer { disk.close(file) }
+        try disk.append(JournalLine.end, to: file)
+        try disk.sync(file)
+        torn = []
+        (seq, hash, length) = (entry.seq, entry.hash, length + entry.line.count + 1)
+        if let head, head == (seq, hash) { synced = end }
+        if entry.record.kind != .checkpoint { last = entry.record.kind }
     }
 }

@@ -21,6 +21,8 @@ package struct JournalEntry: Sendable {
 }
 
 enum JournalLine {
+    /// What makes a record of it, for those who read.
+    static let end = [UInt8(ascii: "\n")]
     /// What the first record's `prev` is.
     static let origin = String(repeating: "0", count: 64)
     /// The numbers that records have. Each has one before and one behind it, so that nothing that stands in a file makes counting trap.
