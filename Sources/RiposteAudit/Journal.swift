@@ -13,7 +13,7 @@ package final class Journal: AuditLog {
     package enum Durability: String, CaseIterable, Sendable {
         /// To the medium in groups, soon.
         case grouped
-        /// To the medium before `append` returns.
+        /// To the medium before `append` returns, and before anybody reads it.
         case strict
     }
 
@@ -38,7 +38,7 @@ package final class Journal: AuditLog {
         package var tornPart: String?
         /// The journal ends before the record that is known to have been on the medium.
         package var missingUpTo: Int64?
-        /// Bytes between records that are no record, after this one. They stay where they are, as evidence.
+        /// What stands behind this one is no record, or not the next. It stays where it is, as evidence.
         package var damagedAfter: Int64?
 
         /// What a person must look into, or nil.
@@ -172,28 +172,47 @@ package final class Journal: AuditLog {
         guard !interior.isClosed else { throw JournalError(.closed, "the journal is closed") }
         if let failure = interior.failure { throw failure }
         try restore(&interior)
+        let (seq, _) = interior.end.seq.addingReportingOverflow(1)
+        guard JournalLine.numbers.contains(seq) else {
+            throw JournalError(
+                .format,
+                "the journal ends with record \(interior.end.seq), behind which there are no numbers: it was damaged or tampered with; see riposte audit verify, then move \(files.directory) away"
+            )
+        }
         if interior.end.bytes >= configuration.segmentBytes { try rotate(&interior) }
-        let seq = interior.end.seq + 1
         var (line, hash) = JournalLine.encode(record, seq: seq, prev: interior.end.hash)
-        line.append(UInt8(ascii: "\n"))
-        let end = JournalMark(segment: interior.end.segment, bytes: interior.end.bytes + line.count, seq: seq, hash: hash)
+        let end = JournalMark(segment: interior.end.segment, bytes: interior.end.bytes + line.count + 1, seq: seq, hash: hash)
         do throws(JournalError) {
-            try disk.append(line, to: interior.segment)
-            if configuration.durability == .strict {
-                do throws(JournalError) { try disk.sync(interior.segment) } catch {
-                    interior.medium.failTakenBack()
-                    throw error
-                }
-                try disk.overwrite(end.headText, at: 0, of: headFile)
+            switch configuration.durability {
+            case .grouped:
+                line += JournalLine.end
+                try disk.append(line, to: interior.segment)
+            case .strict: try appendWhenSynced(line, &interior)
             }
         } catch {
             try takeBack(&interior, after: error)
         }
         interior.end = end
-        if configuration.durability == .strict { interior.medium.reach(end) }
+        if configuration.durability == .strict {
+            interior.medium.reach(end.withoutLineEnd)
+            moveHead(to: end)
+        }
         let position = Checkpoint.Position(seq: seq, hash: hash)
         if let checkpoint { interior.trail?.take(position, checkpoint) } else { interior.trail?.take(position) }
         return seq
+    }
+
+    /// Readers take a line for a record when it has an end. So it gets that when it is on the medium, and not before: what is taken back because it could not be brought there
+    /// nobody has read, and the next record, which gets its number and place, is missed by nobody. The line's end itself goes to the medium with what comes next; where a power
+    /// cut is faster, the next start puts it there (``JournalTail``).
+    private func appendWhenSynced(_ line: [UInt8], _ interior: inout Interior) throws(JournalError) {
+        try disk.append(line, to: interior.segment)
+        do throws(JournalError) { try disk.sync(interior.segment) } catch {
+            // Of what stays, the last line's end may not be there.
+            interior.medium.fail(error)
+            throw error
+        }
+        try disk.append(JournalLine.end, to: interior.segment)
     }
 
     /// No half record may stay: the next one would stand behind it on the same line.
@@ -336,35 +355,38 @@ struct JournalTail {
         let segments = files.segments()
         guard let newest = segments.last else { return }
         segment = newest
-        try scan(files.segment(newest))
+        try scan(newest, files)
         // A segment that was begun with a checkpoint, or got nothing: what was last done stands in the one before.
         if seq != 0, last == nil, segments.count > 1 { last = try Self.lastDeed(files.segment(segments[segments.count - 2])) }
         if seq == 0, segments.count > 1 {
             let (length, torn) = (length, torn)
-            try scan(files.segment(segments[segments.count - 2]))
+            try scan(segments[segments.count - 2], files)
             (self.length, self.torn) = (length, torn)
             synced = end
         }
         if seq == 0 { seq = newest - 1 }
     }
 
-    private mutating func scan(_ path: String) throws(JournalError) {
-        var scanner = try SegmentScanner(path: path)
+    private mutating func scan(_ segment: Int64, _ files: JournalFiles) throws(JournalError) {
+        var scanner = try SegmentScanner(path: files.segment(segment))
         length = 0
         torn = []
         var isFirst = true
+        // Where in the chain the segment begins is the verifier's to say; here it is taken as its name and first record tell.
+        var before: (seq: Int64, hash: String?) = (segment - 1, segment == 1 ? JournalLine.origin : nil)
         while let line = try scanner.next() {
             guard let entry = JournalLine.decode(line) else {
                 torn += line + [UInt8(ascii: "\n")]
                 continue
             }
             // A crash tears the end. What has whole records after it was torn by nobody: it is left alone, for the verifier to find.
-            if !torn.isEmpty {
-                damagedAfter = damagedAfter ?? seq
+            if !torn.isEmpty || entry.seq != before.seq + 1 || before.hash.map({ $0 != entry.prev }) ?? false {
+                damagedAfter = damagedAfter ?? before.seq
                 torn = []
             }
+            before = (entry.seq, entry.hash)
             // A segment is begun when the one before it is on the medium.
-            if isFirst { synced = JournalMark(segment: segment, bytes: scanner.offset - line.count - 1, seq: entry.seq - 1, hash: entry.prev) }
+            if isFirst { synced = JournalMark(segment: self.segment, bytes: scanner.offset - line.count - 1, seq: entry.seq - 1, hash: entry.prev) }
             isFirst = false
             (seq, hash, length) = (entry.seq, entry.hash, scanner.offset)
             if let head, head == (seq, hash) { synced = end }
@@ -384,8 +406,9 @@ struct JournalTail {
         return last
     }
 
-    /// Puts a torn end aside and says what was found.
+    /// Puts a torn end aside, or finishes the record that lacks nothing but its line's end, and says what was found.
     mutating func mend(disk: some JournalDisk, files: JournalFiles) throws(JournalError) -> Journal.Opening {
+        if let entry = JournalLine.decode(torn), (entry.seq, entry.prev) == (seq + 1, hash), entry.isAsWritten { try finish(entry, disk, files) }
         var opening = Journal.Opening(lastSeq: seq, wasClosedInOrder: last == .stop || last == nil)
         opening.damagedAfter = damagedAfter
         if let head, head.seq > seq { opening.missingUpTo = head.seq }
@@ -402,5 +425,16 @@ struct JournalTail {
         opening.tornPart = path
         opening.wasClosedInOrder = false
         return opening
+    }
+
+    private mutating func finish(_ entry: JournalEntry, _ disk: some JournalDisk, _ files: JournalFiles) throws(JournalError) {
+        let file = try disk.open(files.segment(segment))
+        defer { disk.close(file) }
+        try disk.append(JournalLine.end, to: file)
+        try disk.sync(file)
+        torn = []
+        (seq, hash, length) = (entry.seq, entry.hash, length + entry.line.count + 1)
+        if let head, head == (seq, hash) { synced = end }
+        if entry.record.kind != .checkpoint { last = entry.record.kind }
     }
 }

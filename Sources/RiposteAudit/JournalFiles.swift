@@ -37,16 +37,26 @@ struct JournalFiles: Sendable {
         var numbers: [Int64] = []
         while let entry = readdir(folder) {
             let name = withUnsafeBytes(of: &entry.pointee.d_name) { String(decoding: $0.prefix { $0 != 0 }, as: UTF8.self) }
-            if name.hasSuffix(".jsonl"), let number = Int64(name.dropLast(6)) { numbers.append(number) }
+            if let number = Self.firstNumber(ofSegment: name) { numbers.append(number) }
         }
         return numbers.sorted()
+    }
+
+    /// The number in a segment's name; nil where no segment is called so.
+    static func firstNumber(ofSegment name: String) -> Int64? {
+        let digits = name.utf8.prefix(20)
+        guard name.utf8.count == 26, name.hasSuffix(".jsonl"), digits.allSatisfy({ 0x30...0x39 ~= $0 }), let number = Int64(String(decoding: digits, as: UTF8.self)),
+            JournalLine.numbers.contains(number)
+        else { return nil }
+        return number
     }
 
     /// Sequence number and hash in the head file.
     func readHead() -> (seq: Int64, hash: String)? {
         guard let bytes = FileManager.default.contents(atPath: head) else { return nil }
         let parts = String(decoding: bytes, as: UTF8.self).split(whereSeparator: \.isWhitespace)
-        guard parts.count == 2, let seq = Int64(parts[0]) else { return nil }
+        // Zero: of a journal that was closed before it had a record.
+        guard parts.count == 2, let seq = Int64(parts[0]), seq == 0 || JournalLine.numbers.contains(seq) else { return nil }
         return (seq, String(parts[1]))
     }
 

@@ -21,8 +21,12 @@ package struct JournalEntry: Sendable {
 }
 
 enum JournalLine {
+    /// What makes a record of it, for those who read.
+    static let end = [UInt8(ascii: "\n")]
     /// What the first record's `prev` is.
     static let origin = String(repeating: "0", count: 64)
+    /// The numbers that records have. Each has one before and one behind it, so that nothing that stands in a file makes counting trap.
+    static let numbers: Range<Int64> = 1..<Int64.max
     private static let hashKey = Array(#","hash":""#.utf8)
     private static let hashLength = 64
     /// `,"hash":"` + 64 + `"}`
@@ -85,7 +89,7 @@ enum JournalLine {
     /// Number and kind of a line without taking it apart; nil where it does not begin like a record.
     static func head(_ line: [UInt8]) -> (seq: Int64, isCheckpoint: Bool)? {
         guard line.starts(with: #"{"seq":"#.utf8), let end = line.dropFirst(7).firstIndex(of: UInt8(ascii: ",")), end < 27,
-            let seq = Int64(String(decoding: line[7..<end], as: UTF8.self))
+            let seq = Int64(String(decoding: line[7..<end], as: UTF8.self)), numbers.contains(seq)
         else { return nil }
         let kind = line.dropFirst(end + #","prev":""#.utf8.count + hashLength)
         return (seq, kind.starts(with: #"","kind":"checkpoint","#.utf8))
@@ -93,8 +97,8 @@ enum JournalLine {
 
     /// Reads a line's place in the chain and its record; nil where it is no record. Does not check the hash.
     static func decode(_ line: [UInt8]) -> JournalEntry? {
-        guard let members = (try? JSON(parsing: line))?.object, let seq = members["seq"]?.integer, seq < .max, let prev = members["prev"]?.string?.valid,
-            let hash = members["hash"]?.string?.valid, let record = AuditRecord(members: members)
+        guard let members = (try? JSON(parsing: line))?.object, let seq = members["seq"]?.integer, numbers.contains(seq),
+            let prev = members["prev"]?.string?.valid, let hash = members["hash"]?.string?.valid, let record = AuditRecord(members: members)
         else { return nil }
         return JournalEntry(seq: seq, prev: prev, hash: hash, record: record, line: line)
     }

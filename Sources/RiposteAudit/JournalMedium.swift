@@ -9,6 +9,9 @@ struct JournalMark: Sendable, Equatable {
     var seq: Int64
     var hash: String
 
+    /// Right before the record's last byte.
+    var withoutLineEnd: JournalMark { JournalMark(segment: segment, bytes: bytes - 1, seq: seq, hash: hash) }
+
     /// What the head file says of it.
     var headText: [UInt8] {
         let digits = String(seq)
@@ -54,9 +57,6 @@ struct JournalMedium: Sendable {
         failures += 1
         doubt = failure
     }
-
-    /// A sync that takes its record back where it fails leaves nothing in doubt.
-    mutating func failTakenBack() { failures += 1 }
 
     /// All up to here is there.
     mutating func reach(_ end: JournalMark) { (mark, doubt) = (end, nil) }

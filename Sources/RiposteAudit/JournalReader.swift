@@ -58,7 +58,7 @@ package struct JournalReader: Sendable {
             place.enter(segment)
             var scanner = try SegmentScanner(path: files.segment(segment), from: place.offset)
             while let line = try scanner.next() {
-                guard let (seq, record) = decode(line), seq >= place.seq else {
+                guard let (seq, record) = decode(line), JournalLine.numbers.contains(seq), seq >= place.seq else {
                     place.pass(to: scanner.offset)
                     continue
                 }

@@ -40,6 +40,7 @@ package struct JournalSearch: Sendable {
             case .gap(let last, let next): "records are missing between \(last) and \(next)"
             case .changed(let seq): "record \(seq) was changed after it was written"
             case .noRecord(let seq): "behind record \(seq) stands what is no record"
+            case .cut(0, let head): "the journal has no record, and had \(head)"
             case .cut(let last, let head): "the journal ends with record \(last), and had \(head)"
             }
         }
@@ -59,35 +60,41 @@ package struct JournalSearch: Sendable {
             }
             return all
         }
-        let head = reader.files.readHead()?.seq
+        guard limit > 0 else { return [] }
+        let head = reader.files.readHead()?.seq ?? 0
         let start = query.isOfAll ? try firstSeq(of: limit) : 1
         var newest: [JournalEntry] = []
-        // Where the segment behind begins; nil: none was read yet.
+        // The last record of all, and the number up to which records must go before what was read; nil: nothing was read yet.
+        var end: Int64?
         var next: Int64?
-        for segment in reader.files.segments().reversed() where newest.count < limit {
+        for segment in try reader.files.readSegments().reversed() where newest.count < limit {
             var found: [JournalEntry] = []
             var scan = Scan(query, from: start)
-            _ = try scan.read(reader.files.segment(segment), onProblem: onProblem) { entry in
+            _ = try scan.read(segment, of: reader.files, onProblem: onProblem) { entry in
                 found.append(entry)
                 if found.count - limit >= limit { found.removeFirst(found.count - limit) }
                 return true
             }
             if let last = scan.last {
-                if let next, last &+ 1 < next { onProblem(.gap(after: last, before: next)) }
-                if next == nil, let head, last < head { onProblem(.cut(after: last, upTo: head)) }
+                if let next, last + 1 < next { onProblem(.gap(after: last, before: next)) }
+                if end == nil, last < head { onProblem(.cut(after: last, upTo: head)) }
+                (end, next) = (end ?? last, segment)
             }
-            next = scan.first ?? next
+            next = next ?? segment
             newest = found.suffix(limit - newest.count) + newest
         }
+        if end == nil, head > 0 { onProblem(.cut(after: 0, upTo: head)) }
         return newest
     }
 
     /// Hands over those that fit, oldest first, until `body` says false. The limit is not looked at.
     package func each(_ query: Query, onProblem: (Problem) -> Void, _ body: (JournalEntry) throws -> Bool) throws {
-        let head = reader.files.readHead()?.seq
+        let head = reader.files.readHead()?.seq ?? 0
+        let segments = try reader.files.readSegments()
         var scan = Scan(query, from: 1)
-        for segment in reader.files.segments() { guard try scan.read(reader.files.segment(segment), onProblem: onProblem, body) else { return } }
-        if let last = scan.last, let head, last < head { onProblem(.cut(after: last, upTo: head)) }
+        for segment in segments { guard try scan.read(segment, of: reader.files, onProblem: onProblem, body) else { return } }
+        if let last = scan.last, let newest = segments.last, last + 1 < newest { onProblem(.gap(after: last, before: newest)) }
+        if scan.last ?? 0 < head { onProblem(.cut(after: scan.last ?? 0, upTo: head)) }
     }
 
     /// Where the newest so many begin.
@@ -140,7 +147,6 @@ private struct Scan {
     private let from: Int64
     /// As records write it, which sorts as the moments do.
     private let since: [UInt8]?
-    private(set) var first: Int64?
     private(set) var last: Int64?
     private var hash: ArraySlice<UInt8>?
 
@@ -152,15 +158,19 @@ private struct Scan {
     }
 
     /// False where `body` said so.
-    mutating func read(_ path: String, onProblem: (JournalSearch.Problem) -> Void, _ body: (JournalEntry) throws -> Bool) throws -> Bool {
-        var scanner = try SegmentScanner(path: path)
+    mutating func read(
+        _ segment: Int64, of files: JournalFiles, onProblem: (JournalSearch.Problem) -> Void, _ body: (JournalEntry) throws -> Bool
+    ) throws -> Bool {
+        var scanner = try SegmentScanner(path: files.segment(segment))
         while let line = try scanner.next() {
+            // Of a segment that is read without the one before it, its name tells.
+            let before = last ?? segment - 1
             guard let seq = JournalLine.head(line)?.seq else {
-                onProblem(.noRecord(after: last ?? 0))
+                onProblem(.noRecord(after: before))
                 hash = nil
                 continue
             }
-            follow(seq, line, onProblem)
+            follow(seq, line, on: before, onProblem)
             guard seq >= from, mayFit(line) else { continue }
             guard let entry = JournalLine.decode(line) else {
                 onProblem(.noRecord(after: seq - 1))
@@ -173,14 +183,13 @@ private struct Scan {
         return true
     }
 
-    private mutating func follow(_ seq: Int64, _ line: [UInt8], _ onProblem: (JournalSearch.Problem) -> Void) {
-        if let last, seq != last &+ 1 {
-            onProblem(.gap(after: last, before: seq))
+    private mutating func follow(_ seq: Int64, _ line: [UInt8], on before: Int64, _ onProblem: (JournalSearch.Problem) -> Void) {
+        if seq != before + 1 {
+            onProblem(.gap(after: before, before: seq))
         } else if let last, let hash, JournalLine.previous(line).map({ $0 != hash }) ?? true {
             // It was changed and hashed anew; the one behind it knows what it was.
             onProblem(.changed(last))
         }
-        first = first ?? seq
         last = seq
         hash = JournalLine.claimedHashBytes(line)
     }

@@ -116,6 +116,13 @@ package struct JournalVerifier: Sendable {
                 }
             }
             done.bytes += sizes[index]
+            if index == segments.count - 1, chain.takes(scanner.rest) {
+                // It lacks its line's end only: it is being written, or the next start will finish it.
+                report.records += 1
+                report.first = report.first ?? chain.next - 1
+                report.last = chain.next - 1
+                continue
+            }
             guard scanner.rest.isEmpty || index == segments.count - 1 else {
                 report.broken = Break(segment: name, line: line + 1, seq: chain.next, problem: "the segment ends inside a record")
                 return report
@@ -157,7 +164,7 @@ package struct JournalVerifier: Sendable {
         let names = ((try? FileManager.default.contentsOfDirectory(atPath: files.directory)) ?? []).sorted()
         return names.compactMap { name in
             if name.hasPrefix("torn-") { return "\(name): an unfinished record that was set aside after a crash" }
-            let isOurs = name == "HEAD" || name == "journal.lock" || (name.hasSuffix(".jsonl") && Int64(name.dropLast(6)) != nil)
+            let isOurs = name == "HEAD" || name == "journal.lock" || JournalFiles.firstNumber(ofSegment: name) != nil
             return isOurs ? nil : "\(name.escapedForDisplay): does not belong here"
         }
     }
@@ -188,6 +195,14 @@ package struct JournalVerifier: Sendable {
             first = seq
             // Of a journal whose beginning was archived the first link is taken as it is.
             hash = seq == 1 ? JournalLine.origin : nil
+        }
+
+        /// Whether this, which has no end, is the next record all the same.
+        mutating func takes(_ line: [UInt8]) -> Bool {
+            var next = self
+            guard next.take(line) == nil else { return false }
+            self = next
+            return true
         }
 
         /// What is wrong with a line, or nil.

@@ -24,14 +24,23 @@ struct SegmentScanner: ~Copyable {
     /// The next whole line without its newline; nil at the end, or where the last line is not finished.
     mutating func next() throws(JournalError) -> [UInt8]? {
         var searched = start
+        var (isPieced, wasReadAnew) = (false, false)
         while true {
             if let end = newline(from: searched) {
                 let line = Array(buffer[start..<end])
+                if isPieced, !wasReadAnew, JournalLine.hashes(of: line).map({ $0.claimed != $0.actual }) ?? true {
+                    // Between two pieces the writer may have taken back what the first was of, and put another record in its place.
+                    wasReadAnew = true
+                    lseek(file, off_t(offset), SEEK_SET)
+                    (buffer, start, searched) = ([], 0, 0)
+                    continue
+                }
                 offset += end + 1 - start
                 start = end + 1
                 return line
             }
             searched = buffer.count - start
+            isPieced = isPieced || searched > 0
             guard try fill() else { return nil }
         }
     }

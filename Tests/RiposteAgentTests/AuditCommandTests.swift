@@ -104,6 +104,18 @@ struct AuditCommandTests {
             let (status, output) = try place.riposte(command)
             #expect(status == 1 && output.contains("records are missing between \(intent) and \(intent + 2)") && output.contains("riposte audit verify"), "\(command): \(output)")
         }
+        let changes: [(() throws -> Void, String)] = [
+            ({ try Data((lines.dropFirst(2).joined(separator: "\n") + "\n").utf8).write(to: URL(fileURLWithPath: file)) }, "records are missing between 0 and 3"),
+            ({ try Data().write(to: URL(fileURLWithPath: file)) }, "the journal has no record, and had \(lines.count)"),
+            ({ try FileManager.default.removeItem(atPath: file) }, "the journal has no record, and had \(lines.count)"),
+        ]
+        for (change, words) in changes {
+            try change()
+            for command in [["audit", "list"], ["audit", "export"], ["incident", "list"]] {
+                let (status, output) = try place.riposte(command)
+                #expect(status == 1 && output.contains(words), "\(command): \(output)")
+            }
+        }
     }
 
     @Test("what is followed reaches a terminal harmless, and ends with its reader", .enabled(if: Machine.has("script"), "needs script"))

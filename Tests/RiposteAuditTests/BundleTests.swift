@@ -161,6 +161,22 @@ struct BundleTests {
         #expect(try fixture.verify(path).isIntact)
     }
 
+    @Test("a bundle of somebody else's making may hold any numbers: it is broken, and the verifier goes on", arguments: [Int64.min, -1, 0, .max - 1, .max])
+    func foreignNumbers(number: Int64) throws {
+        let fixture = try IncidentFixture()
+        let bundle = try fixture.bundle()
+        let checkpoint = try #require(bundle.checkpoints.first.flatMap { SignedCheckpoint($0.record) })
+        for (file, record) in [("checkpoints.jsonl", checkpoint.auditRecord), ("records.jsonl", SignedJournal.record("x"))] {
+            let path = fixture.journal.folder.path + "/\(file)"
+            try bundle.write(to: path)
+            let line = JournalLine.encode(record, seq: number, prev: JournalLine.origin).line
+            try Data(line + [UInt8(ascii: "\n")]).write(to: URL(fileURLWithPath: "\(path)/\(file)"))
+            let report = try fixture.verify(path, keys: [])
+            #expect(!report.isIntact)
+            if number != .max - 1 { #expect(report.problems.contains("\(file), line 1: this is no record")) }
+        }
+    }
+
     @Test("what is no bundle is said to be none")
     func noBundle() throws {
         let folder = try TemporaryFolder()

@@ -151,6 +151,68 @@ struct JournalSearchTests {
         for query in [{ $0.limit = 100 }, { _ in }] as [(inout JournalSearch.Query) -> Void] { #expect(try ask(query).problems == [.gap(after: first - 1, before: next)]) }
     }
 
+    @Test("a journal that was removed or emptied, and one whose beginning, newest or middle records are gone, are told, and what stands there is shown")
+    func emptied() throws {
+        try write(20)
+        let paths = try segments()
+        let firsts = try paths.map { try #require(Int64(URL(fileURLWithPath: $0).deletingPathExtension().lastPathComponent)) }
+        let whole = try paths.map { try Data(contentsOf: URL(fileURLWithPath: $0)) }
+        func empty(_ number: Int) throws { try Data().write(to: URL(fileURLWithPath: paths[number])) }
+        func behead(_ number: Int) throws {
+            let lines = whole[number].split(separator: UInt8(ascii: "\n"), omittingEmptySubsequences: false)
+            try Data(lines.dropFirst(2).joined(separator: [UInt8(ascii: "\n")])).write(to: URL(fileURLWithPath: paths[number]))
+        }
+        let (last, head) = (paths.count - 1, Int64(20))
+        let cases: [(name: String, change: () throws -> Void, problems: Set<String>, shown: Int64)] = [
+            ("removed", { for path in paths { try FileManager.default.removeItem(atPath: path) } }, ["the journal has no record, and had 20"], 0),
+            ("emptied", { for number in paths.indices { try empty(number) } }, ["the journal has no record, and had 20"], 0),
+            (
+                "only an empty segment is left",
+                {
+                    for path in paths { try FileManager.default.removeItem(atPath: path) }; try empty(0)
+                }, ["the journal has no record, and had 20"], 0
+            ),
+            ("first records", { try behead(0) }, ["records are missing between 0 and 3"], head - 2),
+            ("first records of another segment", { try behead(2) }, ["records are missing between \(firsts[2] - 1) and \(firsts[2] + 2)"], head - 2),
+            ("a segment emptied", { try empty(2) }, ["records are missing between \(firsts[2] - 1) and \(firsts[3])"], head - (firsts[3] - firsts[2])),
+            (
+                "the newest emptied", { try empty(last) }, ["the journal ends with record \(firsts[last] - 1), and had 20"], firsts[last] - 1
+            ),
+            (
+                "the two newest emptied",
+                {
+                    try empty(last); try empty(last - 1)
+                },
+                ["the journal ends with record \(firsts[last - 1] - 1), and had 20", "records are missing between \(firsts[last - 1] - 1) and \(firsts[last])"],
+                firsts[last - 1] - 1
+            ),
+        ]
+        for (name, change, problems, shown) in cases {
+            try change()
+            for query in [{ $0.limit = 100 }, { _ in }] as [(inout JournalSearch.Query) -> Void] {
+                let found = try ask(query)
+                #expect(
+                    Set(found.problems.map(\.description)) == problems && found.problems.count == problems.count && found.texts.count == Int(shown), "\(name): \(found.problems)")
+            }
+            for (path, bytes) in zip(paths, whole) { try bytes.write(to: URL(fileURLWithPath: path)) }
+        }
+        #expect(try ask().problems.isEmpty)
+    }
+
+    @Test("a segment that has just been begun lacks nothing, nor does a journal whose beginning was archived")
+    func nothingMissing() throws {
+        try write(20)
+        _ = try folder.file("journal/00000000000000000021.jsonl")
+        try FileManager.default.removeItem(atPath: try segments()[0])
+        for query in [{ $0.limit = 100 }, { _ in }] as [(inout JournalSearch.Query) -> Void] { #expect(try ask(query).problems.isEmpty) }
+    }
+
+    @Test("a folder that cannot be read is not an empty journal")
+    func unreadable() throws {
+        _ = try folder.file("journal")
+        for query in [{ $0.limit = 9 }, { _ in }] as [(inout JournalSearch.Query) -> Void] { #expect(throws: JournalError.self) { try ask(query) } }
+    }
+
     @Test("numbers that no record has end nothing")
     func numbers() throws {
         try write(3, segmentBytes: 1 << 20)

@@ -1,10 +1,11 @@
 import Foundation
 import Logging
-import RiposteAudit
 import RiposteCore
 import RiposteTestSupport
 import Synchronization
 import Testing
+
+@testable import RiposteAudit
 
 private let logger = Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }
 
@@ -16,8 +17,10 @@ private func record(_ text: String, outcome: Outcome = .done) -> AuditRecord {
     return record
 }
 
-private func open(_ folder: TemporaryFolder, segmentBytes: Int = 64 << 20, disk: any JournalDisk = FileDisk()) throws -> Journal {
-    try Journal(stateDirectory: folder.path, configuration: .init(segmentBytes: segmentBytes), disk: disk, logger: logger)
+private func open(
+    _ folder: TemporaryFolder, segmentBytes: Int = 64 << 20, durability: Journal.Durability = .grouped, disk: any JournalDisk = FileDisk()
+) throws -> Journal {
+    try Journal(stateDirectory: folder.path, configuration: .init(segmentBytes: segmentBytes, durability: durability), disk: disk, logger: logger)
 }
 
 private func texts(_ folder: TemporaryFolder) throws -> [String] {
@@ -126,7 +129,7 @@ struct JournalTests {
         let path = try #require(try segments(folder).first)
         let whole = try #require(FileManager.default.contents(atPath: path))
         let lastStart = try #require(whole.dropLast().lastIndex(of: UInt8(ascii: "\n"))) + 1
-        for cut in stride(from: lastStart + 1, to: whole.count, by: 7) {
+        for cut in stride(from: lastStart + 1, to: whole.count - 1, by: 7) {
             let copy = try TemporaryFolder()
             try FileManager.default.createDirectory(atPath: copy.path + "/journal", withIntermediateDirectories: true)
             try whole.prefix(cut).write(to: URL(fileURLWithPath: copy.path + "/journal/" + (path.split(separator: "/").last ?? "")))
@@ -137,6 +140,93 @@ struct JournalTests {
             #expect(try texts(copy) == ["0", "1", "after"])
             #expect(try verify(copy).isIntact)
         }
+    }
+
+    @Test("a record that lacks nothing but its line's end is none to readers, and is finished by the next start", arguments: [1, 1 << 20])
+    func unfinished(_ segmentBytes: Int) throws {
+        let folder = try TemporaryFolder()
+        let journal = try open(folder, segmentBytes: segmentBytes, durability: .strict)
+        for index in 0..<3 { try journal.append(record("\(index)")) }
+        // As a power cut leaves it: HEAD is there, the byte is not.
+        let path = try #require(try segments(folder).last)
+        #expect(truncate(path, off_t(try #require(FileManager.default.contents(atPath: path)).count - 1)) == 0)
+        journal.close()
+        #expect(try texts(folder) == ["0", "1"])
+        #expect(try verify(folder).isIntact && verify(folder).last == 3 && verify(folder).tornBytes == 0)
+        let reopened = try open(folder, segmentBytes: segmentBytes)
+        #expect(reopened.opening.tornPart == nil && reopened.opening.problem == nil && reopened.opening.lastSeq == 3)
+        try reopened.append(record("3"))
+        reopened.close()
+        #expect(try texts(folder) == ["0", "1", "2", "3"] && verify(folder).isIntact)
+    }
+
+    @Test("what stands at the end like a record, and is not the one that comes next, is torn", arguments: ["number", "link", "text"])
+    func notTheNext(_ difference: String) throws {
+        let folder = try TemporaryFolder()
+        let journal = try open(folder)
+        try journal.append(record("0"))
+        let hash = journal.position.hash
+        journal.close()
+        var line = JournalLine.encode(record("forged"), seq: difference == "number" ? 3 : 2, prev: difference == "link" ? JournalLine.origin : hash).line
+        if difference == "text" { line = Array(String(decoding: line, as: UTF8.self).replacing("forged", with: "gorged").utf8) }
+        let file = try FileHandle(forWritingTo: URL(fileURLWithPath: try #require(try segments(folder).first)))
+        try file.seekToEnd()
+        try file.write(contentsOf: Data(line))
+        try file.close()
+        #expect(try verify(folder).tornBytes == line.count)
+        let reopened = try open(folder)
+        #expect(reopened.opening.tornPart != nil && reopened.position.seq == 1)
+        reopened.close()
+    }
+
+    @Test("in strict durability a record is read when it is on the medium: one that was taken back nobody has read, and the one in its place nobody misses")
+    func takenBack() throws {
+        let folder = try TemporaryFolder()
+        let reading = Mutex((place: JournalReader.ReadingPlace(seq: 1), texts: [String]()))
+        let follow: @Sendable () -> Void = {
+            reading.withLock { reading in
+                _ = try? JournalReader(stateDirectory: folder.path).read(&reading.place) { entry in
+                    reading.texts.append(entry.record.detail["text"]?.string?.repaired ?? "")
+                    return true
+                }
+            }
+        }
+        let disk = SyncingDisk(follow)
+        let journal = try open(folder, segmentBytes: 1500, durability: .strict, disk: disk)
+        var kept: [String] = []
+        for index in 0..<12 {
+            disk.failsNext(index % 3 == 1)
+            // The one in its place is longer, and shorter: its reader would begin within a line, or behind it.
+            let text = String(repeating: "x", count: index % 2 == 0 ? 300 : 3) + "\(index)"
+            if (try? journal.append(record(text))) != nil { kept.append(text) }
+        }
+        #expect(kept.count == 8 && journal.syncFailures == 4)
+        journal.close()
+        follow()
+        #expect(reading.withLock(\.texts) == kept)
+        #expect(try texts(folder) == kept && verify(folder).isIntact)
+    }
+
+    @Test("a line of which one half was read before the writer took it back and put another in its place is read anew")
+    func exchangedUnderway() throws {
+        let folder = try TemporaryFolder()
+        let first = JournalLine.encode(record("first"), seq: 1, prev: JournalLine.origin)
+        let (old, new) = (JournalLine.encode(record("old"), seq: 2, prev: first.hash).line, JournalLine.encode(record("in its place"), seq: 2, prev: first.hash).line)
+        let whole = first.line + JournalLine.end
+        let path = try folder.file("segment")
+        try Data(whole + old.prefix(200)).write(to: URL(fileURLWithPath: path))
+        var scanner = try SegmentScanner(path: path)
+        let beginning = try scanner.next()
+        let file = try FileHandle(forWritingTo: URL(fileURLWithPath: path))
+        try file.truncate(atOffset: UInt64(whole.count))
+        try file.seekToEnd()
+        try file.write(contentsOf: Data(new + JournalLine.end))
+        try file.close()
+        let next = try scanner.next()
+        let offset = scanner.offset
+        #expect(beginning == first.line && next == new && offset == whole.count + new.count + 1)
+        let rest = try scanner.next()
+        #expect(rest == nil)
     }
 
     @Test("an end that was cut off stays broken, also after a start that went on from there")
@@ -176,6 +266,59 @@ struct JournalTests {
         #expect(try verify(folder).broken?.seq == 10)
     }
 
+    /// Which line of five is given which number.
+    @Test(
+        "a number that no record has, and the last that one can have, is damage: the opening tells it, and nothing that reads the journal ends for it",
+        arguments: [0, 2, 4], [Int64.min, -1, 0, .max - 1, .max])
+    func impossibleNumbers(_ place: Int, _ number: Int64) throws {
+        let signed = try SignedJournal().write(2, 1)
+        var lines = try signed.lines()
+        lines[place] = Array(String(decoding: lines[place], as: UTF8.self).replacing("{\"seq\":\(place + 1),", with: "{\"seq\":\(number),").utf8)
+        try Data(lines.flatMap { $0 + [UInt8(ascii: "\n")] }).write(to: URL(fileURLWithPath: signed.segment))
+        #expect(try signed.verify().broken?.seq == Int64(place + 1))
+        let reader = JournalReader(stateDirectory: signed.folder.path)
+        try reader.read { _ in true }
+        #expect(try reader.last() != nil && reader.lastSeq() != nil)
+        var problems: [JournalSearch.Problem] = []
+        _ = try JournalSearch(stateDirectory: signed.folder.path).records(JournalSearch.Query()) { problems.append($0) }
+        #expect(!problems.isEmpty)
+        _ = try BundleExport(stateDirectory: signed.folder.path, version: "1").bundle(.time(since: Timestamp(nanoseconds: 0), until: nil))
+        for _ in 0..<2 {
+            let journal = try signed.open()
+            if journal.opening.tornPart == nil { #expect(journal.opening.damagedAfter == Int64(place) && journal.opening.problem?.contains("damaged") == true) }
+            #expect(journal.unanchored >= 0)
+            if place == 4, number == .max - 1 {
+                let error = #expect(throws: JournalError.self) { try journal.append(record("none")) }
+                #expect(error?.code == .format && error?.message.contains("audit verify") == true)
+            } else {
+                try journal.append(record("goes on"))
+                #expect(try journal.writeCheckpoint() != nil)
+            }
+            journal.close()
+            if number != .max - 1, place == 4 { return }
+        }
+    }
+
+    @Test("names of segments and a head with numbers that no record has belong to no journal")
+    func impossibleNames() throws {
+        let folder = try TemporaryFolder()
+        let journal = try open(folder)
+        try journal.append(record("a"))
+        journal.close()
+        let names = [
+            "-9223372036854775808.jsonl", "09223372036854775807.jsonl", "00000000000000000000.jsonl", "2.jsonl", "+0000000000000000002.jsonl", "99999999999999999999.jsonl",
+        ]
+        for name in names { _ = try folder.file("journal/\(name)", "{}\n") }
+        #expect(try Set(verify(folder).remarks) == Set(names.map { "\($0): does not belong here" }))
+        for head in [Int64.max, -1, .min] {
+            _ = try folder.file("journal/HEAD", "\(head) \(String(repeating: "0", count: 64))\n")
+            #expect(try verify(folder).remarks.contains { $0.contains("HEAD") })
+            let again = try open(folder)
+            #expect(again.opening.problem == nil && again.position.seq == 1)
+            again.close()
+        }
+    }
+
     @Test("without its head a journal verifies, with a remark: whether its end is there cannot be told")
     func noHead() throws {
         let folder = try TemporaryFolder()
@@ -188,13 +331,13 @@ struct JournalTests {
         #expect(report.isIntact && report.remarks.contains { $0.contains("HEAD") })
     }
 
-    @Test("a write that fails, at any step, leaves a chain that verifies and loses nothing that was acknowledged")
-    func everyFault() throws {
+    @Test("a write that fails, at any step, leaves a chain that verifies and loses nothing that was acknowledged", arguments: Journal.Durability.allCases)
+    func everyFault(_ durability: Journal.Durability) throws {
         for step in 1... {
             let folder = try TemporaryFolder()
             let disk = FaultyDisk(failingAt: step)
             var acknowledged: [String] = []
-            if let journal = try? open(folder, segmentBytes: 1200, disk: disk) {
+            if let journal = try? open(folder, segmentBytes: 1200, durability: durability, disk: disk) {
                 for index in 0..<6 { if (try? journal.append(record("\(index)"))) != nil { acknowledged.append("\(index)") } }
                 journal.close()
             }
@@ -432,6 +575,33 @@ private final class ForgetfulDisk: JournalDisk {
         try disk.overwrite(bytes, at: offset, of: file)
     }
 
+    func close(_ file: Int32) { disk.close(file) }
+}
+
+/// A disk whose next sync fails where it is told so. Whoever looks does so before a sync ends.
+private final class SyncingDisk: JournalDisk {
+    private let disk = FileDisk()
+    private let look: @Sendable () -> Void
+    private let fails = Mutex(false)
+
+    init(_ look: @escaping @Sendable () -> Void) { self.look = look }
+
+    func failsNext(_ fails: Bool) { self.fails.withLock { $0 = fails } }
+
+    func sync(_ file: Int32) throws(JournalError) {
+        look()
+        let fails = fails.withLock { fails in
+            defer { fails = false }
+            return fails
+        }
+        guard !fails else { throw JournalError(.disk, "sync the journal: Input/output error") }
+        try disk.sync(file)
+    }
+
+    func open(_ path: String) throws(JournalError) -> Int32 { try disk.open(path) }
+    func append(_ bytes: [UInt8], to file: Int32) throws(JournalError) { try disk.append(bytes, to: file) }
+    func truncate(_ file: Int32, to length: Int) throws(JournalError) { try disk.truncate(file, to: length) }
+    func overwrite(_ bytes: [UInt8], at offset: Int, of file: Int32) throws(JournalError) { try disk.overwrite(bytes, at: offset, of: file) }
     func close(_ file: Int32) { disk.close(file) }
 }
 

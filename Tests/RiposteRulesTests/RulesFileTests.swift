@@ -359,6 +359,15 @@ struct RulesFileTests {
             // Ours.
             (["- rule: r\n  desc: d\n  condition: ⟦evt.type = open and evt.type = close\n  output: o\n  priority: info\n"], ["RIPOSTE_NEVER_TRUE"]),
             (["- list: l\n  items: [a]\n- ⟦list: l\n  items: [b]\n" + rule("r", "evt.type = open and proc.name in (l)")], ["RIPOSTE_SHADOWED_NAME"]),
+            ([list("l", "[a, b]") + rule("r", "evt.type = open and proc.cmdline contains \"run ⟦l now\" and proc.name in (l)")], ["RIPOSTE_LIST_IN_TEXT"]),
+            (
+                [list("l", "[a]") + rule("r", "evt.type = open and proc.cmdline contains 'a \\' ⟦l ,⟦l= \"' and proc.name in (l)")],
+                ["RIPOSTE_LIST_IN_TEXT", "RIPOSTE_LIST_IN_TEXT"]
+            ),
+            ([list("l", "[a]") + macro("m", "proc.cmdline = \"x ⟦l y\"") + rule("r", "evt.type = open and m") + rule("s", "evt.type = open and not m")], ["RIPOSTE_LIST_IN_TEXT"]),
+            ([list("l", "[a]") + rule("r", "evt.type = open", more: "exceptions: [{name: e, fields: [proc.cmdline], values: [[run ⟦l now]]}]")], ["RIPOSTE_LIST_IN_TEXT"]),
+            ([list("l", "[a]") + rule("r", "evt.type = open and proc.cmdline contains \"run l. l/x il\" and proc.name in (l) and proc.cmdline != \"l\"")], []),
+            ([list("l", "[a]") + list("m", "['\"x l\"']") + rule("r", "evt.type = open and proc.name in (l, m)")], []),
         ] as [([String], [String])])
     func names(_ texts: [String], _ codes: [String]) { check(texts, codes) }
 

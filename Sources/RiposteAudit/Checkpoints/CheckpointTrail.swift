@@ -10,10 +10,7 @@ struct CheckpointTrail: Sendable {
     private(set) var last: Checkpoint.Position?
 
     /// Records that no checkpoint anchors yet. The last checkpoint itself is none.
-    var unanchored: Int64 {
-        guard let last else { return 0 }
-        return last.seq - (previous?.seq ?? from - 1)
-    }
+    var unanchored: Int64 { max(0, Int64(frontier.count) - (previous == nil ? 0 : 1)) }
 
     /// A record that was written, in order.
     mutating func take(_ position: Checkpoint.Position) {

@@ -25,7 +25,8 @@ package final class EventCondition: Sendable {
             let condition = try parsed(text, lists)
             try macros.prepare(condition, ofRuleInFile: files.count, &compiler)
             let node = try compiler.node(condition)
-            let warnings = compiler.takeWarnings().map { finding($0.code, $0.message, in: text, at: $0.offset) }
+            var warnings = lists.namesInQuotes(of: Array(text.utf8)).map { finding(.listInText, ListTable.warning(ofQuoted: $0.name), in: text, at: $0.offset) }
+            warnings += compiler.takeWarnings().map { finding($0.code, $0.message, in: text, at: $0.offset) }
             let errors = macros.report.findings.filter(\.isError)
             guard errors.isEmpty else { return (nil, errors + warnings) }
             return (EventCondition(PlanBuilder.plan(compiler.graph, roots: [node], narrowsByType: true)), warnings)

@@ -28,6 +28,9 @@ struct ExceptionCompiler {
                 continue
             }
             guard !text.bytes.isEmpty else { continue }
+            for (name, offset) in lists.namesInQuotes(of: text.bytes) {
+                report.add(.listInText, ListTable.warning(ofQuoted: name), in: text, at: offset, type: "exception value", steps)
+            }
             let whole = lists.substituted(in: text)
             do throws(ConditionError) {
                 result.append((try Condition(parsing: whole.bytes, depthLimit: Condition.depthLimitInRules), whole, steps))

@@ -33,6 +33,30 @@ final class ListTable {
         }
     }
 
+    /// Names of lists that stand as words in quoted texts, and where: they become the items there too, which nobody means who puts them in quotes.
+    func namesInQuotes(of text: [UInt8]) -> [(name: String, offset: Int)] {
+        guard !lists.isEmpty else { return [] }
+        var names: [(name: String, offset: Int)] = []
+        var quotes = QuoteState()
+        var position = 0
+        while position < text.count {
+            let end = text[position].delimitsWords ? position + 1 : text[position...].firstIndex(where: \.delimitsWords) ?? text.count
+            let word = text[position..<end]
+            if quotes.isInside {
+                let name = String(decoding: word, as: UTF8.self)
+                if lists[name] != nil { names.append((name, position)) }
+            }
+            for byte in word { quotes.take(byte) }
+            position = end
+        }
+        return names
+    }
+
+    /// What is said of such a name.
+    static func warning(ofQuoted name: String) -> String {
+        "\"\(name)\" is a list, whose items take its place in this quoted text too; rename the list if the word is meant"
+    }
+
     private func count(_ items: SourcedText, _ name: String) {
         written += items.cost
         if written > Self.limits.all { refuse(name, "with lists written out, the conditions are larger than \(Self.limits.all >> 20) MiB") }
@@ -95,6 +119,25 @@ final class ListTable {
         count(result, name)
         texts[name] = result
         return result
+    }
+}
+
+/// Whether a byte of a condition stands in a quoted text.
+private struct QuoteState {
+    private var quote: UInt8?
+    private var isEscaped = false
+
+    var isInside: Bool { quote != nil }
+
+    mutating func take(_ byte: UInt8) {
+        if isEscaped {
+            isEscaped = false
+        } else if let open = quote {
+            if byte == open { quote = nil }
+            isEscaped = byte == UInt8(ascii: "\\")
+        } else if byte == UInt8(ascii: "\"") || byte == UInt8(ascii: "'") {
+            quote = byte
+        }
     }
 }
 

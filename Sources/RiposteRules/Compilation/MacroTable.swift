@@ -46,6 +46,9 @@ final class MacroTable {
     func condition(named name: String) -> Condition? {
         if case .condition(let condition)? = parsed[name] { return condition }
         guard parsed[name] == nil, let macro = collection.macros[name] else { return nil }
+        for (word, offset) in lists.namesInQuotes(of: macro.condition.bytes) {
+            report.add(.listInText, ListTable.warning(ofQuoted: word), in: macro.condition, at: offset, type: "condition expression", steps(name, macro))
+        }
         let text = lists.substituted(in: macro.condition)
         do throws(ConditionError) {
             let condition = try Condition(parsing: text.bytes, depthLimit: Condition.depthLimitInRules)

@@ -141,6 +141,9 @@ private struct RuleSetCompiler {
 
     private func condition(of rule: RulesCollection.Rule, _ compiler: inout ConditionCompiler) -> (Condition, ConditionGraph.NodeID)? {
         let steps: [Step] = [.rule(rule.name, rule.node), Step(type: "rule condition", node: rule.conditionNode)]
+        for (name, offset) in lists.namesInQuotes(of: rule.condition.bytes) {
+            macros.report.add(.listInText, ListTable.warning(ofQuoted: name), in: rule.condition, at: offset, type: "condition expression", steps)
+        }
         let text = lists.substituted(in: rule.condition)
         var parts: [Condition] = []
         var nodes: [ConditionGraph.NodeID] = []

@@ -28,6 +28,8 @@ package struct RulesFinding: Sendable, Equatable {
         case neverTrue = "RIPOSTE_NEVER_TRUE"
         /// Ours: a macro with the name of a list, or of a field's family.
         case shadowedName = "RIPOSTE_SHADOWED_NAME"
+        /// Ours: the name of a list in a quoted text.
+        case listInText = "RIPOSTE_LIST_IN_TEXT"
 
         package var isError: Bool { rawValue.hasPrefix("LOAD_ERR_") }
 
@@ -56,6 +58,7 @@ package struct RulesFinding: Sendable, Equatable {
             case .suspiciousCondition: "A condition that probably does not mean what it says"
             case .neverTrue: "A rule that no event can match"
             case .shadowedName: "Two things have one name"
+            case .listInText: "The name of a list in a quoted text, where its items take its place too"
             }
         }
     }
