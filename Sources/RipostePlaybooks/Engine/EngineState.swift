@@ -97,7 +97,8 @@ package struct EngineState: Sendable, Equatable {
         }
         // What nobody knows and is not in effect is not settled: a restart does the step again.
         if let run = record.run, let step = record.step {
-            openRuns[run]?.settled[step] = record.failure == .unknown ? nil : StepFacts(record, intent: intent?.record)
+            let isOpen = record.failure == .unknown && (!record.mayHaveActed || record.detail["undo"] != nil)
+            openRuns[run]?.settled[step] = isOpen ? nil : StepFacts(record, intent: intent?.record)
         }
         guard !record.dryRun else { return }
         beginCooldown(record, intent: intent?.record)
