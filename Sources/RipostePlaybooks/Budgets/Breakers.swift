@@ -60,6 +60,7 @@ package struct Breakers: EngineStatePart, Equatable {
     /// Those that are not closed, by name.
     package var all: [Breaker] { breakers.values.sorted { $0.name < $1.name } }
     package subscript(name: String) -> Breaker? { breakers[name] }
+    var count: Int { breakers.count }
     var isFull: Bool { breakers.count >= Self.limit }
     func isOnTrial(_ name: String) -> Bool { trials.values.contains(name) }
 

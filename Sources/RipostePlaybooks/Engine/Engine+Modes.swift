@@ -4,8 +4,8 @@ internal import Synchronization
 extension Engine {
     /// The most careful of all that have a say about this step.
     func mode(of step: Step, in playbook: Playbook, for alert: Alert) -> ModeVerdict {
-        let now = surroundings.now()
-        let (modes, stage) = state.withLock { ($0.state.modes, $0.state.rollouts.stage(of: playbook)) }
+        let (now, uptime) = (surroundings.now(), surroundings.uptime())
+        let (modes, stage) = state.withLock { ($0.modes(at: uptime), $0.state.rollouts.stage(of: playbook)) }
         var voices = [agentVoice(modes, now)]
         voices += sourceVoices(of: alert, modes, now)
         voices += playbookVoices(playbook, modes, now)
@@ -16,13 +16,13 @@ extension Engine {
 
     /// What the agent's mode is at this moment: the configured one, unless a person has set another; never more than the ceiling.
     package var agentMode: ModeVerdict {
-        let voice = agentVoice(state.withLock { $0.state.modes }, surroundings.now())
+        let voice = agentVoice(modesSet, surroundings.now())
         return ModeVerdict([voice])
     }
 
     /// The mode of a playbook before any alert: of the agent, the playbook and its roll-out.
     package func mode(of playbook: Playbook) -> ModeVerdict {
-        mode(of: playbook, state.withLock { $0.state.modes }, surroundings.now())
+        mode(of: playbook, modesSet, surroundings.now())
     }
 
     func mode(of playbook: Playbook, _ modes: ModeTable, _ now: Timestamp) -> ModeVerdict {
@@ -32,9 +32,8 @@ extension Engine {
 
     /// The mode of what the kernel does in a playbook's name. A share of targets is beyond the kernel: until all are meant, it does nothing.
     package func modeInKernel(of playbook: Playbook) -> Mode {
-        let (isShared, modes) = state.withLock { ($0.state.rollouts.stage(of: playbook)?.share != nil, $0.state.modes) }
-        if isShared { return .observe }
-        let voices = [mode(of: playbook).mode, playbook.reflex?.mode, sourceVoice(KernelAnswer.intake, modes, surroundings.now())?.mode]
+        if state.withLock({ $0.state.rollouts.stage(of: playbook)?.share != nil }) { return .observe }
+        let voices = [mode(of: playbook).mode, playbook.reflex?.mode, sourceVoice(KernelAnswer.intake, modesSet, surroundings.now())?.mode]
         return voices.compactMap(\.self).min() ?? .observe
     }
 
@@ -162,7 +161,7 @@ extension Engine {
     /// was not made, what it would come to.
     package func modeInEffect(for scope: ModeTable.Scope, after change: AuditRecord? = nil) -> ModeVerdict? {
         let now = surroundings.now()
-        var modes = state.withLock { $0.state.modes }
+        var modes = modesSet
         if let change { modes.apply(change) }
         switch scope {
         case .agent: return ModeVerdict([agentVoice(modes, now)])
@@ -179,10 +178,10 @@ extension Engine {
 
     /// Writes down that a mode has run out.
     static let modeChore = Chore(
-        next: { engine in engine.state.withLock { $0.state.modes.nextEnd }.map(engine.notBefore) },
+        next: { engine in engine.firstEnd { interior in interior.state.modes.settings.keys.map(Term.mode) }.map(engine.notBefore) },
         perform: { engine, now in
-            let ended = engine.state.withLock { $0.state.modes.sorted }.filter { entry in entry.setting.until.map { $0 <= now } ?? false }
-            for (scope, _) in ended {
+            let modes = engine.modesSet
+            for (scope, _) in engine.snapshot.modes.sorted where modes.setting(for: scope, at: now) == nil {
                 var record = scope.record(at: now, state: "expired")
                 record.actor = AuditRecord.Actor(.timer, name: "mode")
                 record.message = "the mode of \(scope.summary) has run out"

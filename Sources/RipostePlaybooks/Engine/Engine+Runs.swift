@@ -200,8 +200,8 @@ extension Engine {
     }
 
     private func rest(of turn: CooldownTurn) -> Duration? {
-        guard let last = state.withLock({ $0.state.lastActed[turn.key] }) else { return nil }
-        let rest = turn.length - (surroundings.now() - last)
+        guard let began = state.withLock({ $0.cooldowns[turn.key] }) else { return nil }
+        let rest = turn.length - (surroundings.uptime() - began)
         return rest > .zero ? rest : nil
     }
 }
