@@ -158,6 +158,8 @@ extension ApprovalRequest.Member {
     package var id: Identifier? { record.id }
     var target: Target? { record.target }
     package var digest: String? { record.detail["plan_digest"]?.string?.valid }
+    /// Where the alert came in. Records of earlier versions say so among the evidence, or not at all.
+    var intake: String? { record.detail.text("intake") ?? record.detail["why"]?.text("intake") }
     package var undoAfter: Duration? { record.detail["undo_after"]?.string?.valid.flatMap { Duration(text: $0) } }
     var holdID: Identifier? { record.detail["hold"]?["id"]?.string?.valid.flatMap { Identifier($0) } }
     var holdAction: ActionName? { record.detail["hold"]?["action"]?.string?.valid.map(ActionName.init(rawValue:)) }

@@ -8,7 +8,8 @@ extension Engine {
         guard let description = catalogue[step.action]?.description else { return }
         order.question = Order.Question(
             terms: configuration.approvals.terms([playbook.approval, step.approval], for: description), hold: step.hold, mayEnforce: order.mode == .enforce,
-            isModeGiven: configuration.isByHand, playbookDigest: playbook.digest, workload: alert.workload, alert: alert)
+            isModeGiven: configuration.isByHand, playbookDigest: playbook.digest, workload: alert.workload, alert: alert,
+            intake: alert.arrival.intake)
         if step.approval != nil { order.mode = min(order.mode, .ask) }
         if order.mode == .enforce { order.follower = try follower(of: step, playbook, alert) }
     }
@@ -100,6 +101,7 @@ extension Engine {
         record.detail.append("step_budget", order.stepBudget?.json)
         record.detail.append("cooldown", order.cooldownValues.map { .array($0.map(JSON.string)) })
         record.detail.append("why", question.alert?.evidenceForQuestion)
+        record.detail.append("intake", question.intake.map(JSON.text))
         if let hold = question.hold, question.mayEnforce {
             record.detail.append("hold", ["id": .text("\(surroundings.newIdentifier())"), "action": .text(hold.rawValue)])
         }

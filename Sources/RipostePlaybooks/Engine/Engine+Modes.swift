@@ -59,6 +59,9 @@ extension Engine {
         return voices
     }
 
+    /// What a person has set for a source, where it is not `enforce`.
+    func modeSet(forSource intake: String) -> ModeVerdict? { sourceVoice(intake, modesSet, surroundings.now()).map { ModeVerdict([$0]) } }
+
     private func sourceVoice(_ intake: String, _ modes: ModeTable, _ now: Timestamp) -> Voice? {
         modes.setting(for: .source(intake), at: now).map { ($0.mode, "the mode of source \(intake) was set to \($0.mode.rawValue)\($0.author)") }
     }
