@@ -59,7 +59,7 @@ extension Engine {
         return voices
     }
 
-    /// What a person has set for a source, where it is not `enforce`.
+    /// What a person has set for a source; nil: nothing.
     func modeSet(forSource intake: String) -> ModeVerdict? { sourceVoice(intake, modesSet, surroundings.now()).map { ModeVerdict([$0]) } }
 
     private func sourceVoice(_ intake: String, _ modes: ModeTable, _ now: Timestamp) -> Voice? {
@@ -148,8 +148,8 @@ extension Engine {
         case .playbook(let name):
             let playbook = try playbookInForce(name)
             let isWider = mode == .enforce && self.mode(of: playbook).mode < .enforce
-            if isWider, reason?.isEmpty ?? true, let step = playbook.steps.first(where: destroys) {
-                throw Objection("\(step.action) cannot be taken back: to let playbook \(name) enforce, give a reason")
+            if isWider, reason?.isEmpty ?? true, let action = playbook.steps.lazy.compactMap(destroyingAction(of:)).first {
+                throw Objection("\(action) cannot be taken back: to let playbook \(name) enforce, give a reason")
             }
         }
     }
@@ -173,7 +173,12 @@ extension Engine {
         }
     }
 
-    func destroys(_ step: Step) -> Bool { catalogue[step.action].map { $0.description.impact == .destroys } ?? false }
+    func destroys(_ step: Step) -> Bool { destroyingAction(of: step) != nil }
+
+    /// What of a step cannot be taken back: its action, or what follows on it if nobody answers.
+    func destroyingAction(of step: Step) -> ActionName? {
+        [step.action, step.escalation?.action].lazy.compactMap(\.self).first { catalogue[$0]?.description.impact == .destroys }
+    }
 
     func write(_ record: AuditRecord) throws(Objection) {
         do { try self.record(record) } catch { throw Objection("the journal did not take it: \(error)") }
