@@ -14,6 +14,8 @@ extension Order {
         var alert: Alert?
         /// Where the alert came in; nil: an action by hand.
         var intake: String?
+        /// Who wants it done, of a step: may not approve it.
+        var requester: AuditRecord.Actor?
     }
 
     /// A person's yes to one plan, or what a playbook says in place of one.

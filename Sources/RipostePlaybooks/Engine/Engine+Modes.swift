@@ -11,6 +11,7 @@ extension Engine {
         voices += playbookVoices(playbook, modes, now)
         if let mode = step.mode { voices.append((mode, "the step's mode is \(mode.rawValue)")) }
         if let stage { voices.append((stage.mode, stage.because)) }
+        if asksSomebodyElse(about: step) { voices.append((.ask, "approvals.by_hand is ask, and \(destroyingAction(of: step)?.rawValue ?? "") cannot be taken back")) }
         return ModeVerdict(voices)
     }
 
@@ -179,6 +180,9 @@ extension Engine {
     func destroyingAction(of step: Step) -> ActionName? {
         [step.action, step.escalation?.action].lazy.compactMap(\.self).first { catalogue[$0]?.description.impact == .destroys }
     }
+
+    /// A person who feeds alerts in does by them what they may not do by a command: somebody else must say yes.
+    func asksSomebodyElse(about step: Step) -> Bool { configuration.isByHand && configuration.approvals.asksByHand && destroys(step) }
 
     func write(_ record: AuditRecord) throws(Objection) {
         do { try self.record(record) } catch { throw Objection("the journal did not take it: \(error)") }

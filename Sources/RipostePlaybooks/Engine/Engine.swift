@@ -24,7 +24,9 @@ package final class Engine: Sendable {
         /// Nil: alerts are not grouped.
         package var incidents: IncidentSettings? = IncidentSettings()
         /// Alerts are fed in by a person, who has said what is to be done: the agent's live mode does not count, and each alert is answered.
-        package var isByHand = false
+        package var isByHand: Bool { person != nil }
+        /// Who feeds them in.
+        package var person: AuditRecord.Actor?
         package var undo = UndoSettings()
         package var reconciliation = ReconciliationSettings()
 
@@ -62,7 +64,7 @@ package final class Engine: Sendable {
     let world: (any TargetFacts)?
     let log: any AuditLog
     let logger: Logger
-    /// Shared with ``variant(mode:maximumAlertAge:playbooks:observe:)``s.
+    /// Shared with ``variant(mode:maximumAlertAge:playbooks:by:observe:)``s.
     let lanes: Lanes
     let state: SharedInterior
     /// Rung when something may fall due earlier than was known.
