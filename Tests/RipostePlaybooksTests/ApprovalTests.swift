@@ -76,7 +76,8 @@ struct ApprovalTests {
         arguments: ["yes", "silence of an escalation", "silence"], [false, true])
     func sourceMadeCareful(_ answer: String, isRestarted: Bool) async throws {
         let steps = [
-            "yes": "{ name: a, action: container.kill, approval: { expires: 10m } }", "silence": "{ name: a, action: container.pause, approval: { expires: 10m, on_expiry: perform } }",
+            "yes": "{ name: a, action: container.kill, approval: { expires: 10m } }",
+            "silence": "{ name: a, action: container.pause, approval: { expires: 10m, on_expiry: perform } }",
             "silence of an escalation": "{ name: a, action: container.pause, undo: { after: 2h }, escalate: { after: 10m, action: container.kill } }",
         ]
         let text = playbook("      - \(steps[answer] ?? "")\n")

@@ -137,7 +137,8 @@ struct DedupTests {
         arguments: [
             Given(name: "another address", isRepeat: false), Given(name: "the same address", second: ["fd.rip": "203.0.113.7"], isRepeat: true),
             Given(name: "the same address, and another value that no step asks for", second: ["fd.rip": "203.0.113.7", "fd.rport": 444], isRepeat: true),
-            Given(name: "in a text", value: "host/{{ fd.rip }}", isRepeat: false), Given(name: "with a default, which it has", value: "{{ fd.rip | default: \"none\" }}", second: [:], isRepeat: false),
+            Given(name: "in a text", value: "host/{{ fd.rip }}", isRepeat: false),
+            Given(name: "with a default, which it has", value: "{{ fd.rip | default: \"none\" }}", second: [:], isRepeat: false),
             Given(name: "nothing of the alert is asked for", value: "all", isRepeat: true), Given(name: "of a message", action: "host.tell", isRepeat: true),
             Given(name: "a playbook that goes by the target and more", by: "[target, user.name]", isRepeat: false),
             Given(name: "a playbook that goes by something else alone", by: "[user.name]", isRepeat: true),

@@ -66,7 +66,8 @@ struct FedInTests {
         var joined = opening
         joined.detail.append("requester", ann.actor.json)
         let facts = ApprovalFacts(
-            kind: .plan, deadline: Timestamp(nanoseconds: 10_000_000_000), terms: ApprovalTerms(), workload: "w", playbookDigest: "d", escalates: nil, mayEnforce: false, isModeGiven: true)
+            kind: .plan, deadline: Timestamp(nanoseconds: 10_000_000_000), terms: ApprovalTerms(), workload: "w", playbookDigest: "d", escalates: nil, mayEnforce: false,
+            isModeGiven: true)
         let request = ApprovalRequest(id: .new(), opening: opening, facts: facts, members: [.init(opening), .init(joined)], phase: .waiting([]))
         guard case .refuse(let why) = request.ruling(on: .approve, by: ann, seen: 2, at: opening.time) else {
             Issue.record("ann approves what she asked for")

@@ -93,7 +93,9 @@ struct TermTests {
 
     @Test("a wish for a mode that waits for a second person does not make the one in force last longer")
     func proposal() async throws {
-        let bench = try Bench("  - name: p\n    match: { rules: r }\n    steps: [{ action: container.destroy }]\n", catalogue: ActionCatalogue([FailingAction("container.destroy")])) {
+        let bench = try Bench(
+            "  - name: p\n    match: { rules: r }\n    steps: [{ action: container.destroy }]\n", catalogue: ActionCatalogue([FailingAction("container.destroy")])
+        ) {
             $0.approvals.asksToWiden = true
         }
         try bench.engine.setMode(.observe, for: .agent, lasting: .seconds(10), actor: ann)
