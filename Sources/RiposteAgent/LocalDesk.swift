@@ -60,7 +60,7 @@ package final class LocalDesk: Desk {
         var reports: [AlertReport] = []
         let runner = house.engine.variant(
             mode: command.mode, maximumAlertAge: command.maximumAlertAge ?? house.engine.configuration.maximumAlertAge, playbooks: playbooks,
-            observe: { seen.take($0) })
+            by: actor, observe: { seen.take($0) })
         for (index, text) in command.alerts.enumerated() {
             reports.append(await respond(to: text, number: index + 1, runner, seen))
         }

@@ -71,6 +71,44 @@ struct ApprovalTests {
         #expect(stage.kills == 0)
     }
 
+    @Test(
+        "what a person has set for the alert's source since counts too, also after a restart: nothing is done that would not be asked today",
+        arguments: ["yes", "silence of an escalation", "silence"], [false, true])
+    func sourceMadeCareful(_ answer: String, isRestarted: Bool) async throws {
+        let steps = [
+            "yes": "{ name: a, action: container.kill, approval: { expires: 10m } }",
+            "silence": "{ name: a, action: container.pause, approval: { expires: 10m, on_expiry: perform } }",
+            "silence of an escalation": "{ name: a, action: container.pause, undo: { after: 2h }, escalate: { after: 10m, action: container.kill } }",
+        ]
+        let text = playbook("      - \(steps[answer] ?? "")\n")
+        var bench = try Bench(stage: stage, text)
+        _ = try await bench.respond(one)
+        let (id, before) = (try bench.question().id, stage.deeds)
+        if isRestarted { bench = try Bench(stage: stage, text, state: try #require(EngineState(json: bench.state.json)), clock: bench.clock) }
+        try bench.engine.setMode(.observe, for: .source("other"), actor: ann.actor)
+        try bench.engine.setMode(.observe, for: .source("t"), actor: ann.actor)
+        if answer == "yes" {
+            let result = try #require(await bench.engine.answer(.approve, id, by: bob).results.first)
+            #expect(result.outcome == .refused && result.reason?.contains("the mode of source t was set to observe by ann") == true)
+        } else {
+            await bench.settle(after: .seconds(600))
+            let outcome = try #require(bench.log.records.last { $0.kind == .outcome })
+            #expect(outcome.outcome == .expired && outcome.message?.contains("the mode of source t was set to observe by ann") == true)
+        }
+        #expect(stage.deeds == before && bench.engine.snapshot.approvals.requests.isEmpty)
+    }
+
+    @Test("of plans that wait together only those are held back whose source was made careful")
+    func sourceOfOneMadeCareful() async throws {
+        let bench = try Bench(stage: stage, playbook("      - { name: a, action: container.kill, approval: { expires: 10m } }\n"))
+        let image: JSONObject = ["container.image.repository": "web"]
+        _ = try await bench.respond(one, fields: image)
+        _ = try await bench.respond(two, intake: "u", fields: image)
+        try bench.engine.setMode(.observe, for: .source("u"), actor: ann.actor)
+        let results = await bench.engine.answer(.approve, try bench.question().id, by: bob, seen: 2).results
+        #expect(results.map(\.outcome) == [.done, .refused] && stage.deeds == ["container.kill \(one)"])
+    }
+
     @Test("a yes that comes when the time is over, before anybody noticed, is refused")
     func tooLate() async throws {
         let bench = try Bench(stage: stage, askAndNote)

@@ -68,9 +68,9 @@ final class BrakeScene: Sendable {
         (self.clock, self.world, self.seen) = (clock, world, seen)
     }
 
-    func alert(_ container: String, rule: String = "r", intake: String = "t") throws -> Alert {
+    func alert(_ container: String, rule: String = "r", intake: String = "t", trust: Alert.Arrival.Trust = .trusted) throws -> Alert {
         let text = #"{"rule":"\#(rule)","priority":"Warning","time":"\#(clock.now)","output_fields":{"container.id":"\#(container)"}}"#
-        return try Alert(parsing: Array(text.utf8), id: .new(), arrival: .init(intake: intake, time: clock.now))
+        return try Alert(parsing: Array(text.utf8), id: .new(), arrival: .init(intake: intake, trust: trust, time: clock.now))
     }
 
     /// What became of an alert about a container.

@@ -259,6 +259,41 @@ struct EngineBudgetTests {
         #expect(try await scene.respond(times: 1, from: 3) == [.done])
     }
 
+    /// What the world says after the answer was lost.
+    enum Lost: String, CaseIterable { case nothing = "container.pause", nothingOfWhatIsFinal = "container.kill", ended }
+
+    @Test("a deed whose answer was lost spends its place and begins the cool-down, unless the world says that it did not take place", arguments: Lost.allCases)
+    func lostAnswer(_ lost: Lost) async throws {
+        let action = lost == .ended ? "container.kill" : lost.rawValue
+        let scene = try BrakeScene(
+            playbook("{ actions: 1, per: 1h }\n    cooldown: { for: 1h, by: [container.id] }", steps: "[{ name: s, action: \(action), retry: { max: 0 } }]"))
+        scene.world.loseAnswers(with: ActionError(.unavailable, "do it", "the connection was closed"), isBlind: lost != .ended)
+        if lost == .ended { scene.world.hold { scene.world.end(BrakeScene.id(0)) } }
+        #expect(try await scene.respond(times: 1) == [lost == .ended ? .gone : .failed])
+        let record = try #require(scene.log.records.last { $0.kind == .outcome })
+        #expect(record.failure == (lost == .ended ? nil : .unknown) && record.detail["may_have_acted"]?.bool == true)
+        let state = scene.engine.snapshot
+        #expect(state.ledger.acts.count == 1 && state.lastActed.count == 1 && state.openUndos.count == (lost == .nothing ? 1 : 0))
+        scene.world.loseAnswers(with: nil)
+        let next = try scene.restarted(playbook("{ actions: 1, per: 1h }", steps: "[{ action: container.kill }]"))
+        #expect(try await next.respond(times: 1, from: 1) == [.refused], "no room is left")
+    }
+
+    @Test("of several steps one that cannot be taken back and may have been done is not done again after a restart, and the run goes on")
+    func lostAnswerBeforeCrash() async throws {
+        let steps = playbook("", steps: "[{ name: s, action: container.kill, on_failure: continue, retry: { max: 0 } }, { name: t, action: container.pause, retry: { max: 0 } }]")
+        let scene = try BrakeScene(steps)
+        scene.world.loseAnswers(with: ActionError(.unavailable, "do it", "the connection was closed"), isBlind: true)
+        _ = try await scene.respond(times: 1)
+        let cut = try #require(scene.log.records.firstIndex { $0.kind == .outcome && $0.step == "s" })
+        let state = scene.log.records.prefix(cut + 1).reduce(into: EngineState()) { $0.apply($1) }
+        scene.world.loseAnswers(with: nil)
+        let next = try BrakeScene(steps, state: state, clock: scene.clock, world: scene.world)
+        _ = await next.engine.recover()
+        await next.engine.idle()
+        #expect(next.log.records.filter { $0.kind == .outcome }.map(\.step) == ["t"] && scene.world.performed == ["container.kill container:\(BrakeScene.id(0))"])
+    }
+
     @Test("an act whose outcome could not be put on record counts all the same")
     func noOutcome() async throws {
         let scene = try BrakeScene(playbook("{ actions: 1, per: 1h }"))

@@ -120,6 +120,44 @@ struct DedupTests {
         }
     }
 
+    /// What the step is given, what the second alert says, and whether it tells the same.
+    struct Given: Sendable, CustomTestStringConvertible {
+        var name: String
+        var action = "container.pause"
+        var value = "{{ fd.rip }}"
+        var by = ""
+        var second: JSONObject = ["fd.rip": "203.0.113.8"]
+        var isRepeat: Bool
+
+        var testDescription: String { name }
+    }
+
+    @Test(
+        "what a deed is made of tells facts apart",
+        arguments: [
+            Given(name: "another address", isRepeat: false), Given(name: "the same address", second: ["fd.rip": "203.0.113.7"], isRepeat: true),
+            Given(name: "the same address, and another value that no step asks for", second: ["fd.rip": "203.0.113.7", "fd.rport": 444], isRepeat: true),
+            Given(name: "in a text", value: "host/{{ fd.rip }}", isRepeat: false),
+            Given(name: "with a default, which it has", value: "{{ fd.rip | default: \"none\" }}", second: [:], isRepeat: false),
+            Given(name: "nothing of the alert is asked for", value: "all", isRepeat: true), Given(name: "of a message", action: "host.tell", isRepeat: true),
+            Given(name: "a playbook that goes by the target and more", by: "[target, user.name]", isRepeat: false),
+            Given(name: "a playbook that goes by something else alone", by: "[user.name]", isRepeat: true),
+        ])
+    func deeds(_ given: Given) async throws {
+        let catalogue = ActionCatalogue([GivenAction("container.pause", .reversible), GivenAction("host.tell", .readsOnly)])
+        let dedup = given.by.isEmpty ? "" : "    dedup: { for: 1m, by: \(given.by) }\n"
+        let bench = try Bench(
+            "  - name: p\n    match: { rules: r }\n\(dedup)    steps: [{ action: \(given.action), with: { value: '\(given.value)' } }]\n", catalogue: catalogue,
+            configure: { $0.dedup = .seconds(60) })
+        let start = bench.clock.now
+        _ = try await bench.respond(Bench.one, fields: process(7, startedAt: start, ["fd.rip": "203.0.113.7", "fd.rport": 443, "user.name": "ann"]))
+        var second = given.second
+        second.append("user.name", "ann")
+        _ = try await bench.respond(Bench.one, fields: process(7, startedAt: start, second))
+        #expect(bench.log.records.count { $0.kind == .repeat } == (given.isRepeat ? 1 : 0))
+        #expect(bench.log.records.count { $0.kind == .run } == (given.isRepeat ? 1 : 2))
+    }
+
     @Test("the fields that a playbook names, and off")
     func keys() async throws {
         let byUser = pause.replacing("match:", with: "dedup: { for: 5m, by: [user.name] }\n    match:")
@@ -295,4 +333,19 @@ struct ThresholdTests {
     func problems(_ keys: String, _ expected: String) {
         #expect(Bench.problems(of: "  - name: p\n    \(keys)\n    steps: [{ action: container.pause }]\n").contains(expected))
     }
+}
+
+/// Is given a text, and does nothing with it.
+private struct GivenAction: Action {
+    let description: ActionDescription
+
+    init(_ name: ActionName, _ impact: ActionDescription.Impact) {
+        description = ActionDescription(name: name, summary: "", target: .host, impact: impact, parameters: [Parameter("value", .text(maxBytes: 256), summary: "")])
+    }
+
+    func plan(_ request: ActionRequest) async throws(ActionError) -> Plan {
+        Plan(action: description.name, target: .host(machineID: "m"), parameters: request.parameters, summary: "do it")
+    }
+
+    func perform(_ plan: Plan) async throws(ActionError) -> Performance { Performance(.done) }
 }

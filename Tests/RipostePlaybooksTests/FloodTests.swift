@@ -74,6 +74,30 @@ struct FloodTests {
         #expect(scene.engine.counters.crowded == 36)
         #expect(scene.log.records.count { $0.kind == .outcome && $0.failure == .busy } == 36)
     }
+
+    @Test(
+        "alerts that are only observed fill no queue before one that is acted on: neither the target's nor the cool-down's",
+        arguments: ["enabled: true", "cooldown: { for: 1m, by: [container.id] }"])
+    func observed(_ key: String) async throws {
+        let scene = try BrakeScene(Self.playbooks.replacing("budget: { actions: 10, targets: 10, per: 1h }", with: key))
+        let (gate, inside) = (Latch(), Latch())
+        scene.world.hold {
+            await inside.open()
+            await gate.pass()
+        }
+        // Whoever acts at this moment has the turn; with it hold two hundred would wait.
+        let first = Task { try await scene.engine.respond(to: scene.alert(BrakeScene.id(1))) }
+        await inside.pass()
+        let observed = (0..<200).map { _ in Task { try await scene.engine.respond(to: scene.alert(BrakeScene.id(1), trust: .untrusted)) } }
+        for one in observed { try await one.value }
+        #expect(scene.results.map(\.outcome) == Array(repeating: .planned, count: 200), "nobody waited")
+        let trusted = Task { try await scene.engine.respond(to: scene.alert(BrakeScene.id(1))) }
+        await gate.open()
+        try await first.value
+        try await trusted.value
+        #expect(scene.results.map(\.outcome).sorted { $0.rawValue < $1.rawValue } == (key.hasPrefix("cooldown") ? [.done, .refused] : [.done, .done]))
+        #expect(scene.engine.counters.crowded == 0 && !scene.log.records.contains { $0.failure == .busy })
+    }
 }
 
 @Suite("Room for runs")

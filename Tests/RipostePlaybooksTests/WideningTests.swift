@@ -5,6 +5,7 @@ import Testing
 
 private let ann = person("ann", 1).actor
 private let bob = person("bob", 2).actor
+private let escalating = "container.pause, undo: { after: 2h }, escalate: { after: 10m, unless: answered, action: container.kill }"
 private let careful = """
       - name: p
         mode: observe
@@ -84,6 +85,7 @@ struct WideningTests {
         "whatever lets something that destroys act unasked needs two, and nothing else does",
         arguments: [
             Case(name: "the playbook", playbook: "mode: observe", mode: .enforce, needsTwo: true),
+            Case(name: "the playbook, where what follows if nobody answers destroys", playbook: "mode: observe", action: escalating, mode: .enforce, needsTwo: true),
             Case(name: "the playbook, where the agent does not enforce", playbook: "mode: observe", agent: .ask, mode: .enforce, needsTwo: false),
             Case(name: "the playbook, where it can be taken back", playbook: "mode: observe", action: "container.pause", mode: .enforce, needsTwo: false),
             Case(name: "only to ask", playbook: "mode: observe", mode: .ask, needsTwo: false),

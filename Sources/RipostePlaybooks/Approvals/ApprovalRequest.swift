@@ -93,7 +93,7 @@ package struct ApprovalRequest: Sendable, Equatable {
     package func ruling(on answer: Answer, by person: Person, seen: Int? = nil, at now: Timestamp) -> Ruling {
         guard case .waiting(let voices) = phase else { return .refuse("it was \(phase.name) before") }
         guard now < deadline else { return .expire }
-        let isRequester = requester.map { Voice($0).isOf(person.actor) } ?? false
+        let isRequester = requesters.contains { Voice($0).isOf(person.actor) }
         guard terms.mayDecide(person) || (isRequester && answer == .deny) else {
             return .refuse("\(person.actor.name) is none of those who decide about it (\(terms.approvers.map(\.description).joined(separator: ", ")))")
         }
@@ -121,6 +121,11 @@ package struct ApprovalRequest: Sendable, Equatable {
 
 // MARK: - What the records say
 
+extension AuditRecord {
+    /// Of a question: the person whose command it is, or who fed in the alert.
+    fileprivate var requester: Actor? { actor.flatMap { $0.kind == .person ? $0 : nil } ?? detail["requester"].flatMap(Actor.init(json:)) }
+}
+
 extension ApprovalRequest {
     package var kind: Kind { facts.kind }
     package var deadline: Timestamp { facts.deadline }
@@ -135,8 +140,9 @@ extension ApprovalRequest {
     package var restores: Identifier? { opening.detail["restores"]?["action"]?.string?.valid.flatMap { Identifier($0) } }
     /// Once that action is taken back there is nothing left to ask.
     func hangs(on action: Identifier) -> Bool { [escalates, undoes, restores].contains(action) }
-    /// A person who wants it done, and so may not approve it.
-    package var requester: AuditRecord.Actor? { opening.actor.flatMap { $0.kind == .person ? $0 : nil } }
+    /// Persons who want it done, or one of its plans, and so may not approve it.
+    package var requesters: [AuditRecord.Actor] { ([opening] + members.map(\.record)).compactMap(\.requester) }
+    package var requester: AuditRecord.Actor? { requesters.first }
     package var askedAt: Timestamp { opening.time }
 }
 
@@ -158,6 +164,8 @@ extension ApprovalRequest.Member {
     package var id: Identifier? { record.id }
     var target: Target? { record.target }
     package var digest: String? { record.detail["plan_digest"]?.string?.valid }
+    /// Where the alert came in. Records of earlier versions say so among the evidence, or not at all.
+    var intake: String? { record.detail.text("intake") ?? record.detail["why"]?.text("intake") }
     package var undoAfter: Duration? { record.detail["undo_after"]?.string?.valid.flatMap { Duration(text: $0) } }
     var holdID: Identifier? { record.detail["hold"]?["id"]?.string?.valid.flatMap { Identifier($0) } }
     var holdAction: ActionName? { record.detail["hold"]?["action"]?.string?.valid.map(ActionName.init(rawValue:)) }

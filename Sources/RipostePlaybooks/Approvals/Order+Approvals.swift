@@ -12,6 +12,10 @@ extension Order {
         var playbookDigest: String?
         var workload: String
         var alert: Alert?
+        /// Where the alert came in; nil: an action by hand.
+        var intake: String?
+        /// Who wants it done, of a step: may not approve it.
+        var requester: AuditRecord.Actor?
     }
 
     /// A person's yes to one plan, or what a playbook says in place of one.
@@ -63,12 +67,16 @@ extension Order {
         var after: Duration
         var playbookDigest: String
         var isModeGiven: Bool
+        /// Where the alert came in; nil in records of earlier versions.
+        var intake: String?
 
         var json: JSON {
-            [
+            var object: JSONObject = [
                 "action": .text(action.rawValue), "parameters": .object(parameters), "after": .text(after.text), "playbook_digest": .text(playbookDigest),
                 "mode_given": .bool(isModeGiven),
             ]
+            object.append("intake", intake.map(JSON.text))
+            return .object(object)
         }
     }
 }
@@ -78,7 +86,8 @@ extension Order.Follower {
         guard let action = json["action"]?.string?.valid, let parameters = json["parameters"]?.object, let after = json["after"]?.string?.valid.flatMap({ Duration(text: $0) }),
             let digest = json["playbook_digest"]?.string?.valid, let isModeGiven = json["mode_given"]?.bool
         else { return nil }
-        self.init(action: ActionName(rawValue: action), parameters: parameters, after: after, playbookDigest: digest, isModeGiven: isModeGiven)
+        self.init(
+            action: ActionName(rawValue: action), parameters: parameters, after: after, playbookDigest: digest, isModeGiven: isModeGiven, intake: json.text("intake"))
     }
 }
 

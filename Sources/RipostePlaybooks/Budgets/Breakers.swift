@@ -60,6 +60,7 @@ package struct Breakers: EngineStatePart, Equatable {
     /// Those that are not closed, by name.
     package var all: [Breaker] { breakers.values.sorted { $0.name < $1.name } }
     package subscript(name: String) -> Breaker? { breakers[name] }
+    var count: Int { breakers.count }
     var isFull: Bool { breakers.count >= Self.limit }
     func isOnTrial(_ name: String) -> Bool { trials.values.contains(name) }
 
@@ -105,8 +106,14 @@ package struct Breakers: EngineStatePart, Equatable {
         if let name = record.detail["held_back_by"]?.string?.repaired {
             breakers[name]?.isAsked(at: record.time)
         }
-        guard let id = record.id, let name = trials.removeValue(forKey: id), breakers[name]?.state == .halfOpen, BudgetLedger.counts(record) else { return }
+        guard let id = record.id, let name = trials.removeValue(forKey: id), breakers[name]?.state == .halfOpen, Self.closes(record) else { return }
         breakers[name] = nil
+    }
+
+    /// The act that was let through is done, or nobody can say that it is not. Of what a restart found not in effect that is said: it proves nothing, though budgets count it.
+    private static func closes(_ record: AuditRecord) -> Bool {
+        guard record.actor?.kind == .recovery else { return BudgetLedger.counts(record) }
+        return record.outcome == .done || record.mayHaveActed
     }
 }
 

@@ -2,8 +2,8 @@ package import RiposteCore
 
 /// Every act of the last seven days, as the journal tells: what budgets are held against after a restart too.
 ///
-/// An act counts when it is done, and when nobody can say that it was not: a timeout, a part of its target, a deed that hangs, an intent whose outcome the
-/// agent did not live to see. What was refused, gone or so already is given back.
+/// An act counts when it is done, and when nobody can say that it was not: a timeout, a lost answer, a part of its target, a deed that hangs, an intent whose
+/// outcome the agent did not live to see. What was refused, so already, or had ended before is given back.
 package struct BudgetLedger: EngineStatePart, Equatable {
     package struct Act: Sendable, Equatable {
         package var time: Timestamp
@@ -38,7 +38,7 @@ package struct BudgetLedger: EngineStatePart, Equatable {
 
     static func counts(_ record: AuditRecord) -> Bool {
         if record.outcome == .done || record.actor?.kind == .recovery || record.detail["hanging"]?.bool == true { return true }
-        return record.outcome == .failed && [.partial, .timeout, .unknown].contains(record.failure)
+        return record.mayHaveActed || record.outcome == .failed && [.partial, .timeout, .unknown].contains(record.failure)
     }
 
     private mutating func count(_ act: Act) {
@@ -58,6 +58,11 @@ package struct BudgetLedger: EngineStatePart, Equatable {
 
     /// When a playbook acted, oldest first.
     package func times(ofPlaybook name: String) -> [Timestamp] { acts.filter { $0.spend.playbook == name }.map(\.time) }
+}
+
+extension AuditRecord {
+    /// Of an outcome that is not `done`: nobody can say that the deed did not take place.
+    var mayHaveActed: Bool { detail["may_have_acted"]?.bool == true }
 }
 
 extension BudgetLedger {

@@ -54,13 +54,16 @@ package struct AlertSubject: Sendable, Equatable {
     // MARK: - The same fact
 
     /// The name of the fact for one playbook: what it goes by, without the times, which differ from source to source.
-    func key(_ alert: Alert, _ dedup: Dedup, for playbook: String) -> String {
-        var parts: [ByteText] = [ByteText(playbook)]
+    func key(_ alert: Alert, _ dedup: Dedup, for playbook: Playbook) -> String {
+        var parts: [ByteText] = [ByteText(playbook.name)]
         for name in dedup.by {
             parts.append(ByteText(name))
             switch name {
             case "rule": parts.append(alert.rule)
-            case "target": parts += target(alert)
+            case "target":
+                parts += target(alert)
+                // An address to block is a target too, and whatever else a deed is made of: told of another one, nobody has answered it.
+                for field in playbook.deedFields { parts += [field, alert[field: field].map { ByteText($0.bytes) } ?? ""] }
             default: parts.append(alert[field: ByteText(name)].map { ByteText($0.bytes) } ?? "")
             }
         }

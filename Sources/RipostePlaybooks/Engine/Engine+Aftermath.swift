@@ -54,7 +54,7 @@ extension Engine {
                 of: plan)
         case .inPart(let token): draft.standsInPart(failure, of: plan, token: token)
         case .notInEffect: draft.fail(failure)
-        case .gone: draft.end(.gone, "\(failure.message); the target has ended since, by this action or otherwise")
+        case .gone: draft.endedSince(failure)
         case .unclear(let error), .untold(let error): draft.doubt(failure, error, of: plan, token: action.presumedToken(of: plan))
         }
     }

@@ -134,7 +134,7 @@ extension Engine {
     private func conclude(_ member: ApprovalRequest.Member, of request: ApprovalRequest) async -> ActionResult {
         switch request.phase {
         case .granted(let voices, _):
-            if let problem = standingProblem(request, needs: .ask) { return end(member, .fail(.mode, problem)) }
+            if let problem = standingProblem(member, of: request, needs: .ask) { return end(member, .fail(.mode, problem)) }
             return await perform(order(for: member, of: request, voices, until: request.deadline))
         case .denied(let name, let reason): return end(member, .fail(.declined, "denied by \(name)" + (reason.map { ": \($0)" } ?? "")))
         case .withdrawn(.gone, let why): return end(member, .end(.gone, why))
@@ -169,11 +169,11 @@ extension Engine {
         if request.kind == .plan, impact > .reversible { return "it cannot be taken back" }
         if late > length { return "that is \(late.roundedToSeconds.text) ago" }
         if let origin = request.escalates, snapshot.openUndos[origin] == nil { return "what it follows on is not in force any more" }
-        return standingProblem(request, needs: .enforce)
+        return standingProblem(member, of: request, needs: .enforce)
     }
 
-    /// The mode that is in force now, and the playbook: what a person was asked about must still be wanted.
-    private func standingProblem(_ request: ApprovalRequest, needs least: Mode) -> String? {
+    /// The mode that is in force now, of the alert's source too, and the playbook: what a person was asked about must still be wanted.
+    private func standingProblem(_ member: ApprovalRequest.Member, of request: ApprovalRequest, needs least: Mode) -> String? {
         guard !request.facts.isModeGiven, let name = request.opening.playbook else { return nil }
         guard let playbook = playbooks.playbooks.first(where: { $0.name == name && $0.digest == request.playbookDigest }) else {
             return "playbook \(name) is no longer in force as it was"
@@ -182,6 +182,7 @@ extension Engine {
         let step = playbook.steps.first { $0.name == request.opening.step?.prefix { $0 != "." }.description }
         let verdict = mode(of: playbook)
         if verdict.mode < least { return verdict.because }
+        if let source = member.intake.flatMap({ modeSet(forSource: $0) }), source.mode < least { return source.because }
         return step?.mode.flatMap { $0 < least ? "the step's mode is \($0.rawValue)" : nil }
     }
 

@@ -6,9 +6,12 @@ extension Engine {
     /// What a step says of asking people, taken into its order.
     func prepare(_ order: inout Order, _ step: Step, of playbook: Playbook, for alert: Alert) throws(ActionError) {
         guard let description = catalogue[step.action]?.description else { return }
+        let asksSomebodyElse = asksSomebodyElse(about: step)
         order.question = Order.Question(
-            terms: configuration.approvals.terms([playbook.approval, step.approval], for: description), hold: step.hold, mayEnforce: order.mode == .enforce,
-            isModeGiven: configuration.isByHand, playbookDigest: playbook.digest, workload: alert.workload, alert: alert)
+            // Who feeds in an own playbook does not say in it who is to decide about that.
+            terms: configuration.approvals.terms(asksSomebodyElse ? [] : [playbook.approval, step.approval], for: description), hold: step.hold, mayEnforce: order.mode == .enforce,
+            isModeGiven: configuration.isByHand, playbookDigest: playbook.digest, workload: alert.workload, alert: alert,
+            intake: alert.arrival.intake, requester: asksSomebodyElse ? configuration.person : nil)
         if step.approval != nil { order.mode = min(order.mode, .ask) }
         if order.mode == .enforce { order.follower = try follower(of: step, playbook, alert) }
     }
@@ -100,6 +103,8 @@ extension Engine {
         record.detail.append("step_budget", order.stepBudget?.json)
         record.detail.append("cooldown", order.cooldownValues.map { .array($0.map(JSON.string)) })
         record.detail.append("why", question.alert?.evidenceForQuestion)
+        record.detail.append("intake", question.intake.map(JSON.text))
+        record.detail.append("requester", question.requester?.json)
         if let hold = question.hold, question.mayEnforce {
             record.detail.append("hold", ["id": .text("\(surroundings.newIdentifier())"), "action": .text(hold.rawValue)])
         }

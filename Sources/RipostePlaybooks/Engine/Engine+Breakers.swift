@@ -166,12 +166,13 @@ extension Engine {
     /// After the quiet period a breaker is half-open, and says so.
     static let breakerChore = Chore(
         next: { engine in
-            engine.state.withLock { interior in
-                interior.state.breakers.all.compactMap(\.halfOpens).min().map { max($0, interior.breakerPause ?? $0) }
-            }
+            let pause = engine.state.withLock(\.breakerPause)
+            return engine.firstEnd { interior in interior.state.breakers.all.map { .breaker($0.name) } }.map { max($0, pause ?? $0) }
         },
         perform: { engine, now in
-            for breaker in engine.snapshot.breakers.all where breaker.halfOpens.map({ $0 <= now }) ?? false { engine.halfOpen(breaker) }
+            for breaker in engine.snapshot.breakers.all {
+                if let end = engine.firstEnd(of: { _ in [.breaker(breaker.name)] }), end <= now { engine.halfOpen(breaker) }
+            }
         })
 
     private func halfOpen(_ breaker: Breakers.Breaker) {

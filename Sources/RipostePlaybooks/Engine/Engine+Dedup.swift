@@ -25,7 +25,7 @@ extension Engine {
         var admission = Admission()
         for playbook in playbooks {
             let dedup = dedup(of: playbook)
-            let key = dedup.length == nil ? nil : subject.key(alert, dedup, for: playbook.name)
+            let key = dedup.length == nil ? nil : subject.key(alert, dedup, for: playbook)
             if let key, let first = first(key, alert, subject, playbook) {
                 admission.repeats.append((playbook.name, first))
                 if playbook.isFinal { break }

@@ -11,7 +11,8 @@ extension Engine {
             parameters: escalation.parameters.sorted { $0.key < $1.key }.map { (name: $0.key, value: $0.value) }, onFailure: .stop)
         let request = try next.request(for: alert, description: description, at: surroundings.now())
         return Order.Follower(
-            action: escalation.action, parameters: request.parameters.json, after: escalation.after, playbookDigest: playbook.digest, isModeGiven: configuration.isByHand)
+            action: escalation.action, parameters: request.parameters.json, after: escalation.after, playbookDigest: playbook.digest, isModeGiven: configuration.isByHand,
+            intake: alert.arrival.intake)
     }
 
     /// Puts the stronger action that is owed after the deed `id` to people, as a question whose silence is a yes. A yes does it at once, a no drops it,
@@ -39,7 +40,8 @@ extension Engine {
             terms.expires = min(follower.after, max(.milliseconds(1), follower.after - (surroundings.now() - intent.time)))
             terms.onExpiry = .perform
             let question = Order.Question(
-                terms: terms, mayEnforce: true, isModeGiven: follower.isModeGiven, playbookDigest: follower.playbookDigest, workload: target.summary)
+                terms: terms, mayEnforce: true, isModeGiven: follower.isModeGiven, playbookDigest: follower.playbookDigest, workload: target.summary,
+                intake: follower.intake)
             let answer = state.questions.withLock { _ in
                 snapshot.approvals.owed[id] == nil ? nil : put(plan, order, question, .escalation, escalates: id)
             }

@@ -4,25 +4,26 @@ internal import Synchronization
 extension Engine {
     /// The most careful of all that have a say about this step.
     func mode(of step: Step, in playbook: Playbook, for alert: Alert) -> ModeVerdict {
-        let now = surroundings.now()
-        let (modes, stage) = state.withLock { ($0.state.modes, $0.state.rollouts.stage(of: playbook)) }
+        let (now, uptime) = (surroundings.now(), surroundings.uptime())
+        let (modes, stage) = state.withLock { ($0.modes(at: uptime), $0.state.rollouts.stage(of: playbook)) }
         var voices = [agentVoice(modes, now)]
         voices += sourceVoices(of: alert, modes, now)
         voices += playbookVoices(playbook, modes, now)
         if let mode = step.mode { voices.append((mode, "the step's mode is \(mode.rawValue)")) }
         if let stage { voices.append((stage.mode, stage.because)) }
+        if asksSomebodyElse(about: step) { voices.append((.ask, "approvals.by_hand is ask, and \(destroyingAction(of: step)?.rawValue ?? "") cannot be taken back")) }
         return ModeVerdict(voices)
     }
 
     /// What the agent's mode is at this moment: the configured one, unless a person has set another; never more than the ceiling.
     package var agentMode: ModeVerdict {
-        let voice = agentVoice(state.withLock { $0.state.modes }, surroundings.now())
+        let voice = agentVoice(modesSet, surroundings.now())
         return ModeVerdict([voice])
     }
 
     /// The mode of a playbook before any alert: of the agent, the playbook and its roll-out.
     package func mode(of playbook: Playbook) -> ModeVerdict {
-        mode(of: playbook, state.withLock { $0.state.modes }, surroundings.now())
+        mode(of: playbook, modesSet, surroundings.now())
     }
 
     func mode(of playbook: Playbook, _ modes: ModeTable, _ now: Timestamp) -> ModeVerdict {
@@ -32,9 +33,8 @@ extension Engine {
 
     /// The mode of what the kernel does in a playbook's name. A share of targets is beyond the kernel: until all are meant, it does nothing.
     package func modeInKernel(of playbook: Playbook) -> Mode {
-        let (isShared, modes) = state.withLock { ($0.state.rollouts.stage(of: playbook)?.share != nil, $0.state.modes) }
-        if isShared { return .observe }
-        let voices = [mode(of: playbook).mode, playbook.reflex?.mode, sourceVoice(KernelAnswer.intake, modes, surroundings.now())?.mode]
+        if state.withLock({ $0.state.rollouts.stage(of: playbook)?.share != nil }) { return .observe }
+        let voices = [mode(of: playbook).mode, playbook.reflex?.mode, sourceVoice(KernelAnswer.intake, modesSet, surroundings.now())?.mode]
         return voices.compactMap(\.self).min() ?? .observe
     }
 
@@ -59,6 +59,9 @@ extension Engine {
         if age < .zero - configuration.clockSkew { voices.append((.observe, "the alert's time is more than \(configuration.clockSkew.text) ahead")) }
         return voices
     }
+
+    /// What a person has set for a source; nil: nothing.
+    func modeSet(forSource intake: String) -> ModeVerdict? { sourceVoice(intake, modesSet, surroundings.now()).map { ModeVerdict([$0]) } }
 
     private func sourceVoice(_ intake: String, _ modes: ModeTable, _ now: Timestamp) -> Voice? {
         modes.setting(for: .source(intake), at: now).map { ($0.mode, "the mode of source \(intake) was set to \($0.mode.rawValue)\($0.author)") }
@@ -146,8 +149,8 @@ extension Engine {
         case .playbook(let name):
             let playbook = try playbookInForce(name)
             let isWider = mode == .enforce && self.mode(of: playbook).mode < .enforce
-            if isWider, reason?.isEmpty ?? true, let step = playbook.steps.first(where: destroys) {
-                throw Objection("\(step.action) cannot be taken back: to let playbook \(name) enforce, give a reason")
+            if isWider, reason?.isEmpty ?? true, let action = playbook.steps.lazy.compactMap(destroyingAction(of:)).first {
+                throw Objection("\(action) cannot be taken back: to let playbook \(name) enforce, give a reason")
             }
         }
     }
@@ -162,7 +165,7 @@ extension Engine {
     /// was not made, what it would come to.
     package func modeInEffect(for scope: ModeTable.Scope, after change: AuditRecord? = nil) -> ModeVerdict? {
         let now = surroundings.now()
-        var modes = state.withLock { $0.state.modes }
+        var modes = modesSet
         if let change { modes.apply(change) }
         switch scope {
         case .agent: return ModeVerdict([agentVoice(modes, now)])
@@ -171,7 +174,15 @@ extension Engine {
         }
     }
 
-    func destroys(_ step: Step) -> Bool { catalogue[step.action].map { $0.description.impact == .destroys } ?? false }
+    func destroys(_ step: Step) -> Bool { destroyingAction(of: step) != nil }
+
+    /// What of a step cannot be taken back: its action, or what follows on it if nobody answers.
+    func destroyingAction(of step: Step) -> ActionName? {
+        [step.action, step.escalation?.action].lazy.compactMap(\.self).first { catalogue[$0]?.description.impact == .destroys }
+    }
+
+    /// A person who feeds alerts in does by them what they may not do by a command: somebody else must say yes.
+    func asksSomebodyElse(about step: Step) -> Bool { configuration.isByHand && configuration.approvals.asksByHand && destroys(step) }
 
     func write(_ record: AuditRecord) throws(Objection) {
         do { try self.record(record) } catch { throw Objection("the journal did not take it: \(error)") }
@@ -179,10 +190,10 @@ extension Engine {
 
     /// Writes down that a mode has run out.
     static let modeChore = Chore(
-        next: { engine in engine.state.withLock { $0.state.modes.nextEnd }.map(engine.notBefore) },
+        next: { engine in engine.firstEnd { interior in interior.state.modes.settings.keys.map(Term.mode) }.map(engine.notBefore) },
         perform: { engine, now in
-            let ended = engine.state.withLock { $0.state.modes.sorted }.filter { entry in entry.setting.until.map { $0 <= now } ?? false }
-            for (scope, _) in ended {
+            let modes = engine.modesSet
+            for (scope, _) in engine.snapshot.modes.sorted where modes.setting(for: scope, at: now) == nil {
                 var record = scope.record(at: now, state: "expired")
                 record.actor = AuditRecord.Actor(.timer, name: "mode")
                 record.message = "the mode of \(scope.summary) has run out"

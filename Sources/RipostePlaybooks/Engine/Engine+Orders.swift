@@ -26,8 +26,8 @@ extension Engine {
                 return settle(draft)
             }
             let key = plan.target.key
-            // What only reads or tells needs no turn, and waits for nobody who has it.
-            let takesTurn = action.description.impact > .readsOnly
+            // What only reads or tells needs no turn, and an order that only looks takes none from those who act: alerts that nobody believes must not fill the queue.
+            let takesTurn = action.description.impact > .readsOnly && draft.order.mode > .observe
             let hasWaited = takesTurn ? try await takeTurn(at: plan.target, draft.watch) : false
             // A deed that hangs keeps the turn and leaves it when it comes back.
             defer { if takesTurn, !draft.isHanging { lanes.leave(key) } }

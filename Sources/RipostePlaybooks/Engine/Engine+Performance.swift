@@ -78,7 +78,7 @@ extension Engine {
             let answer = await patiently(
                 watch, until: watch.deadline, isPrompt: action.description.isPrompt, { await result { () throws(ActionError) in try await action.perform(attempt) } }, late: late)
             guard let answer else {
-                draft.isHanging = true
+                (draft.isHanging, draft.isInDoubt) = (true, true)
                 return try await aftermath(of: first, by: action, draft, "it was cancelled and has not come back")
             }
             let failure: ActionError
@@ -89,6 +89,8 @@ extension Engine {
             guard failure.failure != nil else { throw failure }
             watch.note(failure)
             draft.note(failure)
+            // Until the world was looked at, what failed may stand.
+            draft.isInDoubt = failure.failure?.leavesDoubt == true
             if watch.interruption(at: surroundings.uptime()) != nil { return try await aftermath(of: first, by: action, draft, failure.message) }
             if failure.failure == .timeout, let found = try await effect(of: first, by: action, draft) { return found }
             guard let pause = attempts.pause(after: failure, chance: surroundings.random()) else { throw failure }
@@ -96,8 +98,6 @@ extension Engine {
                 if watch.interruption(at: surroundings.uptime()) == nil { throw failure }
                 return try await aftermath(of: first, by: action, draft, failure.message)
             }
-            // Until the world was looked at, what failed may stand.
-            draft.isInDoubt = failure.failure?.leavesDoubt == true
             switch try await planAgain(first, by: action, draft, after: failure) {
             case .perform(let again):
                 (plan, draft.isInDoubt) = (again, false)

@@ -94,7 +94,10 @@ extension Engine {
         record.message = finding.message
         record.detail = JSONObject()
         record.detail.append("plan_digest", intent.detail["plan_digest"])
-        if finding.mayHaveActed { record.detail.append("cooldown", intent.detail["cooldown"]) }
+        if finding.mayHaveActed {
+            record.detail.append("cooldown", intent.detail["cooldown"])
+            record.detail.append("may_have_acted", finding.outcome == .done || intent.undoes != nil ? nil : true)
+        }
         if hung { record.detail.append("late", true) }
         if let restored = intent.detail["restores"]?["action"] { record.detail.append("restores", ["action": restored, "token": .object(finding.token ?? JSONObject())]) }
         let due = intent.detail["undo_after"]?.string?.valid.flatMap { Duration(text: $0) }.map { intent.time + $0 }

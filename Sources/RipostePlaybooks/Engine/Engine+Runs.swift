@@ -9,19 +9,17 @@ extension Engine {
         guard takeUp(run) else { return }
         defer { if letGo(run) { carryOn(run) } }
         let cooldown = playbook.cooldown.map { CooldownTurn(playbook.name, $0, alert) }
-        if let cooldown {
-            guard await lanes.enter(cooldown.lane) else {
-                countCrowded()
-                return refuse(run, playbook, alert, .busy, "too many alerts of this kind are being answered already")
-            }
-            // A run that waited for a person began in its time.
-            if settled.isEmpty, let rest = rest(of: cooldown) {
-                lanes.leave(cooldown.lane)
-                return refuse(run, playbook, alert, .cooldown, "cooling down for another \(rest.text)")
-            }
+        // Who only looks begins no cool-down, and takes no turn from those who do.
+        let lane = cooldown.flatMap { mayAct(playbook, alert) ? $0.lane : nil }
+        if let lane, await !lanes.enter(lane) {
+            countCrowded()
+            return refuse(run, playbook, alert, .busy, "too many alerts of this kind are being answered already")
         }
-        defer { if let cooldown { lanes.leave(cooldown.lane) } }
-        let context = RunContext(id: run, playbook: playbook, alert: alert, attempt: attempt, cooldownValues: cooldown?.key.values)
+        defer { if let lane { lanes.leave(lane) } }
+        // A run that waited for a person began in its time.
+        if settled.isEmpty, let rest = cooldown.flatMap(rest(of:)) { return refuse(run, playbook, alert, .cooldown, "cooling down for another \(rest.text)") }
+        let context = RunContext(
+            id: run, playbook: playbook, alert: alert, attempt: attempt, cooldownValues: cooldown?.key.values, onlyLooks: cooldown != nil && lane == nil)
         switch await perform(context, settled) {
         case .ended(let message): close(run, playbook, alert, message: message)
         // It stays open in the journal, and goes on when the step has its outcome. Lane and room are free meanwhile.
@@ -40,7 +38,7 @@ extension Engine {
                 for (step, facts) in await begin(starts, of: run, progress.facts) { progress.settle(step, facts) }
             case .skip(let name, let cause):
                 guard let step = run.step(name) else { return .ended("there is no step \(name)") }
-                progress.settle(name, facts(of: name, run, skip(order(for: step, of: run, mode(of: step, in: run.playbook, for: run.alert)), cause)))
+                progress.settle(name, facts(of: name, run, skip(order(for: step, of: run, verdict(on: step, of: run)), cause)))
             case .takeBack(let actions, let cause):
                 for id in actions { _ = await undo(id, actor: AuditRecord.Actor(.playbook, name: run.playbook.name), reason: cause) }
             case .suspend: return .waits
@@ -70,12 +68,24 @@ extension Engine {
 
     private func step(_ start: RunProgress.Start, of run: RunContext, _ earlier: [String: StepFacts]) async -> StepFacts {
         guard let step = run.step(start.step) else { return StepFacts(.failed, failure: .invalid) }
-        let verdict = mode(of: step, in: run.playbook, for: run.alert)
+        let verdict = verdict(on: step, of: run)
         var order = order(for: step, of: run, verdict)
         if start.isSupposed { order.mode = .observe }
         var scope = StepScope(run.alert, steps: earlier, mode: verdict.mode, attempt: run.attempt)
         scope.story = story(of: run)
         return facts(of: step.name, run, await perform(step, of: run, order, scope))
+    }
+
+    /// Whether any step may do, or ask, as things stand.
+    private func mayAct(_ playbook: Playbook, _ alert: Alert) -> Bool {
+        (playbook.steps + playbook.finish).contains { mode(of: $0, in: playbook, for: alert).mode > .observe }
+    }
+
+    /// A run without the cool-down's turn stays one that only looks, whatever is set meanwhile: another one may be acting for the same.
+    private func verdict(on step: Step, of run: RunContext) -> ModeVerdict {
+        let verdict = mode(of: step, in: run.playbook, for: run.alert)
+        guard run.onlyLooks, verdict.mode > .observe else { return verdict }
+        return ModeVerdict(mode: .observe, because: "the mode was observe when the run began")
     }
 
     private func order(for step: Step, of run: RunContext, _ verdict: ModeVerdict) -> Order {
@@ -190,8 +200,8 @@ extension Engine {
     }
 
     private func rest(of turn: CooldownTurn) -> Duration? {
-        guard let last = state.withLock({ $0.state.lastActed[turn.key] }) else { return nil }
-        let rest = turn.length - (surroundings.now() - last)
+        guard let began = state.withLock({ $0.cooldowns[turn.key] }) else { return nil }
+        let rest = turn.length - (surroundings.uptime() - began)
         return rest > .zero ? rest : nil
     }
 }
@@ -203,6 +213,8 @@ private struct RunContext: Sendable {
     let alert: Alert
     let attempt: Int
     let cooldownValues: [ByteText]?
+    /// It has not taken the turn that whoever may act takes.
+    let onlyLooks: Bool
 
     func step(_ name: String) -> Step? { (playbook.steps + playbook.finish).first { $0.name == name } }
 }

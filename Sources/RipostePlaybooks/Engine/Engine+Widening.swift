@@ -43,7 +43,7 @@ extension Engine {
     /// The first playbook that destroys, and that this change of modes lets act where it did not.
     func widened(by record: AuditRecord, _ scope: ModeTable.Scope) -> Playbook? {
         let now = surroundings.now()
-        let before = state.withLock { $0.state.modes }
+        let before = modesSet
         var after = before
         after.apply(record)
         func mayAct(_ playbook: Playbook, _ modes: ModeTable) -> Bool {

@@ -24,7 +24,9 @@ package final class Engine: Sendable {
         /// Nil: alerts are not grouped.
         package var incidents: IncidentSettings? = IncidentSettings()
         /// Alerts are fed in by a person, who has said what is to be done: the agent's live mode does not count, and each alert is answered.
-        package var isByHand = false
+        package var isByHand: Bool { person != nil }
+        /// Who feeds them in.
+        package var person: AuditRecord.Actor?
         package var undo = UndoSettings()
         package var reconciliation = ReconciliationSettings()
 
@@ -62,7 +64,7 @@ package final class Engine: Sendable {
     let world: (any TargetFacts)?
     let log: any AuditLog
     let logger: Logger
-    /// Shared with ``variant(mode:maximumAlertAge:playbooks:observe:)``s.
+    /// Shared with ``variant(mode:maximumAlertAge:playbooks:by:observe:)``s.
     let lanes: Lanes
     let state: SharedInterior
     /// Rung when something may fall due earlier than was known.
@@ -121,7 +123,9 @@ package final class Engine: Sendable {
         var approvals = ApprovalWork()
         /// When the first incident ends at the earliest, found after so many changes.
         var incidentEnd: (changes: Int, time: Timestamp)?
-        var questionClocks: [Identifier: QuestionClock] = [:]
+        var questionClocks: [Identifier: TermClock] = [:]
+        var terms: [Term: TermClock] = [:]
+        var cooldowns = CooldownClocks()
         /// Until then the journal is not asked again to take records that only keep books.
         var bookkeepingRests: Timestamp?
 
@@ -133,6 +137,7 @@ package final class Engine: Sendable {
             unclear = state.openIntents.merging(state.hanging) { intent, _ in intent }.mapValues { _ in (uptime, .seconds(1)) }
             for id in state.openUndos.keys { arm(id, now: now, uptime: uptime) }
             for id in state.approvals.requests.keys { startClock(ofQuestion: id, now: now, uptime: uptime) }
+            startTerms(now: now, uptime: uptime)
             // Nobody takes back what may be taken back at this moment.
             undosUnderWay = Set(state.openIntents.values.compactMap(\.record.undoes))
         }
@@ -259,6 +264,7 @@ package final class Engine: Sendable {
             interior.state.apply(record)
             for id in record.armedActions { interior.arm(id, now: now, uptime: uptime) }
             if record.opensQuestion, let id = record.id { interior.startClock(ofQuestion: id, now: now, uptime: uptime) }
+            interior.startTerms(of: record, now: now, uptime: uptime)
             interior.book.follow(interior.state.ledger, at: uptime)
             // From here on the act counts by its record. One that hangs may still take place.
             if record.kind == .outcome, record.detail["hanging"] == nil, let id = record.id { interior.book.release(id) }

@@ -50,6 +50,17 @@ package struct EngineState: Sendable, Equatable {
     package struct CooldownKey: Hashable, Sendable {
         package var playbook: String
         package var values: [ByteText]
+
+        init(playbook: String, values: [ByteText]) {
+            self.playbook = playbook
+            self.values = values
+        }
+
+        /// Nil: the outcome begins none.
+        init?(begunBy record: AuditRecord) {
+            guard !record.dryRun, let playbook = record.playbook, record.undoes == nil, let values = record.detail["cooldown"]?.array?.compactMap(\.string) else { return nil }
+            self.init(playbook: playbook, values: values)
+        }
     }
 
     static let takenBackLimit = 4096
@@ -95,9 +106,10 @@ package struct EngineState: Sendable, Equatable {
         } else if record.detail["hanging"]?.bool == true, outcome == .failed {
             hanging[id] = intent
         }
-        // What nobody knows and is not in effect is not settled: a restart does the step again.
+        // What nobody knows and is not in effect is not settled: a restart does the step again. What cannot be taken back, and may have been done, is not done twice.
         if let run = record.run, let step = record.step {
-            openRuns[run]?.settled[step] = record.failure == .unknown ? nil : StepFacts(record, intent: intent?.record)
+            let isOpen = record.failure == .unknown && (!record.mayHaveActed || record.detail["undo"] != nil)
+            openRuns[run]?.settled[step] = isOpen ? nil : StepFacts(record, intent: intent?.record)
         }
         guard !record.dryRun else { return }
         beginCooldown(record, intent: intent?.record)
@@ -117,9 +129,8 @@ package struct EngineState: Sendable, Equatable {
 
     /// After an act, and after what may have been one: its outcome says so. Of one whose outcome was found out after a restart the time of the deed counts.
     private mutating func beginCooldown(_ record: AuditRecord, intent: AuditRecord?) {
-        guard let playbook = record.playbook, record.undoes == nil, let values = record.detail["cooldown"]?.array?.compactMap(\.string) else { return }
+        guard let key = CooldownKey(begunBy: record) else { return }
         let time = record.actor?.kind == .recovery ? intent?.time ?? record.time : record.time
-        let key = CooldownKey(playbook: playbook, values: values)
         lastActed[key] = max(time, lastActed[key] ?? time)
         if lastActed.count > Self.cooldownLimit { forgetOldCooldowns(now: record.time) }
     }

@@ -22,6 +22,8 @@ struct OutcomeDraft {
     private var prolonged: (action: Identifier, due: Timestamp?)?
     /// Nobody knows whether the deed took place: what takes it back is armed with this.
     private var doubt: (inverse: ActionName?, token: JSONObject?)?
+    /// Nobody can say that it did not take place: it counts like a deed.
+    private var mayHaveActed = false
     /// How long the act is to stand.
     var term: Duration?
     private var failures: [ActionError] = []
@@ -99,11 +101,20 @@ struct OutcomeDraft {
     /// Failed in a way that proves nothing, and the world does not tell.
     mutating func doubt(_ failure: ActionError, _ answer: ActionError, of plan: Plan, token: JSONObject?) {
         fail(failure)
-        guard let inverse = plan.inverse, order.undoes == nil, order.restores == nil else { return }
+        guard order.undoes == nil, order.restores == nil else { return }
         (outcome, self.failure) = (.failed, .unknown)
         message = "\(failure.message); whether it took place could not be found out: \(answer.message)"
+        mayHaveActed = true
+        // What cannot be taken back is counted all the same.
+        guard let inverse = plan.inverse else { return }
         doubt = (inverse, token)
         due = term.map { time + $0 }
+    }
+
+    /// Failed in a way that proves nothing, and the target has ended since: likely by this.
+    mutating func endedSince(_ failure: ActionError) {
+        end(.gone, "\(failure.message); the target has ended since, by this action or otherwise")
+        mayHaveActed = order.undoes == nil
     }
 
     /// Some members of the target were hit: they are taken back like all of them would be.
@@ -182,7 +193,8 @@ struct OutcomeDraft {
             record.detail.append("prolongs", .object(object))
         }
         // What may stand counts as done.
-        if outcome == .done || doubt != nil { record.detail.append("cooldown", cooldown) }
+        if outcome == .done || doubt != nil || mayHaveActed { record.detail.append("cooldown", cooldown) }
+        if mayHaveActed { record.detail.append("may_have_acted", true) }
         // One record with all attempts: the last failure, if it was the end, stands in the record itself.
         let earlier = failures.dropLast(failure == nil ? 0 : 1)
         if !earlier.isEmpty {

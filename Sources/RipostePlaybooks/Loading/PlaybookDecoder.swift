@@ -46,6 +46,7 @@ struct PlaybookDecoder {
         playbook.approval = approval(keys["approval"], of: &playbook)
         readMore(keys, defaults, into: &playbook)
         playbook.finish = keys["on_finish"].map { finish($0, of: playbook) } ?? []
+        playbook.noteDeedFields()
         warnIfUnbounded(playbook, at: node)
         for problem in playbook.reflexProblems { (keys["steps"] ?? node).report(code: "P018", problem) }
         return playbook

@@ -33,12 +33,23 @@ package struct Playbook: Sendable {
     package var order = 0
     /// `on_finish`: what is told when all steps have ended.
     package var finish: [Step] = []
+    /// Fields of the alert that its steps are given and act by, in the order of their names: of two alerts that differ in one of them each asks for another deed.
+    var deedFields: [ByteText] = []
     /// What the machine must be able to do, or the playbook is not taken.
     package var requires: [Requirement] = []
 
     package struct Requirement: Sendable, Equatable {
         package var ability: Ability
         package var place: Diagnostic.Place?
+    }
+}
+
+extension Playbook {
+    /// What only tells somebody makes no other deed, whatever it tells.
+    mutating func noteDeedFields() {
+        let given = steps.filter { $0.impact > .readsOnly }.flatMap { step in step.parameters.map(\.value) + (step.escalation.map { Array($0.parameters.values) } ?? []) }
+        let names = Set(given.flatMap(\.fields)).filter { !StepScope.families.contains(String($0.prefix { $0 != "." })) }
+        deedFields = names.sorted().map { ByteText($0) }
     }
 }
 
@@ -170,4 +181,13 @@ package enum ParameterSource: Sendable, Equatable {
     case literal(JSON)
     case template(Template)
     case list([ParameterSource])
+
+    /// Those that are put into it.
+    var fields: [String] {
+        switch self {
+        case .literal: []
+        case .template(let template): template.fields
+        case .list(let elements): elements.flatMap(\.fields)
+        }
+    }
 }

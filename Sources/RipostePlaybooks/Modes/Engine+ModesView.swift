@@ -4,7 +4,7 @@ internal import Synchronization
 extension Engine {
     /// Every mode in force and who decided it, with each playbook's place in its roll-out and how often it was wrong: what `riposte mode` and `status` show.
     package var modesInForce: JSON {
-        let (modes, rollouts) = state.withLock { ($0.state.modes, $0.state.rollouts) }
+        let (modes, rollouts) = (modesSet, snapshot.rollouts)
         let now = surroundings.now()
         let agent = agentMode
         let set = modes.sorted.filter { modes.setting(for: $0.scope, at: now) != nil }

@@ -43,8 +43,11 @@ package struct ModeTable: EngineStatePart, Equatable {
     /// In the order of the scopes' names.
     package var sorted: [(scope: Scope, setting: Setting)] { settings.sorted { $0.key.order < $1.key.order }.map { ($0.key, $0.value) } }
 
-    /// When the next one runs out.
-    package var nextEnd: Timestamp? { settings.values.compactMap(\.until).min() }
+    func without(_ isOver: (Scope) -> Bool) -> ModeTable {
+        var table = self
+        table.settings = settings.filter { !isOver($0.key) }
+        return table
+    }
 
     package mutating func apply(_ record: AuditRecord) {
         guard record.kind == .mode, record.detail.text("state") != "proposed", let scope = Scope(record) else { return }

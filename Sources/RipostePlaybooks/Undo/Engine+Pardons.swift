@@ -4,8 +4,11 @@ extension Engine {
     /// From the moment a person has let a target go, nothing that happens by itself may touch it for a while.
     func mindPardon(of plan: Plan, _ order: Order) throws(ActionError) {
         guard order.actor.kind == .playbook, order.undoes == nil, !catalogue.releases.contains(plan.action) else { return }
-        let now = surroundings.now()
-        guard let pardon = state.withLock({ $0.state.pardons.pardon(of: plan.target, at: now) }) else { return }
+        let (now, uptime) = (surroundings.now(), surroundings.uptime())
+        let pardon = state.withLock { interior in
+            interior.isOver(.pardon(plan.target.key), at: uptime) ? nil : interior.state.pardons.pardon(of: plan.target, at: now)
+        }
+        guard let pardon else { return }
         throw ActionError(
             .pardoned, "\(plan.action) of \(plan.target.summary)",
             "\(pardon.actor.name.escapedForDisplay) let it go at \(pardon.since), and until \(pardon.until) only a person may take it again",
@@ -28,7 +31,10 @@ extension Engine {
     }
 
     /// Those of a person's releases that are still protected, the newest first.
-    package var pardons: [Pardons.Pardon] { snapshot.pardons.inForce(at: surroundings.now()) }
+    package var pardons: [Pardons.Pardon] {
+        let (now, uptime) = (surroundings.now(), surroundings.uptime())
+        return state.withLock { interior in interior.state.pardons.inForce(at: now).filter { !interior.isOver(.pardon($0.target.key), at: uptime) } }
+    }
 
     /// Lets playbooks act on these targets again. Gives those that it lifted.
     package func liftPardons(of reference: String, by actor: AuditRecord.Actor, reason: String?) throws -> [Pardons.Pardon] {

@@ -1,0 +1,78 @@
+import RiposteCore
+@testable import RipostePlaybooks
+import RiposteTestSupport
+import Synchronization
+import Testing
+
+private let ann = person("ann", 1000)
+private let bob = person("bob", 1001)
+private let mine = """
+      - name: mine
+        match: { rules: r }
+        approval: { expires: 1h, approvers: ["user:ann"] }
+        steps:
+
+    """
+
+@Suite("Alerts that a person feeds in")
+struct FedInTests {
+    let stage = ContainerStage()
+
+    /// What a step does, and whether somebody else must say yes where actions by hand ask.
+    struct Case: Sendable, CustomTestStringConvertible {
+        var step: String
+        var asks: Bool
+
+        var testDescription: String { step }
+    }
+
+    static let cases = [
+        Case(step: "action: container.kill", asks: true), Case(step: "action: container.pause", asks: false),
+        Case(step: "action: container.pause, undo: { after: 2h }, escalate: { after: 10m, unless: answered, action: container.kill }", asks: true),
+        Case(step: "action: container.kill, mode: observe", asks: false),
+    ]
+
+    private func respond(_ step: String, on bench: Bench) async throws -> [ActionResult] {
+        let seen = Mutex<[ActionResult]>([])
+        let engine = bench.engine.variant(
+            mode: .enforce, maximumAlertAge: .seconds(3600), playbooks: try Bench.load("\(mine)      - { name: s, \(step) }\n", stage.catalogue), by: ann.actor,
+            observe: { event in if case .result(let result) = event { seen.withLock { $0.append(result) } } })
+        try await engine.respond(to: bench.alert(Bench.one, intake: "respond"))
+        return seen.withLock(\.self)
+    }
+
+    @Test("an own playbook does nothing that its author might not do alone by a command", arguments: cases, [true, false])
+    func asks(_ example: Case, byHandAsks: Bool) async throws {
+        let bench = try Bench(stage: stage, Bench.pause, mode: .observe) { $0.approvals.asksByHand = byHandAsks }
+        let results = try await respond(example.step, on: bench)
+        let isObserved = example.step.contains("observe")
+        #expect(results.map(\.outcome) == [isObserved ? .planned : example.asks && byHandAsks ? .pending : .done])
+        guard example.asks, byHandAsks else { return }
+        #expect(results[0].modeBecause == "approvals.by_hand is ask, and container.kill cannot be taken back" && stage.deeds.isEmpty)
+        let question = try bench.question()
+        #expect(question.requester == ann.actor && question.terms == bench.engine.configuration.approvals.terms, "the file does not say who decides")
+        let own = await bench.engine.answer(.approve, question.id, by: ann)
+        #expect(!own.isSettled && own.results.first?.reason?.contains("somebody else must approve") == true)
+        let next = try Bench(stage: stage, Bench.pause, mode: .observe, state: try #require(EngineState(json: bench.state.json)), clock: bench.clock)
+        #expect(await !next.engine.answer(.approve, question.id, by: ann).isSettled, "after a restart neither")
+        #expect(await bench.engine.answer(.approve, question.id, by: bob).results.map(\.outcome) == [.done])
+        #expect(stage.deeds.count == 1)
+    }
+
+    @Test("of plans that wait together nobody approves one that they asked for")
+    func together() throws {
+        var opening = AuditRecord(.approval, at: Timestamp(nanoseconds: 1), id: .new())
+        opening.actor = AuditRecord.Actor(.playbook, name: "mine")
+        var joined = opening
+        joined.detail.append("requester", ann.actor.json)
+        let facts = ApprovalFacts(
+            kind: .plan, deadline: Timestamp(nanoseconds: 10_000_000_000), terms: ApprovalTerms(), workload: "w", playbookDigest: "d", escalates: nil, mayEnforce: false,
+            isModeGiven: true)
+        let request = ApprovalRequest(id: .new(), opening: opening, facts: facts, members: [.init(opening), .init(joined)], phase: .waiting([]))
+        guard case .refuse(let why) = request.ruling(on: .approve, by: ann, seen: 2, at: opening.time) else {
+            Issue.record("ann approves what she asked for")
+            return
+        }
+        #expect(why.contains("ann asked for it") && request.ruling(on: .approve, by: bob, seen: 2, at: opening.time) == .grant)
+    }
+}
