@@ -168,20 +168,6 @@ extension Engine {
         return Plan(action: description.name, target: target, parameters: parameters, facts: plan?["facts"]?.object ?? JSONObject(), summary: "")
     }
 
-    func resume(_ run: EngineState.OpenRun) -> Bool {
-        let entry = snapshot.alerts[run.alert]
-        guard let playbook = playbooks.playbooks.first(where: { $0.name == run.playbook }), let alert = entry.flatMap({ Self.alert(in: $0.record) }) else {
-            close(run.id, nil, nil, message: "not carried on after a restart: playbook \(run.playbook) is not in force any more")
-            return false
-        }
-        state.withLock { interior in
-            interior.admission.enter(AdmissionBook.Key(alert))
-            interior.underWay += 1
-        }
-        surroundings.spawn { await self.run(run.id, playbook, for: alert, settled: run.settled, attempt: 1 + max(1, run.restarts)) }
-        return true
-    }
-
     static func alert(in record: AuditRecord) -> Alert? {
         guard let id = record.id, let arrival = record.detail["arrival"].flatMap(Alert.Arrival.init(json:)) else { return nil }
         if let original = record.detail["alert_base64"]?.string?.valid.flatMap({ [UInt8](base64: $0) }) {

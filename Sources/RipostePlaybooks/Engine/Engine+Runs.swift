@@ -178,9 +178,13 @@ extension Engine {
         record.outcome = outcome
         record.failure = failure
         record.message = message
+        close(record)
+    }
+
+    func close(_ record: AuditRecord) {
         // Where it is not taken it is owed; an agent that dies before that looks at the run again, and finds its steps settled.
         do { try self.record(record) } catch {
-            logger.warning("end of a run is not on record", metadata: ["run.id": "\(run)", "error": "\(error)"])
+            logger.warning("end of a run is not on record", metadata: ["run.id": "\(record.id.map { "\($0)" } ?? "")", "error": "\(error)"])
         }
     }
 

@@ -16,6 +16,8 @@ package struct EngineState: Sendable, Equatable {
         package var id: Identifier
         package var playbook: String
         package var alert: Identifier
+        /// Of the playbook as it was when it took the alert; nil: the record does not say (journals of before).
+        package var digest: String?
         /// Steps that have an outcome, by name.
         package var settled: [String: StepFacts]
         /// How often an agent was started since.
@@ -80,7 +82,7 @@ package struct EngineState: Sendable, Equatable {
         guard let alert = record.id, let runs = record.detail["runs"]?.array, !runs.isEmpty else { return }
         for run in runs {
             guard let id = run["run"]?.string?.valid.flatMap({ Identifier($0) }), let playbook = run["playbook"]?.string?.valid else { continue }
-            openRuns[id] = OpenRun(id: id, playbook: playbook, alert: alert, settled: [:])
+            openRuns[id] = OpenRun(id: id, playbook: playbook, alert: alert, digest: run["digest"]?.string?.valid, settled: [:])
             alerts[alert] = (record, (alerts[alert]?.openRuns ?? 0) + 1)
         }
     }
@@ -230,12 +232,14 @@ extension EngineState {
 
 extension EngineState.OpenRun {
     fileprivate var json: JSON {
-        [
+        var object: JSONObject = [
             "run": .text("\(id)"), "playbook": .text(playbook), "alert": .text("\(alert)"),
             "settled": .object(
                 JSONObject(settled.sorted { $0.key < $1.key }.map { .init(key: ByteText($0.key), value: $0.value.json) })),
             "restarts": .integer(Int64(restarts)),
         ]
+        object.append("digest", digest.map(JSON.text))
+        return .object(object)
     }
 
     fileprivate init?(json: JSON) {
@@ -245,6 +249,8 @@ extension EngineState.OpenRun {
         let outcomes = settled.members.compactMap { member in
             StepFacts(json: member.value).map { (member.key.repaired, $0) }
         }
-        self.init(id: id, playbook: playbook, alert: alert, settled: Dictionary(outcomes, uniquingKeysWith: { $1 }), restarts: Int(json["restarts"]?.integer ?? 0))
+        self.init(
+            id: id, playbook: playbook, alert: alert, digest: json["digest"]?.string?.valid, settled: Dictionary(outcomes, uniquingKeysWith: { $1 }),
+            restarts: Int(json["restarts"]?.integer ?? 0))
     }
 }
