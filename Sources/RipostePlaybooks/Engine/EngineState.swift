@@ -97,9 +97,9 @@ package struct EngineState: Sendable, Equatable {
         } else if record.detail["hanging"]?.bool == true, outcome == .failed {
             hanging[id] = intent
         }
-        // What nobody knows and is not in effect is not settled: a restart does the step again.
+        // What nobody knows is not settled: a restart does the step again, unless a second one would be another deed.
         if let run = record.run, let step = record.step {
-            openRuns[run]?.settled[step] = record.failure == .unknown ? nil : StepFacts(record, intent: intent?.record)
+            openRuns[run]?.settled[step] = record.failure == .unknown && record.detail["done_once"]?.bool != true ? nil : StepFacts(record, intent: intent?.record)
         }
         guard !record.dryRun else { return }
         beginCooldown(record, intent: intent?.record)
