@@ -29,6 +29,7 @@ private func notes(on house: EngineHouse) -> [String] {
         let target = result.target.map { " \($0.summary)" } ?? ""
         remarks.append("\(result.action)\(target): \(result.outcome.rawValue), \(result.reason ?? "")")
     }
+    if house.recovery.unclear > 0 { remarks.append("\(house.recovery.unclear) actions were under way, and what became of them is not clear yet: it is found out meanwhile") }
     if house.recovery.resumedRuns > 0 { remarks.append("\(house.recovery.resumedRuns) unfinished runs are carried on") }
     if house.recovery.openUndos > 0 { remarks.append("\(house.recovery.openUndos) actions are in force and can be taken back") }
     return remarks

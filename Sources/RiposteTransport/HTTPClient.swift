@@ -209,6 +209,7 @@ private final class Transfer: @unchecked Sendable {
             },
         ]
         if let socket = request.unixSocket { codes.append(riposte_curl_set_text(handle, CURLOPT_UNIX_SOCKET_PATH, socket)) }
+        if request.isSentOnce { codes.append(riposte_curl_set_long(handle, CURLOPT_FRESH_CONNECT, 1)) }
         codes += setBody(handle) + request.tls.options(of: handle)
         // An empty value takes away the header that libcurl would add.
         for header in request.headers + [("Expect", "")] {

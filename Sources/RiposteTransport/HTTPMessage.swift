@@ -16,6 +16,9 @@ package struct HTTPRequest: Sendable {
     package var tls: TLSOptions
     /// Takes the body as it comes, on the client's thread; the answer then has none, and may be without end. Must not wait.
     package var bodySink: (@Sendable ([UInt8]) -> Void)?
+    /// On a connection of its own. On one that was used before, libcurl sends a request a second time by itself where the other side goes away without an answer, and it may have
+    /// been carried out.
+    package var isSentOnce = false
     /// `http://proxy:3128`, also with user and password. Nil: none, whatever the environment says.
     package var proxy: String?
 

@@ -215,6 +215,10 @@ extension Ledger.State {
             if record.dryRun { return "a dry run was \(record.outcome?.rawValue ?? "?")" }
         }
         if record.outcome == .undone, let undone = record.undoes, !self.undone.insert(undone).inserted { return "\(undone) was undone twice" }
+        // What a run wanted back at once, and did not get, is due from then on.
+        if let undone = record.undoes, record.outcome == .failed, (intent ?? record).actor?.kind == .playbook, let due = dues[undone] {
+            dues[undone] = (min(due.due, record.time), min(due.uptime, uptime))
+        }
         if let due = record.detail["undo"]?["due"]?.string.flatMap({ Timestamp($0.bytes) }) { dues[id] = (due, uptime + (due - record.time)) }
         if let prolongs = record.detail["prolongs"], let action = prolongs["action"]?.string?.valid.flatMap({ Identifier($0) }) {
             dues[action] = prolongs["due"]?.string.flatMap { Timestamp($0.bytes) }.map { due in (due, uptime + (due - record.time)) }

@@ -1,6 +1,7 @@
 import Foundation
 import RiposteTestSupport
 import RiposteTransport
+import Synchronization
 import Testing
 
 @Suite("requests by libcurl, on loopback")
@@ -93,9 +94,71 @@ struct HTTPClientTests {
         }
     }
 
+    @Test("where the other side goes away without an answer, what is sent once is not sent again, as libcurl does on a connection that was used before", arguments: [true, false])
+    func sentOnce(_ isSentOnce: Bool) async throws {
+        let server = try ForgetfulServer()
+        let client = HTTPClient()
+        let url = "http://127.0.0.1:\(server.port)/"
+        #expect(try await client.send(HTTPRequest(.get, url)).status == 200)
+        var request = HTTPRequest(.post, url, body: [])
+        request.isSentOnce = isSentOnce
+        let once = request
+        await #expect(throws: TransportError.self) { try await client.send(once) }
+        #expect(server.methods == ["GET", "POST"] + (isSentOnce ? [] : ["POST"]))
+    }
+
     @Test(
         "one segment of a path", arguments: [("a-b_c.d~e", "a-b_c.d~e"), ("a/b", "a%2Fb"), ("..", "%2E%2E"), (".", "%2E"), ("a?b#c%", "a%3Fb%23c%25"), ("ü\n", "%C3%BC%0A")])
     func escaping(text: String, escaped: String) {
         #expect(text.escapedForPath == escaped)
+    }
+}
+
+/// Answers what is only read, and keeps the connection; closes it on everything else, without an answer.
+private final class ForgetfulServer: Sendable {
+    let port: UInt16
+    private let listening: Int32
+    private let seen = Mutex<[String]>([])
+
+    init() throws {
+        let listening = socket(AF_INET, Int32(SOCK_STREAM.rawValue | SOCK_CLOEXEC.rawValue), 0)
+        var address = sockaddr_in()
+        address.sin_family = sa_family_t(AF_INET)
+        address.sin_addr.s_addr = in_addr_t(0x7F00_0001).bigEndian
+        var length = socklen_t(MemoryLayout<sockaddr_in>.size)
+        let isBound = withUnsafeMutablePointer(to: &address) { pointer in
+            pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) { bind(listening, $0, length) == 0 && listen(listening, 8) == 0 && getsockname(listening, $0, &length) == 0 }
+        }
+        try #require(isBound)
+        self.listening = listening
+        port = UInt16(bigEndian: address.sin_port)
+        Thread.detachNewThread { [weak self] in
+            while true {
+                let connection = accept(listening, nil, nil)
+                guard connection >= 0, let self else { return }
+                Thread.detachNewThread { self.serve(connection) }
+            }
+        }
+    }
+
+    deinit {
+        shutdown(listening, Int32(SHUT_RDWR))
+        close(listening)
+    }
+
+    var methods: [String] { seen.withLock(\.self) }
+
+    private func serve(_ connection: Int32) {
+        defer { close(connection) }
+        var buffer = [UInt8](repeating: 0, count: 4096)
+        while true {
+            let count = recv(connection, &buffer, buffer.count, 0)
+            guard count > 0 else { return }
+            let method = String(decoding: buffer[..<count].prefix { $0 != UInt8(ascii: " ") }, as: UTF8.self)
+            seen.withLock { $0.append(method) }
+            guard method == "GET" else { return }
+            let answer = "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"
+            _ = send(connection, answer, answer.utf8.count, Int32(MSG_NOSIGNAL))
+        }
     }
 }

@@ -88,6 +88,13 @@ package struct ContainerKill: Action {
             remarks: state.remarks)
     }
 
+    /// What has a handler, or none, runs on: nobody sees whether it got a signal that does not end it, and a second HUP is a second deed.
+    package func trace(of deed: Plan, seen: Plan, age: Duration) -> DeedTrace {
+        if let words = seen.alreadySo { return .inEffect(words) }
+        let signal = deed.parameters.signal("signal") ?? .kill
+        return signal == .kill ? .absent : .untold("it runs, and does not show whether \(signal.name) was delivered")
+    }
+
     package func perform(_ plan: Plan) async throws(ActionError) -> Performance {
         let id = try containerID(plan)
         let signal = plan.parameters.signal("signal") ?? .kill
@@ -125,10 +132,21 @@ package struct ContainerRestart: Action {
             summary: "restart container \(state.label)")
     }
 
+    /// It shows in when it was started. As long as the engine may be waiting for the old run to end, there is nothing to see yet.
+    package func trace(of deed: Plan, seen: Plan, age: Duration) -> DeedTrace {
+        guard let before = deed.facts["started_at"]?.string, let since = seen.facts["started_at"]?.string else { return .untold("the engine does not say since when it runs") }
+        guard before == since else { return .inEffect("it was started anew at \(since.shown)") }
+        return age > Self.patience(deed.parameters) ? .absent : .notYet("it has not been started anew so far")
+    }
+
+    /// What the engine takes at most.
+    private static func patience(_ parameters: Parameters) -> Duration { grace(parameters) + .seconds(15) }
+    private static func grace(_ parameters: Parameters) -> Duration { parameters.duration("timeout") ?? .seconds(10) }
+
     package func perform(_ plan: Plan) async throws(ActionError) -> Performance {
         let id = try containerID(plan)
         try checkNotPaused(try await docker.inspect(id), "restart", remedy: "use container.kill")
-        try await docker.restart(id, timeout: plan.parameters.duration("timeout") ?? .seconds(10))
+        try await docker.restart(id, timeout: Self.grace(plan.parameters))
         let state = try await docker.inspect(id)
         return Performance(.done, message: "it runs again as process \(state.pid)", isConfirmed: state.isRunning, evidence: ["pid": .integer(Int64(state.pid))])
     }

@@ -161,10 +161,10 @@ package final class DockerClient: Sendable {
     private func exchange(_ method: HTTPRequest.Method, _ path: String, doing: String, within time: Duration = .seconds(5)) async throws(ActionError) -> JSON {
         let response: HTTPResponse
         do throws(TransportError) {
-            response = try await client.send(
-                HTTPRequest(
-                    method, "http://docker\(path)", unixSocket: socket, headers: [("Content-Type", "application/json")], body: method == .post ? [] : nil,
-                    timeout: time))
+            var request = HTTPRequest(
+                method, "http://docker\(path)", unixSocket: socket, headers: [("Content-Type", "application/json")], body: method == .post ? [] : nil, timeout: time)
+            request.isSentOnce = method != .get
+            response = try await client.send(request)
         } catch {
             version.withLock { $0 = nil }
             throw self.error(error, doing)

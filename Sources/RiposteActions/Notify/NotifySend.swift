@@ -43,6 +43,9 @@ package struct NotifySend: Action {
         return names
     }
 
+    /// The intent is the message: outputs carry it whatever becomes of the agent, and a second one would be told a second time.
+    package func trace(of deed: Plan, seen: Plan, age: Duration) -> DeedTrace { .inEffect("its record is the message, which the outputs carry") }
+
     package func perform(_ plan: Plan) async throws(ActionError) -> Performance {
         let names = try receivers(plan.parameters)
         return Performance(.done, message: "on its way to \(names.joined(separator: ", "))", isConfirmed: false)

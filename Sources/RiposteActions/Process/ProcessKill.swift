@@ -30,6 +30,13 @@ package struct ProcessKill: Action {
             summary: Self.summary(request.parameters, members.count, found.identity), remarks: ProcessEvidence.remarks(facts))
     }
 
+    /// Nobody sees whether a process got a signal that does not end it, and a second HUP is a second deed. With a grace it is to end in any case.
+    package func trace(of deed: Plan, seen: Plan, age: Duration) -> DeedTrace {
+        let signal = Self.signal(deed.parameters)
+        guard signal != .kill, deed.parameters.duration("grace") == nil else { return .absent }
+        return .untold("it lives, and does not show whether \(signal.name) was delivered")
+    }
+
     private static func summary(_ parameters: Parameters, _ count: Int, _ identity: ProcessIdentity) -> String {
         let name = "process \(identity.pid) (\(identity.name.shown))"
         let whom = count > 1 ? "\(name) and \(count - 1) below it" : name

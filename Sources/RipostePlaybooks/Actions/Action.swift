@@ -23,6 +23,10 @@ package protocol Action: Sendable {
     /// `seen` is a plan for the same that was made since. Looks at the world and touches nothing; nil where nothing of it stands.
     func remains(of plan: Plan, seen: Plan?) -> JSONObject?
 
+    /// Whether a performance of this plan took place that nobody saw to its end: `seen` is a plan for the same that was made since. `age` is the time since it was begun;
+    /// zero: it may be on its way still. What leaves no trace must say so, or it is done a second time.
+    func trace(of deed: Plan, seen: Plan, age: Duration) -> DeedTrace
+
     /// The third look, beside plan and performance: is what this action did still so?
     func standing(of deed: StandingDeed) async throws(ActionError) -> Standing
 
@@ -36,6 +40,9 @@ extension Action {
     /// One deed is done or not.
     package func remains(of plan: Plan, seen: Plan?) -> JSONObject? { nil }
 
+    /// The plan says what is so already.
+    package func trace(of deed: Plan, seen: Plan, age: Duration) -> DeedTrace { seen.alreadySo.map { .inEffect($0) } ?? .absent }
+
     /// What takes back a performance that nobody saw to its end, and that is in effect.
     func token(of plan: Plan, seen: Plan) -> JSONObject? { remains(of: plan, seen: seen) ?? presumedToken(of: plan) }
 
@@ -43,6 +50,18 @@ extension Action {
     package func standing(of deed: StandingDeed) async throws(ActionError) -> Standing { try await standingByPlan(of: deed) }
 
     package func marks() async throws(ActionError) -> [Target]? { nil }
+}
+
+/// What can be seen of a deed that may or may not have taken place.
+package enum DeedTrace: Sendable, Equatable {
+    /// In these words.
+    case inEffect(String)
+    /// It did not take place, or doing it again is the same as having done it once.
+    case absent
+    /// Asked later, the world tells.
+    case notYet(String)
+    /// Nobody can tell, and a second one would be another deed: it is not done again.
+    case untold(String)
 }
 
 /// What is asked of an action.

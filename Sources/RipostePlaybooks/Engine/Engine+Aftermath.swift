@@ -13,22 +13,32 @@ enum Aftermath {
     case unclear(ActionError)
     /// The world was asked and does not tell, and will not.
     case untold(ActionError)
+    /// The same of a deed that leaves no trace: it must not be done a second time.
+    case traceless(ActionError)
+    /// Asked later, the world tells. Until then it must not be done a second time.
+    case notYet(ActionError)
 }
 
 extension Engine {
-    /// Looks at the target as if the same were to be done now. `deed`: the plan that was performed; missing where the journal has it no more.
-    func aftermath(of action: any Action, on target: Target, parameters: JSONObject, token: JSONObject?, deed: Plan?) async -> Aftermath {
+    /// Looks at the target as if the same were to be done now. `deed`: the plan that was performed; missing where the journal has it no more. `age`: since it was begun; zero
+    /// where it may be on its way still.
+    func aftermath(of action: any Action, on target: Target, parameters: JSONObject, token: JSONObject?, deed: Plan?, age: Duration) async -> Aftermath {
         do throws(ActionError) {
             guard let parameters = try? Parameters(checking: parameters, for: action.description) else {
                 throw ActionError(.invalid, "read the parameters on record", "they do not fit \(action.description.name)")
             }
             let seen = try await action.plan(ActionRequest(claim: .proved(target), parameters: parameters, token: token, time: surroundings.now()))
-            if let words = seen.alreadySo { return .inEffect(words, token: deed.flatMap { action.token(of: $0, seen: seen) }) }
-            return deed.flatMap { action.remains(of: $0, seen: seen) }.map { .inPart(token: $0) } ?? .notInEffect
+            switch action.trace(of: deed ?? seen, seen: seen, age: age) {
+            case .inEffect(let words): return .inEffect(words, token: deed.flatMap { action.token(of: $0, seen: seen) })
+            case .absent: return deed.flatMap { action.remains(of: $0, seen: seen) }.map { .inPart(token: $0) } ?? .notInEffect
+            case .notYet(let words): return .notYet(ActionError(.unknown, "see what became of it", words))
+            case .untold(let words): return .traceless(ActionError(.unknown, "see what became of it", words))
+            }
         } catch {
             // Of a target of several members the first one may be gone, and others are held.
             guard let failure = error.failure else { return deed.flatMap { action.remains(of: $0, seen: nil) }.map { .inPart(token: $0) } ?? .gone }
-            return failure.mayPass ? .unclear(error) : .untold(error)
+            // A look that was called off, or broken off at the agent's end, has not asked the world.
+            return failure.mayPass || failure == .cancelled || Task.isCancelled ? .unclear(error) : .untold(error)
         }
     }
 
@@ -46,7 +56,7 @@ extension Engine {
             return draft.standsInPart(failure, of: plan, token: left)
         }
         let order = draft.order
-        switch await aftermath(of: action, on: plan.target, parameters: plan.parameters.json, token: order.token, deed: plan) {
+        switch await aftermath(of: action, on: plan.target, parameters: plan.parameters.json, token: order.token, deed: plan, age: .zero) {
         case .inEffect(let words, let token):
             draft.note(
                 Performance(
@@ -55,6 +65,9 @@ extension Engine {
         case .inPart(let token): draft.standsInPart(failure, of: plan, token: token)
         case .notInEffect: draft.fail(failure)
         case .gone: draft.endedSince(failure)
+        case .traceless(let error), .notYet(let error):
+            draft.doubt(failure, error, of: plan, token: action.presumedToken(of: plan))
+            draft.isDoneOnce = true
         case .unclear(let error), .untold(let error): draft.doubt(failure, error, of: plan, token: action.presumedToken(of: plan))
         }
     }

@@ -145,7 +145,7 @@ extension Engine {
 
 extension Engine.Admission.Run {
     fileprivate var json: JSON {
-        var object: JSONObject = ["run": .text("\(id)"), "playbook": .text(playbook.name)]
+        var object: JSONObject = ["run": .text("\(id)"), "playbook": .text(playbook.name), "digest": .text(playbook.digest)]
         object.append("fact", fact)
         object.append("tally", tally.map { .text($0.key) })
         object.append("evidence", tally.map { .array($0.evidence.map { .text("\($0)") }) })

@@ -92,7 +92,7 @@ extension Engine {
             // Until the world was looked at, what failed may stand.
             draft.isInDoubt = failure.failure?.leavesDoubt == true
             if watch.interruption(at: surroundings.uptime()) != nil { return try await aftermath(of: first, by: action, draft, failure.message) }
-            if failure.failure == .timeout, let found = try await effect(of: first, by: action, draft) { return found }
+            if failure.failure == .timeout, case .seen(let found) = try await effect(of: first, by: action, draft) { return found }
             guard let pause = attempts.pause(after: failure, chance: surroundings.random()) else { throw failure }
             guard await rest(pause, watch) else {
                 if watch.interruption(at: surroundings.uptime()) == nil { throw failure }
@@ -117,7 +117,15 @@ extension Engine {
         }
         try await askGuards(about: again, for: draft.order)
         try mindCancellation(draft)
-        guard let alreadySo = again.alreadySo else { return .perform(again) }
+        let trace = action.trace(of: plan, seen: again, age: .zero)
+        if failure.failure?.leavesDoubt == true {
+            switch trace {
+            // Where the first one was carried out, another attempt would be a second deed.
+            case .untold, .notYet: throw failure
+            case .inEffect, .absent: break
+            }
+        }
+        guard case .inEffect(let alreadySo) = trace else { return .perform(again) }
         // An attempt whose answer was lost may have been carried out; one that was turned away was not.
         let left = action.remains(of: plan, seen: again)
         let isOurs = left != nil || failure.failure == .timeout || failure.failure == .unavailable
@@ -134,28 +142,39 @@ extension Engine {
         return try answer.get()
     }
 
-    /// What the deed came to after all; nil where it is not in effect. `gone` is thrown.
-    private func effect(of plan: Plan, by action: any Action, _ draft: OutcomeDraft) async throws(ActionError) -> Performance? {
+    private enum Effect {
+        case seen(Performance)
+        /// In the words that end "…, and".
+        case unseen(String)
+    }
+
+    /// What the deed came to after all. `gone` is thrown.
+    private func effect(of plan: Plan, by action: any Action, _ draft: OutcomeDraft) async throws(ActionError) -> Effect {
         draft.watch.enter(.confirming)
         // A watch of its own: the order's is interrupted, and looking costs no more than the settling time.
         let now = surroundings.uptime()
         let seen: Plan
         let watch = OrderWatch(draft.order, at: surroundings.now(), uptime: now)
         do throws(ActionError) { seen = try await look(plan, by: action, watch, token: draft.order.token, until: now + Self.settlingTime) } catch {
-            guard error.failure == nil else { return nil }
+            guard error.failure == nil else { return .unseen("what became of it could not be seen") }
             throw .gone("look at \(plan.target.summary)", "it has ended since, by this action or otherwise")
         }
-        return seen.alreadySo.map { Performance(.done, message: $0, undoToken: action.token(of: plan, seen: seen)) }
+        switch action.trace(of: plan, seen: seen, age: .zero) {
+        case .inEffect(let words): return .seen(Performance(.done, message: words, undoToken: action.token(of: plan, seen: seen)))
+        case .absent: return .unseen("it is not in effect")
+        case .notYet(let words), .untold(let words): return .unseen(words)
+        }
     }
 
     /// The order's time was up, or it was called off, while the deed was under way: the world says what came of it.
     private func aftermath(of plan: Plan, by action: any Action, _ draft: OutcomeDraft, _ state: String) async throws(ActionError) -> Performance {
         let watch = draft.watch
-        if var found = try await effect(of: plan, by: action, draft) {
+        switch try await effect(of: plan, by: action, draft) {
+        case .seen(var found):
             found.message = "\(found.message ?? "it is in effect") (seen after \(words(watch)))"
             return found
+        case .unseen(let what): throw ActionError(watch.cancellation == nil ? .timeout : .cancelled, "\(plan.summary)", "\(words(watch)), and \(what); \(state)")
         }
-        throw ActionError(watch.cancellation == nil ? .timeout : .cancelled, "\(plan.summary)", "\(words(watch)), and it is not in effect; \(state)")
     }
 
     private func words(_ watch: OrderWatch) -> String {

@@ -32,6 +32,8 @@ extension Engine {
     /// Does what ``RunProgress`` says until it says that the run has ended.
     private func perform(_ run: RunContext, _ settled: [String: StepFacts]) async -> Course {
         var progress = RunProgress(run.playbook.steps, settled: settled)
+        /// What `on_failure: undo` did not come to.
+        var remarks: [String] = []
         while true {
             switch progress.next() {
             case .begin(let starts):
@@ -40,12 +42,23 @@ extension Engine {
                 guard let step = run.step(name) else { return .ended("there is no step \(name)") }
                 progress.settle(name, facts(of: name, run, skip(order(for: step, of: run, verdict(on: step, of: run)), cause)))
             case .takeBack(let actions, let cause):
-                for id in actions { _ = await undo(id, actor: AuditRecord.Actor(.playbook, name: run.playbook.name), reason: cause) }
+                for id in actions { if let remark = await takeBack(id, of: run, cause) { remarks.append(remark) } }
             case .suspend: return .waits
             case .end(let message):
                 await finish(run, progress.facts)
-                return .ended(message)
+                return .ended(remarks.isEmpty ? message : ([message].compactMap(\.self) + remarks).joined(separator: "; "))
             }
+        }
+    }
+
+    /// Part of the run, which an agent that is stopping waits for. Gives what a person should know where it is not taken back now: what failed is due from then on by its
+    /// record, and tried until it is done.
+    private func takeBack(_ action: Identifier, of run: RunContext, _ cause: String) async -> String? {
+        let result = await undo(action, actor: AuditRecord.Actor(.playbook, name: run.playbook.name), reason: cause, isUnderWay: true)
+        switch result.outcome {
+        case .undone, .done, .already, .gone, .skipped: return nil
+        case .failed: return "but \(action) is not taken back yet, which is tried again: \(result.reason ?? "it failed")"
+        default: return "but \(action) is not taken back: \(result.reason ?? result.detail ?? result.outcome.rawValue)"
         }
     }
 
@@ -188,9 +201,13 @@ extension Engine {
         record.outcome = outcome
         record.failure = failure
         record.message = message
+        close(record)
+    }
+
+    func close(_ record: AuditRecord) {
         // Where it is not taken it is owed; an agent that dies before that looks at the run again, and finds its steps settled.
         do { try self.record(record) } catch {
-            logger.warning("end of a run is not on record", metadata: ["run.id": "\(run)", "error": "\(error)"])
+            logger.warning("end of a run is not on record", metadata: ["run.id": "\(record.id.map { "\($0)" } ?? "")", "error": "\(error)"])
         }
     }
 

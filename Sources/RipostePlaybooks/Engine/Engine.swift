@@ -120,6 +120,8 @@ package final class Engine: Sendable {
         var unclear: [Identifier: (at: Duration, pause: Duration)] = [:]
         /// Those that it is being asked about.
         var beingCleared: Set<Identifier> = []
+        /// Runs that go on when their last step is clear.
+        var runsToResume: Set<Identifier> = []
         var approvals = ApprovalWork()
         /// When the first incident ends at the earliest, found after so many changes.
         var incidentEnd: (changes: Int, time: Timestamp)?
@@ -230,13 +232,15 @@ package final class Engine: Sendable {
 
     static let owedChore = Chore(next: { engine in engine.state.withLock(\.owedAt).map(engine.wallTime) }, perform: { engine, _ in try? engine.payOwed() })
 
-    /// As many as there are deeds and runs under way at most, as the journal takes no new ones meanwhile: of other outcomes nothing depends.
+    /// As many as there are deeds and runs under way at most, as the journal takes no new ones meanwhile: of other outcomes nothing depends, but that a run could not take
+    /// something back.
     private func owe(_ record: AuditRecord) {
         let retry = surroundings.uptime() + .seconds(1)
         state.withLock { interior in
             interior.counters.journalFailures += 1
             let isOfDeed = record.detail["late"] != nil || record.id.map { interior.state.openIntents[$0] != nil } ?? false
-            if record.kind == .outcome && isOfDeed || record.kind == .run && interior.owes(nothingOf: record.id) { interior.owed.append(record) }
+            let isOfRunsUndo = record.undoes != nil && record.actor?.kind == .playbook
+            if record.kind == .outcome && (isOfDeed || isOfRunsUndo) || record.kind == .run && interior.owes(nothingOf: record.id) { interior.owed.append(record) }
             if !interior.owed.isEmpty { interior.owedAt = retry }
         }
         timeChanged.ring()

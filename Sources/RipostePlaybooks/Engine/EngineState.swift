@@ -16,6 +16,8 @@ package struct EngineState: Sendable, Equatable {
         package var id: Identifier
         package var playbook: String
         package var alert: Identifier
+        /// Of the playbook as it was when it took the alert; nil: the record does not say (journals of before).
+        package var digest: String?
         /// Steps that have an outcome, by name.
         package var settled: [String: StepFacts]
         /// How often an agent was started since.
@@ -91,7 +93,7 @@ package struct EngineState: Sendable, Equatable {
         guard let alert = record.id, let runs = record.detail["runs"]?.array, !runs.isEmpty else { return }
         for run in runs {
             guard let id = run["run"]?.string?.valid.flatMap({ Identifier($0) }), let playbook = run["playbook"]?.string?.valid else { continue }
-            openRuns[id] = OpenRun(id: id, playbook: playbook, alert: alert, settled: [:])
+            openRuns[id] = OpenRun(id: id, playbook: playbook, alert: alert, digest: run["digest"]?.string?.valid, settled: [:])
             alerts[alert] = (record, (alerts[alert]?.openRuns ?? 0) + 1)
         }
     }
@@ -106,10 +108,10 @@ package struct EngineState: Sendable, Equatable {
         } else if record.detail["hanging"]?.bool == true, outcome == .failed {
             hanging[id] = intent
         }
-        // What nobody knows and is not in effect is not settled: a restart does the step again. What cannot be taken back, and may have been done, is not done twice.
+        // What nobody knows is not settled: a restart does the step again. What cannot be taken back, and may have been done, is not done twice, nor is what would be another deed.
         if let run = record.run, let step = record.step {
-            let isOpen = record.failure == .unknown && (!record.mayHaveActed || record.detail["undo"] != nil)
-            openRuns[run]?.settled[step] = isOpen ? nil : StepFacts(record, intent: intent?.record)
+            let isDoneOnce = record.detail["done_once"]?.bool == true || record.mayHaveActed && record.detail["undo"] == nil
+            openRuns[run]?.settled[step] = record.failure == .unknown && !isDoneOnce ? nil : StepFacts(record, intent: intent?.record)
         }
         guard !record.dryRun else { return }
         beginCooldown(record, intent: intent?.record)
@@ -241,12 +243,14 @@ extension EngineState {
 
 extension EngineState.OpenRun {
     fileprivate var json: JSON {
-        [
+        var object: JSONObject = [
             "run": .text("\(id)"), "playbook": .text(playbook), "alert": .text("\(alert)"),
             "settled": .object(
                 JSONObject(settled.sorted { $0.key < $1.key }.map { .init(key: ByteText($0.key), value: $0.value.json) })),
             "restarts": .integer(Int64(restarts)),
         ]
+        object.append("digest", digest.map(JSON.text))
+        return .object(object)
     }
 
     fileprivate init?(json: JSON) {
@@ -256,6 +260,8 @@ extension EngineState.OpenRun {
         let outcomes = settled.members.compactMap { member in
             StepFacts(json: member.value).map { (member.key.repaired, $0) }
         }
-        self.init(id: id, playbook: playbook, alert: alert, settled: Dictionary(outcomes, uniquingKeysWith: { $1 }), restarts: Int(json["restarts"]?.integer ?? 0))
+        self.init(
+            id: id, playbook: playbook, alert: alert, digest: json["digest"]?.string?.valid, settled: Dictionary(outcomes, uniquingKeysWith: { $1 }),
+            restarts: Int(json["restarts"]?.integer ?? 0))
     }
 }

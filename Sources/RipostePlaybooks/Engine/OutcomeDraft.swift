@@ -39,6 +39,8 @@ struct OutcomeDraft {
     var isInDoubt = false
     /// The deed has not come back; its end is put on record when it does.
     var isHanging = false
+    /// Nobody can tell whether it took place, and a restart must not do it again.
+    var isDoneOnce = false
     /// A second outcome of the same action, after the deed came back.
     var isLate = false
 
@@ -204,6 +206,7 @@ struct OutcomeDraft {
         record.detail.append("cancelled", watch.cancellation?.json)
         if isHanging { record.detail.append("hanging", true) }
         if isLate { record.detail.append("late", true) }
+        if isDoneOnce { record.detail.append("done_once", true) }
         record.detail.append("timing_us", .object(timing))
         return record
     }

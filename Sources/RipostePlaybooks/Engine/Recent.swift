@@ -12,6 +12,8 @@ struct Recent<Key: Hashable & Sendable, Value: Sendable>: Sendable {
     init(limit: Int) { self.limit = limit }
 
     var count: Int { values.count }
+    /// Places that are kept, for those that are there and those that are passed over: never many more than twice ``count``.
+    var places: Int { order.count }
 
     subscript(key: Key) -> Value? { values[key]?.value }
 
@@ -22,6 +24,7 @@ struct Recent<Key: Hashable & Sendable, Value: Sendable>: Sendable {
 
     /// Forgets from the oldest on as long as `isOver` says so.
     mutating func removeOldest(while isOver: (Value) -> Bool, _ forgotten: (Key, Value) -> Void) {
+        defer { tidy() }
         while first < order.count {
             let (turn, key) = order[first]
             if let entry = values[key], entry.turn == turn {
@@ -31,12 +34,13 @@ struct Recent<Key: Hashable & Sendable, Value: Sendable>: Sendable {
             }
             first += 1
         }
-        tidy()
     }
 
     /// Puts a value in as the newest; gives what had to make room for it.
     @discardableResult
     mutating func insert(_ value: Value, for key: Key) -> (key: Key, value: Value)? {
+        // Also below the limit: of a few keys that come again and again every coming leaves a place behind.
+        defer { tidy() }
         turn += 1
         values[key] = (turn, value)
         order.append((turn, key))

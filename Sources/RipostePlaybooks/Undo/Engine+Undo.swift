@@ -72,9 +72,9 @@ extension Engine {
         return results
     }
 
-    /// Takes back what the action `id` did, through the same door: plan, guards, intent, deed, outcome.
+    /// Takes back what the action `id` did, through the same door: plan, guards, intent, deed, outcome. `isUnderWay`: whoever asks is counted as under way.
     package func undo(
-        _ id: Identifier, actor: AuditRecord.Actor, mode: Mode = .enforce, reason: String? = nil, isForced: Bool = false, lateBy: Duration? = nil
+        _ id: Identifier, actor: AuditRecord.Actor, mode: Mode = .enforce, reason: String? = nil, isForced: Bool = false, lateBy: Duration? = nil, isUnderWay: Bool = false
     ) async -> ActionResult {
         enum Found { case open(EngineState.OpenUndo), underWay, asked(Identifier), takenBack, unknown }
         let found = state.withLock { interior -> Found in
@@ -102,7 +102,7 @@ extension Engine {
             var order = order(for: open, actor: actor, mode: mode, reason: reason)
             order.isForced = isForced && actor.kind == .person
             order.lateBy = lateBy
-            return await carryOut(order)
+            return isUnderWay ? await perform(order) : await carryOut(order)
         }
     }
 

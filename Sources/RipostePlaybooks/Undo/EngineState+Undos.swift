@@ -6,7 +6,7 @@ extension EngineState {
         if let restored = record.detail["restores"] { return refresh(restored, outcome) }
         if outcome == .done || record.detail["undo"] != nil { openUndo(record, intent: intent) }
         if let prolongs = record.detail["prolongs"] { prolong(prolongs) }
-        if let undoes = record.undoes { closeUndo(undoes, outcome: outcome, because: record.message) }
+        if let undoes = record.undoes { closeUndo(undoes, outcome: outcome, by: record, intent: intent) }
         guard record.undoes == nil else { return }
         if outcome == .done || outcome == .already && record.actor?.kind == .person { closeUndos(takenBackBy: record) }
     }
@@ -57,12 +57,13 @@ extension EngineState {
     private mutating func closeUndos(takenBackBy record: AuditRecord) {
         guard let name = record.action, let key = record.target?.key else { return }
         for open in openUndos.values.sorted(by: { $0.action < $1.action }) where open.inverse.rawValue == name && open.target.key == key {
-            closeUndo(open.action, outcome: .done, because: nil)
+            closeUndo(open.action, outcome: .done, by: record, intent: nil)
         }
     }
 
-    /// `undone`, `already` and `gone` leave nothing to take back; after a refusal only a person may try again; after a failure the due time stands.
-    private mutating func closeUndo(_ id: Identifier, outcome: Outcome, because message: String?) {
+    /// `undone`, `already` and `gone` leave nothing to take back; after a refusal only a person may try again; after a failure the due time stands. What a playbook wanted
+    /// back at once, and did not get, is due since then.
+    private mutating func closeUndo(_ id: Identifier, outcome: Outcome, by record: AuditRecord, intent: AuditRecord?) {
         guard let open = openUndo(of: id) else { return }
         switch outcome {
         case .undone, .done, .already, .gone:
@@ -71,7 +72,8 @@ extension EngineState {
             if takenBack.count > Self.takenBackLimit { takenBack.removeFirst(takenBack.count - Self.takenBackLimit) }
         case .refused:
             openUndos[open.action]?.due = nil
-            openUndos[open.action]?.refusal = message ?? "refused"
+            openUndos[open.action]?.refusal = record.message ?? "refused"
+        case .failed where (intent ?? record).actor?.kind == .playbook: openUndos[open.action]?.due = min(open.due ?? record.time, record.time)
         default: break
         }
     }

@@ -1,0 +1,104 @@
+import RiposteCore
+import RipostePlaybooks
+import RiposteTestSupport
+import Synchronization
+import Testing
+
+@Suite("on_failure: undo")
+struct TakeBackTests {
+    private let one = Bench.one
+    private static let playbooks = ["with a time": playbook("undo: { after: 1h }, "), "for good": playbook("")]
+
+    private static func playbook(_ undo: String) -> String {
+        """
+          - name: p
+            match: { rules: r }
+            steps: [{ name: a, \(undo)action: container.pause }, { name: b, action: container.kill, on_failure: undo }]
+
+        """
+    }
+
+    @Test("the agent is told to end while the step fails: what was done is taken back before it ends", arguments: playbooks.keys.sorted())
+    func stopping(_ kind: String) async throws {
+        let inUse = InUse()
+        let bench = try bench(kind) { inUse.close() }
+        inUse.use(bench)
+        _ = try await bench.respond(one)
+        #expect(bench.world.performed.map { $0.prefix(17) } == ["container.pause c", "container.unpause"] && bench.world.marks.isEmpty)
+        #expect(bench.state.openUndos.isEmpty && bench.log.records.last { $0.kind == .run }?.message == "taken back after step b")
+    }
+
+    @Test(
+        "what cannot be taken back at once is due from then on, a restart too, and the run's record does not call it taken back", arguments: playbooks.keys.sorted(), [false, true])
+    func failing(_ kind: String, _ restarts: Bool) async throws {
+        let bench = try bench(kind)
+        bench.world.fail(with: ActionError(.denied, "let it go", "not now"), times: 1, action: "container.unpause")
+        _ = try await bench.respond(one)
+        let words = try #require(bench.log.records.last { $0.kind == .run }?.message)
+        #expect(words.hasPrefix("taken back after step b; but ") && words.contains("is not taken back yet, which is tried again: let it go: not now"))
+        #expect(bench.state.openUndos.values.map(\.due) == [bench.clock.now] && !bench.world.marks.isEmpty)
+        let next = restarts ? try bench.restarted(Self.playbooks[kind] ?? "") : bench
+        if restarts { _ = await next.engine.recover() }
+        await next.engine.doWhatIsDue()
+        #expect(next.world.marks.isEmpty && next.engine.snapshot.openUndos.isEmpty)
+    }
+
+    @Test("what is refused to be taken back is a person's to decide, and the record says so")
+    func refused() async throws {
+        let bench = try bench("with a time")
+        bench.world.fail(with: ActionError(.drifted, "let it go", "it is not as it was left"), action: "container.unpause")
+        _ = try await bench.respond(one)
+        #expect(bench.log.records.last { $0.kind == .run }?.message?.contains("is not taken back: let it go: it is not as it was left") == true)
+        #expect(bench.state.openUndos.values.map(\.refusal) == ["let it go: it is not as it was left"])
+    }
+
+    @Test("the journal takes nothing meanwhile: it is taken back when it does")
+    func noJournal() async throws {
+        let inUse = InUse()
+        let bench = try bench("with a time") { inUse.fillUp() }
+        inUse.use(bench)
+        _ = try await bench.respond(one)
+        #expect(!bench.world.marks.isEmpty && bench.state.openRuns.count == 1)
+        bench.log.refuse([])
+        for _ in 0..<3 { await bench.pass(.seconds(1)) }
+        #expect(bench.world.marks.isEmpty && bench.state.openUndos.isEmpty && bench.state.openRuns.isEmpty && bench.state == bench.engine.snapshot)
+    }
+
+    private func bench(_ kind: String, failing act: @escaping @Sendable () -> Void = {}) throws -> Bench {
+        let world = RecordingWorld()
+        return try Bench(
+            Self.playbooks[kind] ?? "", world: world,
+            catalogue: ActionCatalogue([
+                RecordingAction("container.pause", world: world, inverse: "container.unpause"), RecordingAction("container.unpause", world: world, takesAway: true),
+                LastStraw(act: act),
+            ]))
+    }
+}
+
+/// Fails, and something happens meanwhile.
+private struct LastStraw: Action {
+    let base = FailingAction("container.kill")
+    let act: @Sendable () -> Void
+
+    var description: ActionDescription { base.description }
+
+    func plan(_ request: ActionRequest) async throws(ActionError) -> Plan { try await base.plan(request) }
+
+    func perform(_ plan: Plan) async throws(ActionError) -> Performance {
+        act()
+        return try await base.perform(plan)
+    }
+}
+
+/// What the bench is made of, for whoever is a part of it.
+private final class InUse: Sendable {
+    private let engine = Mutex<Engine?>(nil)
+    private let log = Mutex<RecordingLog?>(nil)
+
+    func use(_ bench: Bench) {
+        engine.withLock { $0 = bench.engine }
+        log.withLock { $0 = bench.log }
+    }
+    func close() { engine.withLock(\.self)?.close() }
+    func fillUp() { log.withLock(\.self)?.refuse([.intent, .outcome, .run]) }
+}
