@@ -35,8 +35,8 @@ final class Ledger: Sendable {
         var dues: [Identifier: (due: Timestamp, uptime: Duration)] = [:]
         var openRuns: Set<Identifier> = []
         var alerts: Set<Identifier> = []
-        /// Until when a person's word protects a target.
-        var pardons: [String: Timestamp] = [:]
+        /// Until when a person's word protects a target: by the wall clock, and by the time that has really passed.
+        var pardons: [String: (until: Timestamp, ends: Duration, term: Duration)] = [:]
         /// Runs with at least one step that has an outcome.
         var answered: Set<Identifier> = []
         var lastAnswered: [String: Identifier] = [:]
@@ -73,6 +73,7 @@ final class Ledger: Sendable {
             state.consents.begin(now: now, uptime: uptime)
             // After a restart the wall clock is all that there is to go by, as it stands at that moment.
             state.dues = state.dues.mapValues { ($0.due, min($0.uptime, uptime + ($0.due - now))) }
+            state.pardons = state.pardons.mapValues { ($0.until, uptime + min($0.until - now, $0.term), $0.term) }
         }
     }
 
@@ -80,7 +81,7 @@ final class Ledger: Sendable {
     func see(now: Timestamp) {
         state.withLock { state in
             state.dues = state.dues.filter { $0.value.due > now }
-            state.pardons = state.pardons.filter { $0.value > now }
+            state.pardons = state.pardons.filter { $0.value.until > now }
         }
     }
 
@@ -155,8 +156,8 @@ extension Ledger.State {
     fileprivate mutating func problem(with record: AuditRecord, _ uptime: Duration, _ life: Int) -> String? {
         if let problem = consents.problem(with: record, uptime) { return problem }
         observing.follow(record, replayed, uptime)
-        // Over once the wall clock has shown it, wherever that is set afterwards.
-        pardons = pardons.filter { $0.value > record.time }
+        // Over once the wall clock has shown it, wherever that is set afterwards, or once that much time has passed.
+        pardons = pardons.filter { $0.value.until > record.time && $0.value.ends > uptime }
         switch record.kind {
         case .alert, .repeat:
             if let id = record.id { alerts.insert(id) }
@@ -164,7 +165,8 @@ extension Ledger.State {
         case .run: if let id = record.id { openRuns.remove(id) }
         case .brake:
             guard let pardon = record.detail["pardon"], let key = record.target?.key else { break }
-            pardons[key] = pardon["state"] == "granted" ? pardon["until"]?.string.flatMap { Timestamp($0.bytes) } : nil
+            let until = pardon["state"] == "granted" ? pardon["until"]?.string.flatMap { Timestamp($0.bytes) } : nil
+            pardons[key] = until.map { ($0, uptime + ($0 - record.time), $0 - record.time) }
         case .intent: return problem(withIntent: record, uptime, life)
         case .outcome:
             if let alert = record.alert {
@@ -179,7 +181,7 @@ extension Ledger.State {
 
     private mutating func problem(withIntent record: AuditRecord, _ uptime: Duration, _ life: Int) -> String? {
         guard let id = record.id else { return "an intent without a name" }
-        if record.actor?.kind == .playbook, record.undoes == nil, let until = record.target.flatMap({ pardons[$0.key] }), record.time < until {
+        if record.actor?.kind == .playbook, record.undoes == nil, let key = record.target?.key, pardons[key] != nil {
             return "\(record.action ?? "?") of \(record.target?.key ?? "?"), which a person let go"
         }
         if intents.updateValue(record, forKey: id) != nil { return "a second intent of \(id)" }
@@ -240,12 +242,16 @@ extension Ledger.State {
 struct Observing: Sendable {
     /// Since when, by the clock that nobody sets.
     private var since: Duration?
+    /// When what was set last is over by that clock, where it has an end.
+    private var ends: Duration?
     /// What was decided before may still come to its intent for as long as an order may take.
     private static let grace = Duration.seconds(60)
 
     mutating func follow(_ record: AuditRecord, _ before: EngineState, _ uptime: Duration) {
-        let isObserving = before.modes.setting(for: .agent, at: record.time)?.mode == .observe
+        let isObserving = before.modes.setting(for: .agent, at: record.time)?.mode == .observe && ends.map { uptime < $0 } ?? true
         since = isObserving ? since ?? uptime : nil
+        guard record.kind == .mode, record.detail["scope"] == "agent", record.detail["state"] == "set" else { return }
+        ends = record.detail["until"]?.string.flatMap { Timestamp($0.bytes) }.map { uptime + ($0 - record.time) }
     }
 
     func problem(withIntent record: AuditRecord, _ uptime: Duration) -> String? {
