@@ -92,7 +92,9 @@ extension JSONParser {
                     if isObject { spared += try skipKey() }
                     break
                 }
-                guard take(isObject ? UInt8(ascii: "}") : UInt8(ascii: "]")) else { throw error("expected ',' or '\(isObject ? "}" : "]")' in an \(isObject ? "object" : "array")") }
+                guard take(isObject ? UInt8(ascii: "}") : UInt8(ascii: "]")) else {
+                    throw error("expected ',' or '\(isObject ? "}" : "]")' in an \(isObject ? "object" : "array")")
+                }
                 open.removeLast()
             }
         } while !open.isEmpty

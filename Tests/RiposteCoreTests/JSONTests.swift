@@ -63,7 +63,10 @@ struct JSONCursorTests {
         "of a key that stands twice the last one counts, at the first one's place; what is too deep is the text that it was",
         arguments: [
             (#"{"a":1,"b":2,"a":3}"#, #"{"a":3,"b":2}"#), (#"[{"a":{"x":1,"x":[1]},"\u0061":0}]"#, #"[{"a":0}]"#),
-            ("{" + (0..<100).map { #""k\#($0)":0,"# }.joined() + #""k7":1,"k99":2}"#, "{" + (0..<100).map { #""k\#($0)":\#($0 == 7 ? 1 : $0 == 99 ? 2 : 0)"# }.joined(separator: ",") + "}"),
+            (
+                "{" + (0..<100).map { #""k\#($0)":0,"# }.joined() + #""k7":1,"k99":2}"#,
+                "{" + (0..<100).map { #""k\#($0)":\#($0 == 7 ? 1 : $0 == 99 ? 2 : 0)"# }.joined(separator: ",") + "}"
+            ),
         ])
     func forgiving(text: String, expected: String) throws { #expect(try JSON(forgiving: Array(text.utf8)).line == expected) }
 
@@ -76,7 +79,9 @@ struct JSONCursorTests {
     }
 
     /// Each is malformed alone and below what is too deep.
-    @Test("what is no JSON is an error at the same place, whether it is read or gone over", arguments: ["", "{", "[1,]", "01", "1.", "tru", "\"a", "[1] 2", "\"\u{01}\"", "{'a':1}", #""\q""#, #""\u12""#, "[}", #"{"a",1}"#])
+    @Test(
+        "what is no JSON is an error at the same place, whether it is read or gone over",
+        arguments: ["", "{", "[1,]", "01", "1.", "tru", "\"a", "[1] 2", "\"\u{01}\"", "{'a':1}", #""\q""#, #""\u12""#, "[}", #"{"a",1}"#])
     func malformed(text: String) throws {
         let bytes = Array(text.utf8)
         let read = try #require(throws: JSONError.self) { try JSON(forgiving: bytes) }
