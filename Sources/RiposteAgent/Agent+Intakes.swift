@@ -24,7 +24,7 @@ extension Agent {
             intakes.append(
                 FileIntake(
                     path: path, stateDirectory: configuration.stateDirectory, startsAtBeginning: section.file.startsAtBeginning, trust: section.file.trust,
-                    sink: door))
+                    owners: section.file.owners, sink: door))
         }
         if section.stdin.isEnabled { intakes.append(StdinIntake(trust: section.stdin.trust, sink: door)) }
         return intakes
@@ -41,7 +41,8 @@ extension Agent {
         if let path = log.path {
             intakes.append(
                 FileIntake(
-                    kubernetesAuditLog: path, stateDirectory: configuration.stateDirectory, startsAtBeginning: log.startsAtBeginning, trust: log.trust, sink: door))
+                    kubernetesAuditLog: path, stateDirectory: configuration.stateDirectory, startsAtBeginning: log.startsAtBeginning, trust: log.trust,
+                    owners: log.owners, sink: door))
         }
         return intakes
     }

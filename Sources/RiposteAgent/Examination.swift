@@ -185,7 +185,7 @@ package struct Examination: Sendable {
                     subject: "intakes", verdict: .lacking, finding: "kubernetes_audit_log \(log): \(String(cString: strerror(errno)))",
                     remedy: "run as a user who may read it; until then no event comes from there")
             }
-            if let open = openDoor { return open }
+            if let open = openDoor ?? openFile { return open }
             let names = [
                 configuration.intake.http.isEnabled ? "http \(configuration.intake.http.listen)\(Self.believed(configuration.intake.http))" : nil,
                 configuration.intake.socket.isEnabled ? "socket" : nil,
@@ -213,6 +213,17 @@ package struct Examination: Sendable {
                     subject: "intakes", verdict: .lacking, finding: "\(key): the kernel does not tell who sends (\(obstacle)): what comes in there is observed only",
                     remedy: "the kernel's tcp_diag, or token_file, or tls.client_ca, or the Unix socket")
             }
+        }
+        return nil
+    }
+
+    /// A followed file that others may write to.
+    private var openFile: Finding? {
+        for (key, file) in [("intake.file", configuration.intake.file), ("intake.kubernetes_audit_log", configuration.intake.kubernetesAuditLog)] {
+            guard let path = file.path, file.trust == .trusted, let objection = FileIntake.objection(to: path, owners: file.owners) else { continue }
+            return Finding(
+                subject: "intakes", verdict: .lacking, finding: "\(key) \(path): \(objection)",
+                remedy: "name who writes it in \(key).uids; until then what comes from there is observed only")
         }
         return nil
     }

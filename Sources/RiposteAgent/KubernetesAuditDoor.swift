@@ -36,29 +36,33 @@ final class KubernetesAuditDoor: KubernetesAuditSink {
     var counts: Counts { counters.withLock(\.self) }
 
     func accept(_ text: [UInt8], arrival: Alert.Arrival) throws(KubernetesAuditRefusal) -> KubernetesAuditReceipt {
-        let batch: KubernetesAuditReader.Batch
-        do throws(KubernetesAuditError) { batch = try reader.read(text) } catch {
+        var events: KubernetesAuditText
+        do throws(KubernetesAuditError) { events = try reader.open(text) } catch {
             throw .malformed(AlertError(problem: error.problem, offset: error.offset))
         }
+        var judged = 0
         // One who is believed does not owe his alerts to one who is not.
         let source = "\(arrival.intake) \(arrival.trust)"
         var taken = halfTaken.part(of: text, from: source) ?? []
         let isAgain = !taken.isEmpty
         do throws(AdmissionError) {
             try judges.withJudge { judge throws(AdmissionError) in
-                for (number, event) in batch.events.enumerated() { try self.judge(event, number, judge, arrival, &taken) }
+                while let event = events.next() {
+                    try self.judge(event, judged, judge, arrival, &taken)
+                    judged += 1
+                }
             }
         } catch {
             if !taken.isEmpty { halfTaken.keep(taken, of: text, from: source) }
             throw .unadmitted(error)
         }
         if isAgain { halfTaken.forget(text, from: source) }
-        for dropped in batch.dropped { alerts.tell("audit event dropped", AlertError(problem: dropped.description), excerpt: [], arrival: arrival) }
+        for dropped in events.dropped { alerts.tell("audit event dropped", AlertError(problem: dropped.description), excerpt: [], arrival: arrival) }
         counters.withLock { counts in
-            counts.judged += batch.events.count
-            counts.dropped += batch.droppedCount
+            counts.judged += judged
+            counts.dropped += events.droppedCount
         }
-        return KubernetesAuditReceipt(judged: batch.events.count, dropped: batch.droppedCount)
+        return KubernetesAuditReceipt(judged: judged, dropped: events.droppedCount)
     }
 
     func reject(_ problem: AlertError, excerpt: [UInt8], arrival: Alert.Arrival) {

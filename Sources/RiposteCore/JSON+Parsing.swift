@@ -24,16 +24,22 @@ extension JSON {
     /// Stricter than many readers in one point: a key that stands twice in an object is an error, because two readers that disagree about
     /// which one counts are a way past a check. More lenient in one: bytes in strings need not be UTF-8. The escape of a lone surrogate is U+FFFD, as it
     /// will be when it is written: else two keys could differ that are one in the journal.
-    package init(parsing bytes: some Collection<UInt8>) throws(JSONError) {
+    package init(parsing bytes: some Collection<UInt8>) throws(JSONError) { self = try Self.parsed(bytes, isForgiving: false) }
+
+    /// Reads JSON whose parts were written by different hands, in one go like ``init(parsing:)``. Of a key that stands twice the last one counts, at the place of the
+    /// first; what is nested too deeply stays, as the text that it was.
+    package init(forgiving bytes: some Collection<UInt8>) throws(JSONError) { self = try Self.parsed(bytes, isForgiving: true) }
+
+    private static func parsed(_ bytes: some Collection<UInt8>, isForgiving: Bool) throws(JSONError) -> JSON {
         var outcome: Result<JSON, JSONError>?
-        let contiguous: Void? = bytes.withContiguousStorageIfAvailable { outcome = JSON.parse($0) }
-        if contiguous == nil { Array(bytes).withUnsafeBufferPointer { outcome = JSON.parse($0) } }
+        let contiguous: Void? = bytes.withContiguousStorageIfAvailable { outcome = parse($0, isForgiving) }
+        if contiguous == nil { Array(bytes).withUnsafeBufferPointer { outcome = parse($0, isForgiving) } }
         guard let outcome else { throw JSONError(problem: "no text", offset: 0) }
-        self = try outcome.get()
+        return try outcome.get()
     }
 
-    private static func parse(_ bytes: UnsafeBufferPointer<UInt8>) -> Result<JSON, JSONError> {
-        var parser = JSONParser(bytes)
+    private static func parse(_ bytes: UnsafeBufferPointer<UInt8>, _ isForgiving: Bool) -> Result<JSON, JSONError> {
+        var parser = JSONParser(bytes, isForgiving: isForgiving)
         do throws(JSONError) {
             let value = try parser.value(depth: 0)
             parser.skipBlanks()
@@ -45,11 +51,19 @@ extension JSON {
     }
 }
 
-private struct JSONParser {
-    private let bytes: UnsafeBufferPointer<UInt8>
-    private var position = 0
+struct JSONParser {
+    let bytes: UnsafeBufferPointer<UInt8>
+    var position: Int
+    private let isForgiving: Bool
+    /// So many objects get room for sixteen members at once, which is what those of alerts have; a text of a hundred thousand small ones gets no more than they need.
+    private var roomyObjects = 64
 
-    init(_ bytes: UnsafeBufferPointer<UInt8>) { self.bytes = bytes }
+    /// `position`: where it begins to read.
+    init(_ bytes: UnsafeBufferPointer<UInt8>, from position: Int = 0, isForgiving: Bool = false) {
+        self.bytes = bytes
+        self.position = position
+        self.isForgiving = isForgiving
+    }
 
     var isAtEnd: Bool { position == bytes.count }
 
@@ -80,24 +94,26 @@ private struct JSONParser {
     }
 
     private mutating func object(depth: Int) throws(JSONError) -> JSON {
-        guard depth <= JSON.depthLimit else { throw error("nested deeper than \(JSON.depthLimit) levels") }
+        guard depth <= JSON.depthLimit else { return try tooDeep() }
         position += 1
         var object = JSONObject()
         skipBlanks()
         if take(UInt8(ascii: "}")) { return .object(object) }
-        object.members.reserveCapacity(16)
-        var seen: Set<ByteText> = []
+        if roomyObjects > 0 {
+            roomyObjects -= 1
+            object.members.reserveCapacity(16)
+        }
+        var places: [ByteText: Int] = [:]
         while true {
             skipBlanks()
-            guard position < bytes.count, bytes[position] == UInt8(ascii: "\"") else { throw error("expected a key in quotes") }
             let keyPosition = position
-            let key = ByteText(try string())
-            guard isNew(key, in: object, &seen) else {
+            let key = ByteText(try key())
+            let place = place(of: key, in: object, &places)
+            guard isForgiving || place == nil else {
                 throw JSONError(problem: "key \"\(key.shown)\" stands twice in one object", offset: keyPosition)
             }
-            skipBlanks()
-            guard take(UInt8(ascii: ":")) else { throw error("expected ':' after a key") }
-            object.append(key, try value(depth: depth))
+            let value = try value(depth: depth)
+            if let place { object.members[place].value = value } else { object.append(key, value) }
             skipBlanks()
             if take(UInt8(ascii: ",")) { continue }
             guard take(UInt8(ascii: "}")) else { throw error("expected ',' or '}' in an object") }
@@ -106,15 +122,33 @@ private struct JSONParser {
     }
 
     /// Few keys are compared one by one, many through a set, so that an object of a million keys costs no more than its length.
-    private func isNew(_ key: ByteText, in object: JSONObject, _ seen: inout Set<ByteText>) -> Bool {
+    private func place(of key: ByteText, in object: JSONObject, _ places: inout [ByteText: Int]) -> Int? {
         let fewKeys = 32
-        if object.members.count < fewKeys { return !object.members.contains { $0.key == key } }
-        if seen.isEmpty { seen = Set(object.members.map(\.key)) }
-        return seen.insert(key).inserted
+        if object.members.count < fewKeys { return object.members.firstIndex { $0.key == key } }
+        if places.isEmpty { for (place, member) in object.members.enumerated() { places[member.key] = place } }
+        if let place = places[key] { return place }
+        places[key] = object.members.count
+        return nil
+    }
+
+    private mutating func tooDeep() throws(JSONError) -> JSON {
+        guard isForgiving else { throw error("nested deeper than \(JSON.depthLimit) levels") }
+        let start = position
+        try skip()
+        return .string(ByteText(Array(bytes[start..<position])))
+    }
+
+    /// A key and the colon behind it.
+    mutating func key() throws(JSONError) -> [UInt8] {
+        guard position < bytes.count, bytes[position] == UInt8(ascii: "\"") else { throw error("expected a key in quotes") }
+        let key = try string()
+        skipBlanks()
+        guard take(UInt8(ascii: ":")) else { throw error("expected ':' after a key") }
+        return key
     }
 
     private mutating func array(depth: Int) throws(JSONError) -> JSON {
-        guard depth <= JSON.depthLimit else { throw error("nested deeper than \(JSON.depthLimit) levels") }
+        guard depth <= JSON.depthLimit else { return try tooDeep() }
         position += 1
         var elements: [JSON] = []
         skipBlanks()
@@ -128,13 +162,13 @@ private struct JSONParser {
         }
     }
 
-    private mutating func take(_ byte: UInt8) -> Bool {
+    mutating func take(_ byte: UInt8) -> Bool {
         guard position < bytes.count, bytes[position] == byte else { return false }
         position += 1
         return true
     }
 
-    private mutating func word(_ word: StaticString, _ value: JSON) throws(JSONError) -> JSON {
+    mutating func word(_ word: StaticString, _ value: JSON) throws(JSONError) -> JSON {
         let length = word.utf8CodeUnitCount
         guard position + length <= bytes.count else { throw error("expected \(word)") }
         for index in 0..<length where bytes[position + index] != word.utf8Start[index] { throw error("expected \(word)") }
@@ -142,7 +176,7 @@ private struct JSONParser {
         return value
     }
 
-    private mutating func number() throws(JSONError) -> JSON {
+    mutating func number() throws(JSONError) -> JSON {
         let start = position
         _ = take(UInt8(ascii: "-"))
         let firstDigit = position
@@ -186,7 +220,7 @@ private struct JSONParser {
         return isNegative && value == 0 ? nil : value
     }
 
-    private mutating func string() throws(JSONError) -> [UInt8] {
+    mutating func string() throws(JSONError) -> [UInt8] {
         position += 1
         let start = position
         while case let end = bytes.endOfPlainText(from: position), end < bytes.count {
@@ -226,7 +260,7 @@ private struct JSONParser {
         throw error("the text ends inside a string")
     }
 
-    private mutating func appendEscape(to result: inout [UInt8]) throws(JSONError) {
+    mutating func appendEscape(to result: inout [UInt8]) throws(JSONError) {
         guard position < bytes.count else { throw error("the text ends inside an escape") }
         let byte = bytes[position]
         position += 1

@@ -50,7 +50,7 @@ package protocol Intake: Sendable {
     /// Where it listens or what it reads, for people.
     var place: String { get }
     var counters: IntakeCounters { get }
-    /// Why nothing comes from there at the moment, where it is known.
+    /// Why nothing comes from there at the moment, or why what comes is not believed, where it is known.
     var obstacle: String? { get }
     /// Ends when the agent stops, or, of a finite source, at its end.
     func run() async throws
@@ -71,18 +71,34 @@ struct AlertReader: Sendable {
 
     /// Hands one line in. Throws only what the sink says; what is no alert is counted and told, and the source goes on.
     func take(_ line: some Collection<UInt8>, peer: String?) throws(AdmissionError) {
-        guard line.contains(where: { !$0.isBlank }) else { return }
-        let arrival = arrival(peer: peer)
-        let alert: Alert
-        do throws(AlertError) { alert = try Alert(parsing: line, id: .new(at: arrival.time), arrival: arrival) } catch {
-            reject(error, line, arrival)
-            return
-        }
-        do throws(AdmissionError) { try sink.accept(alert) } catch {
+        guard let alert = read(line, peer: peer) else { return }
+        do throws(AdmissionError) { try handIn(alert) } catch {
             if error == .full { counters.count(\.shed) }
             throw error
         }
-        countAccepted(arrival)
+    }
+
+    /// The alert that a line is. Nil for a blank one, and for what is none: that is counted and told.
+    func read(_ line: some Collection<UInt8>, peer: String?) -> Alert? {
+        guard line.contains(where: { !$0.isBlank }) else { return nil }
+        let arrival = arrival(peer: peer)
+        do throws(AlertError) { return try Alert(parsing: line, id: .new(at: arrival.time), arrival: arrival) } catch {
+            reject(error, line, arrival)
+            return nil
+        }
+    }
+
+    /// Counted where it is taken.
+    func handIn(_ alert: Alert) throws(AdmissionError) {
+        try sink.accept(alert)
+        countAccepted(alert.arrival)
+    }
+
+    /// Puts on record what was handed in and cannot be taken any more; the alerts are counted where they are lost.
+    func tellLost(_ alerts: Int, unreadBytes: Int = 0, because reason: String, peer: String?) {
+        guard alerts > 0 || unreadBytes > 0 else { return }
+        let unread = unreadBytes > 0 ? " and \(unreadBytes) bytes that were not read" : ""
+        reject(AlertError(problem: "\(reason): \(alerts) alerts\(unread) are lost"), [], arrival(peer: peer))
     }
 
     func countAccepted(_ arrival: Alert.Arrival) {

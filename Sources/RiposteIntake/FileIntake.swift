@@ -10,6 +10,8 @@ internal import Synchronization
 /// How far it has read is kept in a file of its own, moved only behind what was taken; so a restart reads some lines twice at worst. A file that was renamed away is
 /// read beside the new one as long as somebody still writes to it, and looked for in its folder after a restart. What cannot be found there any more is told: nothing is
 /// lost in silence. Only who empties a file (`copytruncate`) loses what was written between our last look and that.
+///
+/// A file speaks for whoever may write to it: what is in one that others than root, the agent's own user and `owners` may change is not believed.
 package struct FileIntake: Intake {
     package let name: String
     package let counters: IntakeCounters
@@ -19,37 +21,52 @@ package struct FileIntake: Intake {
     /// How long nothing must have come in a file that was renamed away until nobody writes to it any more: a writer opens the new one when it is told to, or has time.
     private let lingering: Duration
     private let reader: any LineReader
+    /// Of what is in files that anybody may have written.
+    private let doubting: any LineReader
+    private let owners: Set<UInt32>
+    private let isBelieved: Bool
     private let trouble = Trouble()
 
     /// A file of alerts. `stateDirectory` holds the offset. On the very first run reading starts at the file's end, unless told otherwise.
     package init(
         name: String = "file", path: String, stateDirectory: String, startsAtBeginning: Bool = false, lingering: Duration = .seconds(60),
-        trust: Alert.Arrival.Trust = .trusted, sink: any AlertSink
+        trust: Alert.Arrival.Trust = .trusted, owners: Set<UInt32> = [], sink: any AlertSink
     ) {
-        let reader = AlertReader(name: name, trust: trust, sink: sink, counters: IntakeCounters())
-        self.init(name, path, stateDirectory, startsAtBeginning, lingering, reader, reader.counters)
+        let counters = IntakeCounters()
+        self.init(name, path, stateDirectory, startsAtBeginning, lingering, trust, owners, counters) {
+            AlertReader(name: name, trust: $0, sink: sink, counters: counters)
+        }
     }
 
     /// The audit log of an API server, `--audit-log-path`; otherwise the same.
     package init(
         name: String = "kubernetes_audit_log", kubernetesAuditLog path: String, stateDirectory: String, startsAtBeginning: Bool = false,
-        lingering: Duration = .seconds(60), trust: Alert.Arrival.Trust = .trusted, sink: any KubernetesAuditSink
+        lingering: Duration = .seconds(60), trust: Alert.Arrival.Trust = .trusted, owners: Set<UInt32> = [], sink: any KubernetesAuditSink
     ) {
-        let reader = KubernetesAuditReceiver(name: name, trust: trust, sink: sink, counters: IntakeCounters())
-        self.init(name, path, stateDirectory, startsAtBeginning, lingering, reader, reader.counters)
+        let counters = IntakeCounters()
+        self.init(name, path, stateDirectory, startsAtBeginning, lingering, trust, owners, counters) {
+            KubernetesAuditReceiver(name: name, trust: $0, sink: sink, counters: counters)
+        }
     }
 
     private init(
-        _ name: String, _ path: String, _ stateDirectory: String, _ startsAtBeginning: Bool, _ lingering: Duration, _ reader: any LineReader, _ counters: IntakeCounters
+        _ name: String, _ path: String, _ stateDirectory: String, _ startsAtBeginning: Bool, _ lingering: Duration, _ trust: Alert.Arrival.Trust, _ owners: Set<UInt32>,
+        _ counters: IntakeCounters, _ reader: (Alert.Arrival.Trust) -> any LineReader
     ) {
         self.name = name
         self.path = path
         self.startsAtBeginning = startsAtBeginning
         self.lingering = lingering
-        self.reader = reader
+        self.owners = owners
+        isBelieved = trust == .trusted
+        self.reader = reader(trust)
+        doubting = reader(.untrusted)
         self.counters = counters
         offsetFile = OffsetFile(path: "\(stateDirectory)/intake/\(name).offset")
     }
+
+    /// Why what is in a file would not be believed; nil where it would be, or there is none.
+    package static func objection(to path: String, owners: Set<UInt32>) -> String? { FileRights(path: path)?.objection(owners: owners) }
 
     package var place: String { path }
     package var obstacle: String? { trouble.text.withLock(\.self) }
@@ -65,15 +82,19 @@ package struct FileIntake: Intake {
             let folder = URL(fileURLWithPath: path).deletingLastPathComponent().path
             var state = Following(startsAtBeginning: startsAtBeginning)
             takeUp(&state, folder: folder)
-            defer { for file in state.older + [state.file].compactMap(\.self) { file.closeFile() } }
+            defer {
+                if let unsaved = state.unsaved { offsetFile.save(unsaved) }
+                for file in state.older + [state.file].compactMap(\.self) { file.closeFile() }
+            }
             var scratch = [UInt8](repeating: 0, count: 4096)
             while true {
                 // Again each time: the folder, too, may come and go.
                 inotify_add_watch(notifications, folder, UInt32(IN_MODIFY | IN_CREATE | IN_MOVED_TO | IN_CLOSE_WRITE))
                 guard follow(&state, thread) else { return }
                 // A second at most, for file systems that notify nobody.
-                if thread.wait(for: [notifications], 1000).contains(thread.stop) { return }
+                if thread.wait(for: [notifications], state.unsaved == nil ? 1000 : Self.savingPause).contains(thread.stop) { return }
                 _ = read(notifications, &scratch, scratch.count)
+                saveIfDue(&state)
             }
         }
     }
@@ -86,7 +107,13 @@ package struct FileIntake: Intake {
         /// Where those were read to that are not kept open any more.
         var finished: [OffsetFile.Position] = []
         var startsAtBeginning: Bool
+        /// How far what was taken reaches, where that is not on disk yet.
+        var unsaved: OffsetFile.Saved?
+        var saved = ContinuousClock.now
     }
+
+    /// Milliseconds between two times that places are put on disk. After a death in between, what came in that time is read twice.
+    private static let savingPause: Int32 = 200
 
     /// More than so many renamed files are not kept open: the oldest is read to its end.
     private static let olderLimit = 8
@@ -95,12 +122,17 @@ package struct FileIntake: Intake {
 
     /// Goes on where the last run was, in whichever files that is now, and with those that came and were renamed in between.
     private func takeUp(_ state: inout Following, folder: String) {
-        let saved = offsetFile.load()
-        guard !saved.positions.isEmpty else { return }
+        let loaded: OffsetFile.Saved?
+        do throws(OffsetFile.Unreadable) { loaded = try offsetFile.load() } catch {
+            tell("how far \(path) was read is not known, and it is read from its beginning: \(error)")
+            state.startsAtBeginning = true
+            return
+        }
+        guard let saved = loaded else { return }
         state.finished = saved.finished
         // What is there now is all new, unless it is where we were.
         state.startsAtBeginning = true
-        let rotated = RotatedFiles(folder: folder, name: URL(fileURLWithPath: path).lastPathComponent)
+        let rotated = RotatedFiles(folder: folder, name: URL(fileURLWithPath: path).lastPathComponent, owners: owners(saved))
         for position in saved.positions {
             if let file = FollowedFile.at(path, where: { $0.isAt(position) }) {
                 file.resume(at: position)
@@ -114,6 +146,15 @@ package struct FileIntake: Intake {
         }
         state.older += rotated.newer(than: saved)
         for name in rotated.compressed(since: saved) { tell("\(folder)/\(name) is compressed: what is in it and was not read before is not known") }
+        let foreign = rotated.foreign(since: saved)
+        if let first = foreign.first {
+            tell("\(foreign.count) files in \(folder), such as \(first.escapedForDisplay), belong to others than \(path) does, or are links: they are not read")
+        }
+    }
+
+    /// Whose files beside the followed one are looked at.
+    private func owners(_ saved: OffsetFile.Saved) -> Set<UInt32> {
+        owners.union([0, geteuid()]).union(FileRights(path: path).map { [$0.owner] } ?? []).union((saved.positions + saved.finished).compactMap(\.owner))
     }
 
     private func tell(_ problem: String) { reader.reject(AlertError(problem: problem), [], peer: path) }
@@ -130,14 +171,17 @@ package struct FileIntake: Intake {
                     trouble.text.withLock { $0 = nil }
                     file.begin(atEnd: !state.startsAtBeginning)
                     state.file = file
+                    saveNow(&state)
                 case .failure(let problem):
                     trouble.text.withLock { $0 = problem.text }
                 }
-                // If it is not there yet, what comes later is all new.
+                // If it is not there yet, what comes later is all new, for the next run too.
+                if !state.startsAtBeginning, state.file == nil { saveNow(&state) }
                 state.startsAtBeginning = true
             }
             guard let file = state.file else { return true }
-            guard readOn(file, state, thread) else { return false }
+            tellWhetherBelieved(file)
+            guard readOn(file, &state, thread) else { return false }
             guard file.wasReplaced(at: path) else { return true }
             // Who writes to it may not know yet that it has another name.
             file.beginSilence()
@@ -149,36 +193,60 @@ package struct FileIntake: Intake {
     /// Those that were renamed away, each until it has been silent for a while.
     private func readOlder(_ state: inout Following, _ thread: SourceThread) -> Bool {
         for file in state.older {
-            guard readOn(file, state, thread) else { return false }
+            guard readOn(file, &state, thread) else { return false }
             guard file.silence >= lingering || state.older.count > Self.olderLimit else { continue }
-            if let last = file.lastLine(), !take(.line(last), thread) { return false }
+            if let last = file.lastLine(), !take(.line(last), by: reader(of: file), thread) { return false }
             state.finished = state.finished.suffix(Self.olderLimit - 1) + [file.position]
             state.older.removeAll { $0 === file }
             file.closeFile()
-            save(state)
+            saveNow(&state)
         }
         return true
     }
 
-    private func readOn(_ file: FollowedFile, _ state: Following, _ thread: SourceThread) -> Bool {
+    private func readOn(_ file: FollowedFile, _ state: inout Following, _ thread: SourceThread) -> Bool {
         while let pieces = file.next() {
-            for piece in pieces where !take(piece, thread) { return false }
-            save(state)
+            let reader = reader(of: file)
+            for piece in pieces where !take(piece, by: reader, thread) { return false }
+            state.unsaved = places(state)
+            saveIfDue(&state)
         }
         return true
     }
 
-    private func save(_ state: Following) {
-        offsetFile.save((state.older + [state.file].compactMap(\.self)).map(\.position), finished: state.finished)
-    }
+    /// Asked for each piece: who may write to a file can change.
+    private func reader(of file: FollowedFile) -> any LineReader { file.objection(owners) == nil ? reader : doubting }
 
-    private func take(_ piece: LineSplitter.Piece, _ thread: SourceThread) -> Bool {
+    private func take(_ piece: LineSplitter.Piece, by reader: any LineReader, _ thread: SourceThread) -> Bool {
         switch piece {
         case .line(let line): return thread.insist { () throws(AdmissionError) in try reader.take(line, peer: path) }
         case .tooLong(let head):
             reader.reject(AlertError(problem: "a line is longer than 1 MiB"), head, peer: path)
             return true
         }
+    }
+
+    private func tellWhetherBelieved(_ file: FollowedFile) {
+        let objection = isBelieved ? file.objection(owners) : nil
+        trouble.text.withLock { $0 = objection.map { "\(path): \($0); what comes from there is observed only" } }
+    }
+
+    // MARK: - How far it was read
+
+    private func places(_ state: Following) -> OffsetFile.Saved {
+        OffsetFile.Saved(
+            positions: (state.older + [state.file].compactMap(\.self)).map(\.position), finished: state.finished, time: Timestamp.now().nanoseconds)
+    }
+
+    private func saveNow(_ state: inout Following) {
+        offsetFile.save(places(state))
+        (state.unsaved, state.saved) = (nil, .now)
+    }
+
+    private func saveIfDue(_ state: inout Following) {
+        guard let unsaved = state.unsaved, state.saved.duration(to: .now) >= .milliseconds(Int64(Self.savingPause)) else { return }
+        offsetFile.save(unsaved)
+        (state.unsaved, state.saved) = (nil, .now)
     }
 }
 

@@ -214,7 +214,7 @@ package struct HTTPListener: Sendable {
     }
 
     /// Answers a request by its body. Of one that is refused the rest is not waited for.
-    func withBody(of request: Request, from peer: Peer, ifTooLarge status: HTTPResponse.Status, _ take: ([UInt8]) -> Response) async -> Response {
+    func withBody(of request: Request, from peer: Peer, ifTooLarge status: HTTPResponse.Status, _ take: ([UInt8]) async -> Response) async -> Response {
         let length = request.headers[.contentLength].flatMap { Int($0) }
         var body = BodyRoom.Body(bodies, account: peer.account, length: min(length ?? configuration.bodyLimit, configuration.bodyLimit))
         do {
@@ -231,7 +231,10 @@ package struct HTTPListener: Sendable {
             guard error is NIOTooManyBytesError else { return .json(.badRequest, ["error": "the body could not be read"], [.connection: "close"]) }
             return .json(status, ["error": .text("a body has at most \(configuration.bodyLimit) bytes")], [.connection: "close"])
         }
-        return take(body.bytes)
+        let response = await take(body.bytes)
+        // Until here it takes up its room.
+        withExtendedLifetime(body) {}
+        return response
     }
 }
 

@@ -15,6 +15,7 @@ package struct KubernetesAuditIntake: Intake {
     private let path: String
     private let listener: HTTPListener
     private let receiver: KubernetesAuditReceiver
+    private let turns = BodyTurns()
 
     /// `onListening` is told the port once connections are taken.
     package init(
@@ -43,7 +44,9 @@ package struct KubernetesAuditIntake: Intake {
             receiver.reject(AlertError(problem: "its Content-Type is not application/json"), [], arrival)
             return .json(.badRequest, ["error": "Content-Type must be application/json"], [.connection: "close"])
         }
-        return await listener.withBody(of: request, from: peer, ifTooLarge: .badRequest) { take($0, arrival) }
+        return await listener.withBody(of: request, from: peer, ifTooLarge: .badRequest) { body in
+            await turns.take(from: peer.account) { take(body, arrival) }
+        }
     }
 
     private func take(_ body: [UInt8], _ arrival: Alert.Arrival) -> Response {

@@ -6,7 +6,9 @@ package import RiposteCore
 
 /// Alerts on Unix sockets: a stream of lines, or one alert per datagram. Who is at the other end is what the kernel says.
 ///
-/// The fast way in: one thread polls all connections and hands each line straight to the engine.
+/// The fast way in: one thread polls all connections and hands each line straight to the engine. It waits for nobody: an alert for which there is no room is held back, those of
+/// other rules behind it and other connections go on. Of a connection that holds back ``HeldAlerts/countLimit`` no more is read; that is how a sender learns to wait. If that lasts
+/// longer than ``Configuration/patience``, reading goes on, and what finds no room is counted and lost: else a flood of one rule would keep back all others.
 package struct SocketIntake: Intake {
     package struct Configuration: Sendable {
         package var name = "socket"
@@ -19,6 +21,10 @@ package struct SocketIntake: Intake {
         package var connectionLimit = 256
         package var lineLimit = 1 << 20
         package var partialLineTimeout = Duration.seconds(30)
+        /// How long a sender is made to wait.
+        package var patience = Duration.seconds(1)
+        /// How long, when the agent stops, what senders have handed in is still read.
+        package var farewell = Duration.milliseconds(500)
 
         package init(streamPath: String, datagramPath: String) {
             self.streamPath = streamPath
@@ -65,42 +71,135 @@ package struct SocketIntake: Intake {
         var heard = ContinuousClock.now
         /// When the unfinished line that it holds began.
         var partialSince: ContinuousClock.Instant?
+        var held = HeldAlerts()
+        /// Since when nothing is read from it, as it holds too many back.
+        var fullSince: ContinuousClock.Instant?
+        /// Its other end is closed; it is there as long as alerts wait.
+        var hasEnded = false
+        /// Of those that found no room; told when there is some again.
+        var lost = 0
     }
+
+    /// Milliseconds between two tries of what is held back: first and longest.
+    private static let pauses: (first: Int32, longest: Int32) = (5, 250)
 
     private func serve(_ stream: Int32, _ datagram: Int32, _ thread: SourceThread) {
         var connections: [Int32: Connection] = [:]
         var buffer = [UInt8](repeating: 0, count: max(Self.readSize, configuration.lineLimit + 1))
+        var (pause, nextTry) = (Self.pauses.first, ContinuousClock.now)
         defer { connections.keys.forEach { close($0) } }
         while true {
-            let ready = thread.wait(for: Array(connections.keys) + [datagram, stream], connections.isEmpty ? -1 : 1000)
-            if ready.contains(thread.stop) { return }
+            let isHolding = connections.values.contains { !$0.held.isEmpty }
+            let readable = connections.filter { isRead($0.value) }.map(\.key)
+            let ready = thread.wait(for: readable + [datagram, stream], isHolding ? pause : connections.isEmpty ? -1 : 1000)
+            if ready.contains(thread.stop) { return finish(stream, datagram, &connections, &buffer) }
             if ready.contains(datagram) { receive(datagram, &buffer) }
-            for descriptor in ready {
-                guard let connection = connections[descriptor] else { continue }
-                connections[descriptor] = receive(descriptor, connection, &buffer, thread)
-                if connections[descriptor] == nil { close(descriptor) }
+            if isHolding, ContinuousClock.now >= nextTry {
+                pause = retry(&connections) ? Self.pauses.first : min(2 * pause, Self.pauses.longest)
+                nextTry = .now + .milliseconds(Int64(pause))
             }
+            for descriptor in ready where connections[descriptor] != nil { receive(descriptor, &connections, &buffer) }
             // Behind all that has something to say.
             if ready.contains(stream) { accept(stream, &connections) }
             closeIdle(&connections)
         }
     }
 
+    /// Whether there is something to be read from it, and somewhere to put it.
+    private func isRead(_ connection: Connection) -> Bool {
+        guard !connection.hasEnded, let since = connection.fullSince else { return !connection.hasEnded }
+        return since.duration(to: .now) >= configuration.patience
+    }
+
+    private func drop(_ descriptor: Int32, _ connections: inout [Int32: Connection], because reason: String) {
+        guard let connection = connections.removeValue(forKey: descriptor) else { return }
+        counters.count(\.shed, connection.held.count)
+        reader.tellLost(connection.lost + connection.held.count, because: reason, peer: connection.peer)
+        close(descriptor)
+    }
+
+    // MARK: - Alerts that wait for room
+
+    /// Whether some found it.
+    private func retry(_ connections: inout [Int32: Connection]) -> Bool {
+        var taken = 0
+        for (descriptor, var connection) in connections where !connection.held.isEmpty {
+            do throws(AdmissionError) { taken += try connection.held.retry(reader.handIn) } catch {}
+            if !connection.held.isHalfFull {
+                reader.tellLost(connection.lost, because: "there was no room for longer than \(configuration.patience)", peer: connection.peer)
+                (connection.fullSince, connection.lost) = (nil, 0)
+            }
+            connections[descriptor] = connection
+            if connection.hasEnded, connection.held.isEmpty { drop(descriptor, &connections, because: "") }
+        }
+        return taken > 0
+    }
+
+    /// Hands a line in, or holds it back.
+    private func take(_ piece: LineSplitter.Piece, _ connection: inout Connection) {
+        switch piece {
+        case .line(let line):
+            guard let alert = reader.read(line, peer: connection.peer) else { return }
+            if !connection.held.holds(alert.rule), (try? reader.handIn(alert)) != nil { return }
+            if connection.held.isFull, connection.fullSince.map({ $0.duration(to: .now) >= configuration.patience }) ?? false {
+                connection.lost += 1
+                counters.count(\.shed)
+            } else {
+                connection.held.hold(alert, bytes: line.count)
+                if connection.held.isFull { connection.fullSince = connection.fullSince ?? .now }
+            }
+        case .tooLong(let head):
+            reader.reject(AlertError(problem: "a line is longer than \(configuration.lineLimit) bytes"), head, reader.arrival(peer: connection.peer))
+        }
+    }
+
+    // MARK: - The end
+
+    /// What senders have handed in is theirs no longer: it is read to its end, without waiting for more. They are told at once that nobody reads on.
+    private func finish(_ stream: Int32, _ datagram: Int32, _ connections: inout [Int32: Connection], _ buffer: inout [UInt8]) {
+        let deadline = ContinuousClock.now + configuration.farewell
+        // What was sent before that can be read; who connects or writes after it is refused.
+        for descriptor in [stream, datagram] { shutdown(descriptor, Int32(SHUT_RD)) }
+        while connections.count < configuration.connectionLimit, accept(stream, &connections) {}
+        for descriptor in connections.keys { shutdown(descriptor, Int32(SHUT_RD)) }
+        receive(datagram, &buffer, until: deadline)
+        for descriptor in connections.keys.sorted() {
+            while ContinuousClock.now < deadline, connections[descriptor]?.hasEnded == false { receive(descriptor, &connections, &buffer) }
+        }
+        repeat { _ = retry(&connections) } while ContinuousClock.now < deadline && connections.values.contains { !$0.held.isEmpty } && poll(nil, 0, Self.pauses.first) == 0
+        let reason = "the agent stopped"
+        for (descriptor, connection) in connections {
+            var unread: Int32 = 0
+            _ = ioctl(descriptor, UInt(FIONREAD), &unread)
+            counters.count(\.shed, connection.held.count)
+            reader.tellLost(connection.lost + connection.held.count, unreadBytes: Int(unread) + connection.lines.pendingBytes, because: reason, peer: connection.peer)
+            close(descriptor)
+        }
+        connections = [:]
+    }
+
     // MARK: - Streams
 
-    private func accept(_ stream: Int32, _ connections: inout [Int32: Connection]) {
+    /// False where nobody waits.
+    @discardableResult
+    private func accept(_ stream: Int32, _ connections: inout [Int32: Connection]) -> Bool {
         let descriptor = Glibc.accept(stream, nil, nil)
-        guard descriptor >= 0, fcntl(descriptor, F_SETFD, FD_CLOEXEC) == 0, fcntl(descriptor, F_SETFL, O_NONBLOCK) == 0 else { return }
+        guard descriptor >= 0 else { return false }
+        guard fcntl(descriptor, F_SETFD, FD_CLOEXEC) == 0, fcntl(descriptor, F_SETFL, O_NONBLOCK) == 0 else {
+            close(descriptor)
+            return true
+        }
         counters.count(\.connections)
         var credentials = riposte_credentials()
         guard riposte_peer_credentials(descriptor, &credentials) == 0, isAllowed(credentials) else {
             counters.count(\.denied)
             logger.warning("connection refused", metadata: ["intake.name": "\(name)", "peer.uid": "\(credentials.uid)"])
             close(descriptor)
-            return
+            return true
         }
         if connections.count >= configuration.connectionLimit { giveUpOne(&connections) }
         connections[descriptor] = Connection(lines: LineSplitter(limit: configuration.lineLimit), peer: Self.peer(credentials), userID: credentials.uid)
+        return true
     }
 
     /// The one that has been silent longest, of the user who has most: many connections of one keep no other out, and nobody loses what he is just saying.
@@ -111,8 +210,7 @@ package struct SocketIntake: Intake {
         guard let (descriptor, connection) = silent.first(where: { !Self.hasUnread($0.key) }) ?? silent.first else { return }
         counters.count(\.evicted)
         if connection.partialSince != nil { reader.reject(AlertError(problem: "a line was not finished in time"), [], reader.arrival(peer: connection.peer)) }
-        connections[descriptor] = nil
-        close(descriptor)
+        drop(descriptor, &connections, because: "the connection was given up for others")
     }
 
     private static func hasUnread(_ descriptor: Int32) -> Bool {
@@ -120,45 +218,40 @@ package struct SocketIntake: Intake {
         return recv(descriptor, &byte, 1, Int32(MSG_PEEK) | Int32(MSG_DONTWAIT)) > 0
     }
 
-    /// Nil when the connection is over.
-    private func receive(_ descriptor: Int32, _ connection: Connection, _ buffer: inout [UInt8], _ thread: SourceThread) -> Connection? {
-        var connection = connection
+    private func receive(_ descriptor: Int32, _ connections: inout [Int32: Connection], _ buffer: inout [UInt8]) {
+        guard var connection = connections[descriptor] else { return }
         let count = read(descriptor, &buffer, Self.readSize)
-        if count < 0 { return errno == EAGAIN || errno == EINTR ? connection : nil }
-        guard count > 0 else {
-            if let last = connection.lines.end() { _ = take(.line(last), connection.peer, thread) }
-            return nil
+        if count < 0, errno == EAGAIN || errno == EINTR { return }
+        if count > 0 {
+            connection.heard = .now
+            let pieces = connection.lines.take(buffer.prefix(count))
+            for piece in pieces { take(piece, &connection) }
+            // A piece that was finished in this read is not the one that is unfinished now.
+            connection.partialSince = connection.lines.pendingBytes == 0 ? nil : pieces.isEmpty ? connection.partialSince ?? .now : .now
+        } else {
+            if let last = connection.lines.end() { take(.line(last), &connection) }
+            (connection.hasEnded, connection.partialSince) = (true, nil)
         }
-        connection.heard = .now
-        for piece in connection.lines.take(buffer.prefix(count)) where !take(piece, connection.peer, thread) { return nil }
-        connection.partialSince = connection.lines.pendingBytes == 0 ? nil : connection.partialSince ?? .now
-        return connection
-    }
-
-    private func take(_ piece: LineSplitter.Piece, _ peer: String, _ thread: SourceThread) -> Bool {
-        switch piece {
-        case .line(let line): return thread.insist { () throws(AdmissionError) in try reader.take(line, peer: peer) }
-        case .tooLong(let head):
-            reader.reject(AlertError(problem: "a line is longer than \(configuration.lineLimit) bytes"), head, reader.arrival(peer: peer))
-            return true
-        }
+        connections[descriptor] = connection
+        if connection.hasEnded, connection.held.isEmpty { drop(descriptor, &connections, because: "there was no room for longer than \(configuration.patience)") }
     }
 
     private func closeIdle(_ connections: inout [Int32: Connection]) {
         let now = ContinuousClock.now
         for (descriptor, connection) in connections {
             guard let since = connection.partialSince, since + configuration.partialLineTimeout < now else { continue }
+            // The rest of it may be there, and only not have been read.
+            guard isRead(connection), !Self.hasUnread(descriptor) else { continue }
             reader.reject(AlertError(problem: "a line was not finished in time"), [], reader.arrival(peer: connection.peer))
-            connections[descriptor] = nil
-            close(descriptor)
+            drop(descriptor, &connections, because: "a line was not finished in time")
         }
     }
 
     // MARK: - Datagrams
 
     /// Nobody can be told to wait: what finds no room is counted and lost.
-    private func receive(_ datagram: Int32, _ buffer: inout [UInt8]) {
-        while true {
+    private func receive(_ datagram: Int32, _ buffer: inout [UInt8], until deadline: ContinuousClock.Instant? = nil) {
+        while deadline.map({ .now < $0 }) ?? true {
             var credentials = riposte_credentials()
             let length = riposte_receive(datagram, &buffer, buffer.count, &credentials)
             guard length >= 0 else { return }

@@ -1,3 +1,4 @@
+import Foundation
 import RiposteCore
 import RiposteTestSupport
 import Testing
@@ -51,6 +52,78 @@ struct JSONTests {
     func manyKeys() {
         let members = (0..<100).map { "\"k\($0)\":\($0)" } + ["\"k7\":1"]
         #expect(throws: JSONError.self) { try JSON(parsing: Array("{\(members.joined(separator: ","))}".utf8)) }
+    }
+}
+
+@Suite("JSON that several hands wrote, and a cursor that goes over it")
+struct JSONCursorTests {
+    private static let deep = String(repeating: "[", count: 70) + #""\u0061]""# + String(repeating: "]", count: 70)
+
+    @Test(
+        "of a key that stands twice the last one counts, at the first one's place; what is too deep is the text that it was",
+        arguments: [
+            (#"{"a":1,"b":2,"a":3}"#, #"{"a":3,"b":2}"#), (#"[{"a":{"x":1,"x":[1]},"\u0061":0}]"#, #"[{"a":0}]"#),
+            (
+                "{" + (0..<100).map { #""k\#($0)":0,"# }.joined() + #""k7":1,"k99":2}"#,
+                "{" + (0..<100).map { #""k\#($0)":\#($0 == 7 ? 1 : $0 == 99 ? 2 : 0)"# }.joined(separator: ",") + "}"
+            ),
+        ])
+    func forgiving(text: String, expected: String) throws { #expect(try JSON(forgiving: Array(text.utf8)).line == expected) }
+
+    @Test("what is too deep stays as the text that it was")
+    func tooDeep() throws {
+        var json = try JSON(forgiving: Array("[\(Self.deep),7]".utf8))
+        #expect(json.array?.last == 7)
+        for _ in 0..<JSON.depthLimit { json = try #require(json.array?.first) }
+        #expect(json.string?.repaired == String(repeating: "[", count: 7) + #""\u0061]""# + String(repeating: "]", count: 7))
+    }
+
+    /// Each is malformed alone and below what is too deep.
+    @Test(
+        "what is no JSON is an error at the same place, whether it is read or gone over",
+        arguments: ["", "{", "[1,]", "01", "1.", "tru", "\"a", "[1] 2", "\"\u{01}\"", "{'a':1}", #""\q""#, #""\u12""#, "[}", #"{"a",1}"#])
+    func malformed(text: String) throws {
+        let bytes = Array(text.utf8)
+        let read = try #require(throws: JSONError.self) { try JSON(forgiving: bytes) }
+        let passed = try #require(throws: JSONError.self) {
+            try JSONCursor.over(bytes) { cursor throws(JSONError) in
+                _ = try cursor.pass()
+                try cursor.end()
+            }
+        }
+        #expect(read == passed)
+        guard !["", "[1] 2"].contains(text) else { return }
+        let below = String(repeating: "[", count: 70)
+        #expect(throws: JSONError.self) { try JSON(forgiving: Array((below + text + String(repeating: "]", count: 70)).utf8)) }
+    }
+
+    @Test(
+        "what was gone over needs at least so many bytes when it is written",
+        arguments: [#" { "a" : [ 1 , "\u0061\n\ud83d\ude00\/" , null ] , "b" : 1.50 } "#, deep, #""\u0000\ud800x""#, "[]", "{ }", #"[true,-0,"é"]"#])
+    func leastWritten(text: String) throws {
+        let bytes = Array(text.utf8)
+        let passed = try JSONCursor.over(bytes) { cursor throws(JSONError) in try cursor.pass() }
+        #expect(String(decoding: bytes[passed.range], as: UTF8.self) == text.trimmingCharacters(in: .whitespaces))
+        let written = try JSON(forgiving: bytes).bytes.count
+        #expect(passed.leastWritten <= written && passed.leastWritten > 0)
+        if !text.contains("\\") { #expect(passed.leastWritten == written) }
+    }
+
+    @Test("into objects and arrays, and over what is not wanted")
+    func into() throws {
+        let text = Array(#" {"skip":[[{}]], "list": [1, {"a":2}, []], "empty":{}, "none":[]} "#.utf8)
+        var (keys, elements) = ([String](), [String]())
+        try JSONCursor.over(text) { cursor throws(JSONError) in
+            try cursor.members { key, cursor throws(JSONError) in
+                keys.append(key.shown)
+                guard key == "list" || key == "none" else { return _ = try cursor.pass() }
+                try cursor.elements { cursor throws(JSONError) in elements.append(String(decoding: text[try cursor.pass().range], as: UTF8.self)) }
+            }
+            try cursor.end()
+        }
+        #expect(keys == ["skip", "list", "empty", "none"])
+        #expect(elements == ["1", #"{"a":2}"#, "[]"])
+        #expect(throws: JSONError.self) { try JSONCursor.over(text) { cursor throws(JSONError) in try cursor.elements { _ in } } }
     }
 }
 

@@ -142,6 +142,104 @@ struct FileIntakeTests {
         #expect(sink.problems.isEmpty)
     }
 
+    /// Begins as all others of its host do, for longer than what is remembered of a file's beginning.
+    private func hostLine(_ rule: String) -> String { #"{"hostname":"\#(String(repeating: "h", count: 80))",\#(alert(rule).dropFirst())"# + "\n" }
+
+    @Test("files that begin alike are told apart: rotated while nobody was there, the first one still there or compressed", arguments: [false, true])
+    func alike(isCompressed: Bool) async throws {
+        try append((0..<3).map { hostLine("a\($0)") }.joined())
+        try await withIntake(intake(fromStart: true)) { try await sink.expect(["a0", "a1", "a2"]) }
+        try move(to: "-T1.log")
+        if isCompressed {
+            try FileManager.default.removeItem(atPath: path + "-T1.log")
+            _ = try folder.file("alerts.jsonl-1.gz", "\u{1f}\u{8b}")
+        } else {
+            try FileManager.default.moveItem(atPath: path + "-T1.log", toPath: path + "-1")
+        }
+        let (between, current) = ((0..<50).map { "b\($0)" }, (0..<7).map { "c\($0)" })
+        try append(between.map(hostLine).joined())
+        try move(to: "-2")
+        try append(current.map(hostLine).joined())
+        try await withIntake(intake()) { try await sink.expect(["a0", "a1", "a2"] + between + current) }
+        #expect(sink.problems.count == (isCompressed ? 2 : 0))
+    }
+
+    @Test("emptied and filled again beyond what was read, by lines that begin alike: read from the beginning, whether somebody was there or not", arguments: [true, false])
+    func refilledAlike(isThere: Bool) async throws {
+        let new = (0..<50).map { "b\($0)" }
+        func refill() throws {
+            try Data(new.map(hostLine).joined().utf8).withUnsafeBytes { bytes in
+                let file = open(path, O_WRONLY | O_TRUNC)
+                defer { close(file) }
+                try #require(write(file, bytes.baseAddress, bytes.count) == bytes.count)
+            }
+        }
+        try append(hostLine("a0") + hostLine("a1"))
+        try await withIntake(intake(fromStart: true)) {
+            try await sink.expect(["a0", "a1"])
+            if isThere { try refill() }
+            if isThere { try await sink.expect(["a0", "a1"] + new) }
+        }
+        if isThere { return }
+        try refill()
+        try await withIntake(intake()) { try await sink.expect(["a0", "a1"] + new) }
+        #expect(sink.problems.map { $0.problem.contains("what came after that is not known") } == [true])
+    }
+
+    @Test("a quiet first run is one: what came after it is read by the next, whether the file was there or not", arguments: [true, false])
+    func quiet(isThere: Bool) async throws {
+        if isThere { try append(line("old")) }
+        try await withIntake(intake()) { try await until { FileManager.default.fileExists(atPath: folder.path + "/state/intake/file.offset") } }
+        try append(line("a") + line("b"))
+        try await withIntake(intake()) { try await sink.expect(["a", "b"]) }
+    }
+
+    @Test("where nobody knows how far was read, that is told, and all is read", arguments: ["", "{", "[]", "{}", #"{"saved_at":1,"older":[7]}"#])
+    func lostPlace(text: String) async throws {
+        try append(line("a"))
+        try await withIntake(intake(fromStart: true)) { try await sink.expect(["a"]) }
+        _ = try folder.file("state/intake/file.offset", text)
+        try append(line("b"))
+        try await withIntake(intake()) { try await sink.expect(["a", "a", "b"]) }
+        #expect(sink.problems.map { $0.problem.contains("is not known, and it is read from its beginning") } == [true])
+    }
+
+    @Test("files that others put beside it, and links, are not read, and that is told", .enabled(if: geteuid() == 0, "needs root to give files away"))
+    func foreign() async throws {
+        try append(line("a"))
+        try await withIntake(intake(fromStart: true)) { try await sink.expect(["a"]) }
+        let secret = try folder.file("secret", line("secret"))
+        try #require(symlink(secret, path + ".3") == 0)
+        _ = try folder.file("alerts.jsonl.7", line("forged"))
+        try #require(chown(path + ".7", 65534, 65534) == 0)
+        try append(line("b"))
+        try move(to: ".1")
+        try append(line("c"))
+        try await withIntake(intake()) {
+            try await sink.expect(["a", "b", "c"])
+            try append(line("d"))
+            try await sink.expect(["a", "b", "c", "d"])
+        }
+        #expect(sink.problems.map { $0.problem.hasPrefix("2 files in ") } == [true])
+    }
+
+    @Test(
+        "a file speaks for whoever may write to it", .enabled(if: geteuid() == 0, "needs root to give files away"),
+        arguments: [(0, 0o644, [], true), (65534, 0o644, [], false), (65534, 0o644, [65534], true), (0, 0o664, [], false), (65534, 0o646, [65534], false)]
+            as [(UInt32, mode_t, Set<UInt32>, Bool)])
+    func believed(owner: UInt32, mode: mode_t, owners: Set<UInt32>, isBelieved: Bool) async throws {
+        try append(line("a"))
+        try #require(chown(path, owner, 0) == 0 && chmod(path, mode) == 0)
+        let intake = FileIntake(path: path, stateDirectory: folder.path + "/state", startsAtBeginning: true, owners: owners, sink: sink)
+        try await withIntake(intake) {
+            try await sink.expect(["a"])
+            #expect(sink.alerts[0].arrival.trust == (isBelieved ? .trusted : .untrusted))
+            #expect((intake.obstacle == nil) == isBelieved)
+            #expect((FileIntake.objection(to: path, owners: owners) == nil) == isBelieved)
+        }
+        #expect(intake.counters.snapshot.untrusted == (isBelieved ? 0 : 1))
+    }
+
     @Test("a file that was done with, and is written to again while nobody is there, goes on where it was")
     func writtenAgain() async throws {
         try append(line("a"))
@@ -285,5 +383,22 @@ struct StdinIntakeTests {
         try await intake.run()
         #expect(sink.rules == ["a", "b"])
         #expect(intake.counters.snapshot.rejected == 1)
+    }
+
+    @Test("what is in the pipe when the agent stops is taken")
+    func stop() async throws {
+        let (pipe, sink) = (Pipe(), GateSink())
+        let intake = StdinIntake(descriptor: pipe.fileHandleForReading.fileDescriptor, sink: sink)
+        let running = Task { try await intake.run() }
+        let output = pipe.fileHandleForWriting
+        try output.write(contentsOf: Data((alert("first") + "\n").utf8))
+        try await until { sink.isAsked }
+        try output.write(contentsOf: Data((0..<300).map { alert("r\($0)") + "\n" }.joined().utf8))
+        running.cancel()
+        sink.open()
+        try await running.value
+        #expect(sink.rules == ["first"] + (0..<300).map { "r\($0)" })
+        #expect(sink.problems.isEmpty)
+        try output.close()
     }
 }

@@ -50,6 +50,33 @@ private final class RecordingAuditSink: KubernetesAuditSink {
     }
 }
 
+/// A judge who takes as long for each text as the test wants.
+private final class BusyAuditSink: KubernetesAuditSink {
+    private let state = Mutex((atWork: 0, most: 0, judged: 0))
+    private let gate = DispatchSemaphore(value: 0)
+
+    func accept(_ text: [UInt8], arrival: Alert.Arrival) throws(KubernetesAuditRefusal) -> KubernetesAuditReceipt {
+        state.withLock { state in
+            state.atWork += 1
+            state.most = max(state.most, state.atWork)
+        }
+        // So that a test which fails ends.
+        _ = gate.wait(timeout: .now() + 20)
+        state.withLock { state in
+            state.atWork -= 1
+            state.judged += 1
+        }
+        return KubernetesAuditReceipt(judged: 1)
+    }
+
+    func reject(_ problem: AlertError, excerpt: [UInt8], arrival: Alert.Arrival) {}
+
+    func finish(_ texts: Int) { for _ in 0..<texts { gate.signal() } }
+    var atWork: Int { state.withLock(\.atWork) }
+    var most: Int { state.withLock(\.most) }
+    var judged: Int { state.withLock(\.judged) }
+}
+
 @Suite("kubernetes audit: events by an API server's webhook", .serialized)
 struct KubernetesAuditIntakeTests {
     private let sink = RecordingAuditSink()
@@ -73,14 +100,15 @@ struct KubernetesAuditIntakeTests {
     }
 
     private func withServer(
-        path: String = "/k8s-audit", _ change: (inout HTTPListener.Configuration) -> Void = { _ in }, _ body: (Server) async throws -> Void
+        path: String = "/k8s-audit", sink other: (any KubernetesAuditSink)? = nil, _ change: (inout HTTPListener.Configuration) -> Void = { _ in },
+        _ body: (Server) async throws -> Void
     ) async throws {
         var configuration = HTTPListener.Configuration.kubernetesAudit
         configuration.port = 0
         change(&configuration)
         let (ports, report) = AsyncStream.makeStream(of: Int.self)
         let logger = Logger(label: "test", factory: { _ in SwiftLogNoOpLogHandler() })
-        let intake = try KubernetesAuditIntake(configuration, path: path, sink: sink, logger: logger) { report.yield($0) }
+        let intake = try KubernetesAuditIntake(configuration, path: path, sink: other ?? sink, logger: logger) { report.yield($0) }
         try await withIntake(intake) {
             var iterator = ports.makeAsyncIterator()
             try await body(Server(port: try #require(await iterator.next()), intake: intake, client: client))
@@ -100,6 +128,25 @@ struct KubernetesAuditIntakeTests {
             #expect(sink.arrivals[0].peer?.hasPrefix("127.0.0.1:") == true)
             #expect((server.counters.accepted, server.counters.rejected) == (1, 2))
             #expect(server.intake.place == "http://127.0.0.1:\(server.port)/k8s-audit")
+        }
+    }
+
+    @Test("bodies that take long keep nobody else waiting, and a sender has one under way at a time")
+    func busy() async throws {
+        let sink = BusyAuditSink()
+        // More than there are threads for everything else.
+        let count = 2 * ProcessInfo.processInfo.activeProcessorCount + 2
+        try await withServer(sink: sink) { server in
+            try await withThrowingTaskGroup(of: Int.self) { group in
+                for _ in 0..<count { group.addTask { try await server.send("{}").status } }
+                try await until { sink.atWork > 0 }
+                let health = try await server.send("", method: .get, path: "/healthz").status
+                #expect(health == 200)
+                #expect((sink.most, sink.judged) == (1, 0))
+                sink.finish(count)
+                for try await status in group { #expect(status == 200) }
+            }
+            #expect((sink.most, sink.judged) == (1, count))
         }
     }
 

@@ -1,3 +1,4 @@
+import Dispatch
 import RiposteCore
 @testable import RiposteIntake
 import Synchronization
@@ -10,6 +11,7 @@ final class RecordingSink: AlertSink {
         var problems: [(problem: AlertError, excerpt: [UInt8])] = []
         var refusal: AdmissionError?
         var room = Int.max
+        var withoutRoom: Set<ByteText> = []
     }
 
     private let state = Mutex(State())
@@ -17,7 +19,7 @@ final class RecordingSink: AlertSink {
     func accept(_ alert: Alert) throws(AdmissionError) {
         let refusal = state.withLock { state -> AdmissionError? in
             if let refusal = state.refusal { return refusal }
-            guard state.alerts.count < state.room else { return .full }
+            guard state.alerts.count < state.room, !state.withoutRoom.contains(alert.rule) else { return .full }
             state.alerts.append(alert)
             return nil
         }
@@ -31,6 +33,8 @@ final class RecordingSink: AlertSink {
     var problems: [AlertError] { state.withLock { $0.problems.map(\.problem) } }
     func refuse(_ refusal: AdmissionError?) { state.withLock { $0.refusal = refusal } }
     func makeRoom(_ room: Int) { state.withLock { $0.room = room } }
+    /// For alerts of these rules there is none.
+    func takeRoom(from rules: Set<ByteText>) { state.withLock { $0.withoutRoom = rules } }
 
     /// Waits until these rules, and no others, have come, in this order.
     func expect(_ rules: [String], sourceLocation: SourceLocation = #_sourceLocation) async throws {
@@ -59,4 +63,27 @@ func withIntake<Value: Sendable>(_ intake: some Intake, _ body: () async throws 
     running.cancel()
     try? await running.value
     return try result.get()
+}
+
+/// A door at which the first alert stands until it is opened.
+final class GateSink: AlertSink {
+    private let state = Mutex((rules: [String](), problems: [AlertError](), isAsked: false))
+    private let gate = DispatchSemaphore(value: 0)
+
+    func accept(_ alert: Alert) throws(AdmissionError) {
+        let isFirst = state.withLock { state in
+            defer { state.isAsked = true }
+            return !state.isAsked
+        }
+        // So that a test which fails ends.
+        if isFirst { _ = gate.wait(timeout: .now() + 20) }
+        state.withLock { $0.rules.append(alert.rule.shown) }
+    }
+
+    func reject(_ problem: AlertError, excerpt: [UInt8], arrival: Alert.Arrival) { state.withLock { $0.problems.append(problem) } }
+
+    func open() { gate.signal() }
+    var isAsked: Bool { state.withLock(\.isAsked) }
+    var rules: [String] { state.withLock(\.rules) }
+    var problems: [AlertError] { state.withLock(\.problems) }
 }

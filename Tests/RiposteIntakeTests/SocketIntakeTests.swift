@@ -78,6 +78,98 @@ struct SocketIntakeTests {
         }
     }
 
+    @Test("alerts of a rule without room wait; those of others, on the same connection, on another and by datagram, do not")
+    func withoutRoom() async throws {
+        sink.takeRoom(from: ["A"])
+        try await withSocket { counters in
+            let (first, second) = (try UnixClient(configuration.streamPath), try UnixClient(configuration.streamPath))
+            first.send((0..<12).map { _ in alert("A") + "\n" }.joined() + alert("B") + "\n")
+            try await sink.expect(["B"])
+            second.send(alert("C") + "\n")
+            try await sink.expect(["B", "C"])
+            try UnixClient(configuration.datagramPath, isDatagram: true).send(alert("D"))
+            try await sink.expect(["B", "C", "D"])
+            // Its other end may be gone meanwhile.
+            first.end()
+            sink.takeRoom(from: [])
+            try await sink.expect(["B", "C", "D"] + Array(repeating: "A", count: 12))
+            #expect(counters.snapshot.shed == 0)
+        }
+    }
+
+    @Test("more than may wait, for longer than anybody waits: others of the connection come through, and what is lost is counted and told")
+    func patience() async throws {
+        sink.takeRoom(from: ["A"])
+        try await withSocket({ $0.patience = .milliseconds(20) }) { counters in
+            let client = try UnixClient(configuration.streamPath)
+            client.send((0..<HeldAlerts.countLimit).map { _ in alert("A") + "\n" }.joined() + alert("B") + "\n")
+            try await sink.expect(["B"])
+            client.send((0..<44).map { _ in alert("A") + "\n" }.joined())
+            try await until { counters.snapshot.shed == 44 }
+            client.send(alert("C") + "\n")
+            try await sink.expect(["B", "C"])
+            sink.takeRoom(from: [])
+            try await sink.expect(["B", "C"] + Array(repeating: "A", count: HeldAlerts.countLimit))
+            try await until { !sink.problems.isEmpty }
+            #expect(sink.problems.map { $0.problem.hasSuffix("44 alerts are lost") } == [true])
+        }
+    }
+
+    @Test("who writes in blocks, and always has a line half written, is let go on")
+    func blocks() async throws {
+        let timeout = Duration.seconds(2)
+        try await withSocket({ $0.partialLineTimeout = timeout }) { _ in
+            let client = try UnixClient(configuration.streamPath)
+            let (begin, line) = (ContinuousClock.now, alert("a") + "\n")
+            client.send(String(line.prefix(20)))
+            var sent = 0
+            while begin.duration(to: .now) < timeout * 2 {
+                client.send(String(line.dropFirst(20)) + String(line.prefix(20)))
+                sent += 1
+                try await until { sink.alerts.count == sent }
+                try await Task.sleep(for: .milliseconds(20))
+            }
+            #expect(sink.problems.isEmpty)
+        }
+    }
+
+    @Test("what the sockets have taken when the agent stops is handed in: by connections, one not accepted yet, and by datagram; and nobody can hand in more")
+    func stop() async throws {
+        let (gate, folder) = (GateSink(), folder)
+        let (ready, report) = AsyncStream.makeStream(of: Void.self)
+        let intake = SocketIntake(configuration, sink: gate, logger: Logger(label: "test", factory: { _ in SwiftLogNoOpLogHandler() })) { report.finish() }
+        let running = Task { try await intake.run() }
+        for await _ in ready {}
+        let (first, late) = (try UnixClient(configuration.streamPath), try UnixClient(configuration.datagramPath, isDatagram: true))
+        first.send(alert("first") + "\n")
+        try await until { gate.isAsked }
+        let second = try UnixClient(configuration.streamPath)
+        second.send(alert("second") + "\n" + alert("without newline"))
+        first.send((0..<500).map { alert("r\($0)") + "\n" }.joined())
+        late.send(alert("datagram"))
+        running.cancel()
+        gate.open()
+        try await running.value
+        #expect(gate.rules.sorted() == (["first", "second", "without newline", "datagram"] + (0..<500).map { "r\($0)" }).sorted())
+        #expect(gate.problems.isEmpty && intake.counters.snapshot.shed == 0)
+        withExtendedLifetime((folder, second)) {}
+    }
+
+    @Test("what finds no room when the agent stops is counted and told")
+    func stopWithoutRoom() async throws {
+        sink.takeRoom(from: ["A"])
+        var shed = 0
+        try await withSocket({ $0.farewell = .milliseconds(50) }) { counters in
+            let client = try UnixClient(configuration.streamPath)
+            client.send((0..<5).map { _ in alert("A") + "\n" }.joined() + alert("B") + "\n")
+            try await sink.expect(["B"])
+            client.end()
+            shed = counters.snapshot.shed
+        }
+        #expect(shed == 0)
+        #expect(sink.problems.map(\.problem) == ["the agent stopped: 5 alerts are lost"])
+    }
+
     @Test("a line that is too long, and one that is never finished, end nobody else's")
     func bounds() async throws {
         try await withSocket({ ($0.lineLimit, $0.partialLineTimeout) = (200, .milliseconds(100)) }) { counters in

@@ -126,6 +126,17 @@ struct AdmissionBookTests {
         }
     }
 
+    @Test("an alert that needs more runs than there is room for is let in where half of the room would be, also beside a flood; a second one is not")
+    func many() throws {
+        var book = AdmissionBook()
+        for _ in 0..<8 { _ = book.admit(try key("flood"), 1, limit: 8) }
+        #expect(try !book.admit(key("flood"), 1, limit: 8))
+        #expect(try book.admit(key("many"), 100, limit: 8))
+        for rule in ["many", "others"] { #expect(try !book.admit(key(rule), 100, limit: 8)) }
+        for _ in 0..<100 { book.leave(try key("many")) }
+        #expect(try book.admit(key("others"), 100, limit: 8))
+    }
+
     @Test("who was turned away is counted by rule and intake, as far as there is room for names; the rest together")
     func shed() throws {
         var book = AdmissionBook()

@@ -41,8 +41,8 @@ struct KubernetesAuditReaderTests {
             ("", 0), ("   ", 3), ("nonsense", 0), ("{", 1), (event + event, 77), (event + "}", 77), ("[\(event),]", 79), (#"{"kind":"Event","x":01}"#, 20),
             ("{}", nil), ("7", nil), ("null", nil), (#""Event""#, nil), (#"{"kind":7}"#, nil), (#"{"kind":"Pod"}"#, nil), ("[\(event),7]", nil), ("[\(event),{}]", nil),
             (#"{"kind":"EventList"}"#, nil), (#"{"kind":"EventList","items":{}}"#, nil), (#"{"kind":"EventList","items":null}"#, nil),
-            (#"{"kind":"Event","x":{"a":1,"a":2},"y":[1,]}"#, 41), (#"{"kind":"Event",,"kind":"Event"}"#, 16), (#"{"a":1,"a":2]}"#, 7), (#"{"a":1,[]:2,"a":3}"#, 7),
-            (String(repeating: "[", count: 100_000), 64), (String(repeating: #"{"a":"#, count: 100_000), 320),
+            (#"{"kind":"Event","x":{"a":1,"a":2},"y":[1,]}"#, 41), (#"{"kind":"Event",,"kind":"Event"}"#, 16), (#"{"a":1,"a":2]}"#, 12), (#"{"a":1,[]:2,"a":3}"#, 7),
+            (String(repeating: "[", count: 100_000), 100_000), (String(repeating: #"{"a":"#, count: 100_000), 500_000), (#"[{"kind":"Event"},{"kind":"Event","x":"\q"}]"#, 40),
         ] as [(String, Int?)])
     func refused(text: String, offset: Int?) throws {
         let error = try #require(throws: KubernetesAuditError.self) { try reader.read(Array(text.utf8)) }
@@ -72,19 +72,46 @@ struct KubernetesAuditReaderTests {
         #expect(try reader.read(Array(text.utf8)).events.count == (isTaken ? 1 : 0))
     }
 
-    @Test("a million bad items do not become a million reasons")
-    func manyDropped() throws {
-        let batch = try reader.read(Array(Self.list(Array(repeating: "0", count: 1_000_000).joined(separator: ","), Self.item).utf8))
+    @Test("many bad items do not become as many reasons, and more events than any API server sends at once are refused")
+    func many() throws {
+        let batch = try reader.read(Array(Self.list(Array(repeating: "0", count: 65_535).joined(separator: ","), Self.item).utf8))
         #expect(batch.events.count == 1)
-        #expect(batch.droppedCount == 1_000_000)
+        #expect(batch.droppedCount == 65_535)
         #expect(batch.dropped.count == 100)
+        let more = Array(Self.list(Array(repeating: "0", count: 1_000_000).joined(separator: ","), Self.item).utf8)
+        let error = try #require(throws: KubernetesAuditError.self) { try reader.read(more) }
+        #expect(error.problem == "more than 65536 events")
+    }
+
+    /// Megabytes of small values, below many levels, with a key that stands twice at the end of all: what cannot be read strictly at any level.
+    private static let hostile: [UInt8] = {
+        let small = Array(repeating: #"{"a":0}"#, count: 250_000).joined(separator: ",")
+        return Array((String(repeating: #"{"a":"#, count: 60) + #"[\#(small),{"b":1,"b":2}]"# + String(repeating: "}", count: 60)).utf8)
+    }()
+
+    @Test("the work for a text grows with its length only: each byte is looked at four times at most, whatever stands there")
+    func hostile() throws {
+        #expect(throws: KubernetesAuditError(problem: "no audit event and no list of them: it has no kind")) { try reader.open(Self.hostile) }
+        // The same as a tenant's patch in an event: it is seen to be too long before anything is made of it.
+        let head = Array(#"{"auditID":"t","stageTimestamp":"2026-03-04T11:22:33Z","requestObject":"#.utf8)
+        let list = Array(#"{"kind":"EventList","items":["#.utf8) + head + Self.hostile + Array("},\(Self.item)]}".utf8)
+        var text = try reader.open(list)
+        #expect(text.next()?.auditID == "b")
+        #expect(text.next() == nil)
+        #expect(text.dropped == [KubernetesAuditReader.Dropped(number: 1, auditID: "t", problem: "it is longer than 262144 bytes")])
+        #expect(text.work < 4 * list.count)
+        // And as a single event, not in a list.
+        text = try reader.open(Array(#"{"kind":"Event","#.utf8) + head.dropFirst() + Self.hostile + Array("}".utf8))
+        #expect(text.next() == nil)
+        #expect(text.dropped.first?.problem == "it is longer than 262144 bytes")
+        #expect(text.work < 4 * list.count)
     }
 
     @Test("a patch as a client wrote it hides neither itself nor the batch: keys that stand twice, deep nesting")
     func patches() throws {
         let deep = String(repeating: "[", count: 90) + "1" + String(repeating: "]", count: 90)
         let abyss = String(repeating: #"{"a":"#, count: 5000) + #""}""# + String(repeating: "}", count: 5000)
-        for junk in [#""x":1,"x":{"a":",}]\"","a":2}"#, #""x":\#(deep)"#, #""x":\#(abyss),"x":\#(abyss)"#] {
+        for junk in [#""x":[{"a":1},{"a":2,"a":3}]"#, #""x":1,"x":{"a":",}]\"","a":2}"#, #""x":\#(deep)"#, #""x":\#(abyss),"x":\#(abyss)"#] {
             let patch =
                 #"{"auditID":"p","stageTimestamp":"2026-03-04T11:22:33Z","requestObject":{"spec":{"hostPID":false},"spec":{"hostPID":true,\#(junk)},"e":{}, "f":[ ]}}"#
             let batch = try reader.read(Array(Self.list(Self.item, patch, Self.item).utf8))
@@ -95,7 +122,10 @@ struct KubernetesAuditReaderTests {
             #expect(batch.events[1].shown("jevt.value[/requestObject/spec/x]") != .absent)
         }
         let event = try reader.read(Array(#"{"kind":"Event","stageTimestamp":"2026-03-04T11:22:33Z","x":\#(deep)}"#.utf8)).events[0]
-        #expect(event.shown("jevt.value[/x]") == .text(deep))
+        // The event is the first of its levels, and what is below the last one is text in it.
+        let levels = JSON.depthLimit - 1
+        let rest = String(repeating: "[", count: 90 - levels) + "1" + String(repeating: "]", count: 90 - levels)
+        #expect(event.shown("jevt.value[/x]") == .text(String(repeating: "[", count: levels) + "\"\(rest)\"" + String(repeating: "]", count: levels)))
     }
 }
 

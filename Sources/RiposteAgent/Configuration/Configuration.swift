@@ -112,6 +112,9 @@ package struct AgentConfiguration: Sendable {
             /// Nil: no file is followed.
             package var path: String?
             package var startsAtBeginning = false
+            /// Whose the file may be, beside root and the agent's own user, for what is in it to be believed.
+            package var userIDs: [Int] = []
+            package var owners: Set<UInt32> { Set(userIDs.map { UInt32(clamping: $0) }) }
             package var trust = Alert.Arrival.Trust.trusted
         }
 

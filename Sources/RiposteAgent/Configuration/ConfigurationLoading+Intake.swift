@@ -25,9 +25,10 @@ extension AgentConfiguration.IntakeSection {
 
 extension AgentConfiguration.IntakeSection.File {
     fileprivate mutating func read(_ node: YAMLNode, _ section: String) {
-        guard let keys = node.mapping(known: ["path", "from_start", "trust"], what: section, code: "C002") else { return }
+        guard let keys = node.mapping(known: ["path", "from_start", "uids", "trust"], what: section, code: "C002") else { return }
         if let node = keys["path"], !node.isNull { path = node.path() }
         if let value = keys["from_start"]?.bool(code: "C003") { startsAtBeginning = value }
+        if let nodes = keys["uids"]?.list(code: "C003") { userIDs = nodes.compactMap { $0.integer(in: 0...Int(UInt32.max), code: "C003") } }
         if let value = keys["trust"]?.trust() { trust = value }
     }
 }

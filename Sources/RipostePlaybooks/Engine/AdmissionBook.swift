@@ -3,7 +3,8 @@ internal import RiposteCore
 /// Shares the room for open runs among those who want it, so that a flood of one rule at one intake leaves room for all others.
 ///
 /// Half of the room is anybody's. The other half is for who holds less than a fair share: the room divided by all that have open runs, and one to come.
-/// Whoever holds nothing is let in even where the room is full, up to twice the room. A plain value.
+/// Whoever holds nothing is let in even where the room is full, up to twice the room. An alert that so many playbooks answer that half of the room would not hold its runs
+/// is let in where half of the room would be: else it never were. So what is open exceeds twice the room by no more than the playbooks there are. A plain value.
 struct AdmissionBook: Sendable {
     /// Who wants in. The rule's name is an attacker's to choose: it is cut.
     struct Key: Hashable, Sendable, Comparable {
@@ -48,7 +49,8 @@ struct AdmissionBook: Sendable {
         guard runs > 0 else { return true }
         let mine = open[key] ?? 0
         let share = max(1, limit / (open.count + (mine == 0 ? 2 : 1)))
-        let isWithin = total + runs <= max(1, limit / 2) || ((mine == 0 || mine + runs <= share) && total + runs <= 2 * limit)
+        let wanted = min(runs, max(1, limit / 2))
+        let isWithin = total + wanted <= max(1, limit / 2) || ((mine == 0 || mine + wanted <= share) && total + wanted <= 2 * limit)
         guard isWithin else { return false }
         enter(key, runs)
         return true

@@ -22,53 +22,21 @@ package struct KubernetesAuditReader: Sendable {
 
     /// Of an event as JSON without blanks; Falco's limit.
     package var eventLimit = 262_144
-    private static let toldDrops = 100
+    /// Of a text's events. An API server's batch has some hundreds, and no event of its own is so small that the largest body could hold as many.
+    package var countLimit = 65_536
 
     package init() {}
 
     /// Takes all or nothing as far as the text goes, and event by event as far as these go.
     package func read(_ text: [UInt8]) throws(KubernetesAuditError) -> Batch {
-        var batch = Batch()
-        try take(try JSON(forgiving: text), &batch)
+        var (text, batch) = (try open(text), Batch())
+        while let event = text.next() { batch.events.append(event) }
+        (batch.dropped, batch.droppedCount) = (text.dropped, text.droppedCount)
         return batch
     }
 
-    private func take(_ json: JSON, _ batch: inout Batch) throws(KubernetesAuditError) {
-        switch json {
-        case .array(let elements):
-            for element in elements { try take(element, &batch) }
-        case .object(let object):
-            switch object["kind"] {
-            case "Event": take(event: json, &batch)
-            case "EventList":
-                guard let items = object["items"]?.array else { throw KubernetesAuditError(problem: "an EventList without a list of items") }
-                for item in items { take(event: item, &batch) }
-            case .string(let kind): throw KubernetesAuditError(problem: "no audit event and no list of them: kind \"\(kind.shown.prefix(64))\"")
-            default: throw KubernetesAuditError(problem: "no audit event and no list of them: it has no kind")
-            }
-        default: throw KubernetesAuditError(problem: "no audit event and no list of them: it is no object")
-        }
-    }
-
-    private func take(event json: JSON, _ batch: inout Batch) {
-        if let problem = append(json, &batch) {
-            let number = batch.events.count + batch.droppedCount + 1
-            batch.droppedCount += 1
-            guard batch.dropped.count < Self.toldDrops else { return }
-            batch.dropped.append(Dropped(number: number, auditID: json["auditID"]?.string, problem: problem))
-        }
-    }
-
-    /// What is wrong with it, if anything.
-    private func append(_ json: JSON, _ batch: inout Batch) -> String? {
-        guard case .object(let object) = json else { return "it is no object" }
-        guard let time = object["stageTimestamp"]?.string.flatMap({ Timestamp($0.bytes) }) else {
-            return "stageTimestamp must be an RFC 3339 text such as 2026-03-04T11:22:33.123456Z"
-        }
-        guard json.writtenBound <= eventLimit || json.bytes.count <= eventLimit else { return "it is longer than \(eventLimit) bytes" }
-        batch.events.append(KubernetesAuditEvent(document: json, time: time))
-        return nil
-    }
+    /// The same for whoever wants one event after the other: then there is one of them in memory, however many the text has.
+    package func open(_ text: [UInt8]) throws(KubernetesAuditError) -> KubernetesAuditText { try KubernetesAuditText(text, eventLimit: eventLimit, countLimit: countLimit) }
 }
 
 /// Why a text holds no audit events, and where where that is known: `offset` counts bytes from its start.
@@ -82,17 +50,4 @@ package struct KubernetesAuditError: Error, Equatable, Sendable, CustomStringCon
     }
 
     package var description: String { offset.map { "\(problem) (byte \($0))" } ?? problem }
-}
-
-extension JSON {
-    /// At least as many bytes as it takes written: a byte of text becomes six at most. Spares writing events only to see that they are short.
-    fileprivate var writtenBound: Int {
-        switch self {
-        case .null, .bool, .integer: 24
-        case .number(let text): text.bytes.count
-        case .string(let text): 6 * text.bytes.count + 2
-        case .array(let elements): elements.reduce(2) { $0 + $1.writtenBound + 1 }
-        case .object(let object): object.members.reduce(2) { $0 + 6 * $1.key.bytes.count + 4 + $1.value.writtenBound }
-        }
-    }
 }
