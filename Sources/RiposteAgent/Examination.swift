@@ -178,6 +178,7 @@ package struct Examination: Sendable {
                     remedy: "run as a user who may read it; until then no event comes from there")
             }
             if let open = openDoor { return open }
+            if let exposed = exposedSecret { return exposed }
             let names = [
                 configuration.intake.http.isEnabled ? "http \(configuration.intake.http.listen)\(Self.believed(configuration.intake.http))" : nil,
                 configuration.intake.socket.isEnabled ? "socket" : nil,
@@ -207,6 +208,15 @@ package struct Examination: Sendable {
             }
         }
         return nil
+    }
+
+    /// A token or a key that anybody on this host can have read.
+    private var exposedSecret: Finding? {
+        let exposed = [configuration.intake.http, configuration.intake.kubernetesAudit.http, configuration.metrics.http].flatMap(\.exposedSecrets)
+        guard let path = exposed.first else { return nil }
+        return Finding(
+            subject: "intakes", verdict: .lacking, finding: "\(path) may be read by everybody on this host: whoever has read it is believed",
+            remedy: "chmod o-r it, and change what is in it")
     }
 
     private static func believed(_ section: AgentConfiguration.IntakeSection.HTTP) -> String { section.asksNobody ? " (believes \(section.believed))" : "" }

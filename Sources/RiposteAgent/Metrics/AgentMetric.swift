@@ -43,7 +43,8 @@ package enum AgentMetric {
     static let sensorProcesses = Metric("riposte_sensor_processes", .gauge, "Processes in the sensor's table.")
 
     static let intakeAlerts = Metric(
-        "riposte_intake_alerts_total", .counter, "What came in at an intake: accepted, rejected (no alert), shed (no room), denied (no right).",
+        "riposte_intake_alerts_total", .counter,
+        "What came in at an intake: accepted, rejected (no alert), shed (no room), rationed (more than is kept of senders who are not believed), denied (no right).",
         labels: [.open("intake"), "result"])
     static let intakeUntrusted = Metric(
         "riposte_intake_untrusted_alerts_total", .counter, "Of the accepted ones, those whose sender is not believed: they are observed only.", labels: [.open("intake")])
