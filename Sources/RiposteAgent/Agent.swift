@@ -59,6 +59,7 @@ package struct Agent: Sendable {
     package init(_ configuration: AgentConfiguration, logger: Logger) throws(Diagnostics) {
         self.configuration = configuration
         self.logger = logger
+        try configuration.refuseForeignWorkFolders()
         // First, so that it is done when all else is read.
         sensorLoading = configuration.sensor.isEnabled ? SensorLoading(configuration.sensor.configuration) : nil
         facilities = Facilities(configuration)

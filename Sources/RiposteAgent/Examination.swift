@@ -142,12 +142,20 @@ package struct Examination: Sendable {
                 subject: subject, verdict: .bad, finding: "\(parent) cannot be written: \(String(cString: strerror(errno)))",
                 remedy: "run as root, or set --state-dir and --run-dir")
         }
+        if let (place, objection) = AgentConfiguration.objection(toWorkFolder: path) {
+            return Finding(subject: subject, verdict: .bad, finding: "\(place): \(objection)", remedy: "the agent does not start like this")
+        }
         var isFolder: ObjCBool = false
         guard FileManager.default.fileExists(atPath: parent, isDirectory: &isFolder), isFolder.boolValue else {
             return Finding(subject: subject, verdict: .bad, finding: "\(parent) is no folder", remedy: "set --state-dir and --run-dir")
         }
         let free = (try? FileManager.default.attributesOfFileSystem(forPath: parent))?[.systemFreeSize] as? NSNumber
         let note = parent == path ? path : "\(path) (will be made)"
+        if let free, free.int64Value >= Self.freeBytes, UntrustedQuota.isFull(parent, below: configuration.intake.untrusted.freeBytes) {
+            return Finding(
+                subject: subject, verdict: .lacking, finding: "\(note), \(free.int64Value >> 20) MiB free: alerts of senders who are not believed are not taken",
+                remedy: "make room, or set intake.untrusted.min_free")
+        }
         guard let free, free.int64Value < Self.freeBytes else { return Finding(subject: subject, verdict: .good, finding: note) }
         return Finding(
             subject: subject, verdict: .lacking, finding: "\(note), \(free.int64Value >> 20) MiB free", remedy: "what cannot be written down is not done: make room")
