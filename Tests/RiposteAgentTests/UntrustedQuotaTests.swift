@@ -81,7 +81,7 @@ struct UntrustedFloodTests {
 
     @Test("the journal keeps a bounded part of it, and says so; whoever is believed is answered as ever")
     func flood() async throws {
-        try await place.start(configuration: "intake: { untrusted: { max_rate: 1KiB } }")
+        try await place.start(configuration: "metrics: { enabled: true, listen: '127.0.0.1:0' }\nintake: { untrusted: { max_rate: 1KiB } }")
         let child = try ChildProcess(["sleep", "1000"])
         let padding = String(repeating: "x", count: 40_000)
         #expect(try postAsNobody(alert(String(repeating: "R", count: 2000), pid: 1)) == ["400"])
@@ -95,6 +95,11 @@ struct UntrustedFloodTests {
         let intake = try #require(try place.json("status").first?["intakes"]?.array?.first { $0["name"] == "http" })
         #expect(intake["rationed"]?.integer == Int64(answers.count { $0 == "429" }))
         #expect(try place.riposte("status").output.contains("not believed were turned away"))
+        let port = try #require(place.errors.firstMatch(of: /metrics +http:\/\/127\.0\.0\.1:(\d+)/)?.1)
+        let page = try run(["curl", "-s", "http://127.0.0.1:\(port)/metrics"]).output
+        #expect(page.contains(#"riposte_alerts_total{rule="untrusted",priority="warning",source="untrusted"}"#) && !page.contains(#"rule="Flood""#))
+        #expect(page.contains(#"riposte_alerts_total{rule="Kill it",priority="warning",source="syscall"} 1"#))
+        #expect(page.contains(#"riposte_intake_alerts_total{intake="http",result="rationed"} \#(answers.count { $0 == "429" })"#))
         let told = try place.records().filter { $0["kind"] == "brake" }
         #expect(told.count == 1 && told[0]["detail"]?["untrusted"]?["intake"] == "http")
     }

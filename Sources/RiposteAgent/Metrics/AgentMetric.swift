@@ -5,7 +5,8 @@ package enum AgentMetric {
     // MARK: - Counted as it happens
 
     static let alerts = Metric(
-        "riposte_alerts_total", .counter, "Alerts that were taken in, repeats too.", labels: [.open("rule"), "priority", .open("source")], seriesLimit: 500)
+        "riposte_alerts_total", .counter, "Alerts that were taken in, repeats too; rule and source are untrusted where the sender is not believed.",
+        labels: [.open("rule"), "priority", .open("source")], seriesLimit: 500)
     static let alertLatency = Metric(
         "riposte_alert_latency_seconds", .histogram(upTo: .latencies), "From the event, by the detector's clock, to the alert's arrival.", labels: [.open("intake")],
         seriesLimit: 32)
