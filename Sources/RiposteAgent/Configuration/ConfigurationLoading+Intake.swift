@@ -50,7 +50,17 @@ extension AgentConfiguration.IntakeSection.HTTP {
         if let value = keys["max_body"]?.size(code: "C003") { bodyLimit = value }
         if let value = keys["max_connections"]?.integer(in: 1...1_000_000, code: "C003") { connectionLimit = value }
         if let node = keys["tls"], !node.isNull { readTLS(node, section) }
+        if let node = keys["uids"], !userIDs.isEmpty, let others = shownInstead {
+            node.report(code: "C003", "\(section).uids has no effect beside \(others): users are asked for where nobody has to show who he is")
+        }
         return keys
+    }
+
+    /// By what senders are known, other than by their user.
+    private var shownInstead: String? {
+        if tokenFile != nil { return "token_file" }
+        if clientAuthority != nil { return "tls.client_ca" }
+        return allowsUnauthenticated ? "allow_unauthenticated: true" : nil
     }
 
     mutating func readTLS(_ node: YAMLNode, _ section: String) {
