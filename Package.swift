@@ -76,7 +76,7 @@ let package = Package(
         room("RiposteAudit", ["RiposteCore", crypto, logging]),
         room("RiposteOutputs", ["RiposteCore", "RiposteTransport", "CRiposte", crypto, logging]),
         room("RiposteMetrics", ["RiposteCore", coreMetrics]),
-        room("RiposteIntake", ["RiposteCore", "CRiposte", httpTypes, hummingbird, hummingbirdCore, hummingbirdTLS, lifecycle, nioCore, nioHTTPTypes, nioPosix, nioSSL, logging]),
+        room("RiposteIntake", ["RiposteCore", "CRiposte", httpTypes, hummingbird, hummingbirdCore, lifecycle, nioCore, nioHTTPTypes, nioPosix, nioSSL, logging]),
         room(
             "RiposteAgent",
             [

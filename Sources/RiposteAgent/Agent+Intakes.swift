@@ -7,12 +7,14 @@ internal import RiposteIntake
 /// What comes in, made from the configuration.
 extension Agent {
     /// Where alerts come in.
-    func alertIntakes(_ door: AlertDoor, _ logger: Logger, _ quiet: Logger, onReady: @escaping @Sendable () -> Void) throws -> [any Intake] {
+    func alertIntakes(_ door: AlertDoor, _ credentials: CredentialsKeeper, _ logger: Logger, _ quiet: Logger, onReady: @escaping @Sendable () -> Void) throws -> [any Intake] {
         let section = configuration.intake
         try Self.checkPaths(configuration)
         var intakes: [any Intake] = []
         if section.http.isEnabled {
-            intakes.append(try HTTPIntake(try Self.httpConfiguration(configuration), sink: door, logger: quiet) { _ in onReady() })
+            let intake = try HTTPIntake(try Self.httpConfiguration(configuration), sink: door, logger: quiet) { _ in onReady() }
+            credentials.follow(.init(section: "intake.http", read: { [configuration] in try Self.httpConfiguration(configuration) }, use: intake.renew))
+            intakes.append(intake)
         }
         if section.socket.isEnabled {
             var socket = SocketIntake.Configuration(streamPath: configuration.alertSocket, datagramPath: configuration.alertDatagramSocket)
@@ -31,12 +33,15 @@ extension Agent {
     }
 
     /// Where audit events of Kubernetes API servers come in.
-    func auditIntakes(_ door: KubernetesAuditDoor, _ quiet: Logger, onReady: @escaping @Sendable () -> Void) throws -> [any Intake] {
+    func auditIntakes(
+        _ door: KubernetesAuditDoor, _ credentials: CredentialsKeeper, _ quiet: Logger, onReady: @escaping @Sendable () -> Void
+    ) throws -> [any Intake] {
         let (section, log) = (configuration.intake.kubernetesAudit, configuration.intake.kubernetesAuditLog)
         var intakes: [any Intake] = []
         if section.http.isEnabled {
-            intakes.append(
-                try KubernetesAuditIntake(try Self.auditConfiguration(configuration), path: section.path, sink: door, logger: quiet) { _ in onReady() })
+            let intake = try KubernetesAuditIntake(try Self.auditConfiguration(configuration), path: section.path, sink: door, logger: quiet) { _ in onReady() }
+            credentials.follow(.init(section: "intake.kubernetes_audit", read: { [configuration] in try Self.auditConfiguration(configuration) }, use: intake.renew))
+            intakes.append(intake)
         }
         if let path = log.path {
             intakes.append(
@@ -87,6 +92,7 @@ extension Agent {
         result.userIDs = Set(section.userIDs.map { UInt32(clamping: $0) })
         result.bodyLimit = section.bodyLimit
         result.connectionLimit = section.connectionLimit
+        for file in section.credentialFiles { try AgentConfiguration.refuseForeign(file.path) }
         if let path = section.tokenFile {
             guard let data = FileManager.default.contents(atPath: path) else {
                 throw Diagnostics([Diagnostic(code: "C001", file: path, message: "the token file cannot be read")])
@@ -103,7 +109,10 @@ extension Agent {
 
     /// `127.0.0.1:2803`, `[::1]:2803`, `:2803`.
     static func hostAndPort(_ text: String) -> (String, Int)? {
-        guard let colon = text.lastIndex(of: ":"), let port = Int(text[text.index(after: colon)...]), 0...65535 ~= port else { return nil }
+        guard let colon = text.lastIndex(of: ":") else { return nil }
+        let digits = text[text.index(after: colon)...]
+        // `Int` reads signs too.
+        guard digits.utf8.allSatisfy({ UInt8(ascii: "0")...UInt8(ascii: "9") ~= $0 }), let port = Int(digits), 0...65535 ~= port else { return nil }
         var host = String(text[..<colon])
         if host.hasPrefix("["), host.hasSuffix("]") { host = String(host.dropFirst().dropLast()) }
         return (host.isEmpty ? "0.0.0.0" : host, port)

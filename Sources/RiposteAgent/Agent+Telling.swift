@@ -37,6 +37,9 @@ private func notes(on house: EngineHouse) -> [String] {
 
 private func notes(on configuration: AgentConfiguration) -> [String] {
     var remarks = [("intake.http", configuration.intake.http), ("intake.kubernetes_audit", configuration.intake.kubernetesAudit.http)].compactMap(note)
+    for section in [configuration.intake.http, configuration.intake.kubernetesAudit.http, configuration.metrics.http] {
+        remarks += section.exposedSecrets.map { "\($0) may be read by everybody on this host: whoever has read it is believed; chmod o-r it" }
+    }
     if configuration.network.managementAllow.isEmpty {
         remarks.append("network.management_allow is empty: network.isolate will be refused unless it names who stays reachable")
     }
@@ -92,7 +95,7 @@ func status(_ house: EngineHouse, _ keepers: Keepers, _ intakes: [any Intake], _
                 var object: JSONObject = [
                     "name": .text(intake.name), "place": .text(intake.place), "accepted": .integer(Int64(values.accepted)),
                     "rejected": .integer(Int64(values.rejected)), "shed": .integer(Int64(values.shed)), "denied": .integer(Int64(values.denied)),
-                    "untrusted": .integer(Int64(values.untrusted)), "evicted": .integer(Int64(values.evicted)),
+                    "untrusted": .integer(Int64(values.untrusted)), "evicted": .integer(Int64(values.evicted)), "rationed": .integer(Int64(values.rationed)),
                 ]
                 object.append("obstacle", intake.obstacle.map(JSON.text))
                 return .object(object)
@@ -124,6 +127,7 @@ func status(_ house: EngineHouse, _ keepers: Keepers, _ intakes: [any Intake], _
         ],
     ]
     object.append("outputs_configuration", keepers.outputs.status)
+    object.append("credentials", keepers.credentials.status)
     if !outputs.isEmpty { object.append("outputs", outputs.status) }
     if let counts = audit?.counts {
         object.append(
@@ -146,8 +150,9 @@ struct Keepers: Sendable {
     let playbooks: PlaybookKeeper
     let rules: RulesKeeper
     let outputs: OutputsKeeper
+    let credentials: CredentialsKeeper
     let sensor: SensorKeeper
 
     /// Each whole or not at all, whatever becomes of the others.
-    @Sendable func reload() async -> JSON { ["playbooks": playbooks.reload(), "rules": rules.reload(), "outputs": await outputs.reload()] }
+    @Sendable func reload() async -> JSON { ["playbooks": playbooks.reload(), "rules": rules.reload(), "outputs": await outputs.reload(), "credentials": credentials.reload()] }
 }

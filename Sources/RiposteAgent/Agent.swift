@@ -52,16 +52,19 @@ package struct Agent: Sendable {
     private let outputHTTP = HTTPClient()
     private let outputs: [Output]
     private let configurationWatch: FileWatch
+    private let credentialsWatch: FileWatch
     private let logger: Logger
 
     /// Reads the playbooks, the rules and the key; an agent does not start on ones that have an error.
     package init(_ configuration: AgentConfiguration, logger: Logger) throws(Diagnostics) {
         self.configuration = configuration
         self.logger = logger
+        try configuration.refuseForeignWorkFolders()
         // First, so that it is done when all else is read.
         sensorLoading = configuration.sensor.isEnabled ? SensorLoading(configuration.sensor.configuration) : nil
         facilities = Facilities(configuration)
         configurationWatch = FileWatch([configuration.file].compactMap(\.self))
+        credentialsWatch = FileWatch(configuration.credentialFiles)
         (playbookWatch, rulesWatch) = (FileWatch(configuration.playbooks), FileWatch(configuration.rules.files))
         playbooks = try PlaybookSet.load(paths: configuration.playbooks, facilities.catalogue).set
         rules = try LoadedRules.load(configuration.rules)
@@ -148,7 +151,8 @@ package struct Agent: Sendable {
         _ house: EngineHouse, _ outputs: Outputs, _ registry: MetricRegistry, _ brakes: BrakeAlerts, _ drifts: DriftAlerts, _ degraded: DegradedPlaybooks,
         _ rearming: Rearming, _ hangUps: HangUps, _ onReady: @escaping @Sendable (Banner) -> Void, _ onStandardOutput: @escaping @Sendable (Bool) -> Void
     ) async throws {
-        let door = AlertDoor(house, logger: logger)
+        let door = AlertDoor(
+            house, untrusted: UntrustedQuota(configuration.intake.untrusted, folder: configuration.stateDirectory), logger: logger)
         drifts.open(door)
         degraded.open(door)
         let formatter = AlertFormatter(hostname: configuration.rules.hostnameInAlerts)
@@ -164,7 +168,7 @@ package struct Agent: Sendable {
             outputs: OutputsKeeper(
                 outputs, configuration.outputSurroundings(outputHTTP, logger), configuration.file, configurationWatch, house: house, logger: logger
             ) { onStandardOutput($0.takeStandardOutput) },
-            sensor: sensor)
+            credentials: CredentialsKeeper(credentialsWatch, house: house, logger: logger), sensor: sensor)
         house.facilities.outputNames.follow { outputs.names }
         house.engine.whenModesChange { sensor.playbooksChanged() }
         house.followKernel { sensor.kernelProblem }
@@ -172,8 +176,8 @@ package struct Agent: Sendable {
         let section = configuration.intake
         let ready = Readiness(
             waitsFor: [section.http.isEnabled, section.socket.isEnabled, section.kubernetesAudit.http.isEnabled, configuration.metrics.http.isEnabled].count { $0 })
-        let intakes = try alertIntakes(door, logger, quiet(logger), onReady: ready.one)
-        let auditIntakes = try auditIntakes(auditDoor, quiet(logger), onReady: ready.one)
+        let intakes = try alertIntakes(door, keepers.credentials, logger, quiet(logger), onReady: ready.one)
+        let auditIntakes = try auditIntakes(auditDoor, keepers.credentials, quiet(logger), onReady: ready.one)
         // First of all that takes anything in: what happens from here on is seen.
         // Whatever an alert of the sensor changes reaches it, from the first one on.
         rearming.begin { sensor.playbooksChanged() }
@@ -201,6 +205,7 @@ package struct Agent: Sendable {
             service("playbooks") { try await keepers.playbooks.keepUp() },
             service("abilities") { try await degraded.keepUp(house) },
             service("outputs") { try await keepers.outputs.keepUp() },
+            service("credentials") { try await keepers.credentials.keepUp() },
             service("rules") { try await keepers.rules.keepUp() },
             service("containers") { try await sensor.run() },
             service("reload") {
@@ -225,6 +230,7 @@ package struct Agent: Sendable {
     private func metricsServer(_ readings: AgentReadings, _ quiet: Logger, _ ready: Readiness) throws -> MetricsServer? {
         guard configuration.metrics.http.isEnabled else { return nil }
         let listener = try HTTPListener(try Self.metricsConfiguration(configuration), counters: IntakeCounters(), logger: quiet) { _ in ready.one() }
+        readings.keepers.credentials.follow(.init(section: "metrics", read: { [configuration] in try Self.metricsConfiguration(configuration) }, use: listener.renew))
         let (sensor, journal) = (readings.keepers.sensor, readings.house.journal)
         return MetricsServer(listener: listener, readings: readings) {
             ReadinessReport(

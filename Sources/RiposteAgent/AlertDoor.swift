@@ -13,13 +13,28 @@ struct AlertDoor: AlertSink {
     private let house: EngineHouse
     private let logger: Logger
     private let recent = RecentRejects()
+    private let quota: UntrustedQuota
 
-    init(_ house: EngineHouse, logger: Logger) {
+    init(_ house: EngineHouse, untrusted quota: UntrustedQuota, logger: Logger) {
         self.house = house
+        self.quota = quota
         self.logger = logger
     }
 
     func accept(_ alert: Alert) throws(RiposteIntake.AdmissionError) {
+        guard alert.arrival.trust == .untrusted else { return try admit(alert) }
+        let (cost, intake) = (UntrustedQuota.cost(of: alert, house.engine.playbooks.matching(alert)), alert.arrival.intake)
+        if let (cause, flood) = quota.take(cost, for: intake) {
+            if let flood { tell(flood) }
+            throw .rationed(cause.words)
+        }
+        do throws(RiposteIntake.AdmissionError) { try admit(alert) } catch {
+            quota.giveBack(cost, for: intake)
+            throw error
+        }
+    }
+
+    private func admit(_ alert: Alert) throws(RiposteIntake.AdmissionError) {
         do throws(Engine.AdmissionError) { try house.engine.accept(alert) } catch {
             switch error {
             case .full: throw .full
@@ -27,6 +42,11 @@ struct AlertDoor: AlertSink {
             case .unsafe(let reason): throw .unsafe(reason)
             }
         }
+    }
+
+    private func tell(_ flood: UntrustedQuota.Flood) {
+        logger.warning("alerts turned away", metadata: ["intake.name": "\(flood.intake)", "reason": "\(flood.cause.words)", "count": "\(flood.count)"])
+        do { try house.journal.append(flood.record) } catch { logger.error("a flood is not on record", metadata: ["error": "\(error)"]) }
     }
 
     func reject(_ problem: AlertError, excerpt: [UInt8], arrival: Alert.Arrival) { tell("not an alert", problem, excerpt: excerpt, arrival: arrival) }

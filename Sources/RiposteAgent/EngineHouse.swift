@@ -28,6 +28,7 @@ package final class EngineHouse: Sendable {
         signingKey: SigningKey? = nil, logger: Logger,
         observe: @escaping @Sendable (Engine.Event) -> Void = { _ in }
     ) async throws -> EngineHouse {
+        try configuration.refuseForeignState()
         let journal = try Journal(
             stateDirectory: configuration.stateDirectory,
             configuration: Journal.Configuration(

@@ -150,12 +150,20 @@ package struct Examination: Sendable {
                 subject: subject, verdict: .bad, finding: "\(parent) cannot be written: \(String(cString: strerror(errno)))",
                 remedy: "run as root, or set --state-dir and --run-dir")
         }
+        if let (place, objection) = AgentConfiguration.objection(toWorkFolder: path) {
+            return Finding(subject: subject, verdict: .bad, finding: "\(place): \(objection)", remedy: "the agent does not start like this")
+        }
         var isFolder: ObjCBool = false
         guard FileManager.default.fileExists(atPath: parent, isDirectory: &isFolder), isFolder.boolValue else {
             return Finding(subject: subject, verdict: .bad, finding: "\(parent) is no folder", remedy: "set --state-dir and --run-dir")
         }
         let free = (try? FileManager.default.attributesOfFileSystem(forPath: parent))?[.systemFreeSize] as? NSNumber
         let note = parent == path ? path : "\(path) (will be made)"
+        if let free, free.int64Value >= Self.freeBytes, UntrustedQuota.isFull(parent, below: configuration.intake.untrusted.freeBytes) {
+            return Finding(
+                subject: subject, verdict: .lacking, finding: "\(note), \(free.int64Value >> 20) MiB free: alerts of senders who are not believed are not taken",
+                remedy: "make room, or set intake.untrusted.min_free")
+        }
         guard let free, free.int64Value < Self.freeBytes else { return Finding(subject: subject, verdict: .good, finding: note) }
         return Finding(
             subject: subject, verdict: .lacking, finding: "\(note), \(free.int64Value >> 20) MiB free", remedy: "what cannot be written down is not done: make room")
@@ -185,7 +193,7 @@ package struct Examination: Sendable {
                     subject: "intakes", verdict: .lacking, finding: "kubernetes_audit_log \(log): \(String(cString: strerror(errno)))",
                     remedy: "run as a user who may read it; until then no event comes from there")
             }
-            if let open = openDoor ?? openFile { return open }
+            if let open = openDoor ?? openFile ?? exposedSecret { return open }
             let names = [
                 configuration.intake.http.isEnabled ? "http \(configuration.intake.http.listen)\(Self.believed(configuration.intake.http))" : nil,
                 configuration.intake.socket.isEnabled ? "socket" : nil,
@@ -226,6 +234,15 @@ package struct Examination: Sendable {
                 remedy: "name who writes it in \(key).uids; until then what comes from there is observed only")
         }
         return nil
+    }
+
+    /// A token or a key that anybody on this host can have read.
+    private var exposedSecret: Finding? {
+        let exposed = [configuration.intake.http, configuration.intake.kubernetesAudit.http, configuration.metrics.http].flatMap(\.exposedSecrets)
+        guard let path = exposed.first else { return nil }
+        return Finding(
+            subject: "intakes", verdict: .lacking, finding: "\(path) may be read by everybody on this host: whoever has read it is believed",
+            remedy: "chmod o-r it, and change what is in it")
     }
 
     private static func believed(_ section: AgentConfiguration.IntakeSection.HTTP) -> String { section.asksNobody ? " (believes \(section.believed))" : "" }

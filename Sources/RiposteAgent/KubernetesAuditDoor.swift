@@ -69,6 +69,15 @@ final class KubernetesAuditDoor: KubernetesAuditSink {
         alerts.tell("no audit events", problem, excerpt: excerpt, arrival: arrival)
     }
 
+    /// What is too much of a sender who is not believed is left out, and told: sent again it would be the same.
+    private func isWithinLimits(_ alert: Alert) -> Bool {
+        do throws(AlertError) { _ = try alert.withinLimits() } catch {
+            alerts.tell("alert of an audit event dropped", error, excerpt: [], arrival: alert.arrival)
+            return false
+        }
+        return true
+    }
+
     private func judge(
         _ event: KubernetesAuditEvent, _ number: Int, _ judge: RuleSetJudge, _ arrival: Alert.Arrival, _ taken: inout Set<Mark>
     ) throws(AdmissionError) {
@@ -76,7 +85,7 @@ final class KubernetesAuditDoor: KubernetesAuditSink {
         judge.judge(event) { rule, values in documents.append((rule.name, formatter.document(of: rule, at: event.time, values))) }
         for (rule, document) in documents {
             let mark = Mark(event: number, rule: rule)
-            guard !taken.contains(mark), let alert = own.alert(document, arrival) else { continue }
+            guard !taken.contains(mark), let alert = own.alert(document, arrival), isWithinLimits(alert) else { continue }
             try alerts.accept(alert)
             taken.insert(mark)
             counters.withLock { $0.alerts += 1 }

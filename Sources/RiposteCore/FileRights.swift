@@ -8,6 +8,17 @@ package struct FileRights: Sendable, Equatable {
         case folder
         /// A file in it is taken by name. Where the sticky bit is set, as in `/tmp`, others can add to it and not replace what is there.
         case folderOfFile
+        /// We write to it, and rely on what is there: whoever may add to it may put something else beside or in place of ours.
+        case workFolder
+        /// One of those is taken in it by name.
+        case folderOfWorkFolder
+
+        fileprivate var holdsOrders: Bool {
+            switch self {
+            case .file, .folder, .folderOfFile: true
+            case .workFolder, .folderOfWorkFolder: false
+            }
+        }
     }
 
     package var owner: UInt32
@@ -48,22 +59,24 @@ package struct FileRights: Sendable, Equatable {
         var (facts, remedies): ([String], [String]) = ([], [])
         if isForeign {
             facts.append("belongs to user \(owner)")
-            remedies.append(kind == .file ? "chown it to root" : "chown it to root with what is in it")
+            remedies.append(kind == .file || kind == .folderOfWorkFolder ? "chown it to root" : "chown it to root with what is in it")
         }
         if isWritable {
             facts.append("may be written by \(mode & 0o002 != 0 ? "everybody" : "its group") (mode 0\(String(mode & 0o7777, radix: 8)))")
             remedies.append("chmod go-w it")
         }
-        if isForeign { remedies.append("or use a copy that is root's (install -D -m 644)") }
+        if isForeign, kind.holdsOrders { remedies.append("or use a copy that is root's (install -D -m 644)") }
         let users = user == 0 ? "root" : "root and user \(user), as whom Riposte runs,"
-        return "it \(facts.joined(separator: " and ")); only \(users) may be able to change it, as it says what is done here: \(remedies.joined(separator: ", "))"
+        let reason = kind.holdsOrders ? "it says what is done here" : "what Riposte writes there is relied on"
+        return "it \(facts.joined(separator: " and ")); only \(users) may be able to change it, as \(reason): \(remedies.joined(separator: ", "))"
     }
 
     private func excusesWriters(_ kind: Kind) -> Bool {
         switch kind {
         case .file: false
         case .folder: isMountedReadOnly
-        case .folderOfFile: isMountedReadOnly || mode & 0o1000 != 0
+        case .workFolder: false
+        case .folderOfFile, .folderOfWorkFolder: isMountedReadOnly || mode & 0o1000 != 0
         }
     }
 }

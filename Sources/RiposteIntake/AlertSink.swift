@@ -16,6 +16,8 @@ package enum AdmissionError: Error, Equatable, Sendable {
     case closed
     /// It could not be made safe.
     case unsafe(String)
+    /// Its sender is not believed, and more than is kept of such ones has come; why, in words. Send it again later.
+    case rationed(String)
 }
 
 /// What an intake has seen since it started.
@@ -25,6 +27,8 @@ package final class IntakeCounters: Sendable {
         package var rejected = 0
         /// Turned away for lack of room.
         package var shed = 0
+        /// Turned away because there was more than is kept of senders who are not believed.
+        package var rationed = 0
         /// Refused for lack of a right.
         package var denied = 0
         package var connections = 0
@@ -39,6 +43,15 @@ package final class IntakeCounters: Sendable {
     package init() {}
 
     package var snapshot: Values { values.withLock(\.self) }
+
+    /// Counts what found no room.
+    func count(turnedAway error: AdmissionError) {
+        switch error {
+        case .full: count(\.shed)
+        case .rationed: count(\.rationed)
+        case .closed, .unsafe: break
+        }
+    }
 
     func count(_ key: any WritableKeyPath<Values, Int> & Sendable, _ amount: Int = 1) { values.withLock { $0[keyPath: key] += amount } }
 }
@@ -73,7 +86,7 @@ struct AlertReader: Sendable {
     func take(_ line: some Collection<UInt8>, peer: String?) throws(AdmissionError) {
         guard let alert = read(line, peer: peer) else { return }
         do throws(AdmissionError) { try handIn(alert) } catch {
-            if error == .full { counters.count(\.shed) }
+            counters.count(turnedAway: error)
             throw error
         }
     }
@@ -82,7 +95,7 @@ struct AlertReader: Sendable {
     func read(_ line: some Collection<UInt8>, peer: String?) -> Alert? {
         guard line.contains(where: { !$0.isBlank }) else { return nil }
         let arrival = arrival(peer: peer)
-        do throws(AlertError) { return try Alert(parsing: line, id: .new(at: arrival.time), arrival: arrival) } catch {
+        do throws(AlertError) { return try Alert(parsing: line, id: .new(at: arrival.time), arrival: arrival).withinLimits() } catch {
             reject(error, line, arrival)
             return nil
         }

@@ -29,6 +29,9 @@ package struct HTTPIntake: Intake {
 
     package func run() async throws { try await listener.run(route) }
 
+    /// Takes up tokens and certificates as they are now; see ``HTTPListener/renew(_:)``.
+    package func renew(_ fresh: Configuration) throws(HTTPListener.Misconfigured) -> Bool { try listener.renew(fresh) }
+
     /// Whether it may listen like this, and whether its certificates and keys can be read.
     package static func check(_ configuration: Configuration) throws(Misconfigured) { try HTTPListener.check(configuration) }
 
@@ -77,10 +80,10 @@ package struct HTTPIntake: Intake {
     }
 
     private func refusal(_ error: AdmissionError, _ taken: [JSON]) -> Response {
+        counters.count(turnedAway: error)
         switch error {
-        case .full:
-            counters.count(\.shed)
-            return .json(.tooManyRequests, ["error": "too many alerts are being answered", "ids": .array(taken)], [.retryAfter: "1"])
+        case .full: return .json(.tooManyRequests, ["error": "too many alerts are being answered", "ids": .array(taken)], [.retryAfter: "1"])
+        case .rationed(let reason): return .json(.tooManyRequests, ["error": .text(reason), "ids": .array(taken)], [.retryAfter: "10"])
         case .closed: return .json(.serviceUnavailable, ["error": "the agent is stopping", "ids": .array(taken)])
         case .unsafe(let reason): return .json(.serviceUnavailable, ["error": .text("the alert could not be made safe: \(reason)"), "ids": .array(taken)])
         }
@@ -158,7 +161,7 @@ enum AlertBody {
     private static func lines(_ lines: [ArraySlice<UInt8>], _ arrival: Alert.Arrival) throws(BodyError) -> [Alert] {
         var alerts: [Alert] = []
         for (index, line) in lines.enumerated() {
-            do throws(AlertError) { alerts.append(try Alert(parsing: line, id: .new(at: arrival.time), arrival: arrival)) } catch {
+            do throws(AlertError) { alerts.append(try Alert(parsing: line, id: .new(at: arrival.time), arrival: arrival).withinLimits()) } catch {
                 throw BodyError(number: index + 1, problem: AlertError(problem: error.problem, offset: error.offset.map { $0 + line.startIndex }))
             }
         }
@@ -166,7 +169,7 @@ enum AlertBody {
     }
 
     private static func alert(_ json: JSON, _ original: [UInt8]?, _ number: Int, _ arrival: Alert.Arrival) throws(BodyError) -> Alert {
-        do throws(AlertError) { return try Alert(json, original: original, id: .new(at: arrival.time), arrival: arrival) } catch {
+        do throws(AlertError) { return try Alert(json, original: original, id: .new(at: arrival.time), arrival: arrival).withinLimits() } catch {
             throw BodyError(number: number, problem: error)
         }
     }

@@ -2,11 +2,9 @@ internal import Glibc
 internal import HTTPTypes
 internal import Hummingbird
 package import HummingbirdCore
-internal import HummingbirdTLS
 package import Logging
 internal import NIOCore
 internal import NIOPosix
-internal import NIOSSL
 package import RiposteCore
 internal import Synchronization
 
@@ -86,6 +84,7 @@ package struct HTTPListener: Sendable {
     private let onListening: @Sendable (Int) -> Void
     private let moment = Moment()
     private let bodies: BodyRoom
+    private let credentials: ListenerCredentials
 
     /// `onListening` is told the port once connections are taken.
     package init(
@@ -97,7 +96,11 @@ package struct HTTPListener: Sendable {
         self.logger = logger
         self.onListening = onListening
         bodies = BodyRoom(bodyLimit: configuration.bodyLimit)
+        credentials = try ListenerCredentials(configuration)
     }
+
+    /// Takes up tokens and certificates as they are now, of the same configuration read anew; whether any of them has changed. What was in force stays so where one is wrong.
+    package func renew(_ fresh: Configuration) throws(Misconfigured) -> Bool { try credentials.use(fresh) }
 
     /// What there is to know of a running one.
     private final class Moment: Sendable {
@@ -117,13 +120,11 @@ package struct HTTPListener: Sendable {
             request.uri.path == "/healthz" ? health(request) : await route(request, peer(context.channel))
         }
         let (idle, limit) = (TimeAmount(configuration.idleTimeout), TimeAmount(configuration.bodyTimeout))
-        let plain = HTTPServerBuilder.http1(
-            configuration: .init(
-                additionalChannelHandlers: [RequestDeadline(limit)], idleTimeout: idle,
-                httpDecoderConfiguration: .init(maxHeaderFieldSize: Self.headLimit, maxHeaderListSize: Self.headLimit, maxHeaderFieldCount: 100)))
-        let tls = try configuration.tls.map { try Self.tlsConfiguration($0, configuration.section) }
+        let plain = HTTP1Channel.Configuration(
+            additionalChannelHandlers: [RequestDeadline(limit)], idleTimeout: idle,
+            httpDecoderConfiguration: .init(maxHeaderFieldSize: Self.headLimit, maxHeaderListSize: Self.headLimit, maxHeaderFieldCount: 100))
         let application = Application(
-            responder: responder, server: try tls.map { try .tls(plain, tlsConfiguration: $0) } ?? plain,
+            responder: responder, server: server(plain),
             configuration: ApplicationConfiguration(
                 address: .hostname(configuration.host, port: configuration.port), serverName: nil, backlog: 1024, reuseAddress: true,
                 availableConnectionsDelegate: MaximumAvailableConnections(configuration.connectionLimit)),
@@ -140,6 +141,16 @@ package struct HTTPListener: Sendable {
         }
     }
 
+    private func server(_ plain: HTTP1Channel.Configuration) -> HTTPServerBuilder {
+        guard configuration.tls != nil else { return .http1(configuration: plain) }
+        return HTTPServerBuilder { [credentials] responder in
+            TLSChannel(base: HTTP1Channel(responder: responder, configuration: plain)) {
+                guard let context = credentials.context else { throw Unusable(description: "there are no certificates any more") }
+                return context
+            }
+        }
+    }
+
     /// Whether it may listen like this, and whether its certificates and keys can be read.
     package static func check(_ configuration: Configuration) throws(Misconfigured) {
         guard configuration.isLoopback || configuration.isAuthenticated || configuration.allowsUnauthenticated else {
@@ -147,25 +158,7 @@ package struct HTTPListener: Sendable {
                 description: "\(configuration.section).listen \(configuration.host):\(configuration.port) can be reached from outside, and nobody has to say who they are; "
                     + "set token_file or tls.client_ca, listen on 127.0.0.1, or set allow_unauthenticated: true")
         }
-        if let tls = configuration.tls { _ = try tlsConfiguration(tls, configuration.section) }
-    }
-
-    private static func tlsConfiguration(_ tls: Configuration.TLS, _ section: String) throws(Misconfigured) -> TLSConfiguration {
-        func read<Value>(_ key: String, _ path: String, _ body: () throws -> Value) throws(Misconfigured) -> Value {
-            do { return try body() } catch {
-                let reason = access(path, R_OK) == 0 ? "it holds no PEM of that kind" : String(cString: strerror(errno))
-                throw Misconfigured(description: "\(section).tls.\(key) \(path): \(reason)")
-            }
-        }
-        let chain = try read("certificate", tls.certificate) { try NIOSSLCertificate.fromPEMFile(tls.certificate).map { NIOSSLCertificateSource.certificate($0) } }
-        let key = try read("key", tls.key) { try NIOSSLPrivateKey(file: tls.key, format: .pem) }
-        var configuration = TLSConfiguration.makeServerConfiguration(certificateChain: chain, privateKey: .privateKey(key))
-        configuration.minimumTLSVersion = .tlsv12
-        if let authority = tls.clientAuthority {
-            configuration.trustRoots = .certificates(try read("client_ca", authority) { try NIOSSLCertificate.fromPEMFile(authority) })
-            configuration.certificateVerification = .noHostnameVerification
-        }
-        return configuration
+        if let tls = configuration.tls { _ = try TLSFiles(tls, configuration.section) }
     }
 
     // MARK: - Requests
@@ -205,7 +198,7 @@ package struct HTTPListener: Sendable {
         guard !configuration.tokens.isEmpty else { return true }
         guard let header = request.headers[.authorization], header.hasPrefix("Bearer ") else { return false }
         let given = Array(header.dropFirst("Bearer ".count).utf8)
-        return configuration.tokens.reduce(false) { found, token in
+        return credentials.tokens.reduce(false) { found, token in
             let token = Array(token.utf8)
             var difference = UInt8(token.count == given.count ? 0 : 1)
             for index in 0..<min(token.count, given.count) { difference |= token[index] ^ given[index] }

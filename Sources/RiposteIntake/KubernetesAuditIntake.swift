@@ -32,6 +32,9 @@ package struct KubernetesAuditIntake: Intake {
 
     package func run() async throws { try await listener.run(route) }
 
+    /// Takes up tokens and certificates as they are now; see ``HTTPListener/renew(_:)``.
+    package func renew(_ fresh: Configuration) throws(HTTPListener.Misconfigured) -> Bool { try listener.renew(fresh) }
+
     /// Whether it may listen like this, and whether its certificates and keys can be read.
     package static func check(_ configuration: Configuration) throws(HTTPListener.Misconfigured) { try HTTPListener.check(configuration) }
 
@@ -66,6 +69,7 @@ package struct KubernetesAuditIntake: Intake {
             answer.append("offset", problem.offset.map { .integer(Int64($0)) })
             return .json(.badRequest, .object(answer))
         case .unadmitted(.full): return .json(.tooManyRequests, ["error": "too many alerts are being answered"], [.retryAfter: "1"])
+        case .unadmitted(.rationed(let reason)): return .json(.tooManyRequests, ["error": .text(reason)], [.retryAfter: "10"])
         case .unadmitted(.closed): return .json(.serviceUnavailable, ["error": "the agent is stopping"], [.retryAfter: "1"])
         case .unadmitted(.unsafe(let reason)):
             listener.note(reason)

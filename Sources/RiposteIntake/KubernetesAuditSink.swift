@@ -48,8 +48,7 @@ struct KubernetesAuditReceiver: Sendable {
         } catch {
             switch error {
             case .malformed(let problem): reject(problem, text, arrival)
-            case .unadmitted(.full): counters.count(\.shed)
-            case .unadmitted: break
+            case .unadmitted(let refusal): counters.count(turnedAway: refusal)
             }
             throw error
         }

@@ -91,10 +91,16 @@ struct Status: AsyncParsableCommand {
         for intake in intakes {
             if intake["obstacle"] != nil { lines.append(Terminal.paint("\(word(intake, "name")): \(word(intake, "obstacle"))", .red)) }
             if number(intake, "evicted") > 0 { lines.append("\(word(intake, "name")): \(number(intake, "evicted")) silent connections were given up for others") }
+            let rationed = number(intake, "rationed")
+            if rationed > 0 {
+                lines.append(
+                    Terminal.paint("\(word(intake, "name")): \(rationed) times senders who are not believed were turned away; see intake.untrusted in docs/intakes.md", .yellow))
+            }
         }
         lines += orders(status["orders"]?.array ?? [])
         if let outputs = status["outputs"]?.array { lines += ["", OutputText.table(outputs)] }
         lines += rejection(status["outputs_configuration"])
+        lines += rejection(status["credentials"], of: "tokens and certificates")
         let undos = status["undos"]?.array ?? []
         if !undos.isEmpty {
             lines.append("")
@@ -210,11 +216,11 @@ struct Status: AsyncParsableCommand {
     }
 
     /// Of files that were read anew and are not in force: since when, and what is wrong.
-    private static func rejection(_ files: JSON?) -> [String] {
+    private static func rejection(_ files: JSON?, of what: String = "files") -> [String] {
         guard let rejected = files?["rejected"] else { return [] }
         let problems = rejected["problems"]?.array ?? []
         let count = rejected["count"]?.integer ?? Int64(problems.count)
-        let heading = "           files rejected \(word(rejected, "since").prefix(19))Z: \(count) \(count == 1 ? "problem" : "problems"); those before stay in force"
+        let heading = "           \(what) rejected \(word(rejected, "since").prefix(19))Z: \(count) \(count == 1 ? "problem" : "problems"); those before stay in force"
         return [Terminal.paint(heading, .red)] + problems.prefix(5).map { "           \(word($0, "file")):\(number($0, "line")): \(word($0, "message"))" }
     }
 

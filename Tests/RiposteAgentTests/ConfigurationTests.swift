@@ -99,6 +99,8 @@ struct ConfigurationTests {
             ("log_level: loud", "1:12", nil), ("- a", "1:1", nil), ("mode: [", "", nil), ("intake: { http: { tls: { key: k } } }", "1:24", nil),
             ("mode: ask\nmode: observe", "2:1", nil),
             ("metrics: { lisen: x }", "1:12", "listen"), ("metrics: { tls: { key: k } }", "1:17", nil), ("metrics: { max_connections: 0 }", "1:29", nil),
+            ("intake: { http: { uids: [5], token_file: t } }", "1:25", nil), ("intake: { http: { uids: [5], allow_unauthenticated: true } }", "1:25", nil),
+            ("intake: { kubernetes_audit: { uids: [5], tls: { certificate: c, key: k, client_ca: a } } }", "1:37", nil),
             ("state_dir: ''", "1:12", nil), ("intake: { file: { path: '' } }", "1:25", nil),
         ] as [(String, String, String?)])
     func wrong(text: String, place: String, suggestion: String?) throws {
@@ -106,6 +108,14 @@ struct ConfigurationTests {
         let first = try #require(problems.entries.first)
         #expect(first.rendered.contains("riposte.yaml:\(place)"), "\(first.rendered)")
         if let suggestion { #expect(first.suggestion == suggestion) }
+    }
+
+    @Test("who names an address to listen on, by flag or environment, is listened to there, whatever the file says", arguments: [true, false])
+    func listens(byFlag: Bool) throws {
+        let text = "intake: { http: { enabled: false } }"
+        #expect(try !load(text).intake.http.isEnabled)
+        let http = try load(text, environment: byFlag ? [:] : ["RIPOSTE_HTTP": "127.0.0.1:1"]) { if byFlag { $0.listen = "127.0.0.1:1" } }.intake.http
+        #expect(http.isEnabled && http.listen == "127.0.0.1:1")
     }
 
     @Test("a variable of the environment is checked too", arguments: [["RIPOSTE_MODE": "loud"], ["RIPOSTE_LOG_LEVEL": "x"]])
@@ -118,7 +128,7 @@ struct ConfigurationTests {
         "addresses to listen on",
         arguments: [
             ("127.0.0.1:2803", "127.0.0.1", 2803), ("[::1]:1", "::1", 1), (":80", "0.0.0.0", 80), ("localhost:0", "localhost", 0), ("nonsense", nil, nil), ("x:99999", nil, nil),
-            ("x:", nil, nil),
+            ("x:", nil, nil), ("127.0.0.1:-0", nil, nil), ("127.0.0.1:+27803", nil, nil), ("127.0.0.1: 1", nil, nil),
         ] as [(String, String?, Int?)])
     func addresses(text: String, host: String?, port: Int?) {
         let found = Agent.hostAndPort(text)

@@ -192,7 +192,7 @@ struct HostileInputTests {
     func fullDisk() async throws {
         let disk = place.stateDirectory
         try FileManager.default.createDirectory(atPath: disk, withIntermediateDirectories: true)
-        try #require(try run(["mount", "-t", "tmpfs", "-o", "size=2m", "none", disk]).status == 0)
+        try #require(try run(["mount", "-t", "tmpfs", "-o", "size=2m,mode=755", "none", disk]).status == 0)
         defer { _ = try? run(["umount", "-l", disk]) }
         let child = try ChildProcess(["sleep", "1000"])
         let agent = try await place.start()

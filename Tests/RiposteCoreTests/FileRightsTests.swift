@@ -32,6 +32,10 @@ struct FileRightsTests {
             Case("a file's folder that all can write", 0, 0o777, .folderOfFile, says: ["everybody"]),
             Case("a file's folder, a stranger's with the sticky bit", 1000, 0o1755, .folderOfFile, says: ["belongs to user 1000"]),
             Case("a ConfigMap's folder", 0, 0o777, .folder, readOnly: true),
+            Case("a folder of ours", 1000, 0o750, .workFolder, as: 1000),
+            Case("a folder to write to, a stranger's", 1000, 0o755, .workFolder, says: ["as what Riposte writes there is relied on: chown it to root with what is in it"]),
+            Case("a folder to write to like /tmp", 0, 0o1777, .workFolder, says: ["everybody (mode 01777)"]),
+            Case("what that stands in, like /tmp", 0, 0o1777, .folderOfWorkFolder), Case("what that stands in, for all", 0, 0o777, .folderOfWorkFolder, says: ["chmod go-w it"]),
             Case("a stranger's folder that is mounted read-only", 1000, 0o755, .folder, readOnly: true, says: ["belongs to user 1000"]),
         ])
     func objections(_ example: Case) {

@@ -18,6 +18,8 @@ struct HTTPIntakeTests {
         let port: Int
         let counters: IntakeCounters
         let client: HTTPClient
+        let configuration: HTTPIntake.Configuration
+        let renew: @Sendable (HTTPIntake.Configuration) throws -> Bool
 
         func send(
             _ body: [UInt8], method: HTTPRequest.Method = .post, path: String = "/", headers: [(String, String)] = [("Content-Type", "application/json")],
@@ -35,7 +37,8 @@ struct HTTPIntakeTests {
         let intake = try HTTPIntake(configuration, sink: sink, logger: Logger(label: "test", factory: { _ in SwiftLogNoOpLogHandler() })) { report.yield($0) }
         try await withIntake(intake) {
             var iterator = ports.makeAsyncIterator()
-            try await body(Server(port: try #require(await iterator.next()), counters: intake.counters, client: client))
+            try await body(
+                Server(port: try #require(await iterator.next()), counters: intake.counters, client: client, configuration: configuration, renew: { try intake.renew($0) }))
         }
     }
 
@@ -127,15 +130,39 @@ struct HTTPIntakeTests {
         }
     }
 
+    @Test("tokens are taken up while it listens; one that is gone opens nothing, and none at all opens nothing either")
+    func newTokens() async throws {
+        try await withServer({ $0.tokens = ["one", "two"] }) { server in
+            func status(_ token: String) async throws -> Int { try await server.send(Array(alert("a").utf8), headers: [("Authorization", "Bearer \(token)")]).status }
+            var fresh = server.configuration
+            let isNews = try server.renew(fresh)
+            #expect(!isNews)
+            fresh.tokens = ["two", "three"]
+            #expect(try server.renew(fresh))
+            #expect(try await status("one") == 401)
+            #expect(try await status("two") == 202)
+            #expect(try await status("three") == 202)
+            fresh.tokens = []
+            #expect(try server.renew(fresh))
+            #expect(try await server.send(Array(alert("a").utf8)).status == 401)
+            #expect(try await status("two") == 401)
+        }
+    }
+
     @Test(
         "a full engine, one that stops, one that cannot keep it safe",
-        arguments: [(AdmissionError.full, 429, "1"), (.closed, 503, nil), (.unsafe("No space left on device"), 503, nil)] as [(AdmissionError, Int, String?)])
+        arguments: [(AdmissionError.full, 429, "1"), (.closed, 503, nil), (.unsafe("No space left on device"), 503, nil), (.rationed("so much"), 429, "10")]
+            as [(AdmissionError, Int, String?)])
     func refusal(error: AdmissionError, status: Int, retryAfter: String?) async throws {
         sink.refuse(error)
         try await withServer { server in
             let response = try await server.send(Array(alert("a").utf8))
             #expect(response.status == status)
             #expect(response.header("retry-after") == retryAfter)
+            if case .rationed(let reason) = error {
+                #expect(try JSON(parsing: response.body)["error"] == .text(reason))
+                #expect(server.counters.snapshot.rationed == 1 && server.counters.snapshot.shed == 0)
+            }
             let health = try await server.send([], method: .get, path: "/healthz").status
             #expect(health == (error == .unsafe("No space left on device") ? 503 : 200))
             sink.refuse(nil)
@@ -206,6 +233,28 @@ struct HTTPIntakeTests {
             #expect(sink.alerts.map(\.arrival.trust) == [sender.trust])
             #expect(server.counters.snapshot.untrusted == (sender.trust == .untrusted ? 1 : 0))
             if !sender.isAnybody { #expect(sink.alerts.first?.arrival.peer?.hasSuffix(" uid \(sender.user)") == true) }
+        }
+    }
+
+    /// What is a byte too long, and what is not. Tags count together.
+    private static let lengths: [(words: String, isTaken: Bool)] = [
+        (#""rule":"\#(String(repeating: "r", count: 1024))","priority":"Warning""#, true), (#""rule":"\#(String(repeating: "r", count: 1025))","priority":"Warning""#, false),
+        (#""rule":"a","priority":"Warning","tags":["\#(String(repeating: "t", count: 1000))","\#(String(repeating: "t", count: 25))"]"#, false),
+        (#""rule":"a","priority":"Warning","hostname":"\#(String(repeating: "h", count: 1025))""#, false),
+        (#""rule":"a","priority":"Warning","source":"\#(String(repeating: "s", count: 1025))""#, false),
+        (#""rule":"a","priority":"Warning","output":"\#(String(repeating: "o", count: 65_000))""#, true),
+        (#""rule":"a","priority":"Warning","output":"\#(String(repeating: "o", count: 65_536))""#, false),
+    ]
+
+    @Test("what is too long of a sender who is not believed is refused, with the reason; of one who is, it is taken", arguments: [true, false], [false, true])
+    func lengths(isBelieved: Bool, asLines: Bool) async throws {
+        try await withServer({ $0.trust = isBelieved ? .trusted : .untrusted }) { server in
+            for (words, isTaken) in Self.lengths {
+                let text = #"{"time":"2026-11-23T10:00:00Z",\#(words)}"#
+                let answer = try await server.send(Array((asLines ? "\(alert("first"))\n\(text)" : "[\(text)]").utf8))
+                #expect(answer.status == (isTaken || isBelieved ? 202 : 400), "\(words.prefix(60))")
+                if answer.status == 400 { #expect(try JSON(parsing: answer.body)["error"]?.string?.shown.contains("not believed") == true) }
+            }
         }
     }
 
@@ -311,6 +360,36 @@ struct HTTPIntakeTests {
             let status = try? await server.send(Array(alert("a").utf8), scheme: "https", tls: tls).status
             #expect(status == (who == "client" ? 202 : nil))
             #expect(sink.alerts.count == (who == "client" ? 1 : 0))
+        }
+    }
+
+    @Test("certificates are taken up while it listens, whom they let in too; ones that cannot be used change nothing", .enabled(if: Certificates.isPossible, "needs openssl"))
+    func newCertificates() async throws {
+        let (certificates, folder) = (try Certificates.shared.get(), try TemporaryFolder())
+        func bytes(_ name: String) throws -> [UInt8] { Array(try #require(FileManager.default.contents(atPath: certificates.path(name)))) }
+        func put(_ name: String, as file: String) throws { try Data(bytes(name)).write(to: URL(fileURLWithPath: "\(folder.path)/\(file)")) }
+        for (name, file) in [("server.crt", "crt"), ("server.key", "key"), ("ca.crt", "ca")] { try put(name, as: file) }
+        try await withServer({ $0.tls = .init(certificate: folder.path + "/crt", key: folder.path + "/key", clientAuthority: folder.path + "/ca") }) { server in
+            func status(_ who: String) async throws -> Int? {
+                let tls = TLSOptions(authorities: try bytes("ca.crt"), certificate: try bytes("\(who).crt"), key: try bytes("\(who).key"))
+                // Of its own connection: one that is open goes by what was in force when it began.
+                return try? await server.send(Array(alert("a").utf8), headers: [("Connection", "close")], scheme: "https", tls: tls).status
+            }
+            func answers() async throws -> [Int?] { [try await status("client"), try await status("stranger")] }
+            #expect(try server.renew(server.configuration) == false)
+            #expect(try await answers() == [202, nil])
+            try put("stranger-ca.crt", as: "ca")
+            #expect(try server.renew(server.configuration))
+            #expect(try await answers() == [nil, 202], "who is let in has changed")
+            try put("ca.crt", as: "ca")
+            for wrong in ["client.key", "ca.crt"] {
+                try put(wrong, as: "key")
+                #expect(throws: HTTPListener.Misconfigured.self) { try server.renew(server.configuration) }
+                #expect(try await answers() == [nil, 202])
+            }
+            try put("server.key", as: "key")
+            #expect(try server.renew(server.configuration))
+            #expect(try await answers() == [202, nil])
         }
     }
 

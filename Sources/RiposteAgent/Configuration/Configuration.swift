@@ -78,6 +78,8 @@ package struct AgentConfiguration: Sendable {
         package var kubernetesAuditLog = File()
         package var stdin = Stdin()
         package var socket = Socket()
+        /// What is kept of senders who are not believed.
+        var untrusted = UntrustedQuota.Settings()
 
         package struct HTTP: Sendable {
             package var isEnabled: Bool

@@ -3,12 +3,16 @@ internal import RiposteRules
 
 extension AgentConfiguration.IntakeSection {
     mutating func read(_ node: YAMLNode) {
-        let known = ["http", "file", "stdin", "socket", "kubernetes_audit", "kubernetes_audit_log"]
+        let known = ["http", "file", "stdin", "socket", "kubernetes_audit", "kubernetes_audit_log", "untrusted"]
         guard let keys = node.mapping(known: known, what: "intake", code: "C002") else { return }
         if let node = keys["http"] { _ = http.read(node, "intake.http") }
         if let node = keys["file"] { file.read(node, "intake.file") }
         if let node = keys["kubernetes_audit"] { kubernetesAudit.read(node, "intake.kubernetes_audit") }
         if let node = keys["kubernetes_audit_log"] { kubernetesAuditLog.read(node, "intake.kubernetes_audit_log") }
+        if let keys = keys["untrusted"]?.mapping(known: ["max_rate", "min_free"], what: "intake.untrusted", code: "C002") {
+            if let value = keys["max_rate"]?.size(code: "C003") { untrusted.bytesPerSecond = value }
+            if let value = keys["min_free"]?.size(code: "C003") { untrusted.freeBytes = value }
+        }
         if let keys = keys["stdin"]?.mapping(known: ["enabled", "trust"], what: "intake.stdin", code: "C002") {
             if let value = keys["enabled"]?.bool(code: "C003") { stdin.isEnabled = value }
             if let value = keys["trust"]?.trust() { stdin.trust = value }
@@ -47,7 +51,17 @@ extension AgentConfiguration.IntakeSection.HTTP {
         if let value = keys["max_body"]?.size(code: "C003") { bodyLimit = value }
         if let value = keys["max_connections"]?.integer(in: 1...1_000_000, code: "C003") { connectionLimit = value }
         if let node = keys["tls"], !node.isNull { readTLS(node, section) }
+        if let node = keys["uids"], !userIDs.isEmpty, let others = shownInstead {
+            node.report(code: "C003", "\(section).uids has no effect beside \(others): users are asked for where nobody has to show who he is")
+        }
         return keys
+    }
+
+    /// By what senders are known, other than by their user.
+    private var shownInstead: String? {
+        if tokenFile != nil { return "token_file" }
+        if clientAuthority != nil { return "tls.client_ca" }
+        return allowsUnauthenticated ? "allow_unauthenticated: true" : nil
     }
 
     mutating func readTLS(_ node: YAMLNode, _ section: String) {

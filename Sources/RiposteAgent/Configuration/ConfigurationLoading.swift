@@ -114,7 +114,7 @@ extension AgentConfiguration {
         }
         if let value = environment["RIPOSTE_STATE_DIR"], !value.isEmpty { stateDirectory = value }
         if let value = environment["RIPOSTE_RUN_DIR"], !value.isEmpty { runDirectory = value }
-        if let value = environment["RIPOSTE_HTTP"], !value.isEmpty { intake.http.listen = value }
+        if let value = environment["RIPOSTE_HTTP"], !value.isEmpty { (intake.http.listen, intake.http.isEnabled) = (value, true) }
         if let value = environment["RIPOSTE_PLAYBOOKS"], !value.isEmpty { playbooks = value.split(separator: ":").map(String.init) }
         if let value = environment["RIPOSTE_RULES"], !value.isEmpty { rules.files = value.split(separator: ":").map(String.init) }
         if rules.hostname == nil, let value = environment["FALCO_HOSTNAME"], !value.isEmpty { rules.hostname = value }
@@ -135,7 +135,8 @@ extension AgentConfiguration {
         if let value = overrides.stateDirectory { stateDirectory = value }
         if let value = overrides.runDirectory { runDirectory = value }
         if let value = overrides.logLevel { logLevel = value }
-        if let value = overrides.listen { intake.http.listen = value }
+        // Whoever names an address wants to be listened to there.
+        if let value = overrides.listen { (intake.http.listen, intake.http.isEnabled) = (value, true) }
         if !overrides.playbooks.isEmpty { playbooks = overrides.playbooks }
         if !overrides.rules.isEmpty { rules.files = overrides.rules }
     }

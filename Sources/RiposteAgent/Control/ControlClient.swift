@@ -1,3 +1,4 @@
+internal import Foundation
 package import RiposteCore
 package import RipostePlaybooks
 internal import RiposteTransport
@@ -119,6 +120,7 @@ package final class ControlClient: Desk {
 
     private func exchange(_ method: HTTPRequest.Method, _ path: String, body: [UInt8]?, _ kind: Kind = .question) async throws(DeskError) -> JSON {
         let isOrder = kind == .order
+        try refuseForeignSocket()
         let timeout =
             switch kind {
             case .question: patience.question
@@ -159,6 +161,14 @@ package final class ControlClient: Desk {
             throw DeskError(code, answer["error"]?.string?.repaired ?? "the agent answered \(response.status)")
         }
         return answer
+    }
+
+    /// Where others may write, the socket may be one of theirs, who would take what is meant for the agent and answer what they like. Whose the folder is need not be us or root: an agent
+    /// may run as a user of its own, and others may have a right to give it orders.
+    private func refuseForeignSocket() throws(DeskError) {
+        let folder = URL(fileURLWithPath: socket).deletingLastPathComponent().path
+        guard let rights = FileRights(path: folder), let objection = rights.objection(to: .workFolder, as: rights.owner) else { return }
+        throw DeskError(.denied, "whether the agent listens at \(socket) is not sure: of \(folder), \(objection)")
     }
 
     private static func waiting(for agent: ControlPeer?, isOrder: Bool) -> String {

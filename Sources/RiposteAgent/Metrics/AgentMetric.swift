@@ -5,7 +5,8 @@ package enum AgentMetric {
     // MARK: - Counted as it happens
 
     static let alerts = Metric(
-        "riposte_alerts_total", .counter, "Alerts that were taken in, repeats too.", labels: [.open("rule"), "priority", .open("source")], seriesLimit: 500)
+        "riposte_alerts_total", .counter, "Alerts that were taken in, repeats too; rule and source are untrusted where the sender is not believed.",
+        labels: [.open("rule"), "priority", .open("source")], seriesLimit: 500)
     static let alertLatency = Metric(
         "riposte_alert_latency_seconds", .histogram(upTo: .latencies), "From the event, by the detector's clock, to the alert's arrival.", labels: [.open("intake")],
         seriesLimit: 32)
@@ -45,7 +46,8 @@ package enum AgentMetric {
     static let sensorProcesses = Metric("riposte_sensor_processes", .gauge, "Processes in the sensor's table.")
 
     static let intakeAlerts = Metric(
-        "riposte_intake_alerts_total", .counter, "What came in at an intake: accepted, rejected (no alert), shed (no room), denied (no right).",
+        "riposte_intake_alerts_total", .counter,
+        "What came in at an intake: accepted, rejected (no alert), shed (no room), rationed (more than is kept of senders who are not believed), denied (no right).",
         labels: [.open("intake"), "result"])
     static let intakeUntrusted = Metric(
         "riposte_intake_untrusted_alerts_total", .counter, "Of the accepted ones, those whose sender is not believed: they are observed only.", labels: [.open("intake")])

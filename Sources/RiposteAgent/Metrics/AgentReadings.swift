@@ -55,7 +55,10 @@ struct AgentReadings: Sendable {
         sheet.set(AgentMetric.playbooks, house.engine.playbooks.playbooks.count)
         sheet.set(AgentMetric.degraded, Set(keepers.playbooks.degraded.degradations(of: house).map(\.playbook)).count)
         sheet.set(AgentMetric.rules, keepers.rules.rules.armed)
-        for (files, reloads) in [("playbooks", keepers.playbooks.reloads), ("rules", keepers.rules.reloads), ("outputs", keepers.outputs.reloads)] {
+        for (files, reloads) in [
+            ("playbooks", keepers.playbooks.reloads), ("rules", keepers.rules.reloads), ("outputs", keepers.outputs.reloads),
+            ("credentials", keepers.credentials.reloads),
+        ] {
             sheet.set(AgentMetric.reloads, reloads.successes, [files, "success"])
             sheet.set(AgentMetric.reloads, reloads.failures, [files, "failure"])
             sheet.set(AgentMetric.reloadRejected, reloads.isRejected, [files])
@@ -86,7 +89,7 @@ struct AgentReadings: Sendable {
     private func intakes(_ sheet: inout Sheet) {
         for intake in intakes {
             let values = intake.counters.snapshot
-            for (result, count) in [("accepted", values.accepted), ("rejected", values.rejected), ("shed", values.shed), ("denied", values.denied)] {
+            for (result, count) in [("accepted", values.accepted), ("rejected", values.rejected), ("shed", values.shed), ("rationed", values.rationed), ("denied", values.denied)] {
                 sheet.set(AgentMetric.intakeAlerts, count, [intake.name, result])
             }
             sheet.set(AgentMetric.intakeUntrusted, values.untrusted, [intake.name])

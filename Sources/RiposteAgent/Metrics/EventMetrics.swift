@@ -18,7 +18,12 @@ struct EventMetrics: Sendable {
     }
 
     private func take(_ alert: Alert) {
-        let words = [("rule", alert.rule.shown), ("priority", alert.priority.name.lowercased()), ("source", alert.source?.shown ?? "")]
+        // What anybody on this host may say must not use up the series that real rules need.
+        let isBelieved = alert.arrival.trust == .trusted
+        let words = [
+            ("rule", isBelieved ? alert.rule.shown : "untrusted"), ("priority", alert.priority.name.lowercased()),
+            ("source", isBelieved ? alert.source?.shown ?? "" : "untrusted"),
+        ]
         Counter(label: AgentMetric.alerts.name, dimensions: words, factory: registry).increment()
         // Clocks of two machines may differ: nothing comes before it happens.
         record(AgentMetric.alertLatency, ("intake", alert.arrival.intake), max(.zero, alert.arrival.time - alert.time))

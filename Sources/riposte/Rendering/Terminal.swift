@@ -90,7 +90,7 @@ enum ResultText {
     static func line(_ plan: UnaskedPlan) -> String { "\(Terminal.paint("approvals", .bold)) \(Terminal.paint("no room", .red)) · \(plan.message)" }
 
     static func line(_ alert: Alert, playbooks: [String]) -> String {
-        let place = alert[field: "container.name"]?.string.map { " container=\($0.shown)" } ?? ""
+        let place = alert[field: "container.name"]?.string.map { " container=\(beginning($0))" } ?? ""
         let process = alert[field: "proc.cmdline"]?.string.map { " \"\(beginning($0))\"" } ?? ""
         let answer = playbooks.isEmpty ? "no playbook" : playbooks.joined(separator: ", ")
         return "\(Terminal.paint("alert  ", .bold)) \(alert.priority.name) \(alert.rule.shown)\(place)\(process) \(Terminal.paint("→ \(answer)", .dim))"
