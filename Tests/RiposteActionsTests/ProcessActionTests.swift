@@ -371,6 +371,80 @@ struct ProcessGuardTests {
         #expect((await ProcessGuards().refusal(of: plan) != nil) == isSpared)
     }
 
+    /// What a machine cannot do without, by its name and its file, in a folder that everybody may enter.
+    private func daemon(_ name: String) throws -> (folder: TemporaryFolder, path: String) {
+        let folder = try TemporaryFolder()
+        let program = "\(folder.path)/\(name)"
+        try FileManager.default.copyItem(atPath: "/bin/sleep", toPath: program)
+        #expect(chmod(folder.path, 0o755) == 0)
+        return (folder, program)
+    }
+
+    /// The answer to an end of the tree of a shell that has started it.
+    private func refusal(ofShellAbove program: String, as user: [String]) async throws -> (String?, ChildProcess, Plan) {
+        let shell = try ChildProcess(user + ["sh", "-c", "\(program) 1000 & wait"])
+        try await until { ProcFS.children(of: shell.pid).contains { ProcFS.executable($0)?.shown == program } }
+        let plan = try await ProcessKill().plan(ProcessKill().ask(.process(claim(shell)), ["tree": true]))
+        return (await ProcessGuards().refusal(of: plan), shell, plan)
+    }
+
+    @Test(
+        "root's file spares nobody who is not root himself, nor what is above him",
+        .enabled(if: Machine.isRoot && Machine.has("setpriv") && Machine.has("unshare"), "needs root, setpriv and unshare"),
+        arguments: [
+            ([], true), (["setpriv", "--reuid=65534", "--clear-groups"], false), (["setpriv", "--ruid=65534", "--clear-groups"], false),
+            (["setpriv", "--euid=65534", "--clear-groups"], false), (["unshare", "--user", "--map-root-user"], false),
+        ] as [([String], Bool)])
+    func runBy(_ user: [String], _ isSpared: Bool) async throws {
+        let (folder, program) = try daemon("dbus-daemon")
+        let (reason, shell, plan) = try await refusal(ofShellAbove: program, as: user)
+        #expect((reason?.contains("is dbus-daemon, which this machine cannot do without") == true) == isSpared, "\(reason ?? "none")")
+        guard !isSpared else { return }
+        #expect(try await ProcessKill(confirmation: .seconds(10)).perform(plan).outcome == .done)
+        #expect(shell.waitForSignal() == SIGKILL)
+        withExtendedLifetime(folder) {}
+    }
+
+    @Test("what root runs in a session of his is nothing that the machine needs", .enabled(if: ControlGroup.isPossible, "needs the unified hierarchy"))
+    func session() async throws {
+        let (folder, program) = try daemon("systemd")
+        let (reason, shell, plan) = try await refusal(ofShellAbove: program, as: [])
+        #expect(reason?.contains("is systemd") == true)
+        let group = try ControlGroup("riposte-test-\(UUID().uuidString)/user.slice/user-0.slice/user@0.service/init.scope")
+        for pid in ProcFS.children(of: shell.pid) { try group.take(pid) }
+        #expect(await ProcessGuards().refusal(of: plan) == nil)
+        withExtendedLifetime(folder) {}
+    }
+
+    @Test(
+        "a daemon that gives up root is known by its unit", .enabled(if: ControlGroup.isPossible && Machine.has("setpriv"), "needs the unified hierarchy and setpriv"),
+        .disabled(if: access("/run/systemd/system", F_OK) == 0, "systemd has that unit itself"))
+    func unit() async throws {
+        let (folder, program) = try daemon("dbus-daemon")
+        let (reason, shell, plan) = try await refusal(ofShellAbove: program, as: ["setpriv", "--reuid=65534", "--clear-groups"])
+        #expect(reason == nil)
+        let group = try ControlGroup("system.slice/dbus.service")
+        for pid in ProcFS.children(of: shell.pid) { try group.take(pid) }
+        #expect(await ProcessGuards().refusal(of: plan)?.contains("is dbus-daemon") == true)
+        withExtendedLifetime(folder) {}
+    }
+
+    @Test(
+        "who minds a container is spared where Podman and CRI-O put him, and nobody in one",
+        .enabled(if: Machine.isRoot && !ControlGroup.Hierarchy.possible.isEmpty, "needs root and a hierarchy of control groups"),
+        arguments: ControlGroup.Hierarchy.possible, ["machine.slice/libpod-conmon-ID.scope", "kubepods.slice/crio-conmon-ID.scope", "machine.slice/libpod-ID.scope"])
+    func conmon(hierarchy: ControlGroup.Hierarchy, path: String) async throws {
+        let (folder, program) = try daemon("conmon")
+        let child = try ChildProcess([program, "1000"])
+        let group = try ControlGroup("riposte-test-\(UUID().uuidString)/" + path.replacing("ID", with: String(repeating: "c", count: 64)), in: hierarchy)
+        try group.take(child.pid)
+        let plan = try await ProcessKill().plan(ProcessKill().ask(.process(claim(child))))
+        let isMinder = path.contains("conmon")
+        #expect(await ProcessGuards().refusal(of: plan)?.contains("is conmon") ?? false == isMinder)
+        #expect((plan.facts["container"] == nil) == isMinder)
+        withExtendedLifetime(folder) {}
+    }
+
     @Test("a daemon stays what it is when an upgrade puts a new file in the place of its own", .enabled(if: Machine.isRoot, "needs root"), arguments: [true, false])
     func upgraded(isReplaced: Bool) async throws {
         let folder = try TemporaryFolder()

@@ -113,14 +113,30 @@ enum ProcFS {
     /// The process that traces this one; nil: none does.
     static func tracer(of pid: Int32) -> Int32? { status(pid, "TracerPid:").flatMap { Int32($0) }.flatMap { $0 > 0 ? $0 : nil } }
 
-    static func userID(_ pid: Int32) -> UInt32? { status(pid, "Uid:").flatMap { UInt32($0) } }
+    static func userID(_ pid: Int32) -> UInt32? { userIDs(pid).first }
+
+    /// The real, effective and saved one, and that of the file system; none where they cannot be read.
+    static func userIDs(_ pid: Int32) -> [UInt32] { statusWords(pid, "Uid:").compactMap { UInt32($0) } }
+
+    /// Whether a process is in the user namespace that we are in; nil where that cannot be told.
+    static func isInOurUserNamespace(_ pid: Int32) -> Bool? {
+        guard let its = userNamespace(of: "\(pid)"), let ours = userNamespace(of: "self") else { return nil }
+        return its == ours
+    }
+
+    private static func userNamespace(of process: String) -> ino_t? {
+        var facts = Glibc.stat()
+        return fstatat(AT_FDCWD, "/proc/\(process)/ns/user", &facts, 0) == 0 ? facts.st_ino : nil
+    }
 
     /// The first word behind a key of `/proc/PID/status`.
-    private static func status(_ pid: Int32, _ key: String) -> String? {
-        guard let text = bytes(of: "/proc/\(pid)/status", isOneRecord: true) else { return nil }
+    private static func status(_ pid: Int32, _ key: String) -> String? { statusWords(pid, key).first }
+
+    private static func statusWords(_ pid: Int32, _ key: String) -> [String] {
+        guard let text = bytes(of: "/proc/\(pid)/status", isOneRecord: true) else { return [] }
         let key = Array(key.utf8)
         let line = text.split(separator: UInt8(ascii: "\n")).first { $0.starts(with: key) }
-        return line?.dropFirst(key.count).split { $0 == 0x20 || $0 == 0x09 }.first.map { String(decoding: $0, as: UTF8.self) }
+        return (line?.dropFirst(key.count) ?? []).split { $0 == 0x20 || $0 == 0x09 }.map { String(decoding: $0, as: UTF8.self) }
     }
 
     static func children(of pid: Int32) -> [Int32] {

@@ -11,9 +11,9 @@ enum ProcessEvidence {
         facts.append("command_line", ProcFS.commandLine(stat.pid).map(JSON.string))
         facts.append("working_directory", ProcFS.workingDirectory(stat.pid).map(JSON.string))
         facts.append("uid", ProcFS.userID(stat.pid).map { .integer(Int64($0)) })
-        if let cgroup = ProcFS.cgroup(stat.pid) {
-            facts.append("cgroup", .text(cgroup))
-            facts.append("container", ProcFS.containerID(inCgroup: cgroup).map(JSON.text))
+        if let cgroup = ProcFS.mainCgroup(stat.pid) {
+            facts.append("cgroup", .text(cgroup.path))
+            facts.append("container", (cgroup.mark?.id).map(JSON.text))
         }
         facts.append("parents", .array(parents(of: stat)))
         return facts
