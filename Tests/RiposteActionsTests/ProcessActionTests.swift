@@ -47,6 +47,24 @@ struct ProcessKillTests {
     private func claim(pid: Int32) -> ProcessClaim { ProcessClaim(pid: pid, startedAt: .now()) }
     private func claim(_ child: ChildProcess) throws -> ProcessClaim { try RiposteActionsTests.claim(child) }
 
+    @Test(
+        "what a process says of itself is kept up to a limit, however long it makes it",
+        arguments: [("\u{1}", 100_000), ("\"", 100_000), ("x", 100_000), ("\u{20AC}", 40_000), ("x", 4000)])
+    func longCommandLine(text: String, count: Int) async throws {
+        let argument = String(repeating: text, count: count)
+        let child = try ChildProcess(["sh", "-c", "sleep 1000 & wait", argument])
+        let facts = try await ProcessKill().plan(ProcessKill().ask(.process(claim(child)), ["tree": true])).facts
+        let line = try #require(facts["command_line"]?.string)
+        let whole = Array("sh -c sleep 1000 & wait \(argument)".utf8)
+        #expect(line.bytes == Array(whole.prefix(line.bytes.count)))
+        #expect(JSON.string(line).bytes.count <= 4098 && JSON.object(facts).bytes.count < 32 << 10)
+        let isCut = whole.count > 4096
+        #expect(isCut || line.bytes == whole)
+        #expect(facts["command_line_truncated"]?.bool == (isCut ? true : nil))
+        #expect(facts["command_line_bytes"]?.integer == (isCut ? Int64(whole.count) + 1 : nil), "with the end of the last argument")
+        for pid in ProcFS.children(of: child.pid) { Foundation.kill(pid, SIGKILL) }
+    }
+
     /// One thing about a true claim that is changed, and the answer.
     struct Lie: Sendable, CustomTestStringConvertible {
         let testDescription: String
