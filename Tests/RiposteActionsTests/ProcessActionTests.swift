@@ -296,6 +296,49 @@ struct ProcessSuspendTests {
     }
 }
 
+@Suite(
+    "suspensions of processes in a frozen control group, as in a paused container",
+    .enabled(if: !ControlGroup.Hierarchy.possible.isEmpty, "needs root and a hierarchy of control groups that can be frozen"))
+struct FrozenProcessTests {
+    enum Order: CaseIterable { case frozenFirst, suspendedFirst }
+
+    @Test("what is suspended goes on when it is taken back and thawed, whatever was first", arguments: ControlGroup.Hierarchy.possible, Order.allCases, [true, false])
+    func undo(hierarchy: ControlGroup.Hierarchy, order: Order, isTree: Bool) async throws {
+        let child = try ChildProcess(["sh", "-c", "sleep 1000 & wait"])
+        try await until { !ProcFS.children(of: child.pid).isEmpty }
+        let pids = isTree ? [child.pid] + ProcFS.children(of: child.pid) : [child.pid]
+        let group = try ControlGroup("riposte-test-\(UUID().uuidString)", in: hierarchy)
+        defer { for pid in ProcFS.children(of: child.pid) { kill(pid, SIGKILL) } }
+        for pid in pids { try group.take(pid) }
+        let claim = try TargetClaim.process(claim(child))
+        let suspend = ProcessSuspend()
+        if order == .frozenFirst { try await group.freeze() }
+        let plan = try await suspend.plan(suspend.ask(claim, ["tree": .bool(isTree)]))
+        let performance = try await suspend.perform(plan)
+        if order == .suspendedFirst { try await group.freeze() }
+        #expect(performance.outcome == .done && performance.undoToken?["members"]?.array?.count == pids.count)
+        let deed = StandingDeed(target: plan.target, parameters: plan.parameters, token: performance.undoToken, since: .now())
+        #expect(try await suspend.standing(of: deed) == .stands)
+        if order == .frozenFirst {
+            #expect(try await suspend.carryOut(claim, ["tree": .bool(isTree)]).outcome == .already)
+            #expect(suspend.remains(of: plan, seen: nil)?["members"]?.array?.count == pids.count)
+        }
+        #expect(try await ProcessResume().carryOut(.proved(plan.target), token: performance.undoToken).outcome == .done)
+        try group.thaw()
+        try await until { pids.allSatisfy { ProcFS.stat($0)?.state == UInt8(ascii: "S") } }
+    }
+
+    @Test("where somebody else has let it go on, it is said")
+    func letGo() async throws {
+        let child = try ChildProcess(["sleep", "1000"])
+        let claim = try TargetClaim.process(claim(child))
+        let performance = try await ProcessSuspend().carryOut(claim)
+        kill(child.pid, SIGCONT)
+        try await until { ProcFS.stat(child.pid)?.state == UInt8(ascii: "S") }
+        #expect(try await ProcessResume().carryOut(claim, token: performance.undoToken).outcome == .already)
+    }
+}
+
 @Suite("suspensions of trees, on children of the test")
 struct ProcessTreeSuspendTests {
     /// A shell with two children, and one more at each USR1.

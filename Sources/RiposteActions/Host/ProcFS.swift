@@ -125,6 +125,11 @@ enum ProcFS {
     /// The process that traces this one; nil: none does.
     static func tracer(of pid: Int32) -> Int32? { status(pid, "TracerPid:").flatMap { Int32($0) }.flatMap { $0 > 0 ? $0 : nil } }
 
+    /// Whether SIGSTOP is on its way to it. That has effect when the process next leaves the kernel; in a frozen control group it waits until that is thawed.
+    static func hasStopPending(_ pid: Int32) -> Bool {
+        ["ShdPnd:", "SigPnd:"].contains { key in status(pid, key).flatMap { UInt64($0, radix: 16) }.map { $0 >> UInt64(SIGSTOP - 1) & 1 == 1 } ?? false }
+    }
+
     static func userID(_ pid: Int32) -> UInt32? { userIDs(pid).first }
 
     /// The real, effective and saved one, and that of the file system; none where they cannot be read.
@@ -182,6 +187,8 @@ struct ProcessStat: Equatable {
     /// Ended, whole, and waiting for its parent.
     var isZombie: Bool { state == UInt8(ascii: "Z") || state == UInt8(ascii: "X") }
     var isStopped: Bool { state == UInt8(ascii: "T") }
+    /// Stopped, or to be so before it runs code of its own again.
+    var isUnderStop: Bool { isStopped || !isZombie && !isTraced && ProcFS.hasStopPending(pid) }
     /// Held by whoever traces it.
     var isTraced: Bool { state == UInt8(ascii: "t") }
     /// Runs no code of its own until somebody wakes it.

@@ -23,7 +23,7 @@ package struct ProcessKill: Action {
         let found = try ProcessResolver().find(request.claim, at: request.time)
         var facts = ProcessEvidence.facts(of: found.stat)
         let isTree = request.parameters.bool("tree")
-        let members = isTree ? ProcessTree.members(below: found.stat) : [ProcessTree.Member(found.stat)]
+        let members = isTree ? ProcessTree.members(below: found.stat) : []
         if isTree { facts.append("members", .array(members.map(\.json))) }
         return Plan(
             action: description.name, target: .process(found.identity), parameters: request.parameters, facts: facts,

@@ -29,7 +29,7 @@ struct ProcessTree {
         init(_ stat: ProcessStat) {
             pid = stat.pid
             startTicks = stat.startTicks
-            wasStopped = stat.isStopped
+            wasStopped = stat.isUnderStop
         }
 
         init(_ identity: ProcessIdentity) { (pid, startTicks, wasStopped) = (identity.pid, identity.startTicks, false) }
@@ -175,8 +175,8 @@ struct ProcessTree {
                 if let handle = try member.handle() { try handle.sendUnlessGone(.stop) }
                 if told.insert(member).inserted { held.append(member) }
             }
-            // Who sleeps in the kernel, as a parent does whose child of vfork(2) we have stopped, meets the signal on its way out.
-            isOnlyWaiting = moving.allSatisfy { $0.stat.isUninterruptible }
+            // Who sleeps in the kernel, as a parent does whose child of vfork(2) we have stopped, or is frozen there, meets the signal on its way out.
+            isOnlyWaiting = moving.allSatisfy { $0.stat.isUninterruptible || $0.stat.isUnderStop }
             // The state follows the signal as soon as there is a processor to take it.
             if pass < 4 { sched_yield() } else { try? await Task.sleep(for: .milliseconds(1)) }
         }
