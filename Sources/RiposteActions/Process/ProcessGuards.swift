@@ -36,6 +36,11 @@ package struct ProcessGuards: Guard {
         return nil
     }
 
+    /// For a deed that no engine has ordered.
+    static let call: GuardCall = { plan async throws(ActionError) in
+        if let reason = await ProcessGuards().refusal(of: plan) { throw ActionError(.guarded, "guard builtin.processes", reason) }
+    }
+
     private static func refusal(_ pid: Int32, _ ancestors: Set<Int32>) -> String? {
         if pid <= 1 { return "process 1 is the machine's init" }
         if pid == ownPID { return "process \(pid) is Riposte itself" }

@@ -24,13 +24,15 @@ package struct ProcessSuspend: Action {
             summary: "stop \(members.count > 1 ? "\(name) and \(members.count - 1) below it" : name)", inverse: description.inverse)
     }
 
-    package func perform(_ plan: Plan) async throws(ActionError) -> Performance {
+    package func perform(_ plan: Plan) async throws(ActionError) -> Performance { try await perform(plan, guards: ProcessGuards.call) }
+
+    package func perform(_ plan: Plan, guards: GuardCall) async throws(ActionError) -> Performance {
         guard case .process(let identity) = plan.target else { throw ActionError(.invalid, "suspend", "the plan is about no process") }
         let handle = try pinned(identity)
         guard let root = ProcFS.stat(identity.pid) else { throw .gone("stop process \(identity.pid)", "no such process") }
         let members: [ProcessTree.Member]
         if plan.parameters.bool("tree") {
-            members = try await ProcessTree.stop(root)
+            members = try await ProcessTree.stop(root, plan, guards)
         } else {
             if root.isUnderStop { return Performance(.already, message: "it is stopped already") }
             try handle.send(.stop)
