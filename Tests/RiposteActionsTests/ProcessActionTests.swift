@@ -302,8 +302,11 @@ struct ProcessSuspendTests {
 struct FrozenProcessTests {
     enum Order: CaseIterable { case frozenFirst, suspendedFirst }
 
-    @Test("what is suspended goes on when it is taken back and thawed, whatever was first", arguments: ControlGroup.Hierarchy.possible, Order.allCases, [true, false])
-    func undo(hierarchy: ControlGroup.Hierarchy, order: Order, isTree: Bool) async throws {
+    @Test(
+        "what is suspended goes on when it is taken back and thawed, whatever was first", arguments: ControlGroup.Hierarchy.possible,
+        Order.allCases.flatMap { [($0, true), ($0, false)] })
+    func undo(hierarchy: ControlGroup.Hierarchy, _ example: (order: Order, isTree: Bool)) async throws {
+        let (order, isTree) = example
         let child = try ChildProcess(["sh", "-c", "sleep 1000 & wait"])
         try await until { !ProcFS.children(of: child.pid).isEmpty }
         let pids = isTree ? [child.pid] + ProcFS.children(of: child.pid) : [child.pid]
