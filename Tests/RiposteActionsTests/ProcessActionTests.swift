@@ -446,7 +446,7 @@ struct ProcessGuardTests {
 
     /// The answer to an end of the tree of a shell that has started it.
     private func refusal(ofShellAbove program: String, as user: [String]) async throws -> (String?, ChildProcess, Plan) {
-        let shell = try ChildProcess(user + ["sh", "-c", "\(program) 1000 & wait"])
+        let shell = try ChildProcess(["sh", "-c", "\((user + [program]).joined(separator: " ")) 1000 & wait"])
         try await until { ProcFS.children(of: shell.pid).contains { ProcFS.executable($0)?.shown == program } }
         let plan = try await ProcessKill().plan(ProcessKill().ask(.process(claim(shell)), ["tree": true]))
         return (await ProcessGuards().refusal(of: plan), shell, plan)

@@ -35,8 +35,9 @@ package struct ProcessSuspend: Action {
             members = try await ProcessTree.stop(root, plan, guards)
         } else {
             if root.isUnderStop { return Performance(.already, message: "it is stopped already") }
-            try handle.send(.stop)
+            // As it was found: from here on STOP is pending.
             members = [ProcessTree.Member(root)]
+            try handle.send(.stop)
         }
         // Those who were stopped before are not ours to wake.
         let ours = members.filter { !$0.wasStopped }
