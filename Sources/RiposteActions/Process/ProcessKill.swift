@@ -82,7 +82,8 @@ package struct ProcessKill: Action {
         let killed = tree.members.filter(tree.killed.contains)
         if !killed.isEmpty {
             return ActionError(
-                .partial, refusal.doing, "\(refusal.answer); it came to the tree when \(killed.count) of \(tree.members.count) processes had been ended", evidence: evidence(.kill, killed))
+                .partial, refusal.doing, "\(refusal.answer); it came to the tree when \(killed.count) of \(tree.members.count) processes had been ended",
+                evidence: evidence(.kill, killed))
         }
         let words = tree.isSignalled ? "\(signal.name) was delivered, and no KILL follows" : "nobody was ended"
         return ActionError(.guarded, refusal.doing, "\(refusal.answer); it has come to the tree since it was planned: \(words)")

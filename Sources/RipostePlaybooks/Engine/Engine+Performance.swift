@@ -76,8 +76,8 @@ extension Engine {
             watch.enter(.performing)
             let (attempt, late, guards) = (plan, lateHandler(of: first, by: action, draft), guardCall(for: draft.order))
             let answer = await patiently(
-                watch, until: watch.deadline, isPrompt: action.description.isPrompt, { await result { () throws(ActionError) in try await action.perform(attempt, guards: guards) } },
-                late: late)
+                watch, until: watch.deadline, isPrompt: action.description.isPrompt,
+                { await result { () throws(ActionError) in try await action.perform(attempt, guards: guards) } }, late: late)
             guard let answer else {
                 draft.isHanging = true
                 return try await aftermath(of: first, by: action, draft, "it was cancelled and has not come back")
