@@ -17,12 +17,24 @@ struct CgroupTests {
             ("/system.slice/docker-ID.scope/init.scope", "/system.slice/docker-ID.scope", false),
             ("/user.slice/user-1000.slice/user@1000.service/app.slice/docker-ID.scope", "/user.slice/user-1000.slice/user@1000.service/app.slice/docker-ID.scope", true),
             ("/system.slice/docker-ID.scope/user.slice/x", "/system.slice/docker-ID.scope", false), ("/user.slice", nil, false), ("/", nil, false),
+            ("/machine.slice/libpod-ID.scope/container", "/machine.slice/libpod-ID.scope", false), ("/kubepods.slice/crio-ID.scope", "/kubepods.slice/crio-ID.scope", false),
+            // Who minds a container is not in it; in a container there may be such, too.
+            ("/machine.slice/libpod-conmon-ID.scope", nil, false), ("/kubepods/burstable/crio-conmon-ID", nil, false),
+            ("/docker/ID/machine.slice/libpod-conmon-ID.scope", "/docker/ID", false),
         ] as [(String, String?, Bool)])
     func marks(path: String, scope: String?, isUsersOwn: Bool) {
         let mark = Cgroup(hierarchy: "", path: path.replacing("ID", with: id)).mark
         #expect(mark?.scope.path == scope?.replacing("ID", with: id))
         #expect(mark?.id == scope.map { _ in id } && (mark?.isUsersOwn ?? false) == isUsersOwn)
     }
+
+    @Test(
+        "a unit of the system, also as seen from a control group namespace below it, and nobody's who calls his own so",
+        arguments: [
+            ("/system.slice/dbus.service", true), ("/../../system.slice/dbus.service", true), ("/system.slice/dbus.service/below", false), ("/system.slice/nginx.service", false),
+            ("/user.slice/user-1000.slice/user@1000.service/app.slice/system.slice/dbus.service", false), ("/docker/ID/system.slice/dbus.service", false), ("/", false),
+        ])
+    func units(path: String, isOfUnit: Bool) { #expect(Cgroup(hierarchy: "", path: path.replacing("ID", with: id)).isOf(unit: "dbus.service") == isOfUnit) }
 
     @Test(
         "the UID of a pod, as either driver of the kubelet writes it",

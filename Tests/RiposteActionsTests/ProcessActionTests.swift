@@ -47,6 +47,24 @@ struct ProcessKillTests {
     private func claim(pid: Int32) -> ProcessClaim { ProcessClaim(pid: pid, startedAt: .now()) }
     private func claim(_ child: ChildProcess) throws -> ProcessClaim { try RiposteActionsTests.claim(child) }
 
+    @Test(
+        "what a process says of itself is kept up to a limit, however long it makes it",
+        arguments: [("\u{1}", 100_000), ("\"", 100_000), ("x", 100_000), ("\u{20AC}", 40_000), ("x", 4000)])
+    func longCommandLine(text: String, count: Int) async throws {
+        let argument = String(repeating: text, count: count)
+        let child = try ChildProcess(["sh", "-c", "sleep 1000 & wait", argument])
+        let facts = try await ProcessKill().plan(ProcessKill().ask(.process(claim(child)), ["tree": true])).facts
+        let line = try #require(facts["command_line"]?.string)
+        let whole = Array("sh -c sleep 1000 & wait \(argument)".utf8)
+        #expect(line.bytes == Array(whole.prefix(line.bytes.count)))
+        #expect(JSON.string(line).bytes.count <= 4098 && JSON.object(facts).bytes.count < 32 << 10)
+        let isCut = whole.count > 4096
+        #expect(isCut || line.bytes == whole)
+        #expect(facts["command_line_truncated"]?.bool == (isCut ? true : nil))
+        #expect(facts["command_line_bytes"]?.integer == (isCut ? Int64(whole.count) + 1 : nil), "with the end of the last argument")
+        for pid in ProcFS.children(of: child.pid) { Foundation.kill(pid, SIGKILL) }
+    }
+
     /// One thing about a true claim that is changed, and the answer.
     struct Lie: Sendable, CustomTestStringConvertible {
         let testDescription: String
@@ -278,6 +296,52 @@ struct ProcessSuspendTests {
     }
 }
 
+@Suite(
+    "suspensions of processes in a frozen control group, as in a paused container",
+    .enabled(if: !ControlGroup.Hierarchy.possible.isEmpty, "needs root and a hierarchy of control groups that can be frozen"))
+struct FrozenProcessTests {
+    enum Order: CaseIterable { case frozenFirst, suspendedFirst }
+
+    @Test(
+        "what is suspended goes on when it is taken back and thawed, whatever was first", arguments: ControlGroup.Hierarchy.possible,
+        Order.allCases.flatMap { [($0, true), ($0, false)] })
+    func undo(hierarchy: ControlGroup.Hierarchy, _ example: (order: Order, isTree: Bool)) async throws {
+        let (order, isTree) = example
+        let child = try ChildProcess(["sh", "-c", "sleep 1000 & wait"])
+        try await until { !ProcFS.children(of: child.pid).isEmpty }
+        let pids = isTree ? [child.pid] + ProcFS.children(of: child.pid) : [child.pid]
+        let group = try ControlGroup("riposte-test-\(UUID().uuidString)", in: hierarchy)
+        defer { for pid in ProcFS.children(of: child.pid) { kill(pid, SIGKILL) } }
+        for pid in pids { try group.take(pid) }
+        let claim = try TargetClaim.process(claim(child))
+        let suspend = ProcessSuspend()
+        if order == .frozenFirst { try await group.freeze() }
+        let plan = try await suspend.plan(suspend.ask(claim, ["tree": .bool(isTree)]))
+        let performance = try await suspend.perform(plan)
+        if order == .suspendedFirst { try await group.freeze() }
+        #expect(performance.outcome == .done && performance.undoToken?["members"]?.array?.count == pids.count)
+        let deed = StandingDeed(target: plan.target, parameters: plan.parameters, token: performance.undoToken, since: .now())
+        #expect(try await suspend.standing(of: deed) == .stands)
+        if order == .frozenFirst {
+            #expect(try await suspend.carryOut(claim, ["tree": .bool(isTree)]).outcome == .already)
+            #expect(suspend.remains(of: plan, seen: nil)?["members"]?.array?.count == pids.count)
+        }
+        #expect(try await ProcessResume().carryOut(.proved(plan.target), token: performance.undoToken).outcome == .done)
+        try group.thaw()
+        try await until { pids.allSatisfy { ProcFS.stat($0)?.state == UInt8(ascii: "S") } }
+    }
+
+    @Test("where somebody else has let it go on, it is said")
+    func letGo() async throws {
+        let child = try ChildProcess(["sleep", "1000"])
+        let claim = try TargetClaim.process(claim(child))
+        let performance = try await ProcessSuspend().carryOut(claim)
+        kill(child.pid, SIGCONT)
+        try await until { ProcFS.stat(child.pid)?.state == UInt8(ascii: "S") }
+        #expect(try await ProcessResume().carryOut(claim, token: performance.undoToken).outcome == .already)
+    }
+}
+
 @Suite("suspensions of trees, on children of the test")
 struct ProcessTreeSuspendTests {
     /// A shell with two children, and one more at each USR1.
@@ -369,6 +433,80 @@ struct ProcessGuardTests {
         try await until { ProcFS.executable(child.pid)?.shown.hasSuffix("/podman") == true }
         let plan = try await ProcessKill().plan(ProcessKill().ask(.process(claim(child))))
         #expect((await ProcessGuards().refusal(of: plan) != nil) == isSpared)
+    }
+
+    /// What a machine cannot do without, by its name and its file, in a folder that everybody may enter.
+    private func daemon(_ name: String) throws -> (folder: TemporaryFolder, path: String) {
+        let folder = try TemporaryFolder()
+        let program = "\(folder.path)/\(name)"
+        try FileManager.default.copyItem(atPath: "/bin/sleep", toPath: program)
+        #expect(chmod(folder.path, 0o755) == 0)
+        return (folder, program)
+    }
+
+    /// The answer to an end of the tree of a shell that has started it.
+    private func refusal(ofShellAbove program: String, as user: [String]) async throws -> (String?, ChildProcess, Plan) {
+        let shell = try ChildProcess(["sh", "-c", "\((user + [program]).joined(separator: " ")) 1000 & wait"])
+        try await until { ProcFS.children(of: shell.pid).contains { ProcFS.executable($0)?.shown == program } }
+        let plan = try await ProcessKill().plan(ProcessKill().ask(.process(claim(shell)), ["tree": true]))
+        return (await ProcessGuards().refusal(of: plan), shell, plan)
+    }
+
+    @Test(
+        "root's file spares nobody who is not root himself, nor what is above him",
+        .enabled(if: Machine.isRoot && Machine.has("setpriv") && Machine.has("unshare"), "needs root, setpriv and unshare"),
+        arguments: [
+            ([], true), (["setpriv", "--reuid=65534", "--clear-groups"], false), (["setpriv", "--ruid=65534", "--clear-groups"], false),
+            (["setpriv", "--euid=65534", "--clear-groups"], false), (["unshare", "--user", "--map-root-user"], false),
+        ] as [([String], Bool)])
+    func runBy(_ user: [String], _ isSpared: Bool) async throws {
+        let (folder, program) = try daemon("dbus-daemon")
+        let (reason, shell, plan) = try await refusal(ofShellAbove: program, as: user)
+        #expect((reason?.contains("is dbus-daemon, which this machine cannot do without") == true) == isSpared, "\(reason ?? "none")")
+        guard !isSpared else { return }
+        #expect(try await ProcessKill(confirmation: .seconds(10)).perform(plan).outcome == .done)
+        #expect(shell.waitForSignal() == SIGKILL)
+        withExtendedLifetime(folder) {}
+    }
+
+    @Test("what root runs in a session of his is nothing that the machine needs", .enabled(if: ControlGroup.isPossible, "needs the unified hierarchy"))
+    func session() async throws {
+        let (folder, program) = try daemon("systemd")
+        let (reason, shell, plan) = try await refusal(ofShellAbove: program, as: [])
+        #expect(reason?.contains("is systemd") == true)
+        let group = try ControlGroup("riposte-test-\(UUID().uuidString)/user.slice/user-0.slice/user@0.service/init.scope")
+        for pid in ProcFS.children(of: shell.pid) { try group.take(pid) }
+        #expect(await ProcessGuards().refusal(of: plan) == nil)
+        withExtendedLifetime(folder) {}
+    }
+
+    @Test(
+        "a daemon that gives up root is known by its unit", .enabled(if: ControlGroup.isPossible && Machine.has("setpriv"), "needs the unified hierarchy and setpriv"),
+        .disabled(if: access("/run/systemd/system", F_OK) == 0, "systemd has that unit itself"))
+    func unit() async throws {
+        let (folder, program) = try daemon("dbus-daemon")
+        let (reason, shell, plan) = try await refusal(ofShellAbove: program, as: ["setpriv", "--reuid=65534", "--clear-groups"])
+        #expect(reason == nil)
+        let group = try ControlGroup("system.slice/dbus.service")
+        for pid in ProcFS.children(of: shell.pid) { try group.take(pid) }
+        #expect(await ProcessGuards().refusal(of: plan)?.contains("is dbus-daemon") == true)
+        withExtendedLifetime(folder) {}
+    }
+
+    @Test(
+        "who minds a container is spared where Podman and CRI-O put him, and nobody in one",
+        .enabled(if: Machine.isRoot && !ControlGroup.Hierarchy.possible.isEmpty, "needs root and a hierarchy of control groups"),
+        arguments: ControlGroup.Hierarchy.possible, ["machine.slice/libpod-conmon-ID.scope", "kubepods.slice/crio-conmon-ID.scope", "machine.slice/libpod-ID.scope"])
+    func conmon(hierarchy: ControlGroup.Hierarchy, path: String) async throws {
+        let (folder, program) = try daemon("conmon")
+        let child = try ChildProcess([program, "1000"])
+        let group = try ControlGroup("riposte-test-\(UUID().uuidString)/" + path.replacing("ID", with: String(repeating: "c", count: 64)), in: hierarchy)
+        try group.take(child.pid)
+        let plan = try await ProcessKill().plan(ProcessKill().ask(.process(claim(child))))
+        let isMinder = path.contains("conmon")
+        #expect(await ProcessGuards().refusal(of: plan)?.contains("is conmon") ?? false == isMinder)
+        #expect((plan.facts["container"] == nil) == isMinder)
+        withExtendedLifetime(folder) {}
     }
 
     @Test("a daemon stays what it is when an upgrade puts a new file in the place of its own", .enabled(if: Machine.isRoot, "needs root"), arguments: [true, false])

@@ -20,10 +20,22 @@ struct Cgroup: Hashable, Sendable {
     var mark: Mark? {
         let parts = path.split(separator: "/")
         for (index, part) in parts.enumerated() {
-            guard let id = ProcFS.containerID(inCgroup: String(part)) else { continue }
+            guard !Self.isOfHelper(part), let id = ProcFS.containerID(inCgroup: String(part)) else { continue }
             return Mark(id: id, scope: Cgroup(hierarchy: hierarchy, path: "/" + parts[...index].joined(separator: "/")), isUsersOwn: parts[..<index].contains("user.slice"))
         }
         return nil
+    }
+
+    /// `libpod-conmon-ID.scope`, `crio-conmon-ID.scope`: there Podman and CRI-O put the process that minds a container, which is one of the host's.
+    private static func isOfHelper(_ part: Substring) -> Bool { part.contains("-conmon-") }
+
+    /// Whether it is of somebody's session, or of the services that somebody runs for himself.
+    var isOfUsers: Bool { path.split(separator: "/").contains("user.slice") }
+
+    /// Whether it is that of a unit of the system's, `dbus.service`: whom systemd has not put there only comes there as a child of somebody who is there.
+    func isOf(unit: String) -> Bool {
+        // Seen from a control group namespace of our own, a path leads up to the root first.
+        path.split(separator: "/").drop { $0 == ".." }.elementsEqual(["system.slice", Substring(unit)])
     }
 
     /// The UID of the pod that the kubelet made it for, or the hash that it calls a static pod by: `kubepods-burstable-podUID.slice` with underscores, or `podUID`.
@@ -61,11 +73,13 @@ extension ProcFS {
         return first + all.filter { !first.contains($0) }
     }
 
-    /// One path to tell people: the one that names a container, or the first that leads anywhere.
-    static func cgroup(_ pid: Int32) -> String? {
+    /// One to tell people: the one that names a container, or the first that leads anywhere.
+    static func mainCgroup(_ pid: Int32) -> Cgroup? {
         let all = cgroups(pid)
-        return (all.first { $0.mark != nil } ?? all.first { $0.path != "/" } ?? all.first)?.path
+        return all.first { $0.mark != nil } ?? all.first { $0.path != "/" } ?? all.first
     }
+
+    static func cgroup(_ pid: Int32) -> String? { mainCgroup(pid)?.path }
 
     /// The processes that are in such a container by their control groups.
     static func processes(where isMeant: (Cgroup.Mark) -> Bool) -> [Int32] {

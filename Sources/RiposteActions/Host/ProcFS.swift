@@ -3,15 +3,15 @@ internal import RiposteCore
 
 /// Reads `/proc` with nothing between: open, read, close. See proc(5).
 enum ProcFS {
-    /// Nil where it cannot be read. At most 1 MiB. `isOneRecord`: the kernel hands the file out whole, so a read that is not filled is the last.
-    static func bytes(of path: String, isOneRecord: Bool = false) -> [UInt8]? {
+    /// Nil where it cannot be read. No more than about `limit` bytes. `isOneRecord`: the kernel hands the file out whole, so a read that is not filled is the last.
+    static func bytes(of path: String, isOneRecord: Bool = false, limit: Int = 1 << 20) -> [UInt8]? {
         let file = open(path, O_RDONLY | O_CLOEXEC)
         guard file >= 0 else { return nil }
         defer { close(file) }
         return withUnsafeTemporaryAllocation(byteCount: 4096, alignment: 1) { buffer in
             var result: [UInt8] = []
             // To the very end: a list, `children` say, comes in reads that are shorter than what was asked for.
-            while result.count < 1 << 20 {
+            while result.count < limit {
                 let count = read(file, buffer.baseAddress, buffer.count)
                 if count < 0, errno == EINTR { continue }
                 guard count >= 0 else { return nil }
@@ -98,12 +98,24 @@ enum ProcFS {
 
     static func workingDirectory(_ pid: Int32) -> ByteText? { ofLivingThread(pid) { link("\($0)/cwd") } }
 
-    /// Arguments joined by blanks, as Falco shows them.
-    static func commandLine(_ pid: Int32) -> ByteText? {
-        let ofLivingThread = ofLivingThread(pid) { folder in bytes(of: "\(folder)/cmdline", isOneRecord: true).flatMap { $0.isEmpty ? nil : $0 } }
-        return (ofLivingThread ?? bytes(of: "/proc/\(pid)/cmdline", isOneRecord: true)).map { bytes in
+    /// Arguments joined by blanks, as Falco shows them; of more than about `limit` bytes the first ones.
+    static func commandLine(_ pid: Int32, limit: Int = 1 << 20) -> ByteText? {
+        let ofLivingThread = ofLivingThread(pid) { folder in
+            bytes(of: "\(folder)/cmdline", isOneRecord: true, limit: limit).flatMap { $0.isEmpty ? nil : $0 }
+        }
+        return (ofLivingThread ?? bytes(of: "/proc/\(pid)/cmdline", isOneRecord: true, limit: limit)).map { bytes in
             let trimmed = bytes.last == 0 ? bytes.dropLast() : bytes[...]
             return ByteText(trimmed.map { $0 == 0 ? UInt8(ascii: " ") : $0 })
+        }
+    }
+
+    /// How many bytes the arguments are, by where they begin and end: the 48th and 49th field of `stat`. Nil where that cannot be read.
+    static func argumentsLength(_ pid: Int32) -> Int64? {
+        ofLivingThread(pid) { folder in
+            guard let bytes = bytes(of: "\(folder)/stat", isOneRecord: true), let close = bytes.lastIndex(of: UInt8(ascii: ")")) else { return nil }
+            let fields = bytes[(close + 1)...].split { $0 == 0x20 || $0 == 0x0A }
+            guard fields.count > 46, let begin = ProcessStat.number(fields[45]), let end = ProcessStat.number(fields[46]), begin < end else { return nil }
+            return end - begin
         }
     }
 
@@ -113,14 +125,35 @@ enum ProcFS {
     /// The process that traces this one; nil: none does.
     static func tracer(of pid: Int32) -> Int32? { status(pid, "TracerPid:").flatMap { Int32($0) }.flatMap { $0 > 0 ? $0 : nil } }
 
-    static func userID(_ pid: Int32) -> UInt32? { status(pid, "Uid:").flatMap { UInt32($0) } }
+    /// Whether SIGSTOP is on its way to it. That has effect when the process next leaves the kernel; in a frozen control group it waits until that is thawed.
+    static func hasStopPending(_ pid: Int32) -> Bool {
+        ["ShdPnd:", "SigPnd:"].contains { key in status(pid, key).flatMap { UInt64($0, radix: 16) }.map { $0 >> UInt64(SIGSTOP - 1) & 1 == 1 } ?? false }
+    }
+
+    static func userID(_ pid: Int32) -> UInt32? { userIDs(pid).first }
+
+    /// The real, effective and saved one, and that of the file system; none where they cannot be read.
+    static func userIDs(_ pid: Int32) -> [UInt32] { statusWords(pid, "Uid:").compactMap { UInt32($0) } }
+
+    /// Whether a process is in the user namespace that we are in; nil where that cannot be told.
+    static func isInOurUserNamespace(_ pid: Int32) -> Bool? {
+        guard let its = userNamespace(of: "\(pid)"), let ours = userNamespace(of: "self") else { return nil }
+        return its == ours
+    }
+
+    private static func userNamespace(of process: String) -> ino_t? {
+        var facts = Glibc.stat()
+        return fstatat(AT_FDCWD, "/proc/\(process)/ns/user", &facts, 0) == 0 ? facts.st_ino : nil
+    }
 
     /// The first word behind a key of `/proc/PID/status`.
-    private static func status(_ pid: Int32, _ key: String) -> String? {
-        guard let text = bytes(of: "/proc/\(pid)/status", isOneRecord: true) else { return nil }
+    private static func status(_ pid: Int32, _ key: String) -> String? { statusWords(pid, key).first }
+
+    private static func statusWords(_ pid: Int32, _ key: String) -> [String] {
+        guard let text = bytes(of: "/proc/\(pid)/status", isOneRecord: true) else { return [] }
         let key = Array(key.utf8)
         let line = text.split(separator: UInt8(ascii: "\n")).first { $0.starts(with: key) }
-        return line?.dropFirst(key.count).split { $0 == 0x20 || $0 == 0x09 }.first.map { String(decoding: $0, as: UTF8.self) }
+        return (line?.dropFirst(key.count) ?? []).split { $0 == 0x20 || $0 == 0x09 }.map { String(decoding: $0, as: UTF8.self) }
     }
 
     static func children(of pid: Int32) -> [Int32] {
@@ -154,6 +187,8 @@ struct ProcessStat: Equatable {
     /// Ended, whole, and waiting for its parent.
     var isZombie: Bool { state == UInt8(ascii: "Z") || state == UInt8(ascii: "X") }
     var isStopped: Bool { state == UInt8(ascii: "T") }
+    /// Stopped, or to be so before it runs code of its own again.
+    var isUnderStop: Bool { isStopped || !isZombie && !isTraced && ProcFS.hasStopPending(pid) }
     /// Held by whoever traces it.
     var isTraced: Bool { state == UInt8(ascii: "t") }
     /// Runs no code of its own until somebody wakes it.
@@ -183,7 +218,7 @@ struct ProcessStat: Equatable {
     }
 
     /// Digits, with a minus or without.
-    private static func number(_ text: some Collection<UInt8>) -> Int64? {
+    fileprivate static func number(_ text: some Collection<UInt8>) -> Int64? {
         let isNegative = text.first == UInt8(ascii: "-")
         var value: Int64 = 0
         let digits = text.dropFirst(isNegative ? 1 : 0)

@@ -23,7 +23,7 @@ package struct ProcessKill: Action {
         let found = try ProcessResolver().find(request.claim, at: request.time)
         var facts = ProcessEvidence.facts(of: found.stat)
         let isTree = request.parameters.bool("tree")
-        let members = isTree ? ProcessTree.members(below: found.stat) : [ProcessTree.Member(found.stat)]
+        let members = isTree ? ProcessTree.members(below: found.stat) : []
         if isTree { facts.append("members", .array(members.map(\.json))) }
         return Plan(
             action: description.name, target: .process(found.identity), parameters: request.parameters, facts: facts,
@@ -50,11 +50,14 @@ package struct ProcessKill: Action {
         return parameters.duration("grace") != nil && signal == .kill ? .terminate : signal
     }
 
-    package func perform(_ plan: Plan) async throws(ActionError) -> Performance {
+    package func perform(_ plan: Plan) async throws(ActionError) -> Performance { try await perform(plan, guards: ProcessGuards.call) }
+
+    package func perform(_ plan: Plan, guards: GuardCall) async throws(ActionError) -> Performance {
         guard case .process(let identity) = plan.target else { throw ActionError(.invalid, "kill", "the plan is about no process") }
         let handle = try pinned(identity)
         guard plan.parameters.bool("tree") else { return try await kill(handle, plan.parameters, identity) }
-        return try await killTree(handle, identity, plan.parameters)
+        guard let root = ProcFS.stat(identity.pid) else { throw .gone("end the tree of process \(identity.pid)", "no such process") }
+        return try await killTree(root, plan, guards)
     }
 
     private func kill(_ handle: borrowing ProcessHandle, _ parameters: Parameters, _ identity: ProcessIdentity) async throws(ActionError) -> Performance {
@@ -72,19 +75,39 @@ package struct ProcessKill: Action {
     }
 
     /// Hold all, then end all, parents last: none can fork, and no parent can start a child again.
-    private func killTree(_ handle: borrowing ProcessHandle, _ identity: ProcessIdentity, _ parameters: Parameters) async throws(ActionError) -> Performance {
-        let doing = "end the tree of process \(identity.pid)"
-        guard let root = ProcFS.stat(identity.pid) else { throw .gone(doing, "no such process") }
+    private func killTree(_ root: ProcessStat, _ plan: Plan, _ guards: GuardCall) async throws(ActionError) -> Performance {
+        var tree = ProcessTree(root, of: plan, limit: ProcessTree.endLimit)
+        do throws(ActionError) { return try await end(&tree, plan.parameters, guards, "end the tree of process \(root.pid)") } catch {
+            if tree.killed.isEmpty { tree.release() }
+            guard error.failure == .guarded else { throw error }
+            throw Self.brokenOff(tree, error, Self.signal(plan.parameters))
+        }
+    }
+
+    /// A guard is against ending one who was not there when the plan was made.
+    private static func brokenOff(_ tree: ProcessTree, _ refusal: ActionError, _ signal: Signal) -> ActionError {
+        let killed = tree.members.filter(tree.killed.contains)
+        if !killed.isEmpty {
+            return ActionError(
+                .partial, refusal.doing, "\(refusal.answer); it came to the tree when \(killed.count) of \(tree.members.count) processes had been ended",
+                evidence: evidence(.kill, killed))
+        }
+        let words = tree.isSignalled ? "\(signal.name) was delivered, and no KILL follows" : "nobody was ended"
+        return ActionError(.guarded, refusal.doing, "\(refusal.answer); it has come to the tree since it was planned: \(words)")
+    }
+
+    private func end(_ tree: inout ProcessTree, _ parameters: Parameters, _ guards: GuardCall, _ doing: String) async throws(ActionError) -> Performance {
         let signal = Self.signal(parameters)
-        var tree = ProcessTree(root, limit: ProcessTree.endLimit)
         if signal != .kill {
             let isHeld = try await tree.hold()
-            try tree.send(signal)
-            guard let grace = parameters.duration("grace") else { return try Self.delivered(signal, to: tree.members, isHeld, doing) }
+            try await tree.ask(guards)
+            let grace = parameters.duration("grace")
+            try tree.send(signal, wakesAll: grace != nil)
+            guard let grace else { return try Self.delivered(signal, to: tree.members, isHeld, doing) }
             try await tree.waitForEnd(within: grace)
             try Self.mindCancellation(signal)
         }
-        try await tree.end()
+        try await tree.end(guards)
         let evidence = Self.evidence(signal, tree.members)
         let left = await ended(tree.members, within: confirmation)
         guard left.isEmpty else {

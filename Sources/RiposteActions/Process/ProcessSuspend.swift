@@ -24,17 +24,20 @@ package struct ProcessSuspend: Action {
             summary: "stop \(members.count > 1 ? "\(name) and \(members.count - 1) below it" : name)", inverse: description.inverse)
     }
 
-    package func perform(_ plan: Plan) async throws(ActionError) -> Performance {
+    package func perform(_ plan: Plan) async throws(ActionError) -> Performance { try await perform(plan, guards: ProcessGuards.call) }
+
+    package func perform(_ plan: Plan, guards: GuardCall) async throws(ActionError) -> Performance {
         guard case .process(let identity) = plan.target else { throw ActionError(.invalid, "suspend", "the plan is about no process") }
         let handle = try pinned(identity)
         guard let root = ProcFS.stat(identity.pid) else { throw .gone("stop process \(identity.pid)", "no such process") }
         let members: [ProcessTree.Member]
         if plan.parameters.bool("tree") {
-            members = try await ProcessTree.stop(root)
+            members = try await ProcessTree.stop(root, plan, guards)
         } else {
-            if root.isStopped { return Performance(.already, message: "it is stopped already") }
-            try handle.send(.stop)
+            if root.isUnderStop { return Performance(.already, message: "it is stopped already") }
+            // As it was found: from here on STOP is pending.
             members = [ProcessTree.Member(root)]
+            try handle.send(.stop)
         }
         // Those who were stopped before are not ours to wake.
         let ours = members.filter { !$0.wasStopped }
@@ -53,7 +56,7 @@ package struct ProcessSuspend: Action {
         let known = Dictionary(planned.map { ($0.pid, $0.startTicks) }, uniquingKeysWith: { $1 })
         let later = (seen.flatMap(Self.members) ?? []).filter { known[$0.pid] != $0.startTicks }
         let stopped = (planned.filter { !$0.wasStopped } + later).filter { member in
-            ProcFS.stat(member.pid).map { $0.startTicks == member.startTicks && $0.isStopped } ?? false
+            ProcFS.stat(member.pid).map { $0.startTicks == member.startTicks && $0.isUnderStop } ?? false
         }
         return stopped.isEmpty ? nil : ["members": .array(stopped.map(\.running.json))]
     }
@@ -70,7 +73,8 @@ package struct ProcessSuspend: Action {
             ProcFS.stat(member.pid).flatMap { $0.startTicks == member.startTicks && !$0.isZombie ? $0 : nil }
         }
         if left.isEmpty { return .gone("\(members.count > 1 ? "all \(members.count) processes have" : "process \(identity.pid) has") ended") }
-        let running = left.filter { !$0.isStopped && !$0.isTraced }
+        // Who waits in the kernel runs no code of his own; nor does it show whether he was stopped before his control group was frozen.
+        let running = left.filter { !$0.isUninterruptible && !$0.isTraced && !$0.isUnderStop }
         if let first = running.first {
             return .missing("\(running.count) of \(left.count) processes run again, process \(first.pid) (\(first.name.shown)) for one: somebody sent them SIGCONT")
         }
@@ -114,12 +118,14 @@ package struct ProcessResume: Action {
                 remedy: "end the trace, or use --force")
         }
         guard !present.isEmpty else { throw .gone("let processes go on", "none of them is left") }
-        let stopped = present.filter { $0.isStopped || $0.isTraced }
+        let stopped = present.filter { $0.isTraced || $0.isUnderStop }
+        // Who was stopped, and frozen after that, is only seen to wait in the kernel: he is told to go on in any case, or he stands still when he is thawed.
+        let isAlreadySo = stopped.isEmpty && (request.token == nil || !present.contains(where: \.isUninterruptible))
         let (pid, name) = stopped.first.map { ($0.pid, $0.name) } ?? (identity.pid, identity.name)
         return Plan(
             action: description.name, target: .process(identity), parameters: request.parameters,
             facts: ["members": .array(members.map(\.json))],
-            alreadySo: stopped.isEmpty ? request.token == nil ? "it is not stopped" : "it is not stopped any more: somebody else let it go on" : nil,
+            alreadySo: isAlreadySo ? request.token == nil ? "it is not stopped" : "it is not stopped any more: somebody else let it go on" : nil,
             summary: "let \(stopped.count > 1 ? "\(stopped.count) processes" : "process \(pid) (\(name.shown))") go on")
     }
 

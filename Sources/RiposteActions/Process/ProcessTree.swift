@@ -7,6 +7,8 @@ internal import RipostePlaybooks
 /// A tree defends itself: it forks while it is looked at, its members wake each other, and a parent that ends hands its children to init, where nobody finds them
 /// by their parent. So it is first held, which is looked at until nobody moves; then ended from the leaves up, each member after one more look at its children;
 /// and then searched for who was left behind: in a session whose leader is a member, everybody came from that leader.
+///
+/// Whoever is found that the plan does not name is put to the guards while all are held.
 struct ProcessTree {
     static let memberLimit = 4096
     /// To end it, more than one report names is followed.
@@ -29,7 +31,7 @@ struct ProcessTree {
         init(_ stat: ProcessStat) {
             pid = stat.pid
             startTicks = stat.startTicks
-            wasStopped = stat.isStopped
+            wasStopped = stat.isUnderStop
         }
 
         init(_ identity: ProcessIdentity) { (pid, startTicks, wasStopped) = (identity.pid, identity.startTicks, false) }
@@ -80,13 +82,25 @@ struct ProcessTree {
     private var known: Set<Member> = []
     /// Those whose leader is a member. Their numbers are given to nobody else while somebody is in them.
     private var sessions: Set<Int32> = []
-    private var killed: Set<Member> = []
+    private(set) var killed: Set<Member> = []
+    /// They were sent a signal that they may handle.
+    private(set) var isSignalled = false
     private let limit: Int
     private let begin = Host.ticksSinceBoot
+    /// What was planned, and who is named there: the guards have been asked about those.
+    private var plan: (plan: Plan, members: Set<Member>)?
+    /// About so many of `members` they have been asked.
+    private var askedCount = 0
 
     init(_ root: ProcessStat, limit: Int = Self.memberLimit) {
         self.limit = limit
         add(root)
+    }
+
+    /// Without a plan nobody is asked about anybody.
+    init(_ root: ProcessStat, of plan: Plan, limit: Int = Self.memberLimit) {
+        self.init(root, limit: limit)
+        self.plan = (plan, Set((plan.facts["members"]?.array?.compactMap(Member.init(json:)) ?? []) + [Member(root)]))
     }
 
     private var isFull: Bool { members.count >= limit }
@@ -141,11 +155,17 @@ struct ProcessTree {
     // MARK: - Touching
 
     /// Stops a tree so that it cannot fork away. Gives those who were found; throws where they do not stand still.
-    static func stop(_ root: ProcessStat) async throws(ActionError) -> [Member] {
-        var tree = ProcessTree(root)
+    static func stop(_ root: ProcessStat, _ plan: Plan, _ guards: GuardCall) async throws(ActionError) -> [Member] {
+        var tree = ProcessTree(root, of: plan)
         do throws(ActionError) {
-            if try await tree.hold() { return tree.members }
+            let isHeld = try await tree.hold()
+            try await tree.ask(guards)
+            if isHeld { return tree.members }
         } catch {
+            if error.failure == .guarded {
+                tree.release()
+                throw ActionError(.guarded, error.doing, "\(error.answer); it has come to the tree since it was planned, and those who were stopped go on")
+            }
             // What may pass is tried again, and then those are seen who stand still.
             throw tree.held.isEmpty || error.failure?.mayPass ?? false ? error : tree.partial(root, error.message)
         }
@@ -175,20 +195,40 @@ struct ProcessTree {
                 if let handle = try member.handle() { try handle.sendUnlessGone(.stop) }
                 if told.insert(member).inserted { held.append(member) }
             }
-            // Who sleeps in the kernel, as a parent does whose child of vfork(2) we have stopped, meets the signal on its way out.
-            isOnlyWaiting = moving.allSatisfy { $0.stat.isUninterruptible }
+            // Who sleeps in the kernel, as a parent does whose child of vfork(2) we have stopped, or is frozen there, meets the signal on its way out.
+            isOnlyWaiting = moving.allSatisfy { $0.stat.isUninterruptible || $0.stat.isUnderStop }
             // The state follows the signal as soon as there is a processor to take it.
             if pass < 4 { sched_yield() } else { try? await Task.sleep(for: .milliseconds(1)) }
         }
         return isOnlyWaiting && !isFull
     }
 
-    /// Sends each a signal and lets it go on, for a stopped process handles none but KILL.
-    func send(_ signal: Signal) throws(ActionError) {
+    /// Asks the guards about those who have come since the plan was made, once. Throws where one of them must not be touched.
+    mutating func ask(_ guards: GuardCall) async throws(ActionError) {
+        guard let (plan, planned) = plan else { return }
+        let new = members[askedCount...].filter { !planned.contains($0) }
+        askedCount = members.count
+        guard !new.isEmpty else { return }
+        var wider = plan
+        wider.facts = ["members": .array(new.map(\.json))]
+        try await guards(wider)
+    }
+
+    /// Leaves those who are there as they were found, stopped or not.
+    func release() {
+        for member in members where !killed.contains(member) {
+            guard let handle = try? member.handle() else { continue }
+            try? handle.send(member.wasStopped ? .stop : .continue)
+        }
+    }
+
+    /// Sends each a signal and lets it go on, for a stopped process handles none but KILL. Those whom somebody else had stopped go on only if `wakesAll`.
+    mutating func send(_ signal: Signal, wakesAll: Bool) throws(ActionError) {
+        isSignalled = true
         for member in members.reversed() {
             guard let handle = try member.handle() else { continue }
             try handle.sendUnlessGone(signal)
-            try handle.sendUnlessGone(.continue)
+            if wakesAll || !member.wasStopped { try handle.sendUnlessGone(.continue) }
         }
     }
 
@@ -205,17 +245,18 @@ struct ProcessTree {
     }
 
     /// Sends KILL to everybody, until a look finds nobody who has not got it.
-    mutating func end() async throws(ActionError) {
+    mutating func end(_ guards: GuardCall) async throws(ActionError) {
         for _ in 0..<Self.roundLimit {
             _ = try await hold()
-            try await kill()
+            try await ask(guards)
+            try await kill(guards)
             addStrays()
             if look().allSatisfy({ killed.contains($0.member) }) { return }
         }
     }
 
     /// Children before their parents, and each after one more look at its children: whom a parent leaves behind, nobody finds by it.
-    private mutating func kill() async throws(ActionError) {
+    private mutating func kill(_ guards: GuardCall) async throws(ActionError) {
         var waiting = members
         while let member = waiting.last {
             guard !killed.contains(member), let handle = try member.handle() else {
@@ -228,7 +269,10 @@ struct ProcessTree {
             let new = members[before...]
             for member in new { if let handle = try member.handle() { try handle.sendUnlessGone(.stop) } }
             waiting += new
-            guard new.isEmpty else { continue }
+            guard new.isEmpty else {
+                try await ask(guards)
+                continue
+            }
             try handle.sendUnlessGone(.kill)
             killed.insert(member)
         }

@@ -16,6 +16,9 @@ package protocol Action: Sendable {
     /// reused; doing the same plan twice gives `already` or `gone`.
     func perform(_ plan: Plan) async throws(ActionError) -> Performance
 
+    /// The same for an action that may find more to hit than the plan names: it asks `guards` about those before it does to them what cannot be taken back.
+    func perform(_ plan: Plan, guards: GuardCall) async throws(ActionError) -> Performance
+
     /// What a performance of this plan would have left for taking it back, where nobody knows what it left: its answer was lost, or the agent ended.
     func presumedToken(of plan: Plan) -> JSONObject?
 
@@ -35,6 +38,9 @@ package protocol Action: Sendable {
 }
 
 extension Action {
+    /// Most plans name all that is hit.
+    package func perform(_ plan: Plan, guards: GuardCall) async throws(ActionError) -> Performance { try await perform(plan) }
+
     package func presumedToken(of plan: Plan) -> JSONObject? { nil }
 
     /// One deed is done or not.
@@ -63,6 +69,9 @@ package enum DeedTrace: Sendable, Equatable {
     /// Nobody can tell, and a second one would be another deed: it is not done again.
     case untold(String)
 }
+
+/// Asks all guards in the midst of a deed, about a plan that names whom the first one does not. Throws `guarded` where one is against it.
+package typealias GuardCall = @Sendable (Plan) async throws(ActionError) -> Void
 
 /// What is asked of an action.
 package struct ActionRequest: Sendable {

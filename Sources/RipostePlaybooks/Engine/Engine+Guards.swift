@@ -30,6 +30,16 @@ extension Engine {
         return ruling
     }
 
+    /// For a deed of this order that finds more to hit than its plan names: nobody can be asked then, so a guard that leaves less than the order's mode refuses.
+    func guardCall(for order: Order) -> GuardCall {
+        { plan async throws(ActionError) in
+            let ruling = try await self.askGuards(about: plan, for: order)
+            guard ruling.mode(for: order) == order.mode else {
+                throw ruling.limiting.first.map { ActionError(.guarded, $0.title, $0.reason) } ?? ActionError(.guarded, "ask the guards", "less is left than was asked for")
+            }
+        }
+    }
+
     private func question(about plan: Plan, _ order: Order?) -> GuardQuestion {
         GuardQuestion(
             plan: plan, playbook: order?.cause?.playbook, isRelease: order?.undoes != nil || catalogue.isRelease(plan.action), isUndo: order?.undoes != nil,

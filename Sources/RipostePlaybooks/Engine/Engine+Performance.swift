@@ -74,9 +74,10 @@ extension Engine {
         var left: JSONObject?
         while true {
             watch.enter(.performing)
-            let (attempt, late) = (plan, lateHandler(of: first, by: action, draft))
+            let (attempt, late, guards) = (plan, lateHandler(of: first, by: action, draft), guardCall(for: draft.order))
             let answer = await patiently(
-                watch, until: watch.deadline, isPrompt: action.description.isPrompt, { await result { () throws(ActionError) in try await action.perform(attempt) } }, late: late)
+                watch, until: watch.deadline, isPrompt: action.description.isPrompt,
+                { await result { () throws(ActionError) in try await action.perform(attempt, guards: guards) } }, late: late)
             guard let answer else {
                 (draft.isHanging, draft.isInDoubt) = (true, true)
                 return try await aftermath(of: first, by: action, draft, "it was cancelled and has not come back")
