@@ -91,6 +91,33 @@ struct NetworkBlockTests {
         #expect(hour > .seconds(3500))
     }
 
+    @Test(
+        "blocks inside one another stand by themselves: one that ends takes no other with it",
+        arguments: [
+            (["10.77.0.8/30": nil, "10.77.0.8/29": "1s"], ["10.77.0.8/30", "10.77.0.8/29"]), (["10.77.0.8/30": "1h", "10.77.0.8/29": "1s"], ["10.77.0.8/30", "10.77.0.8/29"]),
+            (["10.77.0.8/30": nil, "10.77.0.8/29": "1s"], ["10.77.0.8/29", "10.77.0.8/30"]),
+        ] as [([String: String?], [String])])
+    func nested(times: [String: String?], order: [String]) async throws {
+        let cable = try Cable()
+        for address in ["10.77.0.9", "10.77.0.13"] { try cable.peer.execute(["ip", "addr", "add", "\(address)/24", "dev", "veth0"]) }
+        let (block, unblock) = (NetworkBlock(context: cable.context), NetworkUnblock(context: cable.context))
+        for network in order {
+            var with: JSONObject = ["address": .text(network)]
+            with.append("for", times[network].flatMap { $0 }.map(JSON.text))
+            #expect(try await block.carryOut(address(network), with).outcome == .done)
+        }
+        for _ in 0..<20 where try !cable.host.canPing("10.77.0.13", tries: 1) {}
+        #expect(try cable.host.canPing("10.77.0.13"), "the kernel lifted the wider one")
+        #expect(try !cable.host.canPing("10.77.0.9", tries: 1), "and the narrower one stands")
+        #expect(try NetworkState.read(in: cable.context).blocks.map { "\($0.network)" } == ["10.77.0.8/30"])
+        _ = try await block.carryOut(address("10.77.0.8/29"), ["address": "10.77.0.8/29"])
+        let lifted = try await unblock.carryOut(address("10.77.0.8/29"), ["address": "10.77.0.8/29"])
+        #expect(lifted.message == "10.77.0.8/29 is not blocked any more; still blocked: 10.77.0.8/30")
+        #expect(try cable.host.canPing("10.77.0.13") && !cable.host.canPing("10.77.0.9", tries: 1))
+        _ = try await unblock.carryOut(address("10.77.0.8/30"), ["address": "10.77.0.8/30"])
+        #expect(cable.host.ruleset.isEmpty)
+    }
+
     @Test("an address inside a blocked network is blocked already, and cannot be taken out of it alone")
     func covered() async throws {
         let cable = try Cable()
