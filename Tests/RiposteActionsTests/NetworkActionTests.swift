@@ -279,6 +279,31 @@ struct NetworkGuardTests {
     }
 
     @Test(
+        "DNS resolvers, and whom Riposte itself has to reach",
+        arguments: [
+            ("203.0.113.53", "a DNS resolver of this host"), ("2001:db8::53", "a DNS resolver"), ("203.0.113.0/24", "a DNS resolver"), ("198.51.100.1", "a DNS resolver"),
+            ("192.0.2.10", "the API server"), ("2001:db8::6443", "the API server"), ("192.0.2.20", "an output"), ("192.0.2.30", "an output"), ("192.0.2.21", nil),
+        ] as [(String, String?)])
+    func needed(block: String, reason: String?) async throws {
+        let cable = try Cable()
+        let folder = try TemporaryFolder()
+        let files = [
+            try folder.file("resolv.conf", "# nameserver 192.0.2.21\nsearch example.org\nnameserver 203.0.113.53\nnameserver\t2001:db8::53%eth0\n"),
+            try folder.file("real", "nameserver 198.51.100.1"), folder.path + "/none",
+        ]
+        let places = [
+            ("https://192.0.2.10:6443", "the API server"), ("https://[2001:db8::6443]/x", "the API server"), ("192.0.2.20:514", "an output"), ("192.0.2.30", "an output"),
+            ("https://siem.example:8443", "an output"), ("json", "an output"), ("/var/log/x", "an output"), ("", "an output"),
+        ]
+        let wall = NetworkGuard(managementAllow: [], context: cable.context, resolverFiles: files) {
+            places.compactMap { NetworkGuard.Peer(place: $0.0, what: $0.1) }
+        }
+        let action = NetworkBlock(context: cable.context)
+        let refusal = await wall.refusal(of: try await action.plan(action.ask(address(block), ["address": .text(block)])))
+        #expect(reason.map { refusal?.contains($0) == true } ?? (refusal == nil), "\(refusal ?? "allowed")")
+    }
+
+    @Test(
         "every next hop of every route, of either family",
         arguments: [
             ("-4 route add default nexthop via 10.77.0.2 nexthop via 10.77.0.3", ["10.77.0.2", "10.77.0.3"]),
