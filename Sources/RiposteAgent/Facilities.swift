@@ -44,8 +44,19 @@ package struct Facilities: Sendable {
         let protected = Set(section.protectedNamespaces + [ownNamespace].compactMap(\.self))
         let builtIn: [any Guard] = [
             ProcessGuards(), ContainerGuard(containers, protectedNamespaces: protected, access: access, pods: pods),
-            PodGuard(protectedNamespaces: section.protectedNamespaces, ownNamespace: ownNamespace), NetworkGuard(managementAllow: allow),
+            PodGuard(protectedNamespaces: section.protectedNamespaces, ownNamespace: ownNamespace),
+            NetworkGuard(managementAllow: allow, peers: Self.peers(of: configuration, access)),
         ]
         guards = builtIn + configuration.guards.map { ConfiguredGuard($0, world: world) }
+    }
+
+    /// Whom a block must not cut off from this agent, as far as the configuration names literal addresses.
+    private static func peers(of configuration: AgentConfiguration, _ access: @escaping KubernetesAccess) -> @Sendable () -> [NetworkGuard.Peer] {
+        let destinations = (configuration.outputs.entries?.texts ?? []).compactMap { NetworkGuard.Peer(place: $0, what: "the destination of an output") }
+        return {
+            // Where there is no cluster there is no server.
+            let server = (try? access())?.configuration.server
+            return destinations + [server.flatMap { NetworkGuard.Peer(place: $0, what: "the Kubernetes API server") }].compactMap(\.self)
+        }
     }
 }

@@ -36,6 +36,8 @@ final class KubernetesDouble: Sendable {
         var lingers = 0
         var token = "the-token"
         var refusedTokens = 0
+        /// The headers that say as whom each call must be made.
+        var impersonation: [String: String] = [:]
     }
 
     let world = Mutex(World())
@@ -98,6 +100,7 @@ final class KubernetesDouble: Sendable {
         if let stranger = world.withLock(\.stranger) { return stranger }
         do {
             try check(request.headers["accept"] == "application/json", "Accept")
+            try check(request.headers.filter { $0.key.hasPrefix("impersonate-") } == world.withLock(\.impersonation), "Impersonate")
             if !asksClients {
                 let isKnown = world.withLock { world in
                     if world.refusedTokens > 0 {

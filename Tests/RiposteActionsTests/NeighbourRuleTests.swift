@@ -69,7 +69,7 @@ struct NeighbourRuleTests {
         let end = try #require(RouteReader(in: table.context).links().first { $0.name == "veth0" })
         let gateways = try ["10.78.0.1", "fd78::1"].map { try #require(IPAddress($0)) }
         let cut = DeviceTable.Cut(ends: [end], allow: try allow.map { try #require(NetworkEndpoint($0)) }, gateways: gateways)
-        try table.isolating(Self.id, cut).commit(in: table.context)
+        try table.isolating(Self.id, cut, standing: []).commit(in: table.context)
         #expect(table.isInForce(cut, for: Self.id, try table.chains(of: Self.id)))
     }
 

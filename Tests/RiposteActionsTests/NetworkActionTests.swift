@@ -91,6 +91,33 @@ struct NetworkBlockTests {
         #expect(hour > .seconds(3500))
     }
 
+    @Test(
+        "blocks inside one another stand by themselves: one that ends takes no other with it",
+        arguments: [
+            (["10.77.0.8/30": nil, "10.77.0.8/29": "1s"], ["10.77.0.8/30", "10.77.0.8/29"]), (["10.77.0.8/30": "1h", "10.77.0.8/29": "1s"], ["10.77.0.8/30", "10.77.0.8/29"]),
+            (["10.77.0.8/30": nil, "10.77.0.8/29": "1s"], ["10.77.0.8/29", "10.77.0.8/30"]),
+        ] as [([String: String?], [String])])
+    func nested(times: [String: String?], order: [String]) async throws {
+        let cable = try Cable()
+        for address in ["10.77.0.9", "10.77.0.13"] { try cable.peer.execute(["ip", "addr", "add", "\(address)/24", "dev", "veth0"]) }
+        let (block, unblock) = (NetworkBlock(context: cable.context), NetworkUnblock(context: cable.context))
+        for network in order {
+            var with: JSONObject = ["address": .text(network)]
+            with.append("for", times[network].flatMap { $0 }.map(JSON.text))
+            #expect(try await block.carryOut(address(network), with).outcome == .done)
+        }
+        for _ in 0..<20 where try !cable.host.canPing("10.77.0.13", tries: 1) {}
+        #expect(try cable.host.canPing("10.77.0.13"), "the kernel lifted the wider one")
+        #expect(try !cable.host.canPing("10.77.0.9", tries: 1), "and the narrower one stands")
+        #expect(try NetworkState.read(in: cable.context).blocks.map { "\($0.network)" } == ["10.77.0.8/30"])
+        _ = try await block.carryOut(address("10.77.0.8/29"), ["address": "10.77.0.8/29"])
+        let lifted = try await unblock.carryOut(address("10.77.0.8/29"), ["address": "10.77.0.8/29"])
+        #expect(lifted.message == "10.77.0.8/29 is not blocked any more; still blocked: 10.77.0.8/30")
+        #expect(try cable.host.canPing("10.77.0.13") && !cable.host.canPing("10.77.0.9", tries: 1))
+        _ = try await unblock.carryOut(address("10.77.0.8/30"), ["address": "10.77.0.8/30"])
+        #expect(cable.host.ruleset.isEmpty)
+    }
+
     @Test("an address inside a blocked network is blocked already, and cannot be taken out of it alone")
     func covered() async throws {
         let cable = try Cable()
@@ -249,6 +276,31 @@ struct NetworkGuardTests {
         let action = NetworkBlock(context: cable.context)
         let plan = try await action.plan(action.ask(address(block), ["address": .text(block)]))
         #expect(await wall.refusal(of: plan)?.contains(reason) == true)
+    }
+
+    @Test(
+        "DNS resolvers, and whom Riposte itself has to reach",
+        arguments: [
+            ("203.0.113.53", "a DNS resolver of this host"), ("2001:db8::53", "a DNS resolver"), ("203.0.113.0/24", "a DNS resolver"), ("198.51.100.1", "a DNS resolver"),
+            ("192.0.2.10", "the API server"), ("2001:db8::6443", "the API server"), ("192.0.2.20", "an output"), ("192.0.2.30", "an output"), ("192.0.2.21", nil),
+        ] as [(String, String?)])
+    func needed(block: String, reason: String?) async throws {
+        let cable = try Cable()
+        let folder = try TemporaryFolder()
+        let files = [
+            try folder.file("resolv.conf", "# nameserver 192.0.2.21\nsearch example.org\nnameserver 203.0.113.53\nnameserver\t2001:db8::53%eth0\n"),
+            try folder.file("real", "nameserver 198.51.100.1"), folder.path + "/none",
+        ]
+        let places = [
+            ("https://192.0.2.10:6443", "the API server"), ("https://[2001:db8::6443]/x", "the API server"), ("192.0.2.20:514", "an output"), ("192.0.2.30", "an output"),
+            ("https://siem.example:8443", "an output"), ("json", "an output"), ("/var/log/x", "an output"), ("", "an output"),
+        ]
+        let wall = NetworkGuard(managementAllow: [], context: cable.context, resolverFiles: files) {
+            places.compactMap { NetworkGuard.Peer(place: $0.0, what: $0.1) }
+        }
+        let action = NetworkBlock(context: cable.context)
+        let refusal = await wall.refusal(of: try await action.plan(action.ask(address(block), ["address": .text(block)])))
+        #expect(reason.map { refusal?.contains($0) == true } ?? (refusal == nil), "\(refusal ?? "allowed")")
     }
 
     @Test(

@@ -71,6 +71,18 @@ struct PodActionTests {
         #expect(try await deed.value.isConfirmed)
     }
 
+    @Test("a pod that takes its grace of an hour to end is looked at some hundred times, soon at first and at the end")
+    func polling() {
+        var (pauses, left) = (PollingPauses(), Duration.seconds(3602))
+        var all: [Duration] = []
+        while let pause = pauses.next(within: left) {
+            all.append(pause)
+            left -= pause
+        }
+        #expect(left == .zero && all.first == .milliseconds(100) && all.max() == .seconds(5) && all.count < 750)
+        #expect(all.prefix(6).reduce(.zero, +) < .seconds(3))
+    }
+
     @Test(
         "a 404 of somebody else is no proof that a pod is gone, neither before the deed nor after it",
         arguments: [
@@ -200,6 +212,17 @@ struct PodActionTests {
         let client = try double.client(authority: authority, host: host)
         #expect(try await PodDelete { client }.verdict(web()) == "unavailable")
         #expect(double.requests.isEmpty)
+    }
+
+    @Test("who is to act as somebody else does so in every call, with just his rights")
+    func impersonation() async throws {
+        let double = try await KubernetesDouble {
+            $0.impersonation = ["impersonate-user": "limited-user", "impersonate-uid": "7", "impersonate-group": "a, b", "impersonate-extra-example.org%2fx": "y"]
+        }
+        let client = try double.client(user: "{ token: the-token, as: limited-user, as-uid: '7', as-groups: [a, b], as-user-extra: { example.org/x: [y] } }")
+        #expect(try await PodDelete { client }.carryOut(web()).outcome == .done)
+        let plain = try double.client()
+        #expect(try await PodDelete { plain }.verdict(web()) == "unavailable", "the double takes no call with other rights")
     }
 
     @Test("a token is read from its file each time, for it rotates")
@@ -336,6 +359,39 @@ struct KubernetesConfigurationTests {
         let path = try folder.file("config", text)
         let error = try #require(throws: ActionError.self) { try KubernetesConfiguration.find(kubeconfig: path) }
         #expect(error.message.contains(reason), "\(error.message)")
+    }
+
+    @Test(
+        "a key of the user or the cluster that is not known is an error, as it may be what keeps us from doing too much",
+        arguments: [
+            ("auth-provider: {name: gcp}", "", "use exec"), ("username: a, password: b", "", "use exec"), ("as-groups: [x]", "", "take as"), ("as: [x]", "", "as is no text"),
+            ("as: a, as-groups: x", "", "as-groups is no list"), (#"as: "a\nb""#, "", "control characters"), ("impersonate: x", "", "impersonate"),
+            ("", "tls-server-name: x", "as its certificate does"), ("", "proxy-url: 'ftp://x'", "proxy-url"), ("", "colour: red", "colour"),
+        ])
+    func unknownKeys(user: String, cluster: String, reason: String) throws {
+        let folder = try TemporaryFolder()
+        let path = try folder.file(
+            "config",
+            """
+            current-context: a
+            contexts: [{name: a, context: {cluster: b, user: c}}]
+            clusters: [{name: b, cluster: {server: 'https://x', \(cluster)}}]
+            users: [{name: c, user: {token: t, \(user)}}]
+            """)
+        let error = try #require(throws: ActionError.self) { try KubernetesConfiguration.find(kubeconfig: path) }
+        #expect(error.failure == .invalid && error.message.contains(reason), "\(error.message)")
+    }
+
+    @Test("the proxy of a cluster is the one that is used")
+    func proxy() throws {
+        let folder = try TemporaryFolder()
+        let text = """
+            current-context: a
+            contexts: [{name: a, context: {cluster: b, user: c}}]
+            clusters: [{name: b, cluster: {server: 'https://x', proxy-url: 'http://p:3128'}}]
+            users: [{name: c, user: {}}]
+            """
+        #expect(try KubernetesConfiguration.find(kubeconfig: try folder.file("config", text)).proxy == "http://p:3128")
     }
 
     @Test("inside a pod the service account speaks, and its namespace is ours")

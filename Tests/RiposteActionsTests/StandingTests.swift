@@ -55,7 +55,7 @@ struct NetworkStandingTests {
         "a block is as it was left, or it is said what somebody did; done again, it stands",
         arguments: [
             ("", "stands", false), ("delete table inet riposte", "missing", false), ("delete element inet riposte host4 { 192.0.2.7 }", "missing", false),
-            ("flush chain inet riposte out", "changed", false),
+            ("flush chain inet riposte out", "changed", false), ("add table inet riposte { flags dormant; }", "changed", false),
         ])
     func block(_ change: String, _ expected: String, _ isDrifted: Bool) async throws {
         let (block, unblock) = (NetworkBlock(context: context), NetworkUnblock(context: context))
@@ -118,7 +118,7 @@ struct NetworkStandingTests {
         "an isolation that somebody changed is said to be, put right, and not lifted without force",
         arguments: [
             ("delete table inet riposte", "missing"), ("delete chain inet riposte isolate_fwd", "changed"), ("insert rule inet riposte isolate_in accept", "changed"),
-            ("flush chain inet riposte isolate_out", "changed"),
+            ("flush chain inet riposte isolate_out", "changed"), ("add table inet riposte { flags dormant; }", "changed"),
         ])
     func isolation(_ change: String, _ expected: String) async throws {
         let (isolate, release) = (NetworkIsolate(managementAllow: [], context: context), NetworkRelease(context: context))

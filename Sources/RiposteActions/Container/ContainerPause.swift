@@ -21,16 +21,23 @@ package struct ContainerPause: Action {
 
     package func perform(_ plan: Plan) async throws(ActionError) -> Performance {
         let id = try containerID(plan)
+        _ = try await docker.inspect(id: id)
+        let began = Timestamp.now()
         do throws(ActionError) { try await docker.pause(id) } catch {
-            // 409 is "already" and "does not run" alike: the state tells.
-            guard error.failure == .conflict || error.failure == .unavailable else { throw error }
-            let state = try await docker.inspect(id)
-            if state.isPaused { return Performance(.already, message: "it is paused already") }
+            // 409 is "already" and "does not run" alike: the state tells. What else fails may have been carried out, and Riposte's engine looks what came of it.
+            guard error.failure == .conflict else { throw error }
+            let state = try await docker.inspect(id: id)
             guard state.isRunning else { throw .gone("pause container \(state.name)", "it does not run any more") }
-            throw error
+            guard state.isPaused else { throw error }
+            // Whatever stands between us and the engine may have sent the call again when the first answer was lost: then the pause is ours.
+            guard await docker.history(of: id, since: began).contains(where: { $0.name == "pause" }) else { return Performance(.already, message: "it is paused already") }
+            return Self.done(state)
         }
-        let state = try await docker.inspect(id)
-        return Performance(
+        return Self.done(try await docker.inspect(id: id))
+    }
+
+    private static func done(_ state: ContainerState) -> Performance {
+        Performance(
             .done, message: "it is paused", isConfirmed: state.isPaused,
             undoToken: ["started_at": state.startedAt.map { .text("\($0)") } ?? .null, "paused_at": .text("\(Timestamp.now())")])
     }
@@ -89,14 +96,15 @@ package struct ContainerUnpause: Action {
 
     package func perform(_ plan: Plan) async throws(ActionError) -> Performance {
         let id = try containerID(plan)
+        _ = try await docker.inspect(id: id)
         do throws(ActionError) { try await docker.unpause(id) } catch {
-            guard error.failure == .conflict || error.failure == .unavailable else { throw error }
-            let state = try await docker.inspect(id)
+            guard error.failure == .conflict else { throw error }
+            let state = try await docker.inspect(id: id)
             guard state.isRunning else { throw .gone("unpause container \(state.name)", "it does not run any more") }
             if !state.isPaused { return Performance(.already, message: "it is not paused") }
             throw error
         }
-        return Performance(.done, message: "it goes on", isConfirmed: try await !docker.inspect(id).isPaused)
+        return Performance(.done, message: "it goes on", isConfirmed: try await !docker.inspect(id: id).isPaused)
     }
 }
 

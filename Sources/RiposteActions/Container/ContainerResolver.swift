@@ -8,7 +8,7 @@ struct ContainerResolver {
     func find(_ claim: TargetClaim) async throws(ActionError) -> ContainerState {
         switch claim {
         case .container(let claim): return try await find(claim)
-        case .proved(.container(let identity)): return try await docker.inspect(identity.id)
+        case .proved(.container(let identity)): return try await docker.inspect(id: identity.id)
         default: throw ActionError(.unresolved, "find the container", "the request names no container")
         }
     }

@@ -33,7 +33,7 @@ package struct ContainerStop: Action {
             return Performance(.done, message: "it has ended and was removed", undoToken: JSONObject())
         }
         var performance = try await stopped(id, docker, undoToken: JSONObject())
-        if performance.undoToken != nil, let finishedAt = try? await docker.inspect(id).finishedAt { performance.undoToken = ["finished_at": .text("\(finishedAt)")] }
+        if performance.undoToken != nil, let finishedAt = try? await docker.inspect(id: id).finishedAt { performance.undoToken = ["finished_at": .text("\(finishedAt)")] }
         return performance
     }
 
@@ -51,13 +51,13 @@ package struct ContainerStop: Action {
     /// The engine's own stop cannot be called off: it goes on when the request is withdrawn. So the signal is sent, and waited for, from here; what has not
     /// ended then is stopped without further grace.
     private func askToEnd(_ id: String, _ signal: Signal?, within grace: Duration) async throws(ActionError) -> Bool {
-        let state = try await docker.inspect(id)
+        let state = try await docker.inspect(id: id)
         guard state.isRunning else { return true }
         try checkNotPaused(state, "stop", remedy: "use container.kill")
         guard grace >= .seconds(1) else { return false }
         let signal = signal ?? state.stopSignal.flatMap { Signal($0) } ?? .terminate
         do throws(ActionError) { try await docker.kill(id, signal: signal) } catch {
-            guard error.failure == .conflict, try await !docker.inspect(id).isRunning else { throw error }
+            guard error.failure == .conflict, try await !docker.inspect(id: id).isRunning else { throw error }
             return true
         }
         do throws(ActionError) { return try await docker.hasEnded(id, within: grace) } catch {
@@ -98,10 +98,11 @@ package struct ContainerKill: Action {
     package func perform(_ plan: Plan) async throws(ActionError) -> Performance {
         let id = try containerID(plan)
         let signal = plan.parameters.signal("signal") ?? .kill
-        if signal != .kill { try checkNotPaused(try await docker.inspect(id), "send \(signal.name) to", remedy: "send KILL") }
+        let state = try await docker.inspect(id: id)
+        if signal != .kill { try checkNotPaused(state, "send \(signal.name) to", remedy: "send KILL") }
         do throws(ActionError) { try await docker.kill(id, signal: signal) } catch {
             guard error.failure == .conflict else { throw error }
-            if try await !docker.inspect(id).isRunning { return Performance(.already, message: "it does not run any more") }
+            if try await !docker.inspect(id: id).isRunning { return Performance(.already, message: "it does not run any more") }
             throw error
         }
         guard signal == .kill else { return Performance(.done, message: "\(signal.name) was delivered") }
@@ -145,9 +146,9 @@ package struct ContainerRestart: Action {
 
     package func perform(_ plan: Plan) async throws(ActionError) -> Performance {
         let id = try containerID(plan)
-        try checkNotPaused(try await docker.inspect(id), "restart", remedy: "use container.kill")
+        try checkNotPaused(try await docker.inspect(id: id), "restart", remedy: "use container.kill")
         try await docker.restart(id, timeout: Self.grace(plan.parameters))
-        let state = try await docker.inspect(id)
+        let state = try await docker.inspect(id: id)
         return Performance(.done, message: "it runs again as process \(state.pid)", isConfirmed: state.isRunning, evidence: ["pid": .integer(Int64(state.pid))])
     }
 }
@@ -175,8 +176,9 @@ package struct ContainerStart: Action {
 
     package func perform(_ plan: Plan) async throws(ActionError) -> Performance {
         let id = try containerID(plan)
+        _ = try await docker.inspect(id: id)
         try await docker.start(id)
-        return Performance(.done, message: "it runs again", isConfirmed: try await docker.inspect(id).isRunning)
+        return Performance(.done, message: "it runs again", isConfirmed: try await docker.inspect(id: id).isRunning)
     }
 }
 
@@ -190,7 +192,7 @@ private func checkNotPaused(_ state: ContainerState, _ verb: String, remedy: Str
 private func stopped(_ id: String, _ docker: DockerClient, undoToken: JSONObject?) async throws(ActionError) -> Performance {
     for _ in 0..<40 {
         do throws(ActionError) {
-            if try await !docker.inspect(id).isRunning { return Performance(.done, message: "it has ended", undoToken: undoToken) }
+            if try await !docker.inspect(id: id).isRunning { return Performance(.done, message: "it has ended", undoToken: undoToken) }
         } catch {
             guard error.failure == nil else { throw error }
             return Performance(.done, message: "it has ended and was removed")

@@ -44,6 +44,15 @@ package final class DockerClient: Sendable {
     /// A container by full id, name, or the beginning of its id: the engine looks in this order.
     func inspect(_ reference: String) async throws(ActionError) -> ContainerState { try await look(at: reference, ContainerState.init(json:)) }
 
+    /// The container of just this id. The engine takes a reference that is no id for a name, and somebody may call another container by the id of one that is gone.
+    func inspect(id: String) async throws(ActionError) -> ContainerState {
+        let state = try await inspect(id)
+        guard state.id == id else {
+            throw .gone("look up container \(id.prefix(12))", "it is not there any more; container \(state.id.prefix(12)) is called by its id")
+        }
+        return state
+    }
+
     /// The same with all that rules may ask.
     func inspection(_ reference: String) async throws(ActionError) -> ContainerInspection { try await look(at: reference, ContainerInspection.init(json:)) }
 

@@ -29,6 +29,7 @@ struct ChainPrint: Equatable {
                 if mindsMissing { return "chain \(print.name) is not there any more" }
                 continue
             }
+            if chain.isDormant, mindsMissing { return "the table of chain \(print.name) is switched off" }
             if chain.table != print.table || chain.handle != print.handle { return "chain \(print.name) was made anew by somebody else" }
             if chain.rules != print.rules { return "chain \(print.name) has \(chain.rules) rules where we left \(print.rules)" }
         }

@@ -35,7 +35,8 @@ package struct ContainerIsolate: Action {
             table.isInForce(cut, for: state.id, chains) && Self.isKnown(network, to: request.token) && ChainPrint.change(ChainPrint.prints(in: request.token), now: chains) == nil
         let alreadySo = network.isNone ? "it has no network" : isCut ? "it is isolated already" : nil
         return Plan(
-            action: description.name, target: .container(state.identity), parameters: request.parameters, facts: facts(state, network, cut, request.token), alreadySo: alreadySo,
+            action: description.name, target: .container(state.identity), parameters: request.parameters,
+            facts: facts(state, network, cut, chains, request.token), alreadySo: alreadySo,
             summary: "cut the traffic of container \(state.label) at \(network.endNames)\(Self.others(network))", inverse: description.inverse, remarks: Self.remarks(network))
     }
 
@@ -46,10 +47,12 @@ package struct ContainerIsolate: Action {
         guard state.isRunning, state.pid > 0 else { throw .gone(doing, "it does not run (\(state.status.escapedForDisplay))") }
     }
 
-    private func facts(_ state: ContainerState, _ network: ContainerNetwork, _ cut: DeviceTable.Cut, _ token: JSONObject?) -> JSONObject {
+    private func facts(
+        _ state: ContainerState, _ network: ContainerNetwork, _ cut: DeviceTable.Cut, _ chains: [NetfilterReader.Chain], _ token: JSONObject?
+    ) -> JSONObject {
         var facts = state.facts
         facts.append("interfaces", .array(network.ends.map { .text($0.name) }))
-        facts.append("batch_bytes", .integer(Int64(table.isolating(state.id, cut).byteCount)))
+        facts.append("batch_bytes", .integer(Int64(table.isolating(state.id, cut, standing: chains).byteCount)))
         if !network.open.isEmpty { facts.append("left_open", .array(network.open.map(JSON.text))) }
         if !network.sharers.isEmpty { facts.append(ContainerGuard.sharersFact, .array(network.sharers.map(JSON.text))) }
         facts.append("open_before", token?["left_open"])
@@ -68,7 +71,7 @@ package struct ContainerIsolate: Action {
 
     package func perform(_ plan: Plan) async throws(ActionError) -> Performance {
         let id = try containerID(plan)
-        let state = try await docker.inspect(id)
+        let state = try await docker.inspect(id: id)
         try Self.checkRuns(state)
         // Looked up again: interfaces and neighbours may have come and gone since the plan.
         let network = try await ContainerNetwork(of: state, docker: docker, context: table.context)
@@ -76,7 +79,7 @@ package struct ContainerIsolate: Action {
         guard !network.isNone else { return Performance(.already, message: "it has no network") }
         let cut = DeviceTable.Cut(network, allow: plan.parameters.endpoints("allow"))
         let chains = try TableTurn.take { () throws(ActionError) in
-            try table.isolating(id, cut).commit(in: table.context)
+            try table.isolating(id, cut, standing: try table.chains(of: id)).commit(in: table.context)
             return try table.chains(of: id)
         }
         var token: JSONObject = ["chains": chains.prints]
@@ -121,16 +124,18 @@ package struct ContainerIsolate: Action {
         // What does not run sends nothing. It may run again, by its restart policy or by hand: only the engine's "no such container" ends an isolation.
         guard state.isRunning, state.pid > 0 else { return .stands }
         let network = try await ContainerNetwork(of: state, docker: docker, context: table.context)
-        guard let change = Self.change(of: try table.chains(of: state.id), network, since: deed.token) else { return .stands }
+        guard let change = Self.change(of: try table.chains(of: state.id), state.id, network, since: deed.token) else { return .stands }
         if let left = deed.token?["started_at"]?.string?.valid, let startedAt = state.startedAt, left != "\(startedAt)" {
             return .restarted("it was started anew at \(startedAt), and its traffic passes again")
         }
         return change
     }
 
-    private static func change(of chains: [NetfilterReader.Chain], _ network: ContainerNetwork, since token: JSONObject?) -> Standing? {
+    private static func change(of chains: [NetfilterReader.Chain], _ id: String, _ network: ContainerNetwork, since token: JSONObject?) -> Standing? {
         if chains.isEmpty, !network.isNone { return .missing("its traffic passes again\(ForeignChanges.shared.words)") }
-        if let open = network.ends.first(where: { end in chains.count { $0.device == end.name } != 2 }) {
+        if chains.contains(where: \.isDormant) { return .changed("its traffic passes again: the table that cuts it is switched off\(ForeignChanges.shared.words)") }
+        // Chains of devices that it had before may stand beside, and cut nothing.
+        if let open = network.ends.first(where: { !DeviceTable.isCut($0, of: id, by: chains) }) {
             return .changed("its traffic passes at \(open.name.escapedForDisplay)\(ForeignChanges.shared.words)")
         }
         if !isKnown(network, to: token) { return .changed("its traffic may pass at \(network.openNames)") }

@@ -26,7 +26,9 @@ struct ContainerNetwork {
         var owner = state
         // The engine made the sandbox for another one. That may be gone, and the sandbox lives on.
         if let reference = state.networkOwner {
-            do throws(ActionError) { owner = try await docker.inspect(reference) } catch { guard error.failure == nil else { throw error } }
+            do throws(ActionError) { owner = try await reference.utf8.count == 64 ? docker.inspect(id: reference) : docker.inspect(reference) } catch {
+                guard error.failure == nil else { throw error }
+            }
         }
         self = try ContainerNetworkReader(state: state, owner: owner, context: context).read()
     }
@@ -49,16 +51,22 @@ private struct ContainerNetworkReader {
     func read() throws(ActionError) -> ContainerNetwork {
         let process = try ProcessHandle(pid: state.pid)
         guard let first = NamespaceFile("/proc/\(state.pid)/ns/net") else { throw ActionError(.denied, doing, "its network namespace cannot be opened") }
-        // Alive after the namespace was opened: it is this process's and not a later one's.
+        let isProved = ContainerGroups(of: state) != nil
+        // Alive after it was looked at: what was seen is this process's and not a later one's.
         try process.checkPermission()
         let host = context.namespace.map(NamespaceFile.identity(of:)) ?? NamespaceFile.identity(at: "/proc/self/ns/net")
         guard let host else { throw ActionError(.unavailable, doing, "our own network namespace cannot be told") }
-        let home = owner.sandbox.flatMap { NamespaceFile($0) } ?? first
+        guard let home = owner.sandbox.flatMap({ NamespaceFile($0) }) ?? (isProved ? first : nil) else {
+            throw ActionError(
+                .identity, doing, "process \(state.pid), which the engine says is its first one, is in none of its control groups: it may be anybody's",
+                remedy: "see whether the engine at docker.socket runs on this host, and who moved the process; use container.pause")
+        }
         guard home.identity != host else {
             throw ActionError(.policy, doing, "it uses the host's network, which cannot be cut for it alone", remedy: "use container.pause or network.block")
         }
-        let residents = NetworkResidents(of: state)
+        let residents = NetworkResidents(of: isProved ? state : nil, but: state.id)
         var network = ContainerNetwork()
+        if !isProved { network.open.append("wherever its processes are: its first one, \(state.pid), is in none of its control groups") }
         network.gateways = owner.gateways
         let namespaces = namespaces(home, host, residents, &network)
         network.sharers = Set(namespaces.flatMap { residents.others[$0.identity] ?? [] }).sorted()
@@ -174,17 +182,18 @@ private struct NetworkResidents {
     private(set) var others: [UInt64: Set<String>] = [:]
     private var members: Set<Int32> = []
 
-    init(of state: ContainerState) {
-        let membership = ContainerMembership(of: state)
+    /// `state`: of the container, where its first process is known to be its own; nil: none is a member.
+    init(of state: ContainerState?, but id: String) {
+        let membership = state.map(ContainerMembership.init(of:))
         for pid in ProcFS.numbers(in: "/proc") {
-            if membership.holds(pid) {
+            if membership?.holds(pid) == true {
                 members.insert(pid)
                 for thread in ProcFS.numbers(in: "/proc/\(pid)/task") {
                     let path = "/proc/\(pid)/task/\(thread)/ns/net"
                     if let identity = NamespaceFile.identity(at: path), entered[identity] == nil { entered[identity] = (pid, path) }
                 }
-            } else if let id = ProcFS.cgroup(pid).flatMap(ProcFS.containerID(inCgroup:)), id != state.id, let identity = NamespaceFile.identity(at: "/proc/\(pid)/ns/net") {
-                others[identity, default: []].insert(id)
+            } else if let other = ProcFS.cgroup(pid).flatMap(ProcFS.containerID(inCgroup:)), other != id, let identity = NamespaceFile.identity(at: "/proc/\(pid)/ns/net") {
+                others[identity, default: []].insert(other)
             }
         }
     }

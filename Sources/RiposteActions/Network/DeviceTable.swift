@@ -4,6 +4,9 @@ internal import RipostePlaybooks
 
 /// The table `netdev riposte`: two chains for each host end of an isolated container's veth. `in_ID_INDEX` sees what leaves the container, `out_ID_INDEX`
 /// what goes to it. They stand on the host's side, where root inside the container does not reach.
+///
+/// A chain is bound to a device by its name, and kernels since 6.16 keep it when the device goes: the next device of that name, maybe another container's, gets it.
+/// So each chain lets pass what comes by a device of another index, which the kernel does not give twice.
 struct DeviceTable {
     private static let priority: Int32 = -400
     private static let arp: UInt16 = 0x0806
@@ -30,9 +33,11 @@ struct DeviceTable {
         try NetfilterReader(in: context).chains(of: .devices).filter { Self.containerID(inChain: $0.name) == id }
     }
 
-    func isolating(_ id: String, _ cut: Cut) -> NetfilterBatch {
+    /// `standing`: our chains for this container that are there. Those of devices that it has no more go with the same batch.
+    func isolating(_ id: String, _ cut: Cut, standing: [NetfilterReader.Chain]) -> NetfilterBatch {
         var batch = NetfilterBatch()
         batch.addTable(.devices)
+        for chain in standing where !cut.ends.contains(where: { Self.isOurs(chain, id, at: $0) }) { batch.deleteChain(chain.name, in: .devices) }
         for end in cut.ends {
             // Numbers of the kernel's enum nf_dev_hooks; the egress one is there since 5.16, but not in older headers.
             for (name, hook, rules) in chains(id, end, cut) {
@@ -46,8 +51,24 @@ struct DeviceTable {
 
     private func chains(_ id: String, _ end: RouteReader.Link, _ cut: Cut) -> [(name: String, hook: Int32, rules: [NetfilterRule])] {
         let names = Self.chains(id, end.index)
-        return [(names.ingress, 0, rules(cut, peer: .destination)), (names.egress, 1, rules(cut, peer: .source))]
+        return [
+            (names.ingress, 0, [Self.passing(NFT_META_IIF, other: end)] + rules(cut, peer: .destination)),
+            (names.egress, 1, [Self.passing(NFT_META_OIF, other: end)] + rules(cut, peer: .source)),
+        ]
     }
+
+    private static func passing(_ key: nft_meta_keys, other end: RouteReader.Link) -> NetfilterRule {
+        NetfilterRule([.meta(key), .notEqual(withUnsafeBytes(of: end.index) { [UInt8]($0) })]).then(.accept)
+    }
+
+    /// Whether a chain is one of the two that cut this end.
+    private static func isOurs(_ chain: NetfilterReader.Chain, _ id: String, at end: RouteReader.Link) -> Bool {
+        let names = chains(id, end.index)
+        return chain.device == end.name && (chain.name == names.ingress || chain.name == names.egress)
+    }
+
+    /// Whether both chains that cut this end are there.
+    static func isCut(_ end: RouteReader.Link, of id: String, by chains: [NetfilterReader.Chain]) -> Bool { chains.count { isOurs($0, id, at: end) } == 2 }
 
     /// Whether just this is cut, and this let pass, by our chains that are there.
     func isInForce(_ cut: Cut, for id: String, _ standing: [NetfilterReader.Chain]) -> Bool {

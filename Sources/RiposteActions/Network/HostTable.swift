@@ -2,7 +2,7 @@ internal import CNetfilter
 internal import RiposteCore
 internal import RipostePlaybooks
 
-/// The table `inet riposte`: blocked addresses in sets, and the host's isolation in chains of its own.
+/// The table `inet riposte`: blocked addresses in sets, one for each length of block, and the host's isolation in chains of its own.
 ///
 /// Base chains at priority −150 stand after connection tracking and before everybody's filters. An accept of ours opens nothing that others
 /// close; a drop of ours is final. Packets of containers and of published ports pass `forward`, so that is filtered too.
@@ -16,9 +16,12 @@ struct HostTable {
     /// What of ours is there.
     struct State {
         var chains: [NetfilterReader.Chain] = []
+        var sets: [AddressSet] = []
         var blocked: [NetfilterReader.Element] = []
 
-        var isIsolated: Bool { chains.contains { $0.name == isolationChains[0] } }
+        /// Somebody switched the table off: all of it is there, and nothing is in force.
+        var isDormant: Bool { chains.contains(where: \.isDormant) }
+        var isIsolated: Bool { chains.contains { $0.name == isolationChains[0] && !$0.isDormant } }
 
         /// Isolated by just these rules of ``isolationChains``.
         func isIsolated(by rules: [[NetfilterRule]]) -> Bool {
@@ -26,20 +29,22 @@ struct HostTable {
         }
 
         var isolation: [NetfilterReader.Chain] { chains.filter { isolationChains.contains($0.name) } }
-        var hasBlocking: Bool { blockChains.allSatisfy { name in chains.contains { $0.name == name && $0.rules == HostTable.blockRules(name).count } } }
+        /// What is in the sets is dropped.
+        var hasBlocking: Bool { blockChains.allSatisfy { name in chains.contains { $0.name == name && $0.holds(HostTable.blockRules(name, sets)) } } }
     }
 
     func state() throws(ActionError) -> State {
         let reader = try NetfilterReader(in: context)
         var state = State(chains: try reader.chains(of: .host))
         guard !state.chains.isEmpty else { return state }
-        for set in AddressSet.all { state.blocked += try reader.elements(of: set, in: .host) }
+        state.sets = try reader.sets(of: .host)
+        for set in state.sets { state.blocked += try reader.elements(of: set, in: .host) }
         return state
     }
 
     // MARK: - Blocking
 
-    private static func blockRules(_ chain: String) -> [NetfilterRule] {
+    private static func blockRules(_ chain: String, _ sets: [AddressSet]) -> [NetfilterRule] {
         let ends: [[NetfilterRule.Expression].End] =
             switch chain {
             case "in": [.source]
@@ -47,37 +52,39 @@ struct HostTable {
             default: [.source, .destination]
             }
         return ends.flatMap { end in
-            AddressSet.all.map { set in
-                NetfilterRule(.isFamily(set.family) + .address(end, set.family) + [.isIn(set)]).then(.drop)
-            }
+            sets.map { set in NetfilterRule(.isFamily(set.family) + .address(end, isIn: set), comment: set.name).then(.drop) }
         }
     }
 
     /// The numbers that tell the set which holds the block from every other one: its table's, and its own.
     func handles(ofSetHolding network: IPNetwork) throws(ActionError) -> JSON? {
         let reader = try NetfilterReader(in: context)
-        guard let table = try reader.handle(of: .host), let set = try reader.handle(of: .holding(network), in: .host) else { return nil }
+        guard let table = try reader.state(of: .host)?.handle, let set = try reader.handle(of: .holding(network), in: .host) else { return nil }
         return [.integer(Int64(clamping: table)), .integer(Int64(clamping: set))]
     }
 
-    /// The batch that blocks; `replaced` are elements that it takes the place of. Where `isThere`, only what drops its packets is made anew.
-    func blocking(_ network: IPNetwork, for time: Duration?, replacing replaced: [IPNetwork], given state: State, isThere: Bool = false) -> NetfilterBatch {
+    /// The batch that blocks, also in the place of a block of the same network with less time. Where `isThere`, only what drops its packets is made anew.
+    func blocking(_ network: IPNetwork, for time: Duration?, given state: State, isThere: Bool = false) -> NetfilterBatch {
         var batch = NetfilterBatch()
         batch.addTable(.host)
-        for set in AddressSet.all { batch.addSet(set, in: .host) }
-        if !state.hasBlocking { addBlocking(to: &batch) }
+        let set = AddressSet.holding(network)
+        let missing = (AddressSet.hosts + (isThere || set.isOfSingleAddresses ? [] : [set])).filter { !state.sets.contains($0) }
+        for set in missing { batch.addSet(set, in: .host) }
+        addBlocking(by: missing, given: state, to: &batch)
         if isThere { return batch }
-        for old in replaced { batch.deleteElement(old, from: .holding(old), in: .host) }
-        batch.addElement(network, timeout: time, to: .holding(network), in: .host)
+        if state.blocked.contains(where: { $0.network == network }) { batch.deleteElement(network, from: set, in: .host) }
+        batch.addElement(network, timeout: time, to: set, in: .host)
         return batch
     }
 
-    /// Made anew whole where any of it is missing.
-    private func addBlocking(to batch: inout NetfilterBatch) {
+    /// Made anew whole where any of it is missing; else rules for sets that are new, so that the others go on counting.
+    private func addBlocking(by new: [AddressSet], given state: State, to batch: inout NetfilterBatch) {
         for (chain, hook) in zip(Self.blockChains, [NF_INET_LOCAL_IN, NF_INET_LOCAL_OUT, NF_INET_FORWARD]) {
-            batch.addBaseChain(chain, in: .host, hook: Int32(hook.rawValue), priority: Self.priority)
-            batch.deleteRules(of: chain, in: .host)
-            for rule in Self.blockRules(chain) { batch.addRule(rule, to: chain, in: .host) }
+            if !state.hasBlocking {
+                batch.addBaseChain(chain, in: .host, hook: Int32(hook.rawValue), priority: Self.priority)
+                batch.deleteRules(of: chain, in: .host)
+            }
+            for rule in Self.blockRules(chain, state.hasBlocking ? new : state.sets + new) { batch.addRule(rule, to: chain, in: .host) }
         }
     }
 

@@ -36,6 +36,8 @@ struct NetfilterBatch {
         defer { nftnl_table_free(object) }
         nftnl_table_set_str(object, UInt16(NFTNL_TABLE_NAME.rawValue), table.name)
         nftnl_table_set_u32(object, UInt16(NFTNL_TABLE_FAMILY.rawValue), UInt32(table.family))
+        // Said also where there are none: that wakes a table that somebody made dormant.
+        nftnl_table_set_u32(object, UInt16(NFTNL_TABLE_FLAGS.rawValue), 0)
         add(type.rawValue, table.family, flags: flags, "\(verb) table \(table.name)") { nftnl_table_nlmsg_build_payload($0, object) }
     }
 
@@ -100,8 +102,7 @@ struct NetfilterBatch {
         // nft's numbers for the types ipv4_addr and ipv6_addr.
         nftnl_set_set_u32(object, UInt16(NFTNL_SET_KEY_TYPE.rawValue), set.family == .ipv4 ? 7 : 8)
         nftnl_set_set_u32(object, UInt16(NFTNL_SET_KEY_LEN.rawValue), UInt32(set.family.byteCount))
-        nftnl_set_set_u32(
-            object, UInt16(NFTNL_SET_FLAGS.rawValue), UInt32(NFT_SET_TIMEOUT.rawValue) | (set.holdsBlocks ? UInt32(NFT_SET_INTERVAL.rawValue) : 0))
+        nftnl_set_set_u32(object, UInt16(NFTNL_SET_FLAGS.rawValue), UInt32(NFT_SET_TIMEOUT.rawValue))
         add(NFT_MSG_NEWSET.rawValue, table.family, flags: NLM_F_CREATE, "make set \(set.name)") { nftnl_set_nlmsg_build_payload($0, object) }
     }
 
@@ -121,17 +122,12 @@ struct NetfilterBatch {
         defer { nftnl_set_free(object) }
         nftnl_set_set_str(object, UInt16(NFTNL_SET_TABLE.rawValue), table.name)
         nftnl_set_set_str(object, UInt16(NFTNL_SET_NAME.rawValue), set.name)
-        func add(_ key: [UInt8], isEnd: Bool) {
-            let element = nftnl_set_elem_alloc()
-            nftnl_set_elem_set(element, UInt16(NFTNL_SET_ELEM_KEY), key, UInt32(key.count))
-            if isEnd { nftnl_set_elem_set_u32(element, UInt16(NFTNL_SET_ELEM_FLAGS), UInt32(NFT_SET_ELEM_INTERVAL_END.rawValue)) }
-            if let timeout, !isEnd { nftnl_set_elem_set_u64(element, UInt16(NFTNL_SET_ELEM_TIMEOUT), UInt64(max(1, timeout.wholeMicroseconds / 1000))) }
-            nftnl_set_elem_add(object, element)
-        }
-        add(network.address.bytes, isEnd: false)
-        // A block is its first address and the one behind its last; the block at the very end has none behind it.
-        if set.holdsBlocks, let end = network.addressBehind { add(end, isEnd: true) }
-        self.add(type.rawValue, table.family, flags: flags, title) { nftnl_set_elems_nlmsg_build_payload($0, object) }
+        let element = nftnl_set_elem_alloc()
+        let key = network.address.bytes
+        nftnl_set_elem_set(element, UInt16(NFTNL_SET_ELEM_KEY), key, UInt32(key.count))
+        if let timeout { nftnl_set_elem_set_u64(element, UInt16(NFTNL_SET_ELEM_TIMEOUT), UInt64(max(1, timeout.wholeMicroseconds / 1000))) }
+        nftnl_set_elem_add(object, element)
+        add(type.rawValue, table.family, flags: flags, title) { nftnl_set_elems_nlmsg_build_payload($0, object) }
     }
 
     // MARK: - Commit
@@ -186,41 +182,48 @@ struct NetfilterTable: Sendable, Equatable {
     static let devices = NetfilterTable(family: UInt8(NFPROTO_NETDEV), name: "riposte")
 }
 
-/// A set of blocked addresses. Single ones stand in a hash, where no two overlap; blocks stand apart.
-struct AddressSet: Sendable, Equatable {
-    let name: String
+/// A set of blocked addresses, or of the first addresses of blocked blocks of one length: `host4`, `net4_24`, `net6_64`.
+///
+/// A set per length and not one of intervals, where no two may overlap: a block for a while would have to take the place of one without end inside it, which would be
+/// gone with it. Here each has its own time.
+struct AddressSet: Sendable, Hashable {
     let family: IPAddress.Family
-    let holdsBlocks: Bool
-    let id: UInt32
+    let prefixLength: Int
 
-    static let all = [
-        AddressSet(name: "host4", family: .ipv4, holdsBlocks: false, id: 1), AddressSet(name: "host6", family: .ipv6, holdsBlocks: false, id: 2),
-        AddressSet(name: "net4", family: .ipv4, holdsBlocks: true, id: 3), AddressSet(name: "net6", family: .ipv6, holdsBlocks: true, id: 4),
-    ]
+    /// Those that are always there.
+    static let hosts = [AddressSet(family: .ipv4, prefixLength: 32), AddressSet(family: .ipv6, prefixLength: 128)]
 
-    static func holding(_ network: IPNetwork) -> AddressSet {
-        all.first { $0.family == network.family && $0.holdsBlocks != network.isSingleAddress } ?? all[0]
+    static func holding(_ network: IPNetwork) -> AddressSet { AddressSet(family: network.family, prefixLength: network.prefixLength) }
+
+    var isOfSingleAddresses: Bool { prefixLength == family.byteCount * 8 }
+
+    /// Unlike any other's of ours.
+    var id: UInt32 { UInt32(family == .ipv4 ? 0x400 : 0x600) + UInt32(prefixLength) }
+
+    var name: String {
+        let version = family == .ipv4 ? 4 : 6
+        return isOfSingleAddresses ? "host\(version)" : "net\(version)_\(prefixLength)"
+    }
+
+    var mask: [UInt8] { (0..<family.byteCount).map { UInt8(truncatingIfNeeded: 0xFF00 >> max(0, min(8, prefixLength - $0 * 8))) } }
+}
+
+extension AddressSet {
+    /// Nil where no set of ours has this name.
+    init?(name: String) {
+        for family in IPAddress.Family.allCases {
+            for length in 0...family.byteCount * 8 {
+                let set = AddressSet(family: family, prefixLength: length)
+                if set.name == name {
+                    self = set
+                    return
+                }
+            }
+        }
+        return nil
     }
 }
 
 extension IPAddress.Family {
     var byteCount: Int { self == .ipv4 ? 4 : 16 }
-}
-
-extension IPNetwork {
-    /// The first address after the block; nil at the end of all addresses.
-    var addressBehind: [UInt8]? {
-        var bytes = address.bytes
-        guard prefixLength > 0 else { return nil }
-        var index = (prefixLength - 1) / 8
-        var carry = UInt16(1) << UInt16(7 - (prefixLength - 1) % 8)
-        while true {
-            let sum = UInt16(bytes[index]) + carry
-            bytes[index] = UInt8(truncatingIfNeeded: sum)
-            guard sum > 0xFF else { return bytes }
-            guard index > 0 else { return nil }
-            index -= 1
-            carry = 1
-        }
-    }
 }

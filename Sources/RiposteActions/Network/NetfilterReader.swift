@@ -16,13 +16,15 @@ struct NetfilterReader: ~Copyable {
         /// The kernel's number for it, never given twice as long as the table lives.
         var handle: UInt64
         var device: String?
+        /// Its table is switched off: no packet comes by.
+        var isDormant = false
         var rules: Int
         /// Of its rules, sorted: whom an allow list lets pass.
         var comments: [String] = []
         var counters: Counters
 
-        /// As many rules, and the same comments.
-        func holds(_ wanted: [NetfilterRule]) -> Bool { rules == wanted.count && comments == wanted.compactMap(\.comment).sorted() }
+        /// As many rules, and the same comments, and packets come by.
+        func holds(_ wanted: [NetfilterRule]) -> Bool { !isDormant && rules == wanted.count && comments == wanted.compactMap(\.comment).sorted() }
     }
 
     struct Counters: Equatable {
@@ -45,7 +47,7 @@ struct NetfilterReader: ~Copyable {
     /// The table's chains with their rules counted; nil where there is no such table.
     borrowing func chains(of table: NetfilterTable) throws(ActionError) -> [Chain] {
         var chains: [Chain] = []
-        guard let tableHandle = try handle(of: table) else { return [] }
+        guard let state = try state(of: table) else { return [] }
         try dump(NFT_MSG_GETCHAIN, table, "list chains") { message in
             let chain = nftnl_chain_alloc()
             defer { nftnl_chain_free(chain) }
@@ -54,7 +56,8 @@ struct NetfilterReader: ~Copyable {
             else { return }
             let device = nftnl_chain_get_str(chain, UInt16(NFTNL_CHAIN_DEV.rawValue)).map { String(cString: $0) }
             let handle = nftnl_chain_get_u64(chain, UInt16(NFTNL_CHAIN_HANDLE.rawValue))
-            chains.append(Chain(name: String(cString: name), table: tableHandle, handle: handle, device: device, rules: 0, counters: Counters()))
+            chains.append(
+                Chain(name: String(cString: name), table: state.handle, handle: handle, device: device, isDormant: state.isDormant, rules: 0, counters: Counters()))
         }
         let rules = try rules(of: table)
         for index in chains.indices {
@@ -97,82 +100,84 @@ struct NetfilterReader: ~Copyable {
         return Counters()
     }
 
-    /// The kernel's number for a table; nil where there is no such table.
-    borrowing func handle(of table: NetfilterTable) throws(ActionError) -> UInt64? {
-        var handle: UInt64?
+    /// The kernel's number for a table, and whether it is switched off: nothing in it is in force then. Nil where there is no such table.
+    borrowing func state(of table: NetfilterTable) throws(ActionError) -> (handle: UInt64, isDormant: Bool)? {
+        var state: (handle: UInt64, isDormant: Bool)?
         try dump(NFT_MSG_GETTABLE, table, "list tables") { message in
             let object = nftnl_table_alloc()
             defer { nftnl_table_free(object) }
             guard nftnl_table_nlmsg_parse(message, object) == 0, let name = nftnl_table_get_str(object, UInt16(NFTNL_TABLE_NAME.rawValue)),
                 String(cString: name) == table.name, nftnl_table_get_u32(object, UInt16(NFTNL_TABLE_FAMILY.rawValue)) == UInt32(table.family)
             else { return }
-            handle = nftnl_table_get_u64(object, UInt16(NFTNL_TABLE_HANDLE.rawValue))
+            let flags = nftnl_table_get_u32(object, UInt16(NFTNL_TABLE_FLAGS.rawValue))
+            state = (nftnl_table_get_u64(object, UInt16(NFTNL_TABLE_HANDLE.rawValue)), flags & UInt32(NFT_TABLE_F_DORMANT.rawValue) != 0)
         }
-        return handle
+        return state
+    }
+
+    /// Those of ours that are there, single addresses first.
+    borrowing func sets(of table: NetfilterTable) throws(ActionError) -> [AddressSet] {
+        var sets: [AddressSet] = []
+        try forEachSet(of: table) { object in
+            guard let name = nftnl_set_get_str(object, UInt16(NFTNL_SET_NAME.rawValue)), let set = AddressSet(name: String(cString: name)) else { return }
+            sets.append(set)
+        }
+        return sets.sorted { $0.prefixLength == $1.prefixLength ? $0.family == .ipv4 && $1.family == .ipv6 : $0.prefixLength > $1.prefixLength }
     }
 
     /// The kernel's number for a set; nil where there is no such set.
     borrowing func handle(of set: AddressSet, in table: NetfilterTable) throws(ActionError) -> UInt64? {
         var handle: UInt64?
-        try dump(NFT_MSG_GETSET, table, "list sets") { message in
-            let object = nftnl_set_alloc()
-            defer { nftnl_set_free(object) }
-            guard nftnl_set_nlmsg_parse(message, object) == 0, let name = nftnl_set_get_str(object, UInt16(NFTNL_SET_NAME.rawValue)),
-                let owner = nftnl_set_get_str(object, UInt16(NFTNL_SET_TABLE.rawValue)), String(cString: owner) == table.name, String(cString: name) == set.name
-            else { return }
+        try forEachSet(of: table) { object in
+            guard let name = nftnl_set_get_str(object, UInt16(NFTNL_SET_NAME.rawValue)), String(cString: name) == set.name else { return }
             handle = nftnl_set_get_u64(object, UInt16(NFTNL_SET_HANDLE.rawValue))
         }
         return handle
     }
 
-    /// The blocked addresses of a set; none where there is no such set.
+    private borrowing func forEachSet(of table: NetfilterTable, _ body: (OpaquePointer) -> Void) throws(ActionError) {
+        try dump(NFT_MSG_GETSET, table, "list sets") { message in
+            guard let object = nftnl_set_alloc() else { return }
+            defer { nftnl_set_free(object) }
+            guard nftnl_set_nlmsg_parse(message, object) == 0, let owner = nftnl_set_get_str(object, UInt16(NFTNL_SET_TABLE.rawValue)), String(cString: owner) == table.name
+            else { return }
+            body(object)
+        }
+    }
+
+    /// What a set blocks; nothing where there is no such set. What somebody else put in and no packet fits is passed over.
     borrowing func elements(of set: AddressSet, in table: NetfilterTable) throws(ActionError) -> [Element] {
-        var bounds: [(key: [UInt8], isEnd: Bool, remaining: Duration?)] = []
+        var elements: [Element] = []
         let named = nftnl_set_alloc()
         defer { nftnl_set_free(named) }
         nftnl_set_set_str(named, UInt16(NFTNL_SET_TABLE.rawValue), table.name)
         nftnl_set_set_str(named, UInt16(NFTNL_SET_NAME.rawValue), set.name)
         let request = Self.request(NFT_MSG_GETSETELEM, table) { nftnl_set_elems_nlmsg_build_payload($0, named) }
         do throws(ActionError) {
-            try socket.dump(request, doing: "list set \(set.name)") { bounds += Self.bounds(in: $0) }
+            try socket.dump(request, doing: "list set \(set.name)") { elements += Self.elements(of: set, in: $0) }
         } catch {
             guard error.answer == String(cString: strerror(ENOENT)) else { throw error }
             return []
         }
-        guard set.holdsBlocks else {
-            return bounds.compactMap { bound in IPAddress(bytes: bound.key).map { Element(network: IPNetwork($0), remaining: bound.remaining) } }
-        }
-        return Self.blocks(bounds)
+        return elements
     }
 
-    private static func bounds(in message: UnsafePointer<nlmsghdr>) -> [(key: [UInt8], isEnd: Bool, remaining: Duration?)] {
-        let set = nftnl_set_alloc()
-        defer { nftnl_set_free(set) }
-        guard nftnl_set_elems_nlmsg_parse(message, set) == 0, let iterator = nftnl_set_elems_iter_create(set) else { return [] }
+    private static func elements(of set: AddressSet, in message: UnsafePointer<nlmsghdr>) -> [Element] {
+        let object = nftnl_set_alloc()
+        defer { nftnl_set_free(object) }
+        guard nftnl_set_elems_nlmsg_parse(message, object) == 0, let iterator = nftnl_set_elems_iter_create(object) else { return [] }
         defer { nftnl_set_elems_iter_destroy(iterator) }
-        var result: [(key: [UInt8], isEnd: Bool, remaining: Duration?)] = []
+        var result: [Element] = []
         while let element = nftnl_set_elems_iter_next(iterator) {
             var length: UInt32 = 0
             guard let key = nftnl_set_elem_get(element, UInt16(NFTNL_SET_ELEM_KEY), &length) else { continue }
-            let flags = nftnl_set_elem_is_set(element, UInt16(NFTNL_SET_ELEM_FLAGS)) ? nftnl_set_elem_get_u32(element, UInt16(NFTNL_SET_ELEM_FLAGS)) : 0
             let remaining: Duration? =
                 nftnl_set_elem_is_set(element, UInt16(NFTNL_SET_ELEM_EXPIRATION))
                 ? .milliseconds(Int64(clamping: nftnl_set_elem_get_u64(element, UInt16(NFTNL_SET_ELEM_EXPIRATION)))) : nil
-            result.append((Array(UnsafeRawBufferPointer(start: key, count: Int(length))), flags & UInt32(NFT_SET_ELEM_INTERVAL_END.rawValue) != 0, remaining))
-        }
-        return result
-    }
-
-    /// Each start with the end behind it. Ours are blocks with a prefix; what somebody else put in with other bounds is passed over.
-    private static func blocks(_ bounds: [(key: [UInt8], isEnd: Bool, remaining: Duration?)]) -> [Element] {
-        let sorted = bounds.sorted { ($0.key.lexicographicallyPrecedes($1.key)) || ($0.key == $1.key && $0.isEnd && !$1.isEnd) }
-        var result: [Element] = []
-        for (index, bound) in sorted.enumerated() where !bound.isEnd {
-            guard let address = IPAddress(bytes: bound.key) else { continue }
-            let end = sorted[(index + 1)...].first?.key
-            let network = (0...(bound.key.count * 8)).lazy.compactMap { IPNetwork(address, prefixLength: $0) }
-                .first { $0.address == address && $0.addressBehind == end }
-            if let network { result.append(Element(network: network, remaining: bound.remaining)) }
+            guard let first = IPAddress(bytes: Array(UnsafeRawBufferPointer(start: key, count: Int(length)))),
+                let network = IPNetwork(first, prefixLength: set.prefixLength), network.address == first
+            else { continue }
+            result.append(Element(network: network, remaining: remaining))
         }
         return result
     }

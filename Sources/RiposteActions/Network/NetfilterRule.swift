@@ -136,6 +136,10 @@ extension [NetfilterRule.Expression] {
         return network.isSingleAddress ? load + [.equal(network.address.bytes)] : load + [.mask(network.mask), .equal(network.address.bytes)]
     }
 
+    static func address(_ end: End, isIn set: AddressSet) -> Self {
+        address(end, set.family) + (set.isOfSingleAddresses ? [] : [.mask(set.mask)]) + [.isIn(set)]
+    }
+
     static func transport(_ transport: NetworkEndpoint.Transport) -> Self { [.meta(NFT_META_L4PROTO), .equal([transport == .tcp ? 6 : 17])] }
 
     static func port(_ end: End, _ port: UInt16) -> Self {
@@ -170,9 +174,7 @@ extension [NetfilterRule.Expression] {
 }
 
 extension IPNetwork {
-    var mask: [UInt8] {
-        (0..<address.bitCount / 8).map { UInt8(truncatingIfNeeded: 0xFF00 >> Swift.max(0, Swift.min(8, prefixLength - $0 * 8))) }
-    }
+    var mask: [UInt8] { AddressSet.holding(self).mask }
 }
 
 extension UInt16 {

@@ -19,12 +19,11 @@ package struct NetworkBlock: Action {
         let network = try address(request)
         let time = request.parameters.duration("for")
         let state = try table.state()
-        let (covering, replaced) = Self.standing(network, time, state)
-        if covering == nil { try Self.checkOverlap(network, state) }
-        let batch = table.blocking(network, for: time, replacing: replaced, given: state, isThere: covering != nil)
+        let covering = Self.covering(network, time, state)
+        let batch = table.blocking(network, for: time, given: state, isThere: covering != nil)
         return Plan(
             action: description.name, target: .address(network), parameters: request.parameters,
-            facts: ["replaces": .array(replaced.map { .text("\($0)") }), "batch_bytes": .integer(Int64(batch.byteCount))],
+            facts: ["batch_bytes": .integer(Int64(batch.byteCount))],
             // An address in a set that nothing looks into is not blocked.
             alreadySo: (state.hasBlocking ? covering : nil).map { "\($0.network) is blocked already\($0.remaining.map { " for another \($0.roundedText)" } ?? "")" },
             summary: "block \(network)\(time.map { " for \($0.text)" } ?? "")", inverse: description.inverse)
@@ -35,9 +34,9 @@ package struct NetworkBlock: Action {
         let time = plan.parameters.duration("for")
         return try TableTurn.take { () throws(ActionError) in
             let state = try table.state()
-            let (covering, replaced) = Self.standing(network, time, state)
+            let covering = Self.covering(network, time, state)
             if state.hasBlocking, let covering { return Performance(.already, message: "\(covering.network) is blocked already") }
-            try table.blocking(network, for: time, replacing: replaced, given: state, isThere: covering != nil).commit(in: table.context)
+            try table.blocking(network, for: time, given: state, isThere: covering != nil).commit(in: table.context)
             let left = try table.state()
             let isThere = left.hasBlocking && left.blocked.contains { $0.network.contains(network) }
             return Performance(.done, message: "\(network) is blocked", isConfirmed: isThere, undoToken: try token(for: network, time))
@@ -66,27 +65,14 @@ package struct NetworkBlock: Action {
     /// All that stands in our sets.
     package func marks() async throws(ActionError) -> [Target]? { try table.state().blocked.map { .address($0.network) } }
 
-    /// In the kernel's sets blocks do not overlap: what lies inside a wider one that ends sooner cannot be given a longer time of its own.
-    private static func checkOverlap(_ network: IPNetwork, _ state: HostTable.State) throws(ActionError) {
-        guard !network.isSingleAddress,
-            let wider = state.blocked.first(where: { $0.network != network && !$0.network.isSingleAddress && $0.network.contains(network) })
-        else { return }
-        throw ActionError(
-            .conflict, "block \(network)", "it lies inside \(wider.network), which is blocked for another \(wider.remaining?.roundedText ?? "?") only",
-            remedy: "block \(wider.network) for longer, or unblock it first")
-    }
-
-    /// What blocks it already for long enough; and what it would take the place of: itself with less time left, and blocks inside it.
-    private static func standing(
-        _ network: IPNetwork, _ time: Duration?, _ state: HostTable.State
-    ) -> (covering: NetfilterReader.Element?, replaced: [IPNetwork]) {
-        let covering = state.blocked.first { element in
+    /// What blocks it already for long enough.
+    private static func covering(_ network: IPNetwork, _ time: Duration?, _ state: HostTable.State) -> NetfilterReader.Element? {
+        state.blocked.first { element in
             guard element.network.contains(network) else { return false }
             guard let remaining = element.remaining else { return true }
             // What is asked for began a moment ago for the second of two equal orders.
             return time.map { remaining + .seconds(1) >= $0 } ?? false
         }
-        return (covering, state.blocked.map(\.network).filter { network.contains($0) && ($0 == network || !$0.isSingleAddress) })
     }
 }
 
@@ -143,7 +129,9 @@ package struct NetworkUnblock: Action {
             let state = try table.state()
             guard state.blocked.contains(where: { $0.network == network }) else { return Performance(.already, message: "\(network) is not blocked") }
             try table.unblocking([network], given: state).commit(in: table.context)
-            return Performance(.done, message: "\(network) is not blocked any more")
+            // Not the ones that lie inside: they were ordered by themselves.
+            let left = state.blocked.filter { $0.network != network && network.overlaps($0.network) }.map { "\($0.network)" }
+            return Performance(.done, message: "\(network) is not blocked any more\(left.isEmpty ? "" : "; still blocked: \(left.prefix(5).joined(separator: ", "))")")
         }
     }
 }

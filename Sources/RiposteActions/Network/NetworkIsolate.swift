@@ -57,6 +57,7 @@ package struct NetworkIsolate: Action {
     /// `token` is what an earlier isolation left; without one any isolation will do.
     private static func standing(_ state: HostTable.State, _ token: JSONObject?) -> Standing {
         guard !state.isolation.isEmpty else { return .missing("this host is not isolated any more\(ForeignChanges.shared.words)") }
+        guard !state.isDormant else { return .changed("the table of its isolation is switched off\(ForeignChanges.shared.words)") }
         guard state.isIsolated || token == nil else { return .changed("a part of the isolation is gone\(ForeignChanges.shared.words)") }
         return ChainPrint.change(ChainPrint.prints(in: token), now: state.isolation).map { .changed($0 + ForeignChanges.shared.words) } ?? .stands
     }

@@ -24,6 +24,8 @@ package struct NetworkState: Sendable {
 
     package var blocks: [Block]
     package var isIsolated: Bool
+    /// Somebody switched a table of ours off: what is in it is not in force, and not told here.
+    package var isSwitchedOff: Bool
     package var rules: [RuleCount]
     package var containers: [IsolatedContainer]
 
@@ -33,9 +35,10 @@ package struct NetworkState: Sendable {
         let rules = try reader.rules(of: .host)
         let devices = try reader.chains(of: .devices)
         return NetworkState(
-            blocks: state.blocked.map { Block(network: $0.network, remaining: $0.remaining) }, isIsolated: state.isIsolated,
+            blocks: state.isDormant ? [] : state.blocked.map { Block(network: $0.network, remaining: $0.remaining) }, isIsolated: state.isIsolated,
+            isSwitchedOff: state.isDormant || devices.contains(where: \.isDormant),
             rules: rules.map { RuleCount(chain: $0.chain, comment: $0.comment, packets: $0.counters.packets, bytes: $0.counters.bytes) },
-            containers: devices.compactMap { chain in
+            containers: devices.filter { !$0.isDormant }.compactMap { chain in
                 DeviceTable.containerID(inChain: chain.name).map {
                     IsolatedContainer(id: $0, device: chain.device ?? "?", droppedPackets: chain.counters.packets)
                 }
@@ -44,7 +47,7 @@ package struct NetworkState: Sendable {
 
     package var json: JSON {
         [
-            "isolated": .bool(isIsolated),
+            "isolated": .bool(isIsolated), "switched_off": .bool(isSwitchedOff),
             "blocked": .array(
                 blocks.map { block in
                     var object: JSONObject = ["address": .text("\(block.network)")]

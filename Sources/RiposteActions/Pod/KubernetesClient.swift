@@ -126,9 +126,11 @@ package final class KubernetesClient: Sendable {
         var headers = [("Accept", "application/json"), ("User-Agent", "riposte")]
         let token = try await credentials.token()
         if let token { headers.append(("Authorization", "Bearer \(token)")) }
+        headers += configuration.impersonation.map { ($0.name, $0.value) }
         if body != nil { headers.append(("Content-Type", "application/json")) }
         do throws(TransportError) {
-            let request = HTTPRequest(method, configuration.server + path, headers: headers, body: body?.bytes, timeout: timeout, tls: configuration.tls)
+            var request = HTTPRequest(method, configuration.server + path, headers: headers, body: body?.bytes, timeout: timeout, tls: configuration.tls)
+            request.proxy = configuration.proxy
             return (try await client.send(request), token)
         } catch {
             switch error.code {

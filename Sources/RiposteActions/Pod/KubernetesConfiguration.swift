@@ -14,15 +14,24 @@ package struct KubernetesConfiguration: Sendable {
         case plugin(CredentialPlugin)
     }
 
-    let server: String
+    package let server: String
     let tls: TLSOptions
     let credential: Credential
+    /// As whom we act: headers that the API takes from who may impersonate.
+    var impersonation: [Header] = []
+    /// Between us and the API.
+    var proxy: String?
     /// Where it was found, for messages.
     package let origin: String
     /// All that it was read from, but not what is read anew at each use.
     let files: [FileState]
     /// The namespace that we run in, inside a pod.
     package let ownNamespace: String?
+
+    struct Header: Sendable, Equatable {
+        let name: String
+        let value: String
+    }
 
     /// Whether reading it again would give the same.
     var isCurrent: Bool { files.allSatisfy(\.isCurrent) }
@@ -73,15 +82,70 @@ package struct KubernetesConfiguration: Sendable {
         guard let server = cluster["server"]?.string?.repaired, server.hasPrefix("https://") || server.hasPrefix("http://") else {
             throw fail("cluster \"\(clusterName)\" has no server")
         }
-        guard cluster["tls-server-name"] == nil else { throw fail("tls-server-name is not supported; name the server as its certificate does") }
+        try check(cluster, Self.clusterKeys, "cluster \"\(clusterName)\"", fail)
+        try check(user, Self.userKeys, "user \"\(userName)\"", fail)
+        let proxy = cluster["proxy-url"]?.string?.repaired
+        guard proxy.map({ proxy in ["http://", "https://", "socks5://"].contains { proxy.hasPrefix($0) } }) ?? true else {
+            throw fail("the proxy-url of cluster \"\(clusterName)\" is no http, https or socks5 URL")
+        }
         let folder = URL(fileURLWithPath: path).deletingLastPathComponent().path
         let tls = TLSOptions(
             authorities: try material("certificate-authority", in: cluster, folder, &files),
             certificate: try material("client-certificate", in: user, folder, &files), key: try material("client-key", in: user, folder, &files),
             verifiesPeer: cluster["insecure-skip-tls-verify"]?.bool != true)
         return KubernetesConfiguration(
-            server: server.hasSuffix("/") ? String(server.dropLast()) : server, tls: tls, credential: try credential(user, folder, fail), origin: path, files: files,
-            ownNamespace: nil)
+            server: server.hasSuffix("/") ? String(server.dropLast()) : server, tls: tls, credential: try credential(user, folder, fail),
+            impersonation: try impersonation(user, fail), proxy: proxy, origin: path, files: files, ownNamespace: nil)
+    }
+
+    private static let clusterKeys: Set = [
+        "server", "certificate-authority", "certificate-authority-data", "insecure-skip-tls-verify", "proxy-url", "disable-compression", "extensions",
+    ]
+    private static let userKeys: Set = [
+        "client-certificate", "client-certificate-data", "client-key", "client-key-data", "token", "tokenFile", "exec", "as", "as-uid", "as-groups", "as-user-extra", "extensions",
+    ]
+    private static let remedies = [
+        "tls-server-name": "name the server as its certificate does", "auth-provider": "use exec, a token or a certificate", "username": "use exec, a token or a certificate",
+        "password": "use exec, a token or a certificate",
+    ]
+
+    /// What is passed over may be what keeps us from doing too much: every key is known, or an error.
+    private static func check(_ object: JSON, _ known: Set<String>, _ what: String, _ fail: (String) -> ActionError) throws(ActionError) {
+        for member in object.object?.members ?? [] {
+            let key = member.key.repaired
+            guard !known.contains(key) else { continue }
+            throw fail("\(what) has \(key.escapedForDisplay), which is not supported\(remedies[key].map { "; \($0)" } ?? "")")
+        }
+    }
+
+    /// `as` and its companions, as kubectl sends them.
+    private static func impersonation(_ user: JSON, _ fail: (String) -> ActionError) throws(ActionError) -> [Header] {
+        func texts(_ json: JSON?, _ key: String) throws(ActionError) -> [String] {
+            guard let json else { return [] }
+            let list = json.array?.compactMap { $0.string?.repaired } ?? []
+            guard list.count == json.array?.count else { throw fail("\(key) is no list of texts") }
+            return list
+        }
+        func text(_ key: String) throws(ActionError) -> String? {
+            guard let json = user[ByteText(key)] else { return nil }
+            guard let text = json.string?.repaired, !text.isEmpty else { throw fail("\(key) is no text") }
+            return text
+        }
+        var headers: [Header] = []
+        let name = try text("as")
+        if let name { headers.append(Header(name: "Impersonate-User", value: name)) }
+        if let uid = try text("as-uid") { headers.append(Header(name: "Impersonate-Uid", value: uid)) }
+        for group in try texts(user["as-groups"], "as-groups") { headers.append(Header(name: "Impersonate-Group", value: group)) }
+        for member in user["as-user-extra"]?.object?.members ?? [] {
+            // The key is a part of the header's name.
+            let key = member.key.repaired.escapedForPath
+            for value in try texts(member.value, "as-user-extra") { headers.append(Header(name: "Impersonate-Extra-\(key)", value: value)) }
+        }
+        guard headers.isEmpty || name != nil else { throw fail("as-uid, as-groups and as-user-extra take as, which says whom") }
+        guard headers.allSatisfy({ header in header.value.unicodeScalars.allSatisfy { $0.value >= 0x20 && $0.value != 0x7F } }) else {
+            throw fail("as, as-uid, as-groups and as-user-extra hold no control characters")
+        }
+        return headers
     }
 
     private static func credential(_ user: JSON, _ folder: String, _ fail: (String) -> ActionError) throws(ActionError) -> Credential {

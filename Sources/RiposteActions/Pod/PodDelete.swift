@@ -49,6 +49,20 @@ package struct PodEvict: Action {
     }
 }
 
+/// How long to wait before each look at what takes its time to end: soon at first, as most end at once, then every five seconds, so that a grace of an hour is some
+/// hundreds of calls. The last look is at the end of the time.
+struct PollingPauses {
+    private static let longest = Duration.seconds(5)
+    private var pause = Duration.milliseconds(100)
+
+    /// Nil: the time is up.
+    mutating func next(within left: Duration) -> Duration? {
+        guard left > .zero else { return nil }
+        defer { pause = min(pause * 3 / 2, Self.longest) }
+        return min(pause, left)
+    }
+}
+
 /// What deleting and evicting have in common: all but the call.
 private struct PodRequest {
     /// 1 s and not 0: 0 ends no process sooner, it only takes the pod out of sight while it lives on.
@@ -100,14 +114,15 @@ private struct PodRequest {
 
     private func isGone(_ pod: PodIdentity, within time: Duration) async -> Bool {
         let deadline = ContinuousClock.now + time
+        var pauses = PollingPauses()
         while true {
             do throws(ActionError) {
                 if try await client.pod(pod.namespace, pod.name).identity.uid != pod.uid { return true }
             } catch {
                 if error.failure == nil { return true }
             }
-            guard ContinuousClock.now < deadline, !Task.isCancelled else { return false }
-            try? await Task.sleep(for: .milliseconds(100))
+            guard let pause = pauses.next(within: ContinuousClock.now.duration(to: deadline)), !Task.isCancelled else { return false }
+            try? await Task.sleep(for: pause)
         }
     }
 

@@ -30,6 +30,16 @@ package struct SettingsValue: Sendable, Equatable {
         self.place = place
     }
 
+    /// All scalars in it.
+    package var texts: [String] {
+        switch shape {
+        case .null: []
+        case .scalar(let text, _): [text]
+        case .list(let values): values.flatMap(\.texts)
+        case .mapping(let members): members.flatMap(\.value.texts)
+        }
+    }
+
     package subscript(key: String) -> SettingsValue? {
         guard case .mapping(let members) = shape else { return nil }
         return members.first { $0.key == key }?.value

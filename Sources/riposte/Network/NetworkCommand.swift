@@ -22,6 +22,7 @@ struct NetworkStatusCommand: AsyncParsableCommand {
         let state: NetworkState
         do throws(ActionError) { state = try NetworkState.read() } catch { throw Complaint(error.message, status: error.outcome.exitStatus) }
         guard !common.json else { return print(state.json.line) }
+        if state.isSwitchedOff { print(Terminal.paint("a table of ours is switched off (dormant): what is in it is not in force", .yellow)) }
         print("host       \(state.isIsolated ? Terminal.paint("isolated", .yellow) : "open")")
         print("blocked    \(state.blocks.isEmpty ? "nothing" : "")")
         for block in state.blocks {
