@@ -269,19 +269,22 @@ struct AccountTableTests {
     func others() async throws {
         let gate = DispatchSemaphore(value: 0)
         let reads = Mutex<[UInt32]>([])
+        let (began, bell) = AsyncStream.makeStream(of: UInt32.self)
         let table = AccountTable(
             hostRoot: folder.path, limits: AccountTable.Limits(hanging: .zero),
             read: { pid, _, _ in
                 reads.withLock { $0.append(pid) }
+                bell.yield(pid)
                 if pid < 100 { gate.wait() }
                 return .read(book("u\(pid):x:1:1:::\n"), AccountFiles.Stamp(passwd: [], group: []))
             }, clock: { [clock] in clock.now })
         func user(_ pid: UInt32, of container: String) -> String? {
             text(table.user(1, mountNamespace: pid, pid: pid, container: ContainerReference(fullID: ByteText(container), runtime: .docker))?.name)
         }
+        var readings = began.makeAsyncIterator()
         for pid in 1...8 as ClosedRange<UInt32> {
             #expect(user(pid, of: "c\(pid)") == nil)
-            while !reads.withLock({ $0.contains(pid) }) { try await Task.sleep(for: .milliseconds(1)) }
+            #expect(await readings.next() == pid)
         }
         #expect(user(9, of: "c8") == nil && user(10, of: "c8") == nil)
         while user(100, of: "c100") != "u100" { try await Task.sleep(for: .milliseconds(1)) }
