@@ -169,7 +169,7 @@ private struct PodRequest {
         }
         guard container?.isRunning == true else {
             throw ActionError(
-                .identity, doing, "container \(id.prefix(12).escapedForDisplay) has ended: whether the alert's process was in it is not known any more",
+                .identity, doing, "container \(String(id.prefix(12)).escapedForDisplay) has ended: whether the alert's process was in it is not known any more",
                 remedy: "look at the pod, and delete it by hand: riposte pod delete")
         }
     }
