@@ -19,7 +19,8 @@ package struct PodDelete: Action {
     }
 
     package func plan(_ request: ActionRequest) async throws(ActionError) -> Plan {
-        try await PodRequest(client: try access(), docker: docker, verb: "delete", subresource: nil).plan(request, description, "delete") { client, pod, grace throws(ActionError) in
+        try await PodRequest(client: try access(), docker: docker, verb: "delete", subresource: nil).plan(request, description, "delete") {
+            client, pod, grace throws(ActionError) in
             try await client.delete(pod, grace: grace, isDryRun: true)
         }
     }
