@@ -279,7 +279,7 @@ final class SensorLoop {
     private func place(_ record: SensorRecord, _ process: ProcessEntry?) -> ProcessEntry? {
         isInNewCgroup = false
         guard let process else { return nil }
-        isInNewCgroup = cgroups.tell(record.header.pointee.cgroup, record, process)
+        isInNewCgroup = cgroups.tell(record)
         return process
     }
 
@@ -411,7 +411,6 @@ struct Pace {
 /// Which cgroups are of containers, as told to the kernel. A cgroup's id is never used again while the machine runs, so what was said once stays true.
 struct CgroupClasses {
     private let programs: KernelPrograms
-    private let buffer = ProcessReadBuffer()
     private var told: Set<UInt64> = []
     /// Mostly it is the same one again.
     private var lastTold: UInt64 = 0
@@ -420,23 +419,19 @@ struct CgroupClasses {
 
     init(_ programs: KernelPrograms) { self.programs = programs }
 
-    /// Says what kind the cgroup is, once, where that is certain: by its path.
+    /// Says what kind the record's cgroup is, once, where that is certain: by its path as the record tells it. /proc may tell of another cgroup by now, to which
+    /// the process has gone. Of one that is nested too deep for the kernel side nothing is said.
     ///
     /// Gives whether it is a new one.
-    mutating func tell(_ id: UInt64, _ record: SensorRecord, _ process: ProcessEntry) -> Bool {
+    mutating func tell(_ record: SensorRecord) -> Bool {
+        let id = record.header.pointee.cgroup
         guard id != 0, id != lastTold else { return false }
         if told.contains(id) { lastTold = id }
-        guard lastTold != id, let reference = look(record, process) else { return false }
+        guard lastTold != id, let path = record.cgroupPath else { return false }
         if told.count >= Self.limit { told.removeAll(keepingCapacity: true) }
         told.insert(id)
         // What cannot be written is handed up for ever, which is right, if slower.
-        try? programs.set(.cgroups, id, UInt32(reference.isHost ? 1 : 2))
+        try? programs.set(.cgroups, id, UInt32(CgroupPath.container(of: path).isHost ? 1 : 2))
         return true
-    }
-
-    /// By the path in the record, else by /proc if the process is still there.
-    private func look(_ record: SensorRecord, _ process: ProcessEntry) -> ContainerReference? {
-        if let path = record.cgroupPath { return CgroupPath.container(of: path) }
-        return ProcessFolder(process.pid)?.read("cgroup", into: buffer).map(CgroupPath.container(ofFile:))
     }
 }

@@ -114,7 +114,7 @@ enum riposte_item_type {
 	RIPOSTE_ITEM_ARGUMENTS = 13,	// argv, each ended by NUL, RIPOSTE_TEXT_BYTES at most. EXEC
 	RIPOSTE_ITEM_ENVIRONMENT = 14,	// the same of the environment. EXEC
 	RIPOSTE_ITEM_CWD = 15,		// working directory as the process sees it, no slash at the end but of the root. EXEC, UPDATE
-	RIPOSTE_ITEM_CGROUP = 16,	// path of the cgroup `cgroup` in its hierarchy; detail 1: its last components only. EXEC, FORK of a process
+	RIPOSTE_ITEM_CGROUP = 16,	// path of the cgroup `cgroup` in its hierarchy; detail 1: its last components only. EXEC, FORK of a process; of SYSCALL and UPDATE where map `cgroups` does not have it
 	RIPOSTE_ITEM_SOCKET_PATH = 17,	// path or abstract name (beginning with NUL) of a Unix socket's own or peer's address; detail 1: the peer's
 	RIPOSTE_ITEM_EXTRA = 18,	// calls whose arguments are a structure in user memory: struct open_how of openat2, clone_args of clone3; as it was given, 64 bytes at most
 	RIPOSTE_ITEM_OLD_FILE = 19,	// struct riposte_file of dup's first argument
