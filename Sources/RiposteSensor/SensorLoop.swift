@@ -68,11 +68,14 @@ final class SensorLoop {
         try load(rules, reflexes)
         let met = spared.scan()
         try protectAncestors()
+        let present = configuration.pins?.present ?? []
+        // Until these programs take over, those before tell what happens, and they know nothing of what a reflex of these has done.
+        if !present.isEmpty { programs.control.pointee.unattended = 1 }
         try programs.attach()
         armament.refused = tables.refused
         // Whoever began in between.
         _ = spared.scan(butFor: met)
-        if let pins = configuration.pins { succeed(pins) }
+        if let pins = configuration.pins { succeed(pins, present) }
         tamperWatch?.objects = programs.identifiers
         // Events queue from here on; what they tell is newer than what is read now.
         world.processes.seed()
@@ -82,9 +85,11 @@ final class SensorLoop {
 
     /// Takes over from agents that have ended, without a moment at which nobody watches: first these programs are at work and, if that is wanted, kept, then those
     /// before end. Up to `since` events are theirs to tell.
-    private func succeed(_ pins: SensorPins) {
-        let present = pins.present
-        if !present.isEmpty { programs.control.pointee.since = Self.bootNanoseconds() }
+    private func succeed(_ pins: SensorPins, _ present: [UInt32]) {
+        if !present.isEmpty {
+            programs.control.pointee.since = Self.bootNanoseconds()
+            programs.control.pointee.unattended = 0
+        }
         if configuration.isPinned {
             do throws(SensorError) { try pins.pin(programs, as: (present.last ?? 0) &+ 1) } catch { pinProblem = error }
         }
