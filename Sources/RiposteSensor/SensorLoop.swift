@@ -213,12 +213,16 @@ final class SensorLoop {
 
     // MARK: - Events
 
-    /// Takes all that is there, until it is told to look up; whether that was all.
+    /// Takes all that is there and not younger than `moment`, until it is told to look up; whether that was all.
     @discardableResult
-    func drain(_ isCalled: () -> Bool) -> Bool {
+    func drain(upTo moment: UInt64 = .max, _ isCalled: () -> Bool) -> Bool {
         var (taken, isDrained) = (0, true)
         while let (source, bytes) = rings.next() {
             if let record = SensorRecord(bytes) {
+                if record.header.pointee.time > moment {
+                    isDrained = false
+                    break
+                }
                 // What is older the programs before these have told.
                 if record.header.pointee.time >= programs.control.pointee.since { take(record) }
             } else {
@@ -240,6 +244,16 @@ final class SensorLoop {
         counts.lateAccounts = world.accounts.lateCount
         return isDrained
     }
+
+    /// Takes what the kernel has written by now, and no more: where events keep coming there would be no end. No reflex acts any more, as nobody would hear of it.
+    func drainLast() {
+        programs.control.pointee.unattended = 1
+        drain(upTo: Self.bootNanoseconds() + Self.underWayNanoseconds) { false }
+        look(isLast: true)
+    }
+
+    /// What was begun before is written by then.
+    private static let underWayNanoseconds: UInt64 = 1_000_000
 
     private func take(_ record: SensorRecord) {
         let header = record.header
@@ -364,7 +378,7 @@ final class SensorLoop {
     }
 
     /// What ``tellLosses(isDrained:)`` does when it is time.
-    func look() {
+    func look(isLast: Bool = false) {
         world.wallOffset = Self.wallOffset()
         reflexes.turn(at: .now())
         if hasReadAll {
@@ -374,6 +388,11 @@ final class SensorLoop {
         spared.lookAgain(world.processes)
         let unrecorded = reflexes.takeUnrecorded()
         if !unrecorded.isEmpty { sink.unrecorded(unrecorded) }
+        tellLost()
+        sink.looked(isLast: isLast)
+    }
+
+    private func tellLost() {
         let present = kernelCounts()
         var lost: [String: UInt64] = [:]
         for (type, count) in present.dropped where count > lostBefore.dropped[type] ?? 0 { lost[type] = count - (lostBefore.dropped[type] ?? 0) }

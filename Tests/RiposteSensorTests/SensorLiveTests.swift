@@ -119,7 +119,6 @@ struct SensorLiveTests {
 
     @Test("a container's facts are fetched as its first process starts its program, which may have begun outside")
     func firstProgram() throws {
-        let root = FileManager.default.fileExists(atPath: "/sys/fs/cgroup/cgroup.procs") ? "/sys/fs/cgroup" : "/sys/fs/cgroup/cpu"
         let id = String(repeating: "c", count: 64)
         let folders = try Self.makeCgroup(id)
         defer { for folder in folders.reversed() { rmdir(folder) } }
@@ -268,6 +267,33 @@ struct SensorLiveTests {
         #expect(try TableComparison.differences(loop) == [])
         #expect(loop.world.processes.counters.incomplete == 0 && loop.kernelCounts().dropped.values.allSatisfy { $0 == 0 })
         #expect(try TableComparison.wrongParents(loop) == [])
+    }
+
+    /// Takes its time.
+    private final class Sluggard: SensorSink {
+        let count = Mutex(0)
+        func take(_ rule: Rule, _ event: SensorEvent, _ values: RuleJudge) {
+            count.withLock { $0 += 1 }
+            usleep(1000)
+        }
+        func lost(_ events: [String: UInt64]) {}
+    }
+
+    @Test("it stops while events come faster than anybody takes them")
+    func stopInFlood() throws {
+        let folder = try TemporaryFolder()
+        let file = try folder.file("marked", "")
+        var configuration = Sensor.Configuration()
+        configuration.bufferBytes = 1 << 16
+        let sink = Sluggard()
+        let sensor = try Sensor(
+            configuration, rules: Self.rules("evt.type in (open, openat) and fd.name = \(file)"), containers: Self.containers, sink: sink,
+            logger: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() })
+        let flood = try ChildProcess(["sh", "-c", "while :; do : < \(file); done"], output: nil, error: nil)
+        defer { flood.signal(SIGKILL) }
+        while sink.count.withLock(\.self) < 100 { usleep(1000) }
+        sensor.stop()
+        #expect(flood.isRunning)
     }
 
     // MARK: - More than the kernel's maps hold
