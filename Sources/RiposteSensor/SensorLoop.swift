@@ -380,7 +380,7 @@ final class SensorLoop {
     /// What ``tellLosses(isDrained:)`` does when it is time.
     func look(isLast: Bool = false) {
         world.wallOffset = Self.wallOffset()
-        reflexes.turn(at: .now())
+        reflexes.turn(at: .now)
         if hasReadAll {
             hasReadAll = false
             reflexes.wereRead()
