@@ -416,6 +416,11 @@ struct KernelSideLiveTests {
         shutil.rmtree("p" * 200)
         """
 
+    /// By what its path is told as.
+    private static let tooLong = [
+        "fd.name = /DIR_TOO_LONG/FILENAME_TOO_LONG", "fd.name endswith /FILENAME_TOO_LONG", "fd.filename = FILENAME_TOO_LONG", "evt.arg.name glob '*/FILENAME_TOO_LONG'",
+    ].map { ("proc.cwd startswith usr/lib/dddd and \($0)", 1) }
+
     @Test("a folder that is too deep to be told is no folder elsewhere, whatever its last components are called", arguments: [false, true])
     func deepFolders(forOldKernels: Bool) throws {
         let folder = try TemporaryFolder()
@@ -424,7 +429,7 @@ struct KernelSideLiveTests {
         #expect(try run(["python3", "-c", Self.digger, folder.path]).status == 0)
         #expect(bench.alerts() == 0)
         // By the name of the file it is found all the same.
-        for (condition, count) in [("proc.cwd startswith /usr/lib/dddd", 0), ("proc.cwd startswith usr/lib/dddd and fd.filename = mark", 1)] {
+        for (condition, count) in [("proc.cwd startswith /usr/lib/dddd", 0), ("proc.cwd startswith usr/lib/dddd and fd.filename = mark", 1)] + Self.tooLong {
             try bench.use("\(opens) and \(condition)")
             #expect(try run(["python3", "-c", Self.digger, folder.path]).status == 0)
             #expect(bench.alerts() == count, "\(condition)")
