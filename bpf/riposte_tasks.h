@@ -254,10 +254,10 @@ __noinline int put_header(u32 room, u64 address)
 	header->vtid = BPF_CORE_READ(upid, nr);
 	header->reflex = work->reflex;
 	header->reflex_outcome = work->outcome;
-	header->reserved = 0;
 	header->fd = work->fd;
 	bpf_probe_read_kernel(header->comm, sizeof(header->comm), __builtin_preserve_access_index(&task->comm));
 	parent = (struct task_struct *)parent_of(task);
+	header->has_parent = parent != NULL;
 	if (parent)
 		bpf_probe_read_kernel(header->parent_comm, sizeof(header->parent_comm), __builtin_preserve_access_index(&parent->comm));
 	else

@@ -76,7 +76,7 @@ struct riposte_event {
 	riposte_u32 vtid;		// tid in the innermost pid namespace
 	riposte_u16 reflex;		// index + 1 of the reflex that held, 0 for none
 	riposte_u8 reflex_outcome;	// enum riposte_reflex_outcome
-	riposte_u8 reserved;
+	riposte_u8 has_parent;		// 1: parent_comm is a parent's, and empty where that has taken an empty name; 0: there is none
 	riposte_s32 fd;			// the descriptor that the event makes or uses; -1 for none or a failed one, -100 AT_FDCWD
 	riposte_u8 comm[16];		// of the thread, NUL padded
 	riposte_u8 parent_comm[16];	// of the main thread of the process's parent; of what none has started, as process 1, nothing
