@@ -1,5 +1,4 @@
 internal import Logging
-internal import RiposteAudit
 internal import RiposteCore
 internal import RiposteIntake
 internal import Synchronization
@@ -13,32 +12,23 @@ final class CredentialsKeeper: Sendable {
         let use: @Sendable (HTTPListener.Configuration) throws -> Bool
     }
 
-    private struct State {
-        var listeners: [Listener] = []
-        var since = Timestamp.now()
-        var rejected: (at: Timestamp, problems: Diagnostics)?
-        var reloads = Reloads()
-    }
-
     private let watch: FileWatch
-    private let house: EngineHouse
-    private let logger: Logger
-    private let state = Mutex(State())
+    private let ledger: ReloadLedger
+    private let listeners = Mutex([Listener]())
     /// One reload after the other, so that what was read last is what is in force last.
     private let turn = Mutex(())
 
     init(_ watch: FileWatch, house: EngineHouse, logger: Logger) {
         self.watch = watch
-        self.house = house
-        self.logger = logger
+        ledger = ReloadLedger("tokens and certificates", house: house, logger: logger)
     }
 
-    func follow(_ listener: Listener) { state.withLock { $0.listeners.append(listener) } }
+    func follow(_ listener: Listener) { listeners.withLock { $0.append(listener) } }
 
     /// Reads the files. Of a listener any of whose files is wrong all stays as it was.
     func reload() -> JSON {
         turn.withLock { _ in
-            let listeners = state.withLock(\.listeners)
+            let listeners = listeners.withLock(\.self)
             var (changed, problems): ([String], [Diagnostic]) = ([], [])
             for listener in listeners {
                 do { if try listener.use(try listener.read()) { changed.append(listener.section) } } catch let error as Diagnostics {
@@ -47,50 +37,23 @@ final class CredentialsKeeper: Sendable {
                     problems.append(Diagnostic(code: "C001", file: listener.section, message: "\(error)"))
                 }
             }
-            if !changed.isEmpty { accept(changed) }
-            note(problems)
+            note(changed, problems)
         }
         return status
     }
 
-    private func accept(_ changed: [String]) {
-        state.withLock { $0.since = .now() }
-        record("tokens and certificates are in force", ["listeners": .array(changed.map(JSON.text))], outcome: .done)
-        logger.info("tokens and certificates are in force", metadata: ["listeners": "\(changed.joined(separator: ", "))"])
+    /// Those of one listener may be in force while another's were rejected.
+    private func note(_ changed: [String], _ problems: [Diagnostic]) {
+        if !changed.isEmpty { ledger.tell(["listeners": .array(changed.map(JSON.text))], ["listeners": "\(changed.joined(separator: ", "))"]) }
+        if problems.isEmpty { ledger.accept() } else { ledger.reject(Diagnostics(problems)) }
     }
 
-    private func note(_ entries: [Diagnostic]) {
-        let problems = entries.isEmpty ? nil : Diagnostics(entries)
-        let isNew = state.withLock { state in
-            defer {
-                state.rejected = problems.map { (.now(), $0) }
-                state.reloads.note(isRejected: problems != nil)
-            }
-            return state.rejected?.problems != problems
-        }
-        guard isNew, let problems else { return }
-        record("tokens and certificates were rejected; those before stay in force", ["problems": .array(problems.entries.map(\.json))], outcome: .refused)
-        logger.error(
-            "tokens and certificates rejected", metadata: ["problems": "\(problems.entries.count)", "first": "\(problems.entries.first?.rendered.escapedForDisplay ?? "")"])
-    }
-
-    private func record(_ message: String, _ detail: JSONObject, outcome: Outcome) {
-        var record = AuditRecord(.config, at: .now(), detail: detail)
-        record.message = message
-        record.outcome = outcome
-        do { try house.journal.append(record) } catch { logger.error("change of tokens and certificates is not on record", metadata: ["error": "\(error)"]) }
-    }
-
-    var reloads: Reloads { state.withLock(\.reloads) }
+    var reloads: Reloads { ledger.reloads }
 
     var status: JSON {
-        state.withLock { state in
-            var object: JSONObject = ["since": .text("\(state.since)"), "paths": .array(watch.paths.map(JSON.text))]
-            if let rejected = state.rejected {
-                object.append("rejected", ["since": .text("\(rejected.at)"), "problems": .array(rejected.problems.entries.map(\.json))])
-            }
-            return .object(object)
-        }
+        var object: JSONObject = ["since": ledger.since, "paths": .array(watch.paths.map(JSON.text))]
+        object.append("rejected", ledger.rejected)
+        return .object(object)
     }
 
     /// Looks for changes until cancelled.

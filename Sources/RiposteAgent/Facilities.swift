@@ -32,7 +32,7 @@ package struct Facilities: Sendable {
             ProcessKill(), ProcessSuspend(), ProcessResume(),
             ContainerPause(docker: docker), ContainerUnpause(docker: docker), ContainerStop(docker: docker), ContainerKill(docker: docker),
             ContainerRestart(docker: docker), ContainerStart(docker: docker), ContainerIsolate(docker: docker), ContainerRelease(docker: docker),
-            PodDelete(access: access), PodEvict(access: access),
+            PodDelete(docker: docker, access: access), PodEvict(docker: docker, access: access),
             NetworkBlock(), NetworkUnblock(), NetworkIsolate(managementAllow: allow), NetworkRelease(),
             NotifySend(outputs: { outputNames.current }),
         ])

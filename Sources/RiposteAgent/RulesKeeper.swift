@@ -1,29 +1,18 @@
 internal import Crypto
 internal import Logging
-internal import RiposteAudit
 internal import RiposteCore
 internal import RiposteRules
 internal import Synchronization
 
 /// Keeps the rules in force equal to their files: read anew on a change, on SIGHUP and on request, whole or not at all.
 final class RulesKeeper: Sendable {
-    private struct State {
-        var rules: LoadedRules
-        var since = Timestamp.now()
-        var rejected: (at: Timestamp, problems: Diagnostics)?
-        var reloads = Reloads()
-    }
-
-    /// Of what is wrong with rules no more is written down: one wrong macro can be wrong in a thousand places.
-    private static let toldProblems = 20
-
     /// Judges for the audit events of Kubernetes API servers.
     let kubernetesAudit: JudgePool
     private let section: AgentConfiguration.RulesSection
     private let watch: FileWatch
-    private let house: EngineHouse
     private let logger: Logger
-    private let state: Mutex<State>
+    private let ledger: ReloadLedger
+    private let inForce: Mutex<LoadedRules>
     /// One reload after the other, so that what was read last is what is in force last.
     private let turn = Mutex(())
     /// Others who judge by them; gives back why the kernel does not.
@@ -36,86 +25,51 @@ final class RulesKeeper: Sendable {
         self.onChange = onChange
         self.section = section
         self.watch = watch
-        self.house = house
         self.logger = logger
-        state = Mutex(State(rules: rules))
+        ledger = ReloadLedger("rules", house: house, logger: logger)
+        inForce = Mutex(rules)
         kubernetesAudit = JudgePool(rules.ruleSet, source: "k8s_audit")
     }
 
     /// The rules in force.
-    var rules: LoadedRules { state.withLock(\.rules) }
+    var rules: LoadedRules { inForce.withLock(\.self) }
 
     /// Reads the files. What is in force stays in force where any of them has an error.
     func reload() -> JSON {
         turn.withLock { _ in
-            do throws(Diagnostics) { use(try LoadedRules.load(section)) } catch { reject(error) }
+            do throws(Diagnostics) { use(try LoadedRules.load(section)) } catch { ledger.reject(error) }
         }
         return status
     }
 
     private func use(_ rules: LoadedRules) {
-        let isNew = state.withLock { state in
-            defer {
-                state.rejected = nil
-                state.reloads.note(isRejected: false)
-            }
-            guard state.rules.digest != rules.digest else { return false }
-            (state.rules, state.since) = (rules, .now())
+        let isNew = inForce.withLock { inForce in
+            guard inForce.digest != rules.digest else { return false }
+            inForce = rules
             return true
         }
+        ledger.accept()
         guard isNew else { return }
         rules.tellForeign(logger)
         kubernetesAudit.use(rules.ruleSet)
         let problem = onChange(rules.ruleSet)
-        record(
-            "rules are in force" + (problem.map { "; \($0), nor what only these rules ask for seen" } ?? ""),
-            ["rules": .text(rules.digest), "count": .integer(Int64(rules.ruleSet.rules.count)), "armed": .integer(Int64(rules.armed))], outcome: problem == nil ? .done : .failed)
-        logger.info(
-            "rules are in force", metadata: ["rules.count": "\(rules.ruleSet.rules.count)", "rules.armed": "\(rules.armed)", "rules.digest": "\(rules.digest.prefix(12))"])
+        ledger.tell(
+            ["rules": .text(rules.digest), "count": .integer(Int64(rules.ruleSet.rules.count)), "armed": .integer(Int64(rules.armed))],
+            ["rules.count": "\(rules.ruleSet.rules.count)", "rules.armed": "\(rules.armed)", "rules.digest": "\(rules.digest.prefix(12))"],
+            problem: problem.map { "\($0), nor what only these rules ask for seen" })
     }
 
-    private func reject(_ problems: Diagnostics) {
-        let isNew = state.withLock { state in
-            defer {
-                state.rejected = (.now(), problems)
-                state.reloads.note(isRejected: true)
-            }
-            return state.rejected?.problems != problems
-        }
-        guard isNew else { return }
-        record("rules were rejected; those before stay in force", Self.told(problems), outcome: .refused)
-        logger.error(
-            "rules rejected", metadata: ["problems": "\(problems.entries.count)", "first": "\(problems.entries.first?.rendered.escapedForDisplay ?? "")"])
-    }
-
-    private static func told(_ problems: Diagnostics) -> JSONObject {
-        ["count": .integer(Int64(problems.entries.count)), "problems": .array(problems.entries.prefix(toldProblems).map(\.json))]
-    }
-
-    private func record(_ message: String, _ detail: JSONObject, outcome: Outcome) {
-        var record = AuditRecord(.config, at: .now(), detail: detail)
-        record.message = message
-        record.outcome = outcome
-        do { try house.journal.append(record) } catch { logger.error("change of rules is not on record", metadata: ["error": "\(error)"]) }
-    }
-
-    var reloads: Reloads { state.withLock(\.reloads) }
+    var reloads: Reloads { ledger.reloads }
 
     var status: JSON {
-        state.withLock { state in
-            let rules = state.rules
-            var object: JSONObject = [
-                "count": .integer(Int64(rules.ruleSet.rules.count)), "armed": .integer(Int64(rules.armed)), "warnings": .integer(Int64(rules.warnings)),
-                "matching": .text(rules.ruleSet.matching.rawValue), "sources": .object(rules.sources), "digest": .text(rules.digest), "since": .text("\(state.since)"),
-                "paths": .array(watch.paths.map(JSON.text)),
-            ]
-            if let rejected = state.rejected {
-                var told = Self.told(rejected.problems)
-                told.append("since", .text("\(rejected.at)"))
-                object.append("rejected", .object(told))
-            }
-            return .object(object)
-        }
+        let rules = rules
+        var object: JSONObject = [
+            "count": .integer(Int64(rules.ruleSet.rules.count)), "armed": .integer(Int64(rules.armed)), "warnings": .integer(Int64(rules.warnings)),
+            "matching": .text(rules.ruleSet.matching.rawValue), "sources": .object(rules.sources), "digest": .text(rules.digest), "since": ledger.since,
+            "paths": .array(watch.paths.map(JSON.text)),
+        ]
+        object.append("rejected", ledger.rejected)
+        return .object(object)
     }
 
     /// Looks for changes until cancelled.

@@ -32,6 +32,33 @@ struct PodActionTests {
         #expect(try await action.verdict(web()) == "gone")
     }
 
+    @Test(
+        "an alert of the sensor's hits the pod in whose container's own control group the process was, and none that a group was only named after",
+        .enabled(if: DockerEngine.isAvailable, "needs root, dockerd and busybox"))
+    func membership() async throws {
+        let engine = try DockerEngine.shared.get()
+        let container = try TestContainer(engine)
+        let docker = DockerClient(socket: engine.socket, client: HTTPClient())
+        let own = try #require(ContainerGroups(of: try await docker.inspect(container.id))?.paths.first)
+        let double = try await KubernetesDouble()
+        let client = try double.client()
+        let actions: [any Action] = [PodDelete(docker: docker) { client }, PodEvict(docker: docker) { client }]
+        func verdict(_ action: any Action, _ id: String?, _ cgroup: String?) async throws -> String {
+            try await action.verdict(.pod(PodClaim(namespace: "prod", name: "web-1", uid: uid, containerID: id, seenAt: .now(), membership: .init(cgroup: cgroup))))
+        }
+        for action in actions {
+            for strange in ["/user.slice/user-1000.slice/user@1000.service/\(container.id)", own + "x", nil] {
+                #expect(try await verdict(action, container.id, strange) == "identity")
+            }
+            #expect(try await verdict(action, nil, own) == "identity", "which container it was in is not said")
+            #expect(try await verdict(action, String(repeating: "a", count: 64), own) == "identity", "the engine knows no such container")
+        }
+        try await docker.stop(container.id, timeout: .zero, signal: nil)
+        #expect(try await verdict(actions[0], container.id, own) == "identity", "what has ended proves nothing")
+        try await docker.start(container.id)
+        for action in actions { #expect(try await verdict(action, container.id, own + "/inner") == "ok") }
+    }
+
     @Test("a pod is evicted by its UID")
     func evict() async throws {
         let double = try await KubernetesDouble { $0.lingers = 2 }

@@ -10,17 +10,22 @@ package struct PodDelete: Action {
         name: "pod.delete", summary: "Deletes a pod by its UID; disruption budgets are not asked.", target: .pod, impact: .destroys,
         parameters: [PodRequest.grace], needs: ["delete pods", "get pods"], fields: ["k8s.ns.name", "k8s.pod.name", "k8s.pod.uid"], waits: "grace")
     private let access: KubernetesAccess
+    private let docker: DockerClient?
 
-    package init(access: @escaping KubernetesAccess) { self.access = access }
+    /// `docker`: whose containers the own sensor's alerts are about.
+    package init(docker: DockerClient? = nil, access: @escaping KubernetesAccess) {
+        self.docker = docker
+        self.access = access
+    }
 
     package func plan(_ request: ActionRequest) async throws(ActionError) -> Plan {
-        try await PodRequest(client: try access(), verb: "delete", subresource: nil).plan(request, description, "delete") { client, pod, grace throws(ActionError) in
+        try await PodRequest(client: try access(), docker: docker, verb: "delete", subresource: nil).plan(request, description, "delete") { client, pod, grace throws(ActionError) in
             try await client.delete(pod, grace: grace, isDryRun: true)
         }
     }
 
     package func perform(_ plan: Plan) async throws(ActionError) -> Performance {
-        try await PodRequest(client: try access(), verb: "delete", subresource: nil).perform(plan) { client, pod, grace throws(ActionError) in
+        try await PodRequest(client: try access(), docker: docker, verb: "delete", subresource: nil).perform(plan) { client, pod, grace throws(ActionError) in
             try await client.delete(pod, grace: grace)
         }
     }
@@ -32,18 +37,23 @@ package struct PodEvict: Action {
         name: "pod.evict", summary: "Evicts a pod by its UID, as far as its disruption budgets allow.", target: .pod, impact: .destroys,
         parameters: [PodRequest.grace], needs: ["create pods/eviction", "get pods"], fields: ["k8s.ns.name", "k8s.pod.name", "k8s.pod.uid"], waits: "grace")
     private let access: KubernetesAccess
+    private let docker: DockerClient?
 
-    package init(access: @escaping KubernetesAccess) { self.access = access }
+    /// `docker`: whose containers the own sensor's alerts are about.
+    package init(docker: DockerClient? = nil, access: @escaping KubernetesAccess) {
+        self.docker = docker
+        self.access = access
+    }
 
     package func plan(_ request: ActionRequest) async throws(ActionError) -> Plan {
-        try await PodRequest(client: try access(), verb: "create", subresource: "eviction").plan(request, description, "evict") {
+        try await PodRequest(client: try access(), docker: docker, verb: "create", subresource: "eviction").plan(request, description, "evict") {
             client, pod, grace throws(ActionError) in
             try await client.evict(pod, grace: grace, isDryRun: true)
         }
     }
 
     package func perform(_ plan: Plan) async throws(ActionError) -> Performance {
-        try await PodRequest(client: try access(), verb: "create", subresource: "eviction").perform(plan) { client, pod, grace throws(ActionError) in
+        try await PodRequest(client: try access(), docker: docker, verb: "create", subresource: "eviction").perform(plan) { client, pod, grace throws(ActionError) in
             try await client.evict(pod, grace: grace)
         }
     }
@@ -72,6 +82,7 @@ private struct PodRequest {
     typealias Call = (KubernetesClient, PodIdentity, Duration) async throws(ActionError) -> Void
 
     let client: KubernetesClient
+    let docker: DockerClient?
     let verb: String
     let subresource: String?
 
@@ -130,12 +141,36 @@ private struct PodRequest {
 
     private func find(_ claim: TargetClaim) async throws(ActionError) -> PodState {
         switch claim {
-        case .pod(let claim): return try check(try await client.pod(claim.namespace, claim.name), claim)
+        case .pod(let claim):
+            let pod = try check(try await client.pod(claim.namespace, claim.name), claim)
+            if let membership = claim.membership { try await prove(membership, claim) }
+            return pod
         case .proved(.pod(let identity)):
             let pod = try await client.pod(identity.namespace, identity.name)
             guard pod.identity.uid == identity.uid else { throw .gone("find pod \(identity.name)", "another pod has its name now") }
             return pod
         default: throw ActionError(.unresolved, "find the pod", "the request names no pod")
+        }
+    }
+
+    /// The own sensor knows a container by the name of a control group, and the pod by the container: whoever may make control groups may name one after a
+    /// container of a pod that he would like to see deleted.
+    private func prove(_ membership: ContainerClaim.Membership, _ claim: PodClaim) async throws(ActionError) {
+        let doing = "find pod \(claim.namespace)/\(claim.name)"
+        guard let docker, let id = claim.containerID else {
+            throw ActionError(.identity, doing, "the alert does not say in which of its containers the process was")
+        }
+        let container: ContainerState?
+        do throws(ActionError) {
+            container = try await ContainerResolver(docker: docker).find(.container(ContainerClaim(reference: id, seenAt: claim.seenAt, membership: membership)))
+        } catch {
+            guard error.failure == nil else { throw error }
+            container = nil
+        }
+        guard container?.isRunning == true else {
+            throw ActionError(
+                .identity, doing, "container \(String(id.prefix(12)).escapedForDisplay) has ended: whether the alert's process was in it is not known any more",
+                remedy: "look at the pod, and delete it by hand: riposte pod delete")
         }
     }
 

@@ -65,8 +65,13 @@ package struct PodClaim: Sendable, Equatable {
     /// From an alert, for lack of a UID: a container of the pod must have this id, or the pod must have been started before `seenAt`.
     package var containerID: String?
     package var seenAt: Timestamp?
+    /// From an alert of the own sensor, which has the pod from its container: what proves that the process was in that one.
+    package var membership: ContainerClaim.Membership?
 
-    package init(namespace: String, name: String, uid: String? = nil, containerID: String? = nil, seenAt: Timestamp? = nil) {
+    package init(
+        namespace: String, name: String, uid: String? = nil, containerID: String? = nil, seenAt: Timestamp? = nil, membership: ContainerClaim.Membership? = nil
+    ) {
+        self.membership = membership
         self.namespace = namespace
         self.name = name
         self.uid = uid

@@ -106,7 +106,7 @@ extension PodClaim {
         else { throw ActionError(.unresolved, "find the pod of the alert", "the alert has no k8s.ns.name and k8s.pod.name") }
         self.init(
             namespace: namespace, name: name, uid: alert[field: "k8s.pod.uid"]?.string?.valid,
-            containerID: alert[field: "container.id"]?.string?.valid, seenAt: alert.time)
+            containerID: alert[field: "container.id"]?.string?.valid, seenAt: alert.time, membership: .init(alert))
     }
 }
 
