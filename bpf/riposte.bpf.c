@@ -35,6 +35,7 @@ static __always_inline void begin_event(struct work *work, u32 flags)
 	work->path2_tried = 0;
 	work->file_path_tried = 0;
 	work->walked_file = 0;
+	work->cgroup = 0;
 	work->kernel_path_at = 0;
 	work->address_at = 0;
 	work->address_tried = 0;
@@ -104,7 +105,7 @@ static __always_inline u64 wake_for_state(struct event *event, u32 kind, u32 hur
 	return hurry ? BPF_RB_FORCE_WAKEUP : BPF_RB_NO_WAKEUP;
 }
 
-/* The header last: it tells the size of it all. */
+/* The header tells the size of it all. */
 __noinline int send_state(u32 room, u64 task, u32 kind, u32 hurry)
 {
 	struct riposte_counters *count = counters_entry();
@@ -115,6 +116,8 @@ __noinline int send_state(u32 room, u64 task, u32 kind, u32 hurry)
 	if (!work || !event || !count)
 		return 0;
 	put_header(room, task);
+	if (kind == RIPOSTE_EVENT_UPDATE || kind == RIPOSTE_EVENT_EXIT)
+		put_new_cgroup(room);
 	failed = send(&state_events, work, event, kind, wake_for_state(event, kind, hurry));
 	kind &= 7;
 	if (failed) {
@@ -137,6 +140,7 @@ __noinline int send_call(u32 room)
 	if (!work || !event || !count)
 		return 0;
 	put_header(room, bpf_get_current_task());
+	put_new_cgroup(room);
 	failed = send(&call_events, work, event, RIPOSTE_EVENT_SYSCALL, 0);
 	index = work->index & (RIPOSTE_CALLS - 1);
 	if (failed) {

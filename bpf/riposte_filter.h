@@ -800,7 +800,8 @@ __noinline int judge_second_path(u32 room)
 /*
  * The peer's address: what the call passed or got, else that of a connected socket. Sets FAMILY and REMOTE_PORT, and decides network atoms. Of a connect
  * that was taken, if only to go on in the background, the socket's counts: what the caller passed may have been changed by another thread since; one that
- * failed tells nothing, for the same reason. Before a connect it is the kernel's copy of what was passed, where that is of the socket's own family.
+ * failed tells nothing, for the same reason. Before a connect it is the kernel's copy of what was passed, where that is of the socket's own family; whoever
+ * asks for no address at all gets one of the host's own, which is not known yet.
  */
 __noinline int judge_network(u32 room)
 {
@@ -876,6 +877,8 @@ __noinline int judge_network(u32 room)
 		address[0] = address[3];
 		words = 1;
 	}
+	if (work->before && words && !(address[0] | (words == 4 ? address[1] | address[2] | address[3] : 0)))
+		return 0;
 	if (words == 1)
 		decide(work, group, find_network(work, RIPOSTE_SUBJECT_NETWORK4, address, 1));
 	else if (words == 4)

@@ -85,6 +85,7 @@ struct work {
 	u32 file_flags;		/* enum riposte_file_flag of the last put_file() */
 	u32 file_path_tried;
 	u64 walked_file;	/* what work->path has the path of, 0: another one's or none. Of this event: the next file may lie where this one did */
+	u64 cgroup;		/* whose path ITEM_CGROUP is; 0: there is none */
 	u32 item_length;	/* of the item that was put last */
 	u32 exe_at;		/* of ITEM_EXE_PATH's text, EXEC only */
 	u32 exe_length;

@@ -151,11 +151,15 @@ __noinline u64 cgroup_step(u32 room, u64 address)
 	return number_of(node);
 }
 
-/* ITEM_CGROUP. Of cgroups that are nested deeper the beginning is missing, and that is told: it may have held the container's name. */
+/*
+ * ITEM_CGROUP. Of cgroups that are nested deeper the beginning is missing, and that is told: it may have held the container's name. The header tells the id of
+ * the very cgroup that was walked: the process may be moved at any moment, and one's name must not be taken for another's.
+ */
 __noinline int put_cgroup(u32 room, u64 address)
 {
 	struct work *work = work_of(room);
 	struct event *event = event_of(room);
+	struct kernfs_node *own;
 	u64 node;
 
 	if (!work || !event)
@@ -163,10 +167,36 @@ __noinline int put_cgroup(u32 room, u64 address)
 	work->walk.at = RIPOSTE_PATH_BYTES;
 	work->walk.cut = 0;
 	work->walked_file = 0;
-	node = number_of(cgroup_node((struct task_struct *)address));
+	own = cgroup_node((struct task_struct *)address);
+	work->cgroup = own ? BPF_CORE_READ(own, id) : 0;
+	node = number_of(own);
 	for (int i = 0; i < CGROUP_CALLS && node; i++)
 		node = cgroup_step(room, node);
 	return put_walked(work, event, RIPOSTE_ITEM_CGROUP, node || work->walk.cut);
+}
+
+/*
+ * ITEM_CGROUP of the current task behind a header that is complete, where user space has not classified the cgroup: by the time it looks, /proc may tell of
+ * another one, to which the process has gone meanwhile.
+ */
+__noinline int put_new_cgroup(u32 room)
+{
+	struct work *work = work_of(room);
+	struct event *event = event_of(room);
+	struct riposte_event *header;
+	u64 cgroup;
+
+	if (!work || !event)
+		return 0;
+	header = (struct riposte_event *)event->bytes;
+	cgroup = header->cgroup;
+	if (!cgroup || bpf_map_lookup_elem(&cgroups, &cgroup))
+		return 0;
+	put_cgroup(room, bpf_get_current_task());
+	header->cgroup = work->cgroup;
+	header->size = work->size;
+	header->flags = work->flags;
+	return 0;
 }
 
 /* The main thread of the process that started this one, or took it over; 0: the idle task, which is no process. */
@@ -206,7 +236,7 @@ __noinline int put_header(u32 room, u64 address)
 #pragma unroll
 	for (int i = 0; i < 6; i++)
 		header->args[i] = work->args[i];
-	header->cgroup = cgroup_of(address);
+	header->cgroup = work->cgroup ? work->cgroup : cgroup_of(address);
 
 	cred = BPF_CORE_READ(task, cred);
 	header->cap_inheritable = read_capabilities(__builtin_preserve_access_index(&cred->cap_inheritable));
@@ -224,10 +254,10 @@ __noinline int put_header(u32 room, u64 address)
 	header->vtid = BPF_CORE_READ(upid, nr);
 	header->reflex = work->reflex;
 	header->reflex_outcome = work->outcome;
-	header->reserved = 0;
 	header->fd = work->fd;
 	bpf_probe_read_kernel(header->comm, sizeof(header->comm), __builtin_preserve_access_index(&task->comm));
 	parent = (struct task_struct *)parent_of(task);
+	header->has_parent = parent != NULL;
 	if (parent)
 		bpf_probe_read_kernel(header->parent_comm, sizeof(header->parent_comm), __builtin_preserve_access_index(&parent->comm));
 	else

@@ -21,18 +21,15 @@ final class SensorDoor: SensorSink {
 
     /// What proves a target. Whatever a rule's output says, its alert carries these.
     private static let proof = ["proc.pid", "proc.pid.ts", "proc.name", "proc.exepath", "proc.cmdline", "container.id", "container.full_id", "evt.type"]
-    /// Alerts about losses are at least this far apart.
-    private static let lossPause = Duration.seconds(30)
     /// Of tampering so many are told in a minute: a loop of it must not bury what else happens.
     private static let tamperingsPerMinute = 60
 
     private let alerts: AlertDoor
     private let own: OwnAlerts
     private let formatter: AlertFormatter
-    private let lossLimit: Int
     private let logger: Logger
     private let counters = Mutex(Counts())
-    private let losses = Mutex<(since: [String: UInt64], told: ContinuousClock.Instant?)>(([:], nil))
+    private let losses: Mutex<LossWatch>
     private let tamperings = Mutex<(minute: Int64, told: Int, untold: Int)>((0, 0, 0))
     private let proof: Carried
 
@@ -44,7 +41,7 @@ final class SensorDoor: SensorSink {
         self.alerts = alerts
         own = OwnAlerts(alerts)
         self.formatter = formatter
-        self.lossLimit = lossLimit
+        losses = Mutex(LossWatch(limit: lossLimit))
         self.logger = logger
         proof = Carried(fields: try FieldSelection(Self.proof, source: "syscall"))
     }
@@ -129,14 +126,11 @@ final class SensorDoor: SensorSink {
 
     func lost(_ events: [String: UInt64]) {
         counters.withLock { counts in for (type, count) in events { counts.lost[type, default: 0] += count } }
-        let due = losses.withLock { losses -> [String: UInt64]? in
-            for (type, count) in events { losses.since[type, default: 0] += count }
-            let isQuiet = losses.told.map { ContinuousClock.now - $0 >= Self.lossPause } ?? true
-            guard lossLimit > 0, isQuiet, losses.since.values.reduce(0, +) >= UInt64(lossLimit) else { return nil }
-            defer { losses = ([:], .now) }
-            return losses.since
-        }
-        guard let due else { return }
+        losses.withLock { $0.note(events) }
+    }
+
+    func looked(isLast: Bool) {
+        guard let due = losses.withLock({ $0.due(at: .now, isLast: isLast) }) else { return }
         let total = due.values.reduce(0, +)
         logger.warning("events were lost: the ring buffer was full", metadata: ["sensor.lost": "\(total)", "remedy": "raise sensor.buffer_size, or let rules ask for less"])
         hand(lossAlert(due, total))
@@ -167,6 +161,31 @@ final class SensorDoor: SensorSink {
             "output_fields": .object(fields), "priority": "Warning", "rule": "Riposte lost events", "source": "internal", "tags": ["riposte", "sensor"],
             "time": .text("\(now)"),
         ]
+    }
+}
+
+/// When losses are worth an alert, and which ones it tells of.
+struct LossWatch {
+    /// Alerts are at least this far apart, but for the last one.
+    private static let pause = Duration.seconds(30)
+
+    /// So many have to be lost; 0: there are no alerts.
+    private let limit: Int
+    /// Not told yet, by type.
+    private var untold: [String: UInt64] = [:]
+    private var told: ContinuousClock.Instant?
+
+    init(limit: Int) { self.limit = limit }
+
+    mutating func note(_ events: [String: UInt64]) { for (type, count) in events { untold[type, default: 0] += count } }
+
+    /// What is to be told at this moment. Asked now and then, also when nothing more was lost: what was lost in the pause after an alert is told behind it, or at
+    /// the end.
+    mutating func due(at now: ContinuousClock.Instant, isLast: Bool) -> [String: UInt64]? {
+        let isQuiet = told.map { now - $0 >= Self.pause } ?? true
+        guard limit > 0, isQuiet || isLast, untold.values.reduce(0, +) >= UInt64(limit) else { return nil }
+        defer { (untold, told) = ([:], now) }
+        return untold
     }
 }
 

@@ -17,11 +17,14 @@ package protocol SensorSink: AnyObject, Sendable {
     func unrecorded(_ reflexes: [String: UInt64])
     /// Somebody meddled with this process; `event` can tell by whom until this returns. Only with ``Sensor/Configuration/guards``.
     func tampered(_ tampering: Tampering, _ event: SensorEvent)
+    /// All losses so far were told. About once a second, and once more, as the last of all calls, when the sensor ends.
+    func looked(isLast: Bool)
 }
 
 extension SensorSink {
     package func tampered(_ tampering: Tampering, _ event: SensorEvent) {}
     package func unrecorded(_ reflexes: [String: UInt64]) {}
+    package func looked(isLast: Bool) {}
 }
 
 /// The own sensor: BPF programs, the thread that reads what they write, the process table, and the rules that judge.
@@ -156,9 +159,8 @@ package final class Sensor: Sendable {
             // What was moved out of its ring wakes nobody.
             if isDrained { loop.sleep() } else { loop.clearBell() }
         }
-        loop.drain { false }
+        loop.drainLast()
         publish(loop)
-        loop.tellLosses(isDrained: true)
         closeDesk(loop.kernelCounts())
     }
 

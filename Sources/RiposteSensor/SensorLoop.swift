@@ -68,11 +68,14 @@ final class SensorLoop {
         try load(rules, reflexes)
         let met = spared.scan()
         try protectAncestors()
+        let present = configuration.pins?.present ?? []
+        // Until these programs take over, those before tell what happens, and they know nothing of what a reflex of these has done.
+        if !present.isEmpty { programs.control.pointee.unattended = 1 }
         try programs.attach()
         armament.refused = tables.refused
         // Whoever began in between.
         _ = spared.scan(butFor: met)
-        if let pins = configuration.pins { succeed(pins) }
+        if let pins = configuration.pins { succeed(pins, present) }
         tamperWatch?.objects = programs.identifiers
         // Events queue from here on; what they tell is newer than what is read now.
         world.processes.seed()
@@ -82,9 +85,11 @@ final class SensorLoop {
 
     /// Takes over from agents that have ended, without a moment at which nobody watches: first these programs are at work and, if that is wanted, kept, then those
     /// before end. Up to `since` events are theirs to tell.
-    private func succeed(_ pins: SensorPins) {
-        let present = pins.present
-        if !present.isEmpty { programs.control.pointee.since = Self.bootNanoseconds() }
+    private func succeed(_ pins: SensorPins, _ present: [UInt32]) {
+        if !present.isEmpty {
+            programs.control.pointee.since = Self.bootNanoseconds()
+            programs.control.pointee.unattended = 0
+        }
         if configuration.isPinned {
             do throws(SensorError) { try pins.pin(programs, as: (present.last ?? 0) &+ 1) } catch { pinProblem = error }
         }
@@ -208,12 +213,16 @@ final class SensorLoop {
 
     // MARK: - Events
 
-    /// Takes all that is there, until it is told to look up; whether that was all.
+    /// Takes all that is there and not younger than `moment`, until it is told to look up; whether that was all.
     @discardableResult
-    func drain(_ isCalled: () -> Bool) -> Bool {
+    func drain(upTo moment: UInt64 = .max, _ isCalled: () -> Bool) -> Bool {
         var (taken, isDrained) = (0, true)
         while let (source, bytes) = rings.next() {
             if let record = SensorRecord(bytes) {
+                if record.header.pointee.time > moment {
+                    isDrained = false
+                    break
+                }
                 // What is older the programs before these have told.
                 if record.header.pointee.time >= programs.control.pointee.since { take(record) }
             } else {
@@ -235,6 +244,16 @@ final class SensorLoop {
         counts.lateAccounts = world.accounts.lateCount
         return isDrained
     }
+
+    /// Takes what the kernel has written by now, and no more: where events keep coming there would be no end. No reflex acts any more, as nobody would hear of it.
+    func drainLast() {
+        programs.control.pointee.unattended = 1
+        drain(upTo: Self.bootNanoseconds() + Self.underWayNanoseconds) { false }
+        look(isLast: true)
+    }
+
+    /// What was begun before is written by then.
+    private static let underWayNanoseconds: UInt64 = 1_000_000
 
     private func take(_ record: SensorRecord) {
         let header = record.header
@@ -279,7 +298,7 @@ final class SensorLoop {
     private func place(_ record: SensorRecord, _ process: ProcessEntry?) -> ProcessEntry? {
         isInNewCgroup = false
         guard let process else { return nil }
-        isInNewCgroup = cgroups.tell(record.header.pointee.cgroup, record, process)
+        isInNewCgroup = cgroups.tell(record)
         return process
     }
 
@@ -359,9 +378,9 @@ final class SensorLoop {
     }
 
     /// What ``tellLosses(isDrained:)`` does when it is time.
-    func look() {
+    func look(isLast: Bool = false) {
         world.wallOffset = Self.wallOffset()
-        reflexes.turn(at: .now())
+        reflexes.turn(at: .now)
         if hasReadAll {
             hasReadAll = false
             reflexes.wereRead()
@@ -369,6 +388,11 @@ final class SensorLoop {
         spared.lookAgain(world.processes)
         let unrecorded = reflexes.takeUnrecorded()
         if !unrecorded.isEmpty { sink.unrecorded(unrecorded) }
+        tellLost()
+        sink.looked(isLast: isLast)
+    }
+
+    private func tellLost() {
         let present = kernelCounts()
         var lost: [String: UInt64] = [:]
         for (type, count) in present.dropped where count > lostBefore.dropped[type] ?? 0 { lost[type] = count - (lostBefore.dropped[type] ?? 0) }
@@ -411,7 +435,6 @@ struct Pace {
 /// Which cgroups are of containers, as told to the kernel. A cgroup's id is never used again while the machine runs, so what was said once stays true.
 struct CgroupClasses {
     private let programs: KernelPrograms
-    private let buffer = ProcessReadBuffer()
     private var told: Set<UInt64> = []
     /// Mostly it is the same one again.
     private var lastTold: UInt64 = 0
@@ -420,23 +443,19 @@ struct CgroupClasses {
 
     init(_ programs: KernelPrograms) { self.programs = programs }
 
-    /// Says what kind the cgroup is, once, where that is certain: by its path.
+    /// Says what kind the record's cgroup is, once, where that is certain: by its path as the record tells it. /proc may tell of another cgroup by now, to which
+    /// the process has gone. Of one that is nested too deep for the kernel side nothing is said.
     ///
     /// Gives whether it is a new one.
-    mutating func tell(_ id: UInt64, _ record: SensorRecord, _ process: ProcessEntry) -> Bool {
+    mutating func tell(_ record: SensorRecord) -> Bool {
+        let id = record.header.pointee.cgroup
         guard id != 0, id != lastTold else { return false }
         if told.contains(id) { lastTold = id }
-        guard lastTold != id, let reference = look(record, process) else { return false }
+        guard lastTold != id, let path = record.cgroupPath else { return false }
         if told.count >= Self.limit { told.removeAll(keepingCapacity: true) }
         told.insert(id)
         // What cannot be written is handed up for ever, which is right, if slower.
-        try? programs.set(.cgroups, id, UInt32(reference.isHost ? 1 : 2))
+        try? programs.set(.cgroups, id, UInt32(CgroupPath.container(of: path).isHost ? 1 : 2))
         return true
-    }
-
-    /// By the path in the record, else by /proc if the process is still there.
-    private func look(_ record: SensorRecord, _ process: ProcessEntry) -> ContainerReference? {
-        if let path = record.cgroupPath { return CgroupPath.container(of: path) }
-        return ProcessFolder(process.pid)?.read("cgroup", into: buffer).map(CgroupPath.container(ofFile:))
     }
 }

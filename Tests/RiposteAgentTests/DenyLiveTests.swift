@@ -104,6 +104,30 @@ struct DenyLiveTests {
         #expect(try alerts.first?["output_fields"]?["fd.name"]?.string?.shown.hasSuffix("->127.0.0.1:\(listener.port)") == true)
     }
 
+    /// Somebody who listens on this host, and a connect to him by an address, or to whoever is at it.
+    private static let connector = """
+        import socket, sys
+        address, host = sys.argv[1], "::1" if sys.argv[1] == "::" else "127.0.0.1"
+        server = socket.create_server((host, 0), family=socket.AF_INET6 if ":" in host else socket.AF_INET)
+        socket.socket(socket.AF_INET6 if ":" in address else socket.AF_INET).connect((address, server.getsockname()[1]))
+        """
+
+    @Test(
+        "a connect to no address at all, which the kernel makes one to this host, is no connect to somebody else",
+        .enabled(if: access("/usr/bin/python3", X_OK) == 0, "/usr/bin/python3 is not there"))
+    func unspecified() async throws {
+        let victim = place.folder.path + "/victim"
+        try FileManager.default.copyItem(at: URL(fileURLWithPath: "/usr/bin/python3").resolvingSymlinksInPath(), to: URL(fileURLWithPath: victim))
+        try await start("evt.type = connect and proc.name = victim and fd.typechar in (4, 6) and not fd.snet in (\"127.0.0.0/8\", \"::1/128\")")
+        #expect(try refusedCalls() == ["connect"])
+        for address in ["127.0.0.1", "0.0.0.0", "::", "::ffff:0.0.0.0", "::ffff:127.0.0.1"] {
+            let (status, output) = try run([victim, "-c", Self.connector, address])
+            #expect(status == 0, "\(address): \(output)")
+        }
+        for address in ["192.0.2.1", "::ffff:192.0.2.1", "2001:db8::1"] { #expect(try run([victim, "-c", Self.connector, address]).status == 128 + SIGKILL, "\(address)") }
+        #expect(try await outcomes(3).count == 3)
+    }
+
     @Test("observing, nothing is refused, and the kernel is not asked")
     func observes() async throws {
         try await start(mode: "observe")

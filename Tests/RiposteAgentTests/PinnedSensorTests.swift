@@ -30,10 +30,10 @@ final class PinnedSensorTests {
         pins?.removeAll()
     }
 
-    private func start(pinned: Bool, sensor: Bool = true, reflex: Bool = false) async throws {
+    private func start(pinned: Bool, sensor: Bool = true, reflex: Bool = false, budget: Int = 100) async throws {
         if reflex {
             try place.write(
-                playbooks: "  - { name: stop, match: { rules: [Victim started] }, budget: { actions: 100, per: 1h }, steps: [{ action: process.kill, reflex: true }] }\n")
+                playbooks: "  - { name: stop, match: { rules: [Victim started] }, budget: { actions: \(budget), per: 1h }, steps: [{ action: process.kill, reflex: true }] }\n")
         }
         try await place.start(
             configuration: "budgets: []\nsensor: { pinned: \(pinned) }", arguments: ["--json", "--rules", rules] + (sensor ? [] : ["--no-sensor"]))
@@ -110,6 +110,34 @@ final class PinnedSensorTests {
         try await until { try told.count == 2 && place.outcomes().count == 2 }
         #expect(try place.outcomes().last == "process.kill gone")
         #expect(try RiposteTestSupport.run([victim, "c"]).status == 128 + SIGKILL)
+    }
+
+    @Test("what a reflex has done is told, also where it falls between two agents, one after the other, while programs start all the time")
+    func deedsBetween() async throws {
+        try await start(pinned: true, reflex: true, budget: 10_000)
+        let (ends, stop) = (place.folder.path + "/ends", place.folder.path + "/stop")
+        let script = "i=0; while [ ! -e \(stop) ]; do \(victim) $i > /dev/null; echo $i $?; sleep 0.005; i=$((i+1)); done"
+        let load = try ChildProcess(["sh", "-c", "{ \(script); } > \(ends) 2> /dev/null"])
+        func killed() throws -> [String] {
+            let lines = try String(contentsOfFile: ends, encoding: .utf8).split(separator: "\n").map { $0.split(separator: " ") }
+            return lines.filter { $0.last == "\(128 + SIGKILL)" }.map { String($0[0]) }
+        }
+        for _ in 0..<3 {
+            #expect(try await place.stop() == 0)
+            try await start(pinned: true, reflex: true, budget: 10_000)
+            let before = try killed().count
+            try await until { try killed().count > before }
+        }
+        try Data().write(to: URL(fileURLWithPath: stop))
+        #expect(try await load.waitForExit(within: .seconds(60)) == 0)
+        let count = try String(contentsOfFile: ends, encoding: .utf8).count { $0 == "\n" }
+        try await until { try told.count >= count }
+        let sent = try alerts("Victim started").filter { $0["output_fields"]?["reflex.outcome"] == "sent" }.compactMap { $0["output_fields"]?["proc.args"]?.string?.shown }
+        let dead = try Set(killed())
+        // Some may have lived long enough for an agent to end them.
+        let byAgents = try place.records().count { $0["kind"] == "outcome" && $0["outcome"] == "done" && $0["detail"]?["evidence"]?["reflex"] == nil }
+        #expect(dead.subtracting(sent).count <= byAgents, "\(dead.subtracting(sent))")
+        #expect(!sent.isEmpty && Set(sent).isSubset(of: dead))
     }
 
     @Test("an agent without the sensor ends what one before it has left")

@@ -60,6 +60,13 @@ struct PushdownTests {
             Case("evt.type = openat and fd.name pmatch (/etc/pam.d, /home/*/.ssh)", ["openat": ["(fd.name startswith /home/ or fd.name pmatch (/etc/pam.d))"]]),
             Case("evt.type = openat and fd.name endswith /shadow", ["openat": ["basename(fd.name) = shadow"]]),
             Case("evt.type = openat and fd.name endswith .php", ["openat": []]),
+            // What stands for a path that is too long: the file has another name.
+            Case("evt.type = openat and fd.name = /DIR_TOO_LONG/FILENAME_TOO_LONG", ["openat": ["fd.name = /DIR_TOO_LONG/FILENAME_TOO_LONG"]]),
+            Case("evt.type = openat and fd.name endswith /FILENAME_TOO_LONG", ["openat": []]),
+            Case("evt.type = openat and fd.name glob \"*/FILENAME_TOO_LONG\"", ["openat": []]),
+            Case("evt.type = openat and fd.filename in (passwd, FILENAME_TOO_LONG)", ["openat": []]),
+            Case("evt.type = unlink and evt.arg.path = /DIR_TOO_LONG/FILENAME_TOO_LONG", ["unlink": ["evt.arg.path = /DIR_TOO_LONG/FILENAME_TOO_LONG"]]),
+            Case("evt.type = rename and evt.arg.newpath endswith /FILENAME_TOO_LONG", ["rename": []]),
             Case("evt.type = openat and fd.name contains /.gnupg/", ["openat": ["fd.name relative or with //, /. or .. in it"]]),
             Case("evt.type = openat and fd.name glob \"/proc/[0-9]*/mem\"", ["openat": ["basename(fd.name) = mem and fd.name startswith /proc/"]]),
             Case("evt.type = openat and fd.directory = /etc", ["openat": ["fd.name pmatch (/etc)"]]),

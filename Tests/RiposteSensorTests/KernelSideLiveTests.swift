@@ -153,6 +153,63 @@ struct KernelSideLiveTests {
         }
     }
 
+    /// Whether a path leads to what was opened.
+    private final class Comparison: SensorSink {
+        let path: String
+        let found = Mutex<[Bool]>([])
+        init(_ path: String) { self.path = path }
+        func take(_ rule: Rule, _ event: SensorEvent, _ values: RuleJudge) {
+            let isThat = event.record?.file.map { FileIdentity.leads(path.utf8, to: $0) } ?? false
+            found.withLock { $0.append(isThat) }
+        }
+        func lost(_ events: [String: UInt64]) {}
+    }
+
+    @Test("a file is known by its device and inode also where stat(2) has another device than the kernel, as on an overlay of two file systems")
+    func devices() throws {
+        let folder = try TemporaryFolder()
+        let (below, above, all) = (folder.path + "/below", folder.path + "/above", folder.path + "/all")
+        for path in [below, above, all] { try FileManager.default.createDirectory(atPath: path, withIntermediateDirectories: false) }
+        var mounts: [String] = []
+        defer { for mount in mounts.reversed() { _ = try? run(["umount", "-l", mount]) } }
+        func mount(_ type: String, _ place: String, _ options: String = "rw") throws {
+            let (status, output) = try run(["mount", "-t", type, "-o", options, "none", place])
+            try #require(status == 0, "\(output)")
+            mounts.append(place)
+        }
+        try mount("tmpfs", below)
+        try mount("tmpfs", above)
+        for path in [above + "/files", above + "/work"] { try FileManager.default.createDirectory(atPath: path, withIntermediateDirectories: false) }
+        for name in ["one", "other"] { try Data().write(to: URL(fileURLWithPath: "\(below)/\(name)")) }
+        try mount("overlay", all, "lowerdir=\(below),upperdir=\(above)/files,workdir=\(above)/work")
+        try #require(FileIdentity.facts(at: "\(all)/one".utf8)?.st_dev != FileIdentity.facts(at: all.utf8)?.st_dev)
+        for (path, isThat) in [("\(all)/one", true), ("\(all)/other", false), ("\(below)/one", false)] {
+            let sink = Comparison(path)
+            var configuration = Sensor.Configuration()
+            (configuration.bufferBytes, configuration.seesItself) = (1 << 20, true)
+            let loop = try SensorLoop(
+                configuration, Bench.rules("evt.type in (open, openat) and fd.name = \(all)/one and evt.is_open_read = true"), ReflexSet(), ContainerDirectory(inspector: nil),
+                sink,
+                bell: -1)
+            try touch("\(all)/one")
+            loop.drain { false }
+            #expect(sink.found.withLock(\.self) == [isThat], "\(path)")
+        }
+    }
+
+    @Test("a parent that has taken an empty name has that name, in the kernel and here", arguments: [false, true])
+    func namelessParents(forOldKernels: Bool) throws {
+        let script =
+            "import ctypes, os\nctypes.CDLL(None).prctl(15, b'', 0, 0, 0)\npid = os.fork()\nif pid == 0: open('/etc/hostname').close(); os._exit(0)\nos.waitpid(pid, 0)"
+        let bench = try Bench("evt.type = open and fd.name = /none", forOldKernels: forOldKernels)
+        for (test, count) in [("proc.pname = ''", 1), ("proc.pname = python3", 0), ("not proc.pname in (python3, sh)", 1), ("proc.aname[1] = ''", 1)] {
+            try bench.use("evt.type in (open, openat) and fd.name = /etc/hostname and proc.name = '' and \(test)")
+            _ = bench.alerts()
+            #expect(try run(["python3", "-c", script]).status == 0)
+            #expect(bench.alerts() == count, "\(test)")
+        }
+    }
+
     @Test("of more kinds of calls than there is room for filters, the one that a reflex is for comes first")
     func fullTable() throws {
         let types = EventType.all.map { EventType(rawValue: $0) }.filter { SystemCall.named($0) != nil && $0.name != "execve" && $0.name != "execveat" }.map(\.name).sorted()
@@ -359,6 +416,11 @@ struct KernelSideLiveTests {
         shutil.rmtree("p" * 200)
         """
 
+    /// By what its path is told as.
+    private static let tooLong = [
+        "fd.name = /DIR_TOO_LONG/FILENAME_TOO_LONG", "fd.name endswith /FILENAME_TOO_LONG", "fd.filename = FILENAME_TOO_LONG", "evt.arg.name glob '*/FILENAME_TOO_LONG'",
+    ].map { ("proc.cwd startswith usr/lib/dddd and \($0)", 1) }
+
     @Test("a folder that is too deep to be told is no folder elsewhere, whatever its last components are called", arguments: [false, true])
     func deepFolders(forOldKernels: Bool) throws {
         let folder = try TemporaryFolder()
@@ -367,7 +429,7 @@ struct KernelSideLiveTests {
         #expect(try run(["python3", "-c", Self.digger, folder.path]).status == 0)
         #expect(bench.alerts() == 0)
         // By the name of the file it is found all the same.
-        for (condition, count) in [("proc.cwd startswith /usr/lib/dddd", 0), ("proc.cwd startswith usr/lib/dddd and fd.filename = mark", 1)] {
+        for (condition, count) in [("proc.cwd startswith /usr/lib/dddd", 0), ("proc.cwd startswith usr/lib/dddd and fd.filename = mark", 1)] + Self.tooLong {
             try bench.use("\(opens) and \(condition)")
             #expect(try run(["python3", "-c", Self.digger, folder.path]).status == 0)
             #expect(bench.alerts() == count, "\(condition)")

@@ -73,11 +73,20 @@ struct ReflexBookkeepingTests {
         #expect(filter.reflexes == [0, 1])
     }
 
-    private func at(_ seconds: Int64) -> Timestamp { Timestamp(nanoseconds: seconds * 1_000_000_000) }
+    private static let boot = ContinuousClock.now
+    private static let epoch: Int64 = 1_700_000_000
+
+    /// By the clock that nobody sets, and what the wall clock shows meanwhile.
+    private func at(_ seconds: Int64) -> ContinuousClock.Instant { Self.boot + .seconds(seconds) }
+    private func wall(_ seconds: Int64) -> Timestamp { Timestamp(nanoseconds: (Self.epoch + seconds) * 1_000_000_000) }
+
+    private func window(_ actions: Int, spent: [Int64] = [], used: UInt64 = 0, at now: Int64 = 0) -> ReflexWindow {
+        ReflexWindow(.init(actions: actions, per: .seconds(60), spent: spent.map(wall)), used: used, at: at(now), wall: wall(now))
+    }
 
     @Test("what was used comes back when it leaves the window, and not before")
     func window() {
-        var window = ReflexWindow(.init(actions: 3, per: .seconds(60), spent: [at(0), at(50)]), used: 7)
+        var window = window(3, spent: [50, 0], used: 7, at: 55)
         #expect(window.left(at: at(55)) == 1)
         #expect(window.turn(used: 8, at: at(58)) == 0)
         #expect(window.left(at: at(59)) == 0)
@@ -87,16 +96,19 @@ struct ReflexBookkeepingTests {
         #expect(window.left(at: at(118)) == 3)
     }
 
-    @Test("a clock that is set back disarms for no longer than a window")
+    @Test("what was spent by a wall clock that was set back since then keeps the budget for no longer than a window")
     func clockSetBack() {
-        var window = ReflexWindow(.init(actions: 1, per: .seconds(60)), used: 0)
-        #expect(window.turn(used: 1, at: at(10_000)) == 0)
-        #expect(window.turn(used: 1, at: at(5_000)) == 1)
+        var window = window(2, spent: [5_000, -10])
+        #expect(window.left(at: at(0)) == 0)
+        #expect(window.turn(used: 0, at: at(49)) == 0)
+        #expect(window.turn(used: 0, at: at(50)) == 1)
+        #expect(window.turn(used: 0, at: at(59)) == 0)
+        #expect(window.turn(used: 0, at: at(60)) == 1)
     }
 
     @Test("a playbook with another budget keeps what it has used")
     func change() {
-        var window = ReflexWindow(.init(actions: 1, per: .seconds(60)), used: 0)
+        var window = window(1)
         _ = window.turn(used: 1, at: at(1))
         window.change(to: .init(actions: 3, per: .seconds(60)))
         #expect(window.left(at: at(2)) == 2)
@@ -104,7 +116,7 @@ struct ReflexBookkeepingTests {
 
     @Test("a playbook with a smaller budget gets nothing back before what it has used fits into it")
     func smaller() {
-        var window = ReflexWindow(.init(actions: 3, per: .seconds(60), spent: [at(0), at(10), at(20)]), used: 0)
+        var window = window(3, spent: [0, 10, 20], at: 20)
         window.change(to: .init(actions: 1, per: .seconds(60)))
         #expect(window.turn(used: 0, at: at(60)) == 0)
         #expect(window.turn(used: 0, at: at(70)) == 0)

@@ -119,18 +119,57 @@ struct SensorLiveTests {
 
     @Test("a container's facts are fetched as its first process starts its program, which may have begun outside")
     func firstProgram() throws {
-        let root = FileManager.default.fileExists(atPath: "/sys/fs/cgroup/cgroup.procs") ? "/sys/fs/cgroup" : "/sys/fs/cgroup/cpu"
         let id = String(repeating: "c", count: 64)
-        let upper = "\(root)/riposte-test-\(UUID().uuidString.prefix(8))"
-        try FileManager.default.createDirectory(atPath: "\(upper)/\(id)", withIntermediateDirectories: true)
-        defer { for folder in ["\(upper)/\(id)", upper] { rmdir(folder) } }
+        let folders = try Self.makeCgroup(id)
+        defer { for folder in folders.reversed() { rmdir(folder) } }
         let fetching = Fetching()
         var configuration = Sensor.Configuration()
         (configuration.bufferBytes, configuration.stateBufferBytes) = (1 << 20, 1 << 20)
         let loop = try SensorLoop(configuration, Self.rules("evt.type = connect and fd.sport = 1"), ReflexSet(), fetching, NoSink(), bell: -1)
-        #expect(try run(["sh", "-c", "echo $$ > \(upper)/\(id)/cgroup.procs && exec true"]).status == 0)
+        #expect(try run(["sh", "-c", "echo $$ > \(folders[1])/cgroup.procs && exec true"]).status == 0)
         loop.drain { false }
         #expect(fetching.wanted.withLock(\.self) == [ByteText(id)])
+    }
+
+    /// A cgroup below the one that tests make their own in, on either version of cgroups.
+    private static func makeCgroup(_ names: String...) throws -> [String] {
+        let root = FileManager.default.fileExists(atPath: "/sys/fs/cgroup/cgroup.procs") ? "/sys/fs/cgroup" : "/sys/fs/cgroup/cpu"
+        let upper = "\(root)/riposte-test-\(UUID().uuidString.prefix(8))"
+        let folders = [upper] + names.map { "\(upper)/\($0)" }
+        for folder in folders { try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true) }
+        return folders
+    }
+
+    @Test("what kind a cgroup is stands by its own path: where a process went after its call, before anybody read of that, says nothing")
+    func movedOn() async throws {
+        let folders = try Self.makeCgroup("plain", "docker-\(String(repeating: "d", count: 64)).scope")
+        defer { for folder in folders.reversed() { rmdir(folder) } }
+        let folder = try TemporaryFolder()
+        let (mark, flag) = (try folder.file("mark", ""), folder.path + "/flag")
+        let tally = Tally()
+        let loop = try SensorLoop(
+            Sensor.Configuration(), Self.rules("evt.type in (open, openat) and fd.name = \(mark) and container.id = host"), ReflexSet(), Self.containers, tally, bell: -1)
+        func alerts() -> Int {
+            loop.drain { false }
+            return tally.count.withLock { count in
+                defer { count = 0 }
+                return count
+            }
+        }
+        let input = Pipe()
+        let script = "echo $$ > \(folders[1])/cgroup.procs; : < \(mark); echo $$ > \(folders[2])/cgroup.procs; : > \(flag); read line"
+        let child = try ChildProcess(["sh", "-c", script], input: input.fileHandleForReading.fileDescriptor)
+        while !FileManager.default.fileExists(atPath: flag) { try #require(child.isRunning) }
+        #expect(alerts() == 1)
+        // The kernel would drop what it took for a container's.
+        for _ in 0..<2 {
+            #expect(try run(["sh", "-c", "echo $$ > \(folders[1])/cgroup.procs; : < \(mark)"]).status == 0)
+            #expect(alerts() == 1)
+        }
+        #expect(try run(["sh", "-c", "echo $$ > \(folders[2])/cgroup.procs; : < \(mark)"]).status == 0)
+        #expect(alerts() == 0)
+        try input.fileHandleForWriting.write(contentsOf: Data("\n".utf8))
+        _ = try await child.waitForExit(within: .seconds(20))
     }
 
     /// How many signals of reflexes it was told of, and of how many it was told that nothing more is known.
@@ -228,6 +267,33 @@ struct SensorLiveTests {
         #expect(try TableComparison.differences(loop) == [])
         #expect(loop.world.processes.counters.incomplete == 0 && loop.kernelCounts().dropped.values.allSatisfy { $0 == 0 })
         #expect(try TableComparison.wrongParents(loop) == [])
+    }
+
+    /// Takes its time.
+    private final class Sluggard: SensorSink {
+        let count = Mutex(0)
+        func take(_ rule: Rule, _ event: SensorEvent, _ values: RuleJudge) {
+            count.withLock { $0 += 1 }
+            usleep(1000)
+        }
+        func lost(_ events: [String: UInt64]) {}
+    }
+
+    @Test("it stops while events come faster than anybody takes them")
+    func stopInFlood() throws {
+        let folder = try TemporaryFolder()
+        let file = try folder.file("marked", "")
+        var configuration = Sensor.Configuration()
+        configuration.bufferBytes = 1 << 16
+        let sink = Sluggard()
+        let sensor = try Sensor(
+            configuration, rules: Self.rules("evt.type in (open, openat) and fd.name = \(file)"), containers: Self.containers, sink: sink,
+            logger: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() })
+        let flood = try ChildProcess(["sh", "-c", "while :; do : < \(file); done"], output: nil, error: nil)
+        defer { flood.signal(SIGKILL) }
+        while sink.count.withLock(\.self) < 100 { usleep(1000) }
+        sensor.stop()
+        #expect(flood.isRunning)
     }
 
     // MARK: - More than the kernel's maps hold

@@ -124,6 +124,23 @@ struct TamperWatchTests {
         #expect(found?.deed == deed && (deed == nil || found?.kind == .file))
     }
 
+    @Test("what stops or ends a process with its control group, or with one above that, in either version of them")
+    func cgroupSwitches() {
+        let mounts = """
+            24 1 0:22 / /sys rw - sysfs sysfs rw
+            30 24 0:26 / /sys/fs/cgroup rw,nosuid shared:9 - cgroup2 cgroup2 rw,nsdelegate
+            31 24 0:30 / /sys/fs/freezer rw - cgroup cgroup rw,freezer
+            """
+        #expect(
+            CgroupSwitches.paths(cgroups: "6:freezer:/a\n5:cpu,cpuacct:/x\n0::/system.slice/riposte.service\n", mounts: mounts) == [
+                "/sys/fs/freezer/a/freezer.state", "/sys/fs/cgroup/system.slice/riposte.service/cgroup.freeze", "/sys/fs/cgroup/system.slice/riposte.service/cgroup.kill",
+                "/sys/fs/cgroup/system.slice/cgroup.freeze", "/sys/fs/cgroup/system.slice/cgroup.kill",
+            ])
+        #expect(CgroupSwitches.paths(cgroups: "0::/\n", mounts: mounts) == [] && CgroupSwitches.paths(cgroups: "0::/a\n", mounts: "") == [])
+        // Of a part of the hierarchy nobody knows what it is called here.
+        #expect(CgroupSwitches.paths(cgroups: "0::/a\n", mounts: "30 24 0:26 /a /sys/fs/cgroup rw - cgroup2 cgroup2 rw\n") == [])
+    }
+
     @Test("the kernel hands up each of these, and little else")
     func filters() throws {
         let filters = watch.filters

@@ -76,7 +76,7 @@ struct riposte_event {
 	riposte_u32 vtid;		// tid in the innermost pid namespace
 	riposte_u16 reflex;		// index + 1 of the reflex that held, 0 for none
 	riposte_u8 reflex_outcome;	// enum riposte_reflex_outcome
-	riposte_u8 reserved;
+	riposte_u8 has_parent;		// 1: parent_comm is a parent's, and empty where that has taken an empty name; 0: there is none
 	riposte_s32 fd;			// the descriptor that the event makes or uses; -1 for none or a failed one, -100 AT_FDCWD
 	riposte_u8 comm[16];		// of the thread, NUL padded
 	riposte_u8 parent_comm[16];	// of the main thread of the process's parent; of what none has started, as process 1, nothing
@@ -114,7 +114,7 @@ enum riposte_item_type {
 	RIPOSTE_ITEM_ARGUMENTS = 13,	// argv, each ended by NUL, RIPOSTE_TEXT_BYTES at most. EXEC
 	RIPOSTE_ITEM_ENVIRONMENT = 14,	// the same of the environment. EXEC
 	RIPOSTE_ITEM_CWD = 15,		// working directory as the process sees it, no slash at the end but of the root. EXEC, UPDATE
-	RIPOSTE_ITEM_CGROUP = 16,	// path of the cgroup `cgroup` in its hierarchy; detail 1: its last components only. EXEC, FORK of a process
+	RIPOSTE_ITEM_CGROUP = 16,	// path of the cgroup `cgroup` in its hierarchy; detail 1: its last components only. EXEC, FORK of a process; of SYSCALL and UPDATE where map `cgroups` does not have it
 	RIPOSTE_ITEM_SOCKET_PATH = 17,	// path or abstract name (beginning with NUL) of a Unix socket's own or peer's address; detail 1: the peer's
 	RIPOSTE_ITEM_EXTRA = 18,	// calls whose arguments are a structure in user memory: struct open_how of openat2, clone_args of clone3; as it was given, 64 bytes at most
 	RIPOSTE_ITEM_OLD_FILE = 19,	// struct riposte_file of dup's first argument

@@ -186,7 +186,7 @@ package struct AgentConfiguration: Sendable {
     var guardedFiles: GuardedFiles {
         let program = try? FileManager.default.destinationOfSymbolicLink(atPath: "/proc/self/exe")
         let pins = sensor.configuration.isPinned ? SensorPins(stateDirectory: stateDirectory)?.folder : nil
-        return GuardedFiles([stateDirectory, runDirectory] + [program, file, pins].compactMap(\.self) + playbooks + rules.files)
+        return GuardedFiles([stateDirectory, runDirectory] + [program, file, pins].compactMap(\.self) + playbooks + rules.files + CgroupSwitches.own)
     }
 
     package var controlSocket: String { runDirectory + "/riposte.sock" }

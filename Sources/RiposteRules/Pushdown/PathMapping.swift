@@ -146,9 +146,12 @@ struct PathMapping {
         return .atom(atom)
     }
 
-    /// Nil where one of them is too long, or no name of a file.
+    /// The last component of what stands for a path that is too long (spec: `/DIR_TOO_LONG/FILENAME_TOO_LONG`): of the path that was given it tells nothing.
+    private static let tooLong = Array("FILENAME_TOO_LONG".utf8)
+
+    /// Nil where one of them is too long, or no name of a file, or not that of the file.
     static func fileNames(_ names: [[UInt8]], of count: Int? = nil) -> KernelFilter.Atom? {
-        guard count.map({ $0 == names.count }) ?? true, !names.isEmpty else { return nil }
+        guard count.map({ $0 == names.count }) ?? true, !names.isEmpty, !names.contains(tooLong) else { return nil }
         guard names.allSatisfy({ $0.count <= KernelFilter.nameByteLimit && KernelFilter.Atom.fileName($0) == $0 && !$0.contains(0) }) else { return nil }
         return .fileName(KernelFilter.Atom.inOrder(names))
     }

@@ -194,7 +194,7 @@ extension SensorEvent {
 
     private func parentValue(_ known: ProcessField, of process: ProcessEntry, _ record: SensorRecord) -> FieldView {
         // What the kernel has judged by, and not what the table has last heard: nobody tells of a name that is changed.
-        if known == .parentName, !record.parentComm.isEmpty { return .text(record.parentComm) }
+        if known == .parentName, let name = record.parentComm { return .text(name) }
         guard let parent = world.processes.parent(of: process) else {
             // The first process of all has none, and that is known.
             return known == .parentPID && process.parentPID == 0 && !process.hasUnknownParent ? .integer(0) : .absent

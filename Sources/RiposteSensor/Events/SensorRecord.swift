@@ -78,8 +78,8 @@ package struct SensorRecord {
 
     /// comm, without the NULs.
     package var comm: UnsafeRawBufferPointer { name(at: MemoryLayout<riposte_event>.offset(of: \.comm) ?? 0) }
-    /// The same of the parent; empty where it has none.
-    package var parentComm: UnsafeRawBufferPointer { name(at: MemoryLayout<riposte_event>.offset(of: \.parent_comm) ?? 0) }
+    /// The same of the parent; nil where it has none.
+    package var parentComm: UnsafeRawBufferPointer? { header.pointee.has_parent != 0 ? name(at: MemoryLayout<riposte_event>.offset(of: \.parent_comm) ?? 0) : nil }
 
     private func name(at offset: Int) -> UnsafeRawBufferPointer {
         let name = bytes.baseAddress.unsafelyUnwrapped + offset

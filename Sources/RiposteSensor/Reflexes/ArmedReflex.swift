@@ -119,36 +119,40 @@ struct ReflexSlots {
 }
 
 /// What is left of each budget, as a window that slides: the kernel counts down, and what leaves the window is put back.
+///
+/// By a clock that nobody sets: a wall clock that jumps would put a whole budget back, or keep it back.
 struct ReflexWindow {
-    private let per: Int64
-    /// When it was used, in nanoseconds, oldest first.
-    private var uses: [Int64]
+    private let per: Duration
+    /// When it was used, oldest first.
+    private var uses: [ContinuousClock.Instant]
     private(set) var actions: Int
     private var seen: UInt64
 
-    /// `used`: what the kernel's counter stands at.
-    init(_ budget: ReflexSet.Budget, used: UInt64) {
-        (per, actions, seen) = (budget.per.wholeNanoseconds, budget.actions, used)
-        uses = budget.spent.map(\.nanoseconds).sorted()
+    /// `used`: what the kernel's counter stands at; `wall`: what the wall clock shows at `now`. What was spent at a time that is still to come was spent now.
+    init(_ budget: ReflexSet.Budget, used: UInt64, at now: ContinuousClock.Instant, wall: Timestamp) {
+        (per, actions, seen) = (budget.per, budget.actions, used)
+        uses = budget.spent.map { now - max(.zero, .nanoseconds(wall.nanoseconds &- $0.nanoseconds)) }.sorted()
     }
 
     /// Whether this is the window of such a budget.
-    func holds(_ budget: ReflexSet.Budget) -> Bool { actions == budget.actions && per == budget.per.wholeNanoseconds }
+    func holds(_ budget: ReflexSet.Budget) -> Bool { actions == budget.actions && per == budget.per }
 
     /// Takes another size, and keeps what was used.
     mutating func change(to budget: ReflexSet.Budget) { self = ReflexWindow(budget, uses, seen) }
 
-    private init(_ budget: ReflexSet.Budget, _ uses: [Int64], _ seen: UInt64) { (per, actions, self.uses, self.seen) = (budget.per.wholeNanoseconds, budget.actions, uses, seen) }
+    private init(_ budget: ReflexSet.Budget, _ uses: [ContinuousClock.Instant], _ seen: UInt64) {
+        (per, actions, self.uses, self.seen) = (budget.per, budget.actions, uses, seen)
+    }
 
     /// What may be spent at this moment.
-    mutating func left(at now: Timestamp) -> Int64 {
+    mutating func left(at now: ContinuousClock.Instant) -> Int64 {
         expire(now)
         return rest
     }
 
     /// Takes note of what the kernel has used; gives how much has to be put back.
-    mutating func turn(used: UInt64, at now: Timestamp) -> Int64 {
-        if used > seen { uses += Array(repeating: now.nanoseconds, count: Int(clamping: min(used - seen, 100_000))) }
+    mutating func turn(used: UInt64, at now: ContinuousClock.Instant) -> Int64 {
+        if used > seen { uses += Array(repeating: now, count: Int(clamping: min(used - seen, 100_000))) }
         seen = used
         let before = rest
         expire(now)
@@ -157,6 +161,5 @@ struct ReflexWindow {
 
     private var rest: Int64 { Int64(max(0, actions - uses.count)) }
 
-    /// A clock that was set back must not disarm for longer than a window.
-    private mutating func expire(_ now: Timestamp) { uses.removeAll { now.nanoseconds - $0 >= per || $0 - now.nanoseconds > per } }
+    private mutating func expire(_ now: ContinuousClock.Instant) { uses.removeAll { now - $0 >= per } }
 }

@@ -33,7 +33,7 @@ struct ReflexDesk {
         slots.settle(reflexes)
         guard isEmptied else { return }
         isEmptied = false
-        let now = Timestamp.now()
+        let now = ContinuousClock.now
         for place in windows.keys { fill(place, at: now) }
     }
 
@@ -69,7 +69,7 @@ struct ReflexDesk {
     }
 
     private mutating func place(of playbook: String, _ budget: ReflexSet.Budget) -> Int? {
-        let now = Timestamp.now()
+        let now = ContinuousClock.now
         if let place = places[playbook] {
             turn(at: now)
             if windows[place]?.holds(budget) != true { change(place, to: budget, at: now) }
@@ -77,27 +77,27 @@ struct ReflexDesk {
         }
         let taken = Set(places.values)
         guard let place = (0..<Int(RIPOSTE_BUDGETS)).first(where: { !taken.contains($0) }) else { return nil }
-        (places[playbook], windows[place]) = (place, ReflexWindow(budget, used: riposte_budget_used(programs.budgets + place)))
+        (places[playbook], windows[place]) = (place, ReflexWindow(budget, used: riposte_budget_used(programs.budgets + place), at: now, wall: .now()))
         unrecordedBefore[playbook] = riposte_budget_unrecorded(programs.budgets + place)
         fill(place, at: now)
         return place
     }
 
     /// Gives or takes the difference: what the kernel spends meanwhile stays spent.
-    private mutating func change(_ place: Int, to budget: ReflexSet.Budget, at now: Timestamp) {
+    private mutating func change(_ place: Int, to budget: ReflexSet.Budget, at now: ContinuousClock.Instant) {
         guard let before = windows[place]?.left(at: now) else { return }
         windows[place]?.change(to: budget)
         guard !isEmptied, let after = windows[place]?.left(at: now) else { return }
         riposte_budget_add(programs.budgets + place, after - before)
     }
 
-    private mutating func fill(_ place: Int, at now: Timestamp) {
+    private mutating func fill(_ place: Int, at now: ContinuousClock.Instant) {
         guard !isEmptied, let left = windows[place]?.left(at: now) else { return }
         riposte_budget_set(programs.budgets + place, left)
     }
 
     /// Puts back what has left the windows.
-    mutating func turn(at now: Timestamp) {
+    mutating func turn(at now: ContinuousClock.Instant) {
         for place in windows.keys {
             let used = riposte_budget_used(programs.budgets + place)
             guard let back = windows[place]?.turn(used: used, at: now), back > 0, !isEmptied else { continue }

@@ -186,7 +186,8 @@ final class TamperWatch {
     /// The number in `/proc/PID`, wherever procfs is, as the caller or, where it is the very one that we have, we count.
     private func processFolder(_ record: SensorRecord) -> Int32? {
         guard let file = record.file, UInt32(file.kind) == RIPOSTE_FILE_DIRECTORY.rawValue, let path = record[.filePath] else { return nil }
-        guard record.header.pointee.pid_ns == identity.pidNamespace || OwnIdentity.file(at: Array("/proc".utf8))?.device == file.dev else { return nil }
+        let device = FileIdentity.facts(at: "/proc".utf8).map { UInt32(truncatingIfNeeded: $0.st_dev) }
+        guard record.header.pointee.pid_ns == identity.pidNamespace || device == file.dev else { return nil }
         return path.split(separator: UInt8(ascii: "/")).last.flatMap { Int32(String(decoding: $0, as: UTF8.self)) }
     }
 
@@ -199,7 +200,7 @@ final class TamperWatch {
             guard let path else { continue }
             if isOurMemory(path, record) { return Tampering(.memory, "opened for writing", ByteText(Array(path))) }
             guard files.contain(path), !isOurProgram(event) else { continue }
-            if isSameView(record) || OwnIdentity.file(at: path).map({ $0.device == file.dev && $0.inode == file.ino }) ?? false {
+            if isSameView(record) || FileIdentity.leads(path, to: file) {
                 return Tampering(.file, "opened for writing", ByteText(Array(path)))
             }
         }
@@ -231,8 +232,8 @@ final class TamperWatch {
 
     /// Commands of Riposte work on the same files, each with a lock of its own: the file that is run, not what it is called.
     private func isOurProgram(_ event: SensorEvent) -> Bool {
-        guard let file = event.process?.image.file, let own = identity.program, file.ino != 0 else { return false }
-        return file.dev == own.device && file.ino == own.inode
+        guard let file = event.process?.image.file, file.ino != 0 else { return false }
+        return FileIdentity.leads("/proc/self/exe".utf8, to: file)
     }
 
     // MARK: BPF
@@ -275,12 +276,6 @@ struct BPFObjects: Sendable {
 
 /// Who we are, in the kernel's terms.
 private struct OwnIdentity {
-    struct File {
-        /// As stat(2) has it.
-        let device: UInt32
-        let inode: UInt64
-    }
-
     let pid = UInt32(getpid())
     let group = UInt32(getpgrp())
     let user = geteuid()
@@ -288,16 +283,8 @@ private struct OwnIdentity {
     let mountNamespace = Self.namespace("mnt")
     /// A service manager may have put us in a namespace of our own, in which paths are the host's.
     let hostMountNamespace = Self.namespace("mnt", of: "1")
-    let program = Self.file(at: Array("/proc/self/exe".utf8))
 
     private static func namespace(_ name: String, of process: String = "self") -> UInt32 {
-        file(at: Array("/proc/\(process)/ns/\(name)".utf8)).map { UInt32(truncatingIfNeeded: $0.inode) } ?? 0
-    }
-
-    static func file(at path: some Sequence<UInt8>) -> File? {
-        var facts = stat()
-        let name = path.map { CChar(bitPattern: $0) } + [0]
-        guard stat(name, &facts) == 0 else { return nil }
-        return File(device: UInt32(truncatingIfNeeded: facts.st_dev), inode: UInt64(facts.st_ino))
+        FileIdentity.facts(at: "/proc/\(process)/ns/\(name)".utf8).map { UInt32(truncatingIfNeeded: $0.st_ino) } ?? 0
     }
 }
