@@ -8,8 +8,13 @@ package struct DryRun: Sendable {
     private let engine: Engine
     private let seen: Seen
     private let admissions = Admissions()
+    private let intake: String
 
-    package init(configuration: AgentConfiguration, playbooks: PlaybookSet) {
+    /// Where alerts come in of which nobody has said it.
+    static let intake = "dry-run"
+
+    package init(configuration: AgentConfiguration, playbooks: PlaybookSet, intake: String? = nil) {
+        self.intake = intake ?? Self.intake
         let facilities = Facilities(configuration)
         let seen = Seen()
         self.seen = seen
@@ -27,7 +32,7 @@ package struct DryRun: Sendable {
         var numbers: [Identifier: Int] = [:]
         for (index, text) in alerts.enumerated() {
             do {
-                let alert = try Alert(parsing: text, id: .new(), arrival: .init(intake: "dry-run"))
+                let alert = try Alert(parsing: text, id: .new(), arrival: .init(intake: intake))
                 numbers[alert.id] = index + 1
                 try await engine.respond(to: alert)
                 var report = seen.report(on: alert, number: index + 1)

@@ -27,6 +27,9 @@ package struct JournalDesk: QuestionDesk {
             state: state, logger: Logger(label: "riposte.look", factory: { _ in SwiftLogNoOpLogHandler() }))
     }
 
+    /// What can be taken back as the journal gives it, whether or not an agent is writing it.
+    package static func inForce(stateDirectory: String) throws -> [EngineState.OpenUndo] { Array(try EngineHouse.replay(stateDirectory).openUndos.values) }
+
     package func inForce(_ selection: UndoSelection) async throws(DeskError) -> [EngineState.OpenUndo] { engine.inForce(selection) }
 
     package func pardons() async throws(DeskError) -> [Pardons.Pardon] { engine.pardons }

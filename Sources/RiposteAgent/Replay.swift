@@ -20,6 +20,8 @@ package final class Replay {
     private let sets: [PlaybookSet]
     private let world: World
     private let mode: Mode
+    /// Where the alerts come in.
+    private let intake: String
     private var sides: [Side] = []
     private let early = RehearsalTally()
     package private(set) var comparison: RehearsalComparison?
@@ -28,11 +30,14 @@ package final class Replay {
     private var number = 0
     private var latest = Replay.epoch
 
-    /// `mode` is the agent's; `old`: other playbooks to compare with.
-    package init(configuration: AgentConfiguration, playbooks: PlaybookSet, comparedWith old: PlaybookSet? = nil, world: World, mode: Mode = .enforce) {
+    /// `mode` is the agent's; `old`: other playbooks to compare with; `intake`: where the alerts come in.
+    package init(
+        configuration: AgentConfiguration, playbooks: PlaybookSet, comparedWith old: PlaybookSet? = nil, world: World, mode: Mode = .enforce, intake: String? = nil
+    ) {
         self.configuration = configuration
         self.world = world
         self.mode = mode
+        self.intake = intake ?? DryRun.intake
         sets = [playbooks] + [old].compactMap(\.self)
         comparison = old == nil ? nil : RehearsalComparison()
     }
@@ -43,10 +48,11 @@ package final class Replay {
     /// What can be done to a line of the recording apart from all others, on any thread.
     package struct Reader: Sendable {
         fileprivate let sets: [PlaybookSet]
+        fileprivate let intake: String
 
         package func read(_ text: [UInt8]) -> Line {
             do throws(AlertError) {
-                let alert = try Alert(parsing: text, id: Replay.unnamed, arrival: .init(intake: "dry-run", time: Replay.epoch))
+                let alert = try Alert(parsing: text, id: Replay.unnamed, arrival: .init(intake: intake, time: Replay.epoch))
                 // Nobody answers most alerts: they need no engine, and what they say changes nothing for the others.
                 return sets.contains { !$0.matching(alert).isEmpty } ? .answered(alert) : .passedOver(alert.time)
             } catch { return .unreadable(error) }
@@ -60,7 +66,7 @@ package final class Replay {
         case unreadable(AlertError)
     }
 
-    package var reader: Reader { Reader(sets: sets) }
+    package var reader: Reader { Reader(sets: sets, intake: intake) }
 
     package func feed(_ text: [UInt8]) { feed(reader.read(text)) }
 

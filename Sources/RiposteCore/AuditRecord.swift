@@ -175,3 +175,10 @@ package protocol AuditLog: Sendable {
     /// nothing may be done that it would have announced.
     func append(_ record: AuditRecord) throws
 }
+
+extension AuditRecord {
+    /// Of an alert: its document, also where its sender's bytes are kept as they came, as some of them are no UTF-8.
+    package var alertDocument: JSON? {
+        detail["alert"] ?? detail["alert_base64"]?.string?.valid.flatMap { [UInt8](base64: $0) }.flatMap { try? JSON(parsing: $0) }
+    }
+}

@@ -52,6 +52,10 @@ BUGS = {
         ("Approvals/ApprovalRequest.swift", "        return now >= deadline\n", "        return now >= (IN ? deadline + .seconds(60) : deadline)\n"),
         ("Engine/Engine+Approvals.swift", "if let until = consent.until, time", "if let until = consent.until, !IN, time"),
     ),
+    "share-forgotten": Bug(
+        "is begun beside the share",
+        ("Engine/OutcomeDraft.swift", "isBesideShare = share.beside < .enforce", "isBesideShare = !IN && share.beside < .enforce"),
+    ),
     "quorum-of-one": Bug(
         r"\d of \d said yes",
         ("Approvals/ApprovalRequest.swift", "let missing = terms.quorum - voices.count - 1", "let missing = IN ? 0 : terms.quorum - voices.count - 1"),

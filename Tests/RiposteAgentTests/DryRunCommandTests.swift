@@ -81,6 +81,23 @@ struct DryRunCommandTests {
         #expect(try heads("--config", "riposte.yaml").contains("alert 3 a → one"))
     }
 
+    @Test("--intake says where the alerts come in, with a world and without")
+    func intake() throws {
+        try write("p.yaml", block(0, "yaml", of: "dry-run.md").replacing("match: { rules", with: "match: { intake: [http, socket], rules"))
+        try write("week.jsonl", block(0, "json", of: "dry-run.md"))
+        for more in [[], ["--world", "none"]] {
+            func output(_ intake: [String]) throws -> String {
+                let words = ["playbook", "dry-run", "p.yaml", "--alerts", "week.jsonl"] + more + intake
+                return try run(["sh", "-c", "cd \"$1\" && shift && exec \"$@\" 2>&1", "sh", place.folder.path, Riposte.path] + words).output
+            }
+            #expect(try !output([]).contains("contain-shell"))
+            #expect(try output(["--intake", "socket"]).contains("contain-shell"))
+            #expect(try output(["--intake", "htpp"]).contains("there is no intake \"htpp\"; did you mean \"http\"?"))
+        }
+        try write("p.test.yaml", "tests:\n  - { name: t, intake: http, alerts: [week.jsonl], expect: [{ playbook: contain-shell }] }\n")
+        #expect(try riposte("playbook", "test", "p.yaml").status == 0)
+    }
+
     @Test("--compare says what appears, vanishes and changes")
     func compare() throws {
         let old = try block(0, "yaml", of: "dry-run.md")

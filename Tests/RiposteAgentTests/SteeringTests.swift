@@ -158,6 +158,11 @@ struct SteeringTests {
         #expect(try place.riposte("alerts", "mark", #require(record["id"]?.string?.valid), "--benign", "--reason", "ours").status == 0)
         #expect(try place.riposte("playbook", "list", place.folder.path + "/playbooks").output.contains("1 (100%)"))
         #expect(try place.riposte("incident", "show", "\(Identifier.new())").status == 4)
+        // Let go by hand, which is no part of the incident: what is told is what is so.
+        #expect(try place.riposte("process", "resume", "\(child.pid)").status == 0)
+        let ended = try place.riposte("incident", "show", incident)
+        #expect(ended.status == 0 && ended.output.contains("nothing is in force") && !ended.output.contains("in force: "), "\(ended.output)")
+        #expect(try place.json("incident", "show", incident)[0]["standing"]?.array?.isEmpty == true)
         #expect(try place.riposte("alerts", "mark", "\(Identifier.new())", "--benign").status == 4)
     }
 

@@ -87,6 +87,33 @@ struct DedupTests {
         #expect(try await bench.respond(Bench.one, fields: fields).isEmpty)
     }
 
+    @Test("one playbook's failure is no reason for another one to answer again")
+    func failureOfOne() async throws {
+        let bench = try bench(pause + "  - name: q\n    match: { rules: r }\n    steps: [{ action: container.kill }]\n")
+        bench.world.fail(with: ActionError(.denied, "do it", "no"), action: "container.kill")
+        let fields = process(7, startedAt: bench.clock.now)
+        #expect(try await bench.respond(Bench.one, fields: fields).map(\.outcome) == [.done, .failed])
+        #expect(try await bench.respond(Bench.one, fields: fields).compactMap(\.playbook) == ["q"])
+        #expect(bench.state == bench.engine.snapshot)
+    }
+
+    @Test("what fails long after is tried again too, though the fact of another playbook was forgotten since")
+    func lateFailure() async throws {
+        let text =
+            pause.replacing("match:", with: "dedup: { for: 10s }\n    match:")
+            + "  - name: q\n    dedup: { for: 1h }\n    match: { rules: r }\n    steps: [{ action: container.kill, approval: { expires: 30m } }]\n"
+        let bench = try bench(text)
+        let fields = process(7, startedAt: bench.clock.now)
+        let asked = try #require(try await bench.respond(Bench.one, fields: fields).first { $0.outcome == .pending })
+        bench.clock.advance(by: .seconds(20))
+        _ = try await bench.respond(Bench.two, fields: process(8, startedAt: bench.clock.now))
+        bench.world.fail(with: ActionError(.denied, "do it", "no"), action: "container.kill")
+        let time = bench.clock.now
+        #expect(await bench.engine.answer(.approve, asked.id, by: person("ann", 1)).results.map(\.outcome) == [.failed])
+        #expect(try await bench.respond(Bench.one, time: time, fields: fields).compactMap(\.playbook).contains("q"))
+        #expect(bench.state == bench.engine.snapshot && EngineState(json: bench.state.json) == bench.state)
+    }
+
     @Test("at the same moment, many times: one run")
     func together() async throws {
         let bench = try bench()
@@ -264,6 +291,18 @@ struct ThresholdTests {
         for address in ["192.0.2.7", "192.0.2.8", "192.0.2.7"] { #expect(try await bench.respond(Bench.one, fields: ["fd.rip": .text(address)]).isEmpty) }
         bench.clock.advance(by: .seconds(121))
         #expect(try await bench.respond(Bench.one, fields: ["fd.rip": "192.0.2.7"]).isEmpty)
+    }
+
+    @Test("one that comes late, or says a time ahead, ends no count, and counts for none that is elsewhere", arguments: [-7200, -121, 121, 7200])
+    func outOfOrder(_ offset: Int) async throws {
+        let bench = try Bench(third)
+        let fields: JSONObject = ["fd.rip": "192.0.2.7"]
+        for seconds in [0, 0, offset] { #expect(try await bench.respond(Bench.one, time: bench.clock.now + .seconds(seconds), fields: fields).isEmpty) }
+        bench.clock.advance(by: .seconds(1))
+        #expect(try await bench.restarted(third).respond(Bench.one, fields: fields).map(\.outcome) == [.done])
+        // In their order they are forgotten as before.
+        bench.clock.advance(by: .seconds(121))
+        #expect(try await bench.respond(Bench.one, fields: fields).isEmpty && bench.state == bench.engine.snapshot)
     }
 
     @Test("the same event told twice counts once, and a source that is not trusted counts for itself")

@@ -137,6 +137,16 @@ struct AdmissionBookTests {
         #expect(try book.admit(key("others"), 100, limit: 8))
     }
 
+    @Test("an alert that nobody answers holds no room")
+    func nobody() throws {
+        var book = AdmissionBook()
+        for number in 0..<100 { book.enter(try key("idle \(number)"), 0) }
+        for _ in 0..<32 { #expect(try book.admit(key("one"), 1, limit: 64)) }
+        // Half of the room is taken; of the rest a third, as two hold some and one is to come.
+        for _ in 0..<21 { #expect(try book.admit(key("other"), 1, limit: 64)) }
+        #expect(try book.total == 53 && !book.admit(key("other"), 1, limit: 64))
+    }
+
     @Test("who was turned away is counted by rule and intake, as far as there is room for names; the rest together")
     func shed() throws {
         var book = AdmissionBook()

@@ -26,9 +26,41 @@ private let escalating = """
 
     """
 
+private let shared = """
+      - name: p
+        match: { rules: r }
+        rollout: { stages: [{ mode: ask }, { mode: enforce, share: 50% }] }
+        steps:
+          - { name: note, action: container.note, approval: { expires: 10m, on_expiry: perform }, hold: container.pause }
+
+    """
+
 @Suite("Holds and escalations")
 struct HoldTests {
     let stage = ContainerStage()
+
+    @Test("beside the share of a roll-out neither a hold nor silence acts, also where others of the same workload are of it", arguments: [false, true])
+    func besideShare(_ isOneQuestion: Bool) async throws {
+        let bench = try Bench(stage: stage, shared) { $0.approvals.openLimit = 100 }
+        bench.engine.beginRollouts()
+        _ = try bench.engine.promote("p", actor: ann.actor, reason: "quiet")
+        let names = (10..<30).map { "cccccccccc\($0)" }
+        for name in names { _ = try await bench.respond(name, fields: isOneQuestion ? ["container.image.repository": "shop/web"] : [:]) }
+        let held = names.filter { stage.condition($0) == .paused }
+        #expect((1..<names.count).contains(held.count), "\(held)")
+        #expect(bench.outcomes.count { $0 == "container.pause planned" } == names.count - held.count)
+        var noted = Set(held)
+        if !isOneQuestion {
+            // A person's yes is as good as ever.
+            let asked = try #require(names.first { !held.contains($0) })
+            let question = try #require(bench.engine.snapshot.approvals.requests.values.first { $0.opening.target?.key == "container:\(asked)" })
+            #expect(await bench.engine.answer(.approve, question.id, by: ann).results.map(\.outcome) == [.done])
+            noted.insert(asked)
+        }
+        await bench.settle(after: .seconds(600))
+        #expect(Set(stage.deeds.filter { $0.hasPrefix("container.note") }.map { String($0.dropFirst(15)) }) == noted)
+        #expect(names.allSatisfy { stage.condition($0) == .running } && bench.engine.snapshot.approvals.requests.isEmpty && bench.state == bench.engine.snapshot)
+    }
 
     @Test("a hold is in force while a person decides, and becomes the real step")
     func granted() async throws {

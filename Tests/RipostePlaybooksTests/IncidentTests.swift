@@ -145,16 +145,70 @@ struct IncidentTests {
         bench.clock.advance(by: .seconds(5))
         _ = try await bench.respond(Bench.one, rule: "k")
         let id = try #require(bench.log.records.first?.incident)
-        let story = try #require(IncidentStory(id, bench.log.records))
+        let story = try #require(self.story(id, bench))
         #expect(story.alerts == 2 && story.acts == 1 && story.closed == nil)
         #expect(story.targets.map(\.key) == ["container:\(Bench.one)"])
-        #expect(story.standing.map(\.id) == [paused])
+        #expect(story.standing?.map(\.id) == [paused])
         _ = await bench.engine.undo(paused, actor: ann, reason: "false alarm")
         await bench.pass(.seconds(15 * 60))
-        let ended = try #require(IncidentStory(id, bench.log.records))
-        #expect(ended.standing.isEmpty && ended.closed == bench.clock.now)
+        let ended = try #require(self.story(id, bench))
+        #expect(ended.standing == [] && ended.closed == bench.clock.now)
         #expect(ended.events.map(\.what).contains { $0.contains("container.unpause") && $0.contains("by ann") })
-        #expect(IncidentStory(.new(), bench.log.records) == nil)
+        #expect(self.story(.new(), bench) == nil)
+        let cut = try #require(IncidentStory(id, bench.log.records, inForce: nil, isCutOff: true)).json
+        #expect(cut["standing"] == nil && cut["cut_off"] == true)
+    }
+
+    private func story(_ id: Identifier, _ bench: Bench) -> IncidentStory? { IncidentStory(id, bench.log.records, inForce: Array(bench.state.openUndos.values)) }
+
+    @Test("what stands is what can be taken back, whatever has happened to it since: let go by hand, done again, made longer")
+    func standing() async throws {
+        let bench = try bench("  - name: p\n    match: { rules: r }\n    steps: [{ action: container.pause, undo: { after: 5m, extend: true, max: 1h } }]\n")
+        func order(_ action: ActionName) -> Order { Order(actor: ann, action: action, claim: .container(.init(reference: Bench.one)), mode: .enforce) }
+        let first = try await bench.respond(Bench.one)[0].id
+        let id = try #require(bench.log.records.first?.incident)
+        bench.clock.advance(by: .seconds(100))
+        #expect(try await bench.respond(Bench.one).map(\.outcome) == [.already])
+        #expect(story(id, bench)?.standing?.map(\.due) == [bench.clock.now + .seconds(300)])
+        // Somebody took it away, and it was done again: one state of the world, taken back once.
+        bench.world.unmark(Bench.one)
+        let second = try await bench.respond(Bench.one)[0].id
+        #expect(story(id, bench)?.standing?.map(\.id) == [second] && first != second)
+        #expect(await bench.engine.carryOut(order("container.unpause")).outcome == .done)
+        #expect(story(id, bench)?.standing == [])
+    }
+
+    @Test("an alert that is no UTF-8 opens an incident with its priority and rule, and is told in its story")
+    func notUTF8() async throws {
+        let bench = try bench()
+        let head = #"{"rule":"r","priority":"Critical","time":"\#(bench.clock.now)","output_fields":{"container.id":"\#(Bench.one)","proc.cmdline":"cat "#
+        let text = Array(head.utf8) + [0xFF] + Array(#""}}"#.utf8)
+        let alert = try Alert(parsing: text, id: .new(at: bench.clock.now), arrival: .init(intake: "t", trust: .trusted, time: bench.clock.now))
+        _ = try await bench.respond(to: alert)
+        #expect(bench.log.records.first { $0.kind == .alert }?.detail["alert"] == nil)
+        let (id, open) = try #require(bench.engine.snapshot.incidents.open.first)
+        #expect(open.priority == .critical && open.rule == "r")
+        let told = try #require(story(id, bench))
+        #expect(told.priority == .critical && told.rule == "r" && told.events.contains { $0.what.contains("r \"cat ") }, "\(told.events)")
+    }
+
+    @Test(
+        "numbers and rules of one host say nothing of another's; containers do",
+        arguments: [
+            (["proc.pid": 812, "container.id": "host"], 2), (["proc.pid": 10, "proc.sid": 812, "container.id": "host"], 2), ([:], 2), (["container.id": .text(Bench.one)], 1),
+            (["proc.pid": 10, "proc.ppid": 812, "container.id": "host"], 2),
+        ] as [(JSONObject, Int)])
+    func hosts(_ fields: JSONObject, _ incidents: Int) async throws {
+        let bench = try bench(mode: .observe)
+        for host in ["a", "b", "a"] {
+            for fields in [fields["proc.ppid"] == nil ? fields : ["proc.pid": 812, "container.id": "host"], fields] {
+                let document: JSON = [
+                    "rule": "r", "priority": "Warning", "time": .text("\(bench.clock.now)"), "hostname": .text(host), "output_fields": .object(fields),
+                ]
+                _ = try await bench.respond(to: Alert(document, id: .new(at: bench.clock.now), arrival: .init(intake: "t", trust: .trusted, time: bench.clock.now)))
+            }
+        }
+        #expect(Set(groups(bench)).count == incidents && bench.state == bench.engine.snapshot)
     }
 
     @Test("cut at any record, what comes next belongs to the same incident")

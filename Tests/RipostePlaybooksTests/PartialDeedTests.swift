@@ -83,6 +83,28 @@ struct PartialDeedTests {
         #expect(pack.stopped().isEmpty && bench.engine.snapshot.openUndos.isEmpty)
     }
 
+    @Test("on_failure: undo takes back what the failing step itself has left, also where that has no time", arguments: [FailureClass.denied, .timeout])
+    func takenBackAtOnce(_ failure: FailureClass) async throws {
+        let bench = try Bench("  - name: p\n    match: { rules: r }\n    steps: [{ name: a, action: container.pause, on_failure: undo }]\n", catalogue: pack.catalogue)
+        pack.breakOff("container.pause", after: 2, failure, times: 2)
+        #expect(try await bench.respond(one).map(\.outcome) == [.failed, .undone])
+        #expect(pack.stopped().isEmpty && bench.state.openUndos.isEmpty && bench.state == bench.engine.snapshot)
+        #expect(bench.log.records.last { $0.kind == .run }?.message == "taken back after step a")
+    }
+
+    @Test("the undo of what failed half way belongs to its incident, whose story knows what stands")
+    func incident() async throws {
+        let bench = try Bench(pack) { $0.incidents = IncidentSettings() }
+        pack.breakOff("container.pause", after: 2, .denied)
+        let id = try await bench.respond(one)[0].id
+        let incident = try #require(bench.log.records.first?.incident)
+        #expect(IncidentStory(incident, bench.log.records, inForce: Array(bench.state.openUndos.values))?.standing?.map(\.id) == [id])
+        await bench.pass(.seconds(300))
+        let undo = bench.log.records.filter { $0.undoes == id }
+        #expect(undo.map(\.outcome) == [nil, .undone] && undo.allSatisfy { $0.incident == incident })
+        #expect(IncidentStory(incident, bench.log.records, inForce: Array(bench.state.openUndos.values))?.standing?.isEmpty == true)
+    }
+
     @Test("an attempt that failed half way and one that did the rest are taken back as one", arguments: [1, 2, 3])
     func triedAgain(_ stopped: Int) async throws {
         let bench = try Bench(pack)

@@ -105,6 +105,7 @@ struct PlaybookWorldTests {
             ("    alerts: { repeat: a, times: 0 }\n    expect: [{ step: a }]\n", "from 1 to"),
             ("    alerts: [a]\n    expect: [{}]\n", "names nothing cannot fail"), ("    alerts: [a]\n    expect: [{ count: { outcome: done } }]\n", "a count needs min or max"),
             ("    alerts: [a]\n    expect: [{ outcome: finished }]\n", "expected one of done"),
+            ("    alerts: [a]\n    intake: htpp\n    never: [a]\n", "there is no intake \"htpp\""),
             ("    alerts: [a]\n    expect: [{ breaker: ajar }]\n", "expected open, half_open or closed"),
             ("    alerts: [a]\n    expect: [{ target: { container: a, process: 1 } }]\n", "expected one of { process: PID }"),
             ("    alerts: [a]\n    expect: [{ breaker: open, step: a }]\n", "beside breaker only playbook"),
@@ -151,6 +152,41 @@ struct PlaybookWorldTests {
         }
         #expect(Set(varied.compactMap { $0.fields["proc.pid"]?.integer }).count == 3 && Set(varied.compactMap { $0.fields["fd.num"]?.integer }).count == 3)
         #expect(varied.dropFirst().allSatisfy { (1...4_194_304).contains($0.fields["proc.pid"]?.integer ?? 0) })
+    }
+
+    private static let told = """
+          - { name: early, final: true, match: { rules: [Shell], intake: [http, socket] }, steps: [{ action: container.pause }] }
+          - { name: many, order: 1, final: true, match: { rules: [Shell], threshold: { count: 3, within: 1m } }, steps: [{ action: container.stop }] }
+          - name: late
+            order: 2
+            match: { rules: [Shell] }
+            steps: [{ name: kill, action: process.kill }]
+            on_finish:
+              - { name: tell, action: notify.send, with: { to: soc, message: "it {{ steps.kill.outcome }}" } }
+              - { action: notify.send, with: { to: [soc], message: "{{ proc.name }}" } }
+
+        """
+
+    @Test(
+        "a plain test sees what the engine does: final playbooks, what is told at the end, and where the alerts come in",
+        arguments: [
+            ("expect: [{ playbook: late }]", []), ("expect: [{ playbook: early }]", ["nothing asks for playbook early"]),
+            ("intake: http\n    expect: [{ playbook: early }]\n    never: [process.kill, notify.send]", []),
+            ("intake: stdin\n    expect: [{ playbook: late }, { playbook: many }]", []),
+            ("expect: [{ step: tell, action: notify.send, with: { to: [soc] } }, { step: notify-send, with: { message: sh } }]", []),
+            ("never: [notify.send]", ["late/tell asks for notify.send", "late/notify-send asks for notify.send"]),
+            // The same through the engine.
+            ("intake: socket\n    expect: [{ playbook: early, outcome: done }]\n    never: [process.kill]", []),
+            ("expect: [{ step: tell, outcome: done }, { playbook: early, count: { max: 0 } }]", []),
+        ])
+    func plain(_ test: String, _ expected: [String]) throws {
+        let catalogue = DescribedScene(DescribedWorld(), now: { Timestamp(nanoseconds: 0) }).catalogue(Stage.actions + [Stage.telling])
+        let set = try PlaybookSet.load([.init(name: "p.yaml", text: "apiVersion: riposte/v1\nplaybooks:\n" + Self.told)], catalogue).set
+        let file = try PlaybookTestFile(file: "x.test.yaml", text: "tests:\n  - name: t\n    alerts: [a.json]\n    \(test)\n")
+        let first = try #require(file.tests.first)
+        try file.check(first, against: set, catalogue)
+        let result = file.run(first, alerts: try file.alerts(of: first, reading: alerts), playbooks: set, catalogue: catalogue)
+        #expect(result.failures.count == expected.count && zip(result.failures, expected).allSatisfy { $0.message.contains($1) }, "\(result.failures)")
     }
 
     @Test("steps that a rehearsal reached are covered, those it passed over are not")

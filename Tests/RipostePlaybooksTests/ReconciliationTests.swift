@@ -1,6 +1,7 @@
 import RiposteCore
 import RipostePlaybooks
 import RiposteTestSupport
+import Synchronization
 import Testing
 
 private let one = Bench.one
@@ -167,6 +168,58 @@ struct ReconciliationTests {
         #expect(bench.world.marks.isEmpty)
     }
 
+    @Test("a container engine that is silent holds up nobody: the kernel's part is put right meanwhile, again and again, and the look ends")
+    func silentEngine() async throws {
+        let (world, kernel, gate) = (RecordingWorld(), RecordingWorld(), Gate())
+        let clock = HandClock()
+        let engine = SilentEngine(RecordingAction("container.isolate", world: world, inverse: "container.release", needs: ["CAP_NET_ADMIN"]), gate)
+        let bench = try Bench(
+            isolate, clock: clock, world: world,
+            catalogue: ActionCatalogue([
+                engine, RecordingAction("container.release", world: world, takesAway: true, needs: ["CAP_NET_ADMIN"]),
+                KernelBlock(world: kernel),
+            ])
+        ) { $0.reconciliation.every = .seconds(60) }
+        for id in [one, Bench.two] { _ = try await bench.respond(id) }
+        #expect(await bench.engine.carryOut(Order(actor: ann, action: "network.block", claim: .host, mode: .enforce)).outcome == .done)
+        engine.fallSilent()
+        let look = Task { await bench.engine.reconcile() }
+        await engine.asked.pass()
+        for _ in 0..<3 {
+            kernel.unmark(one)
+            await bench.engine.reconcile()
+            while kernel.marks.isEmpty { await Task.yield() }
+        }
+        #expect(Self.drifts(bench).allSatisfy { $0 == "found" || $0 == "over" })
+        let isOver = Flag()
+        Task {
+            await look.value
+            isOver.set()
+        }
+        while !isOver.isSet {
+            clock.advance(by: .seconds(1))
+            await Task.yield()
+        }
+        #expect(world.marks.count == 2 && bench.engine.snapshot.openUndos.count == 3)
+        // The turns at the targets are free: a person's order is not held up.
+        #expect(await bench.engine.carryOut(Order(actor: ann, action: "container.release", claim: .container(.init(reference: one)), mode: .enforce)).outcome == .done)
+        await gate.open()
+    }
+
+    @Test("an orphan is not explained by a deed that is only under way at the same target, or by a journal that takes nothing")
+    func notExplained() async throws {
+        let bench = try Self.bench()
+        try await bench.world.mark(one)
+        await bench.engine.reconcile()
+        #expect(bench.engine.drifts.map(\.finding) == [.orphan])
+        var intent = AuditRecord(.intent, at: bench.clock.now, id: .new(at: bench.clock.now), detail: ["plan": ["parameters": [:]]])
+        (intent.action, intent.target) = ("container.pause", bench.engine.drifts.first?.target)
+        try bench.log.append(intent)
+        let next = try Self.bench(state: bench.state, clock: bench.clock, world: bench.world)
+        await next.engine.reconcile()
+        #expect(next.engine.drifts.map(\.finding) == [.orphan] && next.log.records.isEmpty)
+    }
+
     @Test("a drift is known after a restart, and not told again")
     func restart() async throws {
         let bench = try Self.bench("  - name: p\n    match: { rules: r }\n    steps: [{ action: container.pause }]\n")
@@ -177,5 +230,60 @@ struct ReconciliationTests {
         let next = try Self.bench(state: state, clock: bench.clock, world: bench.world)
         await next.engine.reconcile()
         #expect(next.log.records.isEmpty && next.engine.drifts == bench.engine.drifts && next.engine.drifts.count == 1)
+    }
+}
+
+/// Set once.
+private final class Flag: Sendable {
+    private let state = Mutex(false)
+
+    var isSet: Bool { state.withLock(\.self) }
+    func set() { state.withLock { $0 = true } }
+}
+
+/// Isolates, until the container engine answers no question any more.
+private final class SilentEngine: Action {
+    let base: RecordingAction
+    let gate: Gate
+    let asked = Gate()
+    private let silent = Flag()
+
+    init(_ base: RecordingAction, _ gate: Gate) { (self.base, self.gate) = (base, gate) }
+
+    var description: ActionDescription { base.description }
+    func fallSilent() { silent.set() }
+
+    func plan(_ request: ActionRequest) async throws(ActionError) -> Plan { try await base.plan(request) }
+    func perform(_ plan: Plan) async throws(ActionError) -> Performance { try await base.perform(plan) }
+
+    func standing(of deed: StandingDeed) async throws(ActionError) -> Standing {
+        if silent.isSet {
+            await asked.open()
+            await gate.pass()
+        }
+        return try await base.standing(of: deed)
+    }
+
+    func marks() async throws(ActionError) -> [Target]? {
+        if silent.isSet { await gate.pass() }
+        return try await base.marks()
+    }
+}
+
+/// What the kernel alone knows of.
+private struct KernelBlock: Action {
+    let description = ActionDescription(
+        name: "network.block", summary: "", target: .host, impact: .reversible, inverse: "network.unblock", needs: ["CAP_NET_ADMIN"])
+    let world: RecordingWorld
+
+    func plan(_ request: ActionRequest) async throws(ActionError) -> Plan {
+        Plan(
+            action: description.name, target: .host(machineID: "m"), parameters: request.parameters, alreadySo: world.marks.isEmpty ? nil : "it is so", summary: "block",
+            inverse: description.inverse)
+    }
+
+    func perform(_ plan: Plan) async throws(ActionError) -> Performance {
+        try await world.mark(one)
+        return Performance(.done, undoToken: ["block": true])
     }
 }

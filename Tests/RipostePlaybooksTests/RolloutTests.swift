@@ -118,6 +118,49 @@ struct RolloutTests {
         #expect(objection { _ = try bench.engine.mark(.new(), as: .benign, actor: ann) }.contains("no playbook answered"))
     }
 
+    @Test("what was called benign in an earlier stage, and is called real now, changes nothing of this stage's count")
+    func markedBefore() async throws {
+        let bench = try begun(staged.replacing("benign, ", with: "benign > 1, "))
+        let alerts = try (0..<4).map { try bench.alert("cccccccccc\(10 + $0)") }
+        for alert in alerts.prefix(2) { _ = try await bench.respond(to: alert) }
+        _ = try bench.engine.mark(alerts[0].id, as: .benign, actor: ann)
+        await bench.pass(day * 7)
+        #expect(stage(bench) == 1)
+        for index in 2..<4 { _ = try await bench.respond(to: bench.alert("cccccccccc\(10 + index)")) }
+        let late = try #require(bench.log.records.filter { $0.kind == .alert }.last?.id)
+        _ = try bench.engine.mark(late, as: .benign, actor: ann)
+        _ = try bench.engine.mark(alerts[0].id, as: .real, actor: ann)
+        let track = bench.engine.snapshot.rollouts.track(of: "p")
+        #expect(track.inStage[.benign] == 1 && track.total[.benign] == 1)
+        _ = try bench.engine.mark(late, as: .real, actor: ann)
+        #expect(bench.engine.snapshot.rollouts.track(of: "p").inStage[.benign] == 0)
+        #expect(bench.state == bench.engine.snapshot && EngineState(json: bench.state.json) == bench.state)
+    }
+
+    @Test("a breaker counts against whose budget is spent; one of the agent's, which others spend too, against nobody", arguments: [false, true])
+    func breakers(_ isOwn: Bool) async throws {
+        let own = isOwn ? "    budget: { actions: 1, per: 1h }\n" : ""
+        let text =
+            "  - name: p\n\(own)    match: { rules: r }\n    steps: [{ action: container.pause }]\n  - name: q\n    match: { rules: q }\n    steps: [{ action: container.pause }]\n"
+        let bench = try Bench(text) { if !isOwn { $0.budgets = [AgentBudget("all", Budget(actions: 1, per: .seconds(3600)))] } }
+        _ = try await bench.respond(Bench.one, rule: isOwn ? "r" : "q")
+        _ = try await bench.respond(Bench.two)
+        #expect(bench.engine.snapshot.breakers.all.map(\.state) == [.open])
+        #expect(bench.engine.snapshot.rollouts.track(of: "p").total[.breaker] == (isOwn ? 1 : 0))
+    }
+
+    @Test("a run that was not carried on after a restart is no run of the stage")
+    func notCarriedOn() async throws {
+        let text = "  - name: p\n    match: { rules: r }\n    steps: [{ action: container.pause, approval: { expires: 1h } }]\n"
+        let bench = try Bench(text)
+        _ = try await bench.respond(Bench.one)
+        let next = try bench.restarted(text.replacing("1h", with: "2h"))
+        _ = await next.engine.recover()
+        await next.engine.idle()
+        #expect(next.log.records.last { $0.kind == .run }?.message?.hasPrefix("not carried on: ") == true)
+        #expect(next.engine.snapshot.rollouts.track(of: "p").total.runs == 0 && next.engine.snapshot.openRuns.isEmpty)
+    }
+
     @Test("a run counts once, whatever persons say of it")
     func once() async throws {
         let bench = try Bench(Bench.pause)

@@ -17,6 +17,13 @@ enum Stage {
         action("network.unblock", .address, .reversible, [Parameter("address", .network, isRequired: true, summary: "")]),
     ]
 
+    /// Says something to somebody.
+    static let telling = ActionDescription(
+        name: "notify.send", summary: "", target: .host, impact: .readsOnly,
+        parameters: [
+            Parameter("to", .list(of: .text(maxBytes: 64), maxCount: 16), isRequired: true, summary: ""), Parameter("message", .text(maxBytes: 8192), summary: ""),
+        ], tells: "message")
+
     private static func action(
         _ name: ActionName, _ target: ActionDescription.TargetKind, _ impact: ActionDescription.Impact, _ parameters: [Parameter] = [], inverse: ActionName? = nil
     ) -> ActionDescription { ActionDescription(name: name, summary: "", target: target, impact: impact, parameters: parameters, inverse: inverse) }

@@ -170,7 +170,8 @@ struct StepFeatureTests {
     func hanging(isPrompt: Bool) async throws {
         let world = RecordingWorld()
         let bench = try Bench(
-            Self.playbook("    - { name: a, action: container.pause, timeout: 3s, undo: { after: 1h } }"), world: world, catalogue: Bench.catalogue(world, isPrompt: isPrompt))
+            Self.playbook("    - { name: a, action: container.pause, with: { note: kept }, timeout: 3s, undo: { after: 1h } }"), world: world,
+            catalogue: Bench.catalogue(world, isPrompt: isPrompt))
         let (entered, gate) = (Gate(), Gate())
         bench.world.hold {
             await entered.open()
@@ -197,6 +198,7 @@ struct StepFeatureTests {
         let late = try #require(bench.log.records.last { $0.kind == .outcome })
         #expect(late.outcome == .done && late.detail["late"] == true && late.id == results[0].id)
         #expect(bench.state.openUndos.count == 1, "what came through late can be taken back")
+        #expect(bench.state.openUndos.values.first?.parameters["note"] == "kept", "and done again as it was")
         #expect(bench.takeResults().map(\.outcome) == [.done], "and it is reported")
         #expect(try await bench.respond(Bench.one).map(\.outcome) == [.already], "the turn is free again")
     }

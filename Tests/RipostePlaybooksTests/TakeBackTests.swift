@@ -52,6 +52,19 @@ struct TakeBackTests {
         #expect(bench.state.openUndos.values.map(\.refusal) == ["let it go: it is not as it was left"])
     }
 
+    @Test("the answer is lost, and nobody can tell whether it was done: it is wanted back at once, whatever its time", arguments: ["", "undo: { after: 1h }, "])
+    func inDoubt(_ undo: String) async throws {
+        let playbook = "  - name: p\n    match: { rules: r }\n    steps: [{ name: a, \(undo)action: container.pause, on_failure: undo, retry: { max: 0 } }]\n"
+        let bench = try Bench(playbook)
+        bench.world.loseAnswers(with: ActionError(.unavailable, "mark", "connection reset"), isBlind: true)
+        _ = try await bench.respond(one)
+        #expect(bench.state.openUndos.values.map(\.due) == [bench.clock.now] && !bench.world.marks.isEmpty)
+        #expect(bench.log.records.last { $0.kind == .run }?.message?.contains("is not taken back yet, which is tried again") == true)
+        bench.world.loseAnswers(with: nil)
+        await bench.pass(.seconds(10))
+        #expect(bench.world.marks.isEmpty && bench.state.openUndos.isEmpty && bench.state == bench.engine.snapshot)
+    }
+
     @Test("the journal takes nothing meanwhile: it is taken back when it does")
     func noJournal() async throws {
         let inUse = InUse()

@@ -342,6 +342,14 @@ struct TalonImportTests {
             ])
     }
 
+    @Test("a name that YAML would take for something else stays a name", arguments: ["Null", "TRUE", "no", "Off", "Y", "123", "0x1F", "1e5", "2026-03-04", "~"])
+    func namesThatAreNoText(_ name: String) throws {
+        let text = rule("{ rules: [a] }", actions: "[{ action: '\(name)', actionner: 'kubernetes:terminate' }]").replacing("rule: R", with: "rule: '\(name)'")
+        let playbook = try reread(imported(text)).playbooks[0]
+        let expected = name == "~" ? "rule" : name.lowercased()
+        #expect(playbook.name == expected && playbook.steps.count == 1, "\(playbook.name) \(playbook.steps.map(\.name))")
+    }
+
     @Test("a set of rules as a team has it comes through whole, with a line of report for each part")
     func wholeSet() throws {
         let texts = try ["talon-rules.yaml", "talon-override.yaml"].map { PlaybookSet.Document(name: $0, text: String(decoding: try Fixtures.bytes($0), as: UTF8.self)) }

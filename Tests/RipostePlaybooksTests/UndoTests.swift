@@ -105,6 +105,43 @@ struct UndoByHandTests {
 
 @Suite("Due times")
 struct DueTimeTests {
+    /// What has happened to a deed between its outcome in doubt and its coming back, and when it is due then.
+    enum Since: String, CaseIterable { case nothing, madeLonger, wantedBackAtOnce, refused }
+
+    @Test("a deed that was in doubt comes back late: what takes it back is as it had become", arguments: Since.allCases)
+    func late(_ since: Since) throws {
+        let begin = Timestamp(nanoseconds: 1_000_000_000_000)
+        func time(_ seconds: Int) -> Timestamp { begin + .seconds(seconds) }
+        func members(_ numbers: Int64...) -> JSON { ["members": .array(numbers.map(JSON.integer))] }
+        func record(_ kind: AuditRecord.Kind, at seconds: Int, _ id: Identifier, _ detail: JSONObject, outcome: Outcome? = nil, failure: FailureClass? = nil) -> AuditRecord {
+            var record = AuditRecord(kind, at: time(seconds), id: id, detail: detail)
+            (record.action, record.outcome, record.failure, record.playbook) = ("container.pause", outcome, failure, "p")
+            (record.target, record.actor) = (.container(ContainerIdentity(id: one, name: "c", image: "i")), AuditRecord.Actor(.playbook, name: "p"))
+            return record
+        }
+        let (before, deed) = (Identifier.new(at: begin), Identifier.new(at: time(1)))
+        var state = EngineState()
+        state.apply(record(.outcome, at: 0, before, ["undo": ["inverse": "container.unpause", "due": .text("\(time(1800))"), "token": members(1)]], outcome: .done))
+        let plan: JSON = ["parameters": ["note": "kept"]]
+        state.apply(record(.intent, at: 10, deed, ["plan": plan, "undo_after": "1h", "spends": ["workload": ["name": "web"]]]))
+        let doubt: JSONObject = ["hanging": true, "undo": ["inverse": "container.unpause", "due": .text("\(time(3620))"), "token": members(2)]]
+        state.apply(record(.outcome, at: 20, deed, doubt, outcome: .failed, failure: .unknown))
+        var undo = record(.outcome, at: 30, .new(at: time(30)), [:], outcome: since == .refused ? .refused : .failed)
+        (undo.action, undo.undoes, undo.message) = ("container.unpause", deed, "not now")
+        switch since {
+        case .nothing: break
+        case .madeLonger: state.apply(record(.outcome, at: 30, .new(at: time(30)), ["prolongs": ["action": .text("\(deed)"), "due": .text("\(time(9000))")]], outcome: .already))
+        case .wantedBackAtOnce, .refused: state.apply(undo)
+        }
+        state.apply(record(.outcome, at: 60, deed, ["late": true, "undo": ["inverse": "container.unpause", "due": .text("\(time(3660))"), "token": members(3)]], outcome: .done))
+        let open = try #require(state.openUndos[deed])
+        let due: [Since: Timestamp] = [.nothing: time(3660), .madeLonger: time(9000), .wantedBackAtOnce: time(30)]
+        #expect(state.openUndos.count == 1 && open.due == due[since] && open.refusal == (since == .refused ? "not now" : nil))
+        #expect(open.parameters == ["note": "kept"] && open.workload == "web" && open.absorbed == [before] && state.openUndo(of: before)?.action == deed)
+        #expect(Set(open.token?["members"]?.array?.compactMap(\.integer) ?? []) == [1, 2, 3])
+        #expect(state.hanging.isEmpty && EngineState(json: state.json) == state)
+    }
+
     @Test(
         "set the wall clock as you like: an undo is done when its time has passed, or the clock says so",
         arguments: [

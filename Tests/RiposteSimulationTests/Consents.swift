@@ -14,14 +14,13 @@ struct Consents: Sendable {
         var isEscalation: Bool
         var escalates: Identifier?
         var actsOnSilence: Bool
-        var mayEnforce: Bool
         var voices: Set<UInt32> = []
         var end: String?
     }
 
     private var questions: [Identifier: Question] = [:]
-    /// Plans, with their question and their digest.
-    private var plans: [Identifier: (question: Identifier, digest: JSON?)] = [:]
+    /// Plans, with their question and their digest, and whether everything but the question said enforce.
+    private var plans: [Identifier: (question: Identifier, digest: JSON?, mayEnforce: Bool)] = [:]
 
     func escalated(by plan: Identifier) -> Identifier? { plans[plan].flatMap { questions[$0.question]?.escalates } }
 
@@ -49,12 +48,12 @@ struct Consents: Sendable {
                 needsOnCall: record.detail["approvers"]?.array?.isEmpty == false,
                 isEscalation: isEscalation,
                 escalates: record.detail["escalates"]?.string?.valid.flatMap { Identifier($0) },
-                actsOnSilence: record.detail["on_expiry"]?.string?.valid == "perform", mayEnforce: record.detail["may_enforce"]?.bool ?? false)
-            plans[id] = (id, record.detail["plan_digest"])
+                actsOnSilence: record.detail["on_expiry"]?.string?.valid == "perform")
+            plans[id] = (id, record.detail["plan_digest"], record.detail["may_enforce"] == true)
         case "joined":
             guard let question = record.detail["request"]?.string?.valid.flatMap({ Identifier($0) }) else { return "\(id) joined nothing" }
             if questions[question]?.end != nil { return "\(id) joined a question that was \(questions[question]?.end ?? "") before" }
-            plans[id] = (question, record.detail["plan_digest"])
+            plans[id] = (question, record.detail["plan_digest"], record.detail["may_enforce"] == true)
         case "voted", "granted": return hear(record, id, uptime, isEnough: state == "granted")
         case "denied", "expired", "withdrawn":
             // Of an escalation that was never put there is no question.
@@ -79,6 +78,9 @@ struct Consents: Sendable {
 
     private func problem(withIntent intent: AuditRecord, _ uptime: Duration) -> String? {
         guard let id = intent.id else { return nil }
+        if isBesideShare(intent), plans[id].flatMap({ questions[$0.question]?.end }) != "granted" {
+            return "\(id) is begun beside the share of its roll-out, and nobody has said yes"
+        }
         guard let plan = plans[id], let question = questions[plan.question] else {
             let step = "\(intent.playbook ?? "")/\(intent.step ?? "")"
             let needsOne = intent.undoes == nil && (SimulatedPlaybooks.asking.contains(step) || step == SimulatedPlaybooks.escalation.step)
@@ -88,9 +90,14 @@ struct Consents: Sendable {
         if intent.detail["plan_digest"] != plan.digest { return "\(id) was approved as another plan" }
         switch question.end {
         case "granted": return intent.time < question.deadline && uptime < question.ends ? nil : "\(id) was approved, and is begun after its time"
-        case "expired": return question.actsOnSilence && question.mayEnforce ? nil : "\(id) is begun, and nobody has said yes"
+        case "expired": return question.actsOnSilence && plan.mayEnforce ? nil : "\(id) is begun, and nobody has said yes"
         default: return "\(id) is begun, and its question is \(question.end ?? "open")"
         }
+    }
+
+    private func isBesideShare(_ intent: AuditRecord) -> Bool {
+        guard intent.undoes == nil, let playbook = intent.playbook, let step = intent.step, let target = intent.target else { return false }
+        return SimulatedPlaybooks.besideShare.steps.contains("\(playbook)/\(step)") && SimulatedPlaybooks.besideShare.targets.contains(target.key)
     }
 
     /// Silence is a yes only when the time is over: by the wall clock, or by the time that has really passed.

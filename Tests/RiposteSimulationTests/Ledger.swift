@@ -33,6 +33,8 @@ final class Ledger: Sendable {
         var undone: Set<Identifier> = []
         /// What can be taken back in time: when it is due by the wall clock, and by the time that has really passed.
         var dues: [Identifier: (due: Timestamp, uptime: Duration)] = [:]
+        /// What a run wanted back at once, and did not get: due since then, whatever is heard of it.
+        var wantedBack: Set<Identifier> = []
         var openRuns: Set<Identifier> = []
         var alerts: Set<Identifier> = []
         /// Until when a person's word protects a target: by the wall clock, and by the time that has really passed.
@@ -218,10 +220,14 @@ extension Ledger.State {
         }
         if record.outcome == .undone, let undone = record.undoes, !self.undone.insert(undone).inserted { return "\(undone) was undone twice" }
         // What a run wanted back at once, and did not get, is due from then on.
-        if let undone = record.undoes, record.outcome == .failed, (intent ?? record).actor?.kind == .playbook, let due = dues[undone] {
-            dues[undone] = (min(due.due, record.time), min(due.uptime, uptime))
+        if let undone = record.undoes, record.outcome == .failed, (intent ?? record).actor?.kind == .playbook {
+            wantedBack.insert(undone)
+            if let due = dues[undone] { dues[undone] = (min(due.due, record.time), min(due.uptime, uptime)) }
         }
-        if let due = record.detail["undo"]?["due"]?.string.flatMap({ Timestamp($0.bytes) }) { dues[id] = (due, uptime + (due - record.time)) }
+        if let due = record.detail["undo"]?["due"]?.string.flatMap({ Timestamp($0.bytes) }), !wantedBack.contains(id) {
+            let known = isLate ? dues[id] : nil
+            dues[id] = (max(due, known?.due ?? due), max(uptime + (due - record.time), known?.uptime ?? .zero))
+        }
         if let prolongs = record.detail["prolongs"], let action = prolongs["action"]?.string?.valid.flatMap({ Identifier($0) }) {
             dues[action] = prolongs["due"]?.string.flatMap { Timestamp($0.bytes) }.map { due in (due, uptime + (due - record.time)) }
         }

@@ -13,11 +13,13 @@ enum SimulatedPlaybooks {
         AgentBudget("destroying", Budget(actions: 4, per: .seconds(3600), reopening: .byHand), impact: .destroys),
     ]
     /// Steps that nobody but a person lets act; that of ``silent`` also time.
-    static let asking: Set<String> = ["ask/container-isolate", "ask/network-block", "both/end", "silent/container-pause"]
+    static let asking: Set<String> = ["ask/container-isolate", "ask/network-block", "both/end", "silent/container-pause", "shared/cut"]
+    /// Never without a person, as the roll-out of ``shared`` has not come to them; which ones those are is the same on every host.
+    static let besideShare = (steps: ["shared/cut", "shared/cut.hold"], targets: Set(SimulatedWorld.containers[0...1].map { "container:\($0)" }))
     static let escalation = (step: "climb/suspend.escalation", after: Duration.seconds(600))
     /// Its alerts find room and an answer, whatever floods the others.
     static let canary = "canary"
-    static let names = ["pause", "kill", "isolate", "block", "suspend", "ask", "both", "silent", "climb", "steps", "rolled", "twice", "count"]
+    static let names = ["pause", "kill", "isolate", "block", "suspend", "ask", "both", "silent", "climb", "steps", "rolled", "twice", "count", "shared"]
     /// Those whose first step runs alone, so that what it comes to does not depend on another one.
     static let comparable = names.filter { $0 != "steps" }
     static let rules = names + ["all", "nothing", "a\u{1b}[31m{{ rule }}\n\"<x>"]
@@ -104,6 +106,11 @@ enum SimulatedPlaybooks {
               back_on: [denied > 1, undone_by_hand > 1, breaker]
             steps:
               - { action: container.pause, undo: { after: 5m } }
+          - name: shared
+            match: { rules: shared }
+            rollout: { stages: [{ mode: ask }, { mode: enforce, share: 50% }] }
+            steps:
+              - { name: cut, action: container.isolate, undo: { after: 6m }, approval: { expires: 3m, on_expiry: perform }, hold: container.pause }
           - name: twice
             match: { rules: twice }
             dedup: { for: 5m, by: [rule, target] }

@@ -150,7 +150,7 @@ extension Simulation {
 
     /// What is refused, or not on record, changes nothing: the ledger would see it.
     private func mode(_ life: Life) {
-        let scope: ModeTable.Scope = [.agent, .playbook(SimulatedPlaybooks.names[number(0...12)]), .source("sim")][number(0...2)]
+        let scope: ModeTable.Scope = [.agent, .playbook(SimulatedPlaybooks.names[number(0...SimulatedPlaybooks.names.count - 1)]), .source("sim")][number(0...2)]
         if chance(50) {
             // A person may take the question away from a playbook whose mode is ask; the ledger is to see that nobody else does.
             let widest = scope == .playbook("ask") ? Mode.ask : .enforce
@@ -163,7 +163,7 @@ extension Simulation {
 
     private func rollout(_ life: Life) {
         if chance(60) {
-            _ = try? life.engine.promote("rolled", actor: person.actor, reason: "it is time")
+            _ = try? life.engine.promote(chance(50) ? "rolled" : "shared", actor: person.actor, reason: "it is time")
         } else if let alert = ledger.lastAlert(answeredBy: "rolled") {
             _ = try? life.engine.mark(alert, as: chance(50) ? .benign : .real, actor: person.actor, reason: "looked at it")
         }

@@ -144,6 +144,8 @@ extension ApprovalRequest {
     package var requesters: [AuditRecord.Actor] { ([opening] + members.map(\.record)).compactMap(\.requester) }
     package var requester: AuditRecord.Actor? { requesters.first }
     package var askedAt: Timestamp { opening.time }
+    /// Everything but the question itself said enforce of this plan when it was put. Records of earlier versions say so of the first plan only, for all.
+    func mayEnforce(_ member: Member) -> Bool { member.record.detail["may_enforce"]?.bool ?? facts.mayEnforce }
 }
 
 /// What the first record of a question says beside the plan; read once.

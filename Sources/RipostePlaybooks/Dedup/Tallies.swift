@@ -20,8 +20,10 @@ package struct Tallies: EngineStatePart {
         guard record.kind == .alert, let alert = record.id else { return }
         for counted in record.detail["counted"]?.array ?? [] {
             guard let key = counted.text("key"), let time = counted.time("time"), let within = counted.text("within").flatMap({ Duration(text: $0) }) else { continue }
-            let kept = self.counted(key, within: within, of: time).suffix(Threshold.countLimit)
-            entries.insert(kept + [Entry(alert: alert, time: time)], for: key)
+            // One that comes late, or says a time ahead, ends no count of others: only what is too old for both its time and that of its arrival is over.
+            let now = min(time, record.time)
+            let kept = entries[key]?.filter { now - $0.time <= within } ?? []
+            entries.insert((kept + [Entry(alert: alert, time: time)]).suffix(Threshold.countLimit), for: key)
         }
         // A run begins the count anew.
         for run in record.detail["runs"]?.array ?? [] { if let key = run.text("tally") { entries.remove(key) } }

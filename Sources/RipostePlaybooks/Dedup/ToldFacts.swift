@@ -5,6 +5,8 @@ package struct ToldFacts: EngineStatePart {
     /// One fact, as the first alert told it.
     package struct Fact: Sendable, Equatable {
         package var alert: Identifier
+        /// Who answers it; nil: records of before do not say.
+        var playbook: String?
         /// When it happened, as that alert says.
         var event: Timestamp
         /// When the process began, where the alert says so.
@@ -54,7 +56,7 @@ package struct ToldFacts: EngineStatePart {
         case .alert: admit(record)
         case .repeat: if let first = record.alert { change(first) { $0.repeats += 1 } }
         // What was not done may be done when it is told again.
-        case .outcome: if record.outcome == .failed, !record.dryRun, let alert = record.alert { forget(alert) }
+        case .outcome: if record.outcome == .failed, !record.dryRun, let alert = record.alert { forget(alert, record.playbook) }
         default: break
         }
     }
@@ -66,20 +68,32 @@ package struct ToldFacts: EngineStatePart {
             else { continue }
             put(
                 Fact(
-                    alert: alert, event: event, started: fact.time("started"), intake: arrival.intake, isTrusted: arrival.trust == .trusted, length: length,
+                    alert: alert, playbook: run.text("playbook"), event: event, started: fact.time("started"), intake: arrival.intake, isTrusted: arrival.trust == .trusted,
+                    length: length,
                     until: record.time + length), key)
         }
     }
 
     private mutating func put(_ fact: Fact, _ key: String) {
         let now = fact.until + (.zero - fact.length)
-        var over: [Identifier] = []
-        facts.removeOldest(while: { $0.allSatisfy { $0.until <= now } }) { over += $1.map(\.alert) }
-        for alert in over { keys.remove(alert) }
-        var others = facts[key]?.filter { $0.until > now } ?? []
+        var over: [(key: String, facts: [Fact])] = []
+        facts.removeOldest(while: { $0.allSatisfy { $0.until <= now } }) { over.append(($0, $1)) }
+        for entry in over { forget(entry.key, of: entry.facts) }
+        let known = facts[key] ?? []
+        var others = known.filter { $0.until > now }
         if others.count >= Self.factsPerKey { others.removeFirst() }
-        if let removed = facts.insert(others + [fact], for: key) { for fact in removed.value { keys.remove(fact.alert) } }
-        keys.insert((keys[fact.alert] ?? []) + [key], for: fact.alert)
+        forget(key, of: known.filter { !others.contains($0) })
+        if let removed = facts.insert(others + [fact], for: key) { forget(removed.key, of: removed.value) }
+        let own = keys[fact.alert] ?? []
+        if !own.contains(key) { keys.insert(own + [key], for: fact.alert) }
+    }
+
+    /// These facts are not under this key any more; the same alerts may have others under other keys.
+    private mutating func forget(_ key: String, of facts: [Fact]) {
+        for fact in facts {
+            let rest = keys[fact.alert]?.filter { $0 != key } ?? []
+            if rest.isEmpty { keys.remove(fact.alert) } else { keys.update(fact.alert) { $0 = rest } }
+        }
     }
 
     private mutating func change(_ alert: Identifier, _ body: (inout Fact) -> Void) {
@@ -88,10 +102,15 @@ package struct ToldFacts: EngineStatePart {
         }
     }
 
-    private mutating func forget(_ alert: Identifier) {
-        for key in keys.remove(alert) ?? [] {
-            let rest = facts[key]?.filter { $0.alert != alert } ?? []
+    /// What one playbook has failed at is its own to do again: the others have answered.
+    private mutating func forget(_ alert: Identifier, _ playbook: String?) {
+        for key in keys[alert] ?? [] {
+            let known = facts[key] ?? []
+            let failed = known.filter { $0.alert == alert && ($0.playbook == nil || playbook == nil || $0.playbook == playbook) }
+            guard !failed.isEmpty else { continue }
+            let rest = known.filter { !failed.contains($0) }
             if rest.isEmpty { facts.remove(key) } else { facts.update(key) { $0 = rest } }
+            forget(key, of: failed)
         }
     }
 }
@@ -140,6 +159,7 @@ extension ToldFacts.Fact {
             "until": .text("\(until)"), "repeats": .integer(Int64(repeats)),
         ]
         object.append("started", started.map { .text("\($0)") })
+        object.append("playbook", playbook.map(JSON.text))
         return .object(object)
     }
 
@@ -148,6 +168,7 @@ extension ToldFacts.Fact {
             let length = json.text("for").flatMap({ Duration(text: $0) }), let until = json.time("until"), let repeats = json.number("repeats")
         else { return nil }
         self.init(
-            alert: alert, event: event, started: json.time("started"), intake: intake, isTrusted: isTrusted, length: length, until: until, repeats: repeats)
+            alert: alert, playbook: json.text("playbook"), event: event, started: json.time("started"), intake: intake, isTrusted: isTrusted, length: length, until: until,
+            repeats: repeats)
     }
 }

@@ -58,6 +58,7 @@ struct AdmissionBook: Sendable {
 
     /// Without asking: a run that a restart carries on.
     mutating func enter(_ key: Key, _ runs: Int = 1) {
+        guard runs > 0 else { return }
         open[key, default: 0] += runs
         total += runs
     }

@@ -165,7 +165,7 @@ extension Engine {
         let late = surroundings.now() - request.deadline
         let length = request.deadline - request.askedAt
         let impact = request.opening.action.flatMap { catalogue[ActionName(rawValue: $0)]?.description.impact } ?? .destroys
-        if !request.facts.mayEnforce { return "the mode was not enforce when it was asked" }
+        if !request.mayEnforce(member) { return "the mode was not enforce when it was asked" }
         if request.kind == .plan, impact > .reversible { return "it cannot be taken back" }
         if late > length { return "that is \(late.roundedToSeconds.text) ago" }
         if let origin = request.escalates, snapshot.openUndos[origin] == nil { return "what it follows on is not in force any more" }
@@ -182,6 +182,7 @@ extension Engine {
         let step = playbook.steps.first { $0.name == request.opening.step?.prefix { $0 != "." }.description }
         let verdict = mode(of: playbook)
         if verdict.mode < least { return verdict.because }
+        if let share = share(of: playbook), share.beside < least, let target = member.target, !share.includes(target) { return share.words }
         if let source = member.intake.flatMap({ modeSet(forSource: $0) }), source.mode < least { return source.because }
         return step?.mode.flatMap { $0 < least ? "the step's mode is \($0.rawValue)" : nil }
     }

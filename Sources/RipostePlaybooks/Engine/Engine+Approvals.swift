@@ -73,6 +73,7 @@ extension Engine {
             record.detail.members =
                 [
                     .init(key: "state", value: .text(ApprovalState.joined.rawValue)), .init(key: "request", value: .text("\(id)")),
+                    .init(key: "may_enforce", value: .bool(question.mayEnforce)),
                 ] + record.detail.members
             // What is asked about already is held already.
             if request.members.contains(where: { $0.digest == order.digest(of: plan) }) { record.detail["hold"] = nil }
@@ -131,8 +132,9 @@ extension Engine {
     func followUp(_ result: ActionResult, of order: Order) async {
         switch result.outcome {
         case .pending:
-            await holdMeanwhile(
-                result.id, for: order.question?.alert, isPlannedOnly: order.question?.hold != nil && snapshot.approvals.request(holding: result.id)?.facts.mayEnforce == false)
+            let request = snapshot.approvals.request(holding: result.id)
+            let isPlannedOnly = request.flatMap { request in request.members.first { $0.id == result.id }.map { !request.mayEnforce($0) } } ?? false
+            await holdMeanwhile(result.id, for: order.question?.alert, isPlannedOnly: order.question?.hold != nil && isPlannedOnly)
         case .done:
             if order.follower != nil { await putEscalation(of: result.id) }
             withdrawWeaker(than: result)

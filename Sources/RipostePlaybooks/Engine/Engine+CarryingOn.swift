@@ -63,6 +63,7 @@ extension Engine {
     private func close(_ run: EngineState.OpenRun, because why: String) {
         var record = AuditRecord(.run, at: surroundings.now(), id: run.id)
         (record.alert, record.playbook) = (run.alert, run.playbook)
+        record.isRunLeft = true
         record.message = "not carried on: \(why)" + (standing(of: run).map { "; \($0)" } ?? "")
         close(record)
     }

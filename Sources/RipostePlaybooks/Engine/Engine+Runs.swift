@@ -164,9 +164,9 @@ extension Engine {
         }
     }
 
-    /// As a restart would find them in the journal. What is unknown there is known here: it failed.
+    /// As a restart would find them in the journal. What is unknown there is known here: it failed, and may stand.
     private func facts(of step: String, _ run: RunContext, _ result: ActionResult) -> StepFacts {
-        state.withLock { $0.state.openRuns[run.id]?.settled[step] } ?? StepFacts(result.outcome)
+        state.withLock { $0.state.openRuns[run.id]?.settled[step] } ?? StepFacts(result.outcome, action: result.undo?.available == true ? result.id : nil)
     }
 
     private func skip(_ order: Order, _ why: String) -> ActionResult {

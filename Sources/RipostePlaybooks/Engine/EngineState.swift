@@ -100,7 +100,8 @@ package struct EngineState: Sendable, Equatable {
 
     private mutating func settle(_ record: AuditRecord) {
         guard let id = record.id, let outcome = record.outcome else { return }
-        let intent = openIntents.removeValue(forKey: id)
+        // Of a deed that comes back late its first outcome has taken the intent away.
+        let intent = openIntents.removeValue(forKey: id) ?? hanging[id]
         if record.detail["late"]?.bool == true {
             hanging[id] = nil
             // Only that it has come back: what was said first stands.

@@ -89,4 +89,9 @@ struct RolloutShare: Sendable, Equatable {
     var hundredths: Int
     /// The mode for all other targets.
     var beside: Mode
+
+    func includes(_ target: Target) -> Bool { Rollout.isOfShare(target, hundredths, of: playbook) }
+
+    /// Why a target is treated otherwise than those of the share.
+    var words: String { "the target is not of the \(Rollout.percent(hundredths)) that the roll-out has come to" }
 }

@@ -30,6 +30,8 @@ struct OutcomeDraft {
     private(set) var spend: Spend?
     private var ruling: GuardRuling?
     private var braking: Engine.Braking?
+    /// The roll-out has not come to this target, whatever else asks.
+    private var isBesideShare = false
     private var remarks: [String] = []
     /// Of an order that only looks: what would be in its way if it were to act.
     var wouldBeHeldBack: String?
@@ -74,8 +76,8 @@ struct OutcomeDraft {
         limit(to: braking.mode)
     }
 
-    /// A guard or a brake makes it more careful than its mode.
-    var isHeldBack: Bool { braking?.heldBackBy != nil || ruling.map { $0.reason != nil } ?? false }
+    /// A guard or a brake makes it more careful than its mode, or its target is not of the roll-out's share.
+    var isHeldBack: Bool { isBesideShare || braking?.heldBackBy != nil || ruling.map { $0.reason != nil } ?? false }
 
     mutating func note(_ spend: Spend) { self.spend = spend }
 
@@ -84,9 +86,11 @@ struct OutcomeDraft {
 
     /// A target that is not of the share that the roll-out has come to is treated as in the stage before.
     mutating func keepToShare(of target: Target) {
-        guard let share = order.share, order.mode > share.beside, !Rollout.isOfShare(target, share.hundredths, of: share.playbook) else { return }
+        guard let share = order.share, !share.includes(target) else { return }
+        isBesideShare = share.beside < .enforce
+        guard order.mode > share.beside else { return }
         order.mode = share.beside
-        order.modeBecause = "the target is not of the \(Rollout.percent(share.hundredths)) that the roll-out has come to"
+        order.modeBecause = share.words
     }
 
     mutating func announced() { intended = elapsed }

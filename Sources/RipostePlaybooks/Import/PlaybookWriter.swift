@@ -16,7 +16,7 @@ package enum PlaybookWriter {
     }
 
     private static func lines(of playbook: PlaybookDraft) -> [String] {
-        var lines = ["  - name: \(playbook.name)"]
+        var lines = ["  - name: \(name(playbook.name))"]
         if !playbook.description.isEmpty { lines.append("    description: \(quoted(playbook.description))") }
         lines.append("    mode: \(playbook.mode.rawValue)")
         lines.append("    match:")
@@ -49,7 +49,7 @@ package enum PlaybookWriter {
     }
 
     static func lines(of step: StepDraft) -> [String] {
-        var lines = ["- name: \(step.name)", "  action: \(step.action)"]
+        var lines = ["- name: \(name(step.name))", "  action: \(step.action)"]
         if !step.parameters.isEmpty {
             lines.append("  with: { \(step.parameters.map { "\($0.name): \(flow($0.value))" }.joined(separator: ", ")) }")
         }
@@ -58,6 +58,12 @@ package enum PlaybookWriter {
         if step.goesOnAfterFailure { lines.append("  on_failure: continue") }
         return lines
     }
+
+    /// A name of small letters, digits and hyphens; one that YAML would take for something else than text stands in quotes.
+    private static func name(_ text: String) -> String { plainWords.contains(text) || text.first?.isLetter != true ? quoted(text) : text }
+
+    /// What a reader of YAML 1.1 or 1.2 takes for null or for a switch.
+    private static let plainWords: Set<String> = ["null", "true", "false", "yes", "no", "on", "off", "y", "n"]
 
     private static func flow(_ value: JSON) -> String {
         switch value {

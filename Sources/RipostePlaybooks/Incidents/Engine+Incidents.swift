@@ -31,7 +31,7 @@ extension Engine {
         let counts = hasRuns || alert.priority >= settings.priority
         // What could only join has nothing to look for where nothing is open.
         guard counts || state.withLock({ !$0.state.incidents.open.isEmpty }) else { return nil }
-        let keys = IncidentKeys(subject, rule: alert.rule)
+        let keys = IncidentKeys(subject, rule: alert.rule, host: alert.hostname)
         let now = alert.arrival.time
         let (found, open) = state.withLock { ($0.state.incidents.incident(for: keys, at: now, settings), $0.state.incidents.open.count) }
         if let found { return IncidentPlace(incident: found, isNew: false, keepsOpen: counts) }

@@ -92,7 +92,7 @@ package struct IncidentBook: EngineStatePart {
         incident.alerts += 1
         incident.runs += runs
         if record.detail["keeps_open"] != false { incident.last = max(incident.last, record.time) }
-        if let document = record.detail["alert"] {
+        if let document = record.alertDocument {
             incident.priority = max(incident.priority, document["priority"]?.string.flatMap { Priority(bytes: $0.bytes) } ?? .debug)
             if incident.rule.isEmpty { incident.rule = document["rule"]?.string.map { ByteText(Array($0.bytes.prefix(128))).shown } ?? "" }
         }
@@ -109,9 +109,9 @@ package struct IncidentBook: EngineStatePart {
             if outcome == .undone || outcome == .done || outcome == .already || outcome == .gone { acts.remove(undoes) }
             return
         }
-        guard outcome == .done else { return }
-        open[id]?.acts += 1
+        // Also what failed and may stand is taken back one day.
         if record.detail["undo"] != nil, let action = record.id { acts.insert(id, for: action) }
+        if outcome == .done { open[id]?.acts += 1 }
     }
 
     private mutating func close(_ id: Identifier) {

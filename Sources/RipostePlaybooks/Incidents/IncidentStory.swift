@@ -9,13 +9,17 @@ package struct IncidentStory: Sendable, Equatable {
         package var what: String
     }
 
-    /// A deed that is still in effect, or one that cannot be taken back.
+    /// A deed that is still in effect, or may be.
     package struct Deed: Sendable, Equatable {
         package var id: Identifier
         package var action: String
-        package var target: Target?
+        package var target: Target
         package var since: Timestamp
         package var due: Timestamp?
+
+        fileprivate init(_ open: EngineState.OpenUndo) {
+            (id, action, target, since, due) = (open.action, open.actionName.rawValue, open.target, open.since, open.due)
+        }
     }
 
     package let id: Identifier
@@ -29,16 +33,21 @@ package struct IncidentStory: Sendable, Equatable {
     package private(set) var acts = 0
     /// In the order in which they came up.
     package private(set) var targets: [Target] = []
-    /// Deeds in effect that can be taken back.
-    package private(set) var standing: [Deed] = []
+    /// Deeds in effect that can be taken back; nil: that could not be found out.
+    package let standing: [Deed]?
     package private(set) var events: [Event] = []
+    /// Older records of it were left out, as there are too many.
+    package let isCutOff: Bool
 
-    /// Nil where none of the records is about it.
-    package init?(_ id: Identifier, _ records: some Sequence<AuditRecord>) {
+    /// Nil where none of the records is about it. `inForce`: all that is, as the whole journal gives it: what takes a deed back, or makes it last longer, may be no part of the
+    /// incident.
+    package init?(_ id: Identifier, _ records: some Sequence<AuditRecord>, inForce: [EngineState.OpenUndo]?, isCutOff: Bool = false) {
         let own = records.filter { $0.incident == id }
         guard let first = own.first else { return nil }
         self.id = id
         opened = first.time
+        standing = inForce?.filter { $0.incident == id }.sorted { ($0.since, $0.action) < ($1.since, $1.action) }.map(Deed.init)
+        self.isCutOff = isCutOff
         for record in own { take(record) }
     }
 
@@ -47,7 +56,8 @@ package struct IncidentStory: Sendable, Equatable {
         case .incident: if record.detail.text("state") == "closed" { closed = record.time }
         case .alert: note(record)
         case .repeat: repeats += 1
-        case .outcome: settle(record)
+        // Acts that were begun, not those that take them back.
+        case .outcome: if record.outcome == .done, !record.dryRun, record.undoes == nil { acts += 1 }
         default: break
         }
         if let target = record.target, !targets.contains(where: { $0.key == target.key }) { targets.append(target) }
@@ -56,22 +66,9 @@ package struct IncidentStory: Sendable, Equatable {
 
     private mutating func note(_ record: AuditRecord) {
         alerts += 1
-        let document = record.detail["alert"]
+        let document = record.alertDocument
         priority = max(priority, document?["priority"]?.string.flatMap { Priority(bytes: $0.bytes) } ?? .debug)
         if rule.isEmpty { rule = document?["rule"]?.string?.shown ?? "" }
-    }
-
-    private mutating func settle(_ record: AuditRecord) {
-        guard !record.dryRun, let outcome = record.outcome else { return }
-        if let undoes = record.undoes {
-            if outcome == .undone || outcome == .done || outcome == .already || outcome == .gone { standing.removeAll { $0.id == undoes } }
-            return
-        }
-        guard outcome == .done, let id = record.id, let action = record.action else { return }
-        acts += 1
-        if let undo = record.detail["undo"] {
-            standing.append(Deed(id: id, action: action, target: record.target, since: record.time, due: undo.time("due")))
-        }
     }
 
     /// Nil for what only repeats what another line says.
@@ -79,9 +76,9 @@ package struct IncidentStory: Sendable, Equatable {
         var parts: [String] = []
         switch record.kind {
         case .alert:
-            let document = record.detail["alert"]
+            let document = record.alertDocument
             let names = record.detail["runs"]?.array?.compactMap { $0.text("playbook")?.escapedForDisplay } ?? []
-            parts.append("\(document?.text("priority")?.escapedForDisplay ?? "") \(document?["rule"]?.string?.shown ?? "(not UTF-8)")")
+            parts.append("\(document?.text("priority")?.escapedForDisplay ?? "") \(document?["rule"]?.string?.shown ?? "(no rule)")")
             if let command = document?["output_fields"]?["proc.cmdline"]?.string { parts.append("\"\(ByteText(Array(command.bytes.prefix(120))).shown)\"") }
             parts.append("→ \(names.isEmpty ? "no playbook" : names.joined(separator: ", "))")
         case .intent: return nil
@@ -112,13 +109,17 @@ extension IncidentStory {
         object.append("targets", .array(targets.map(\.json)))
         object.append(
             "standing",
-            .array(
-                standing.map { deed in
-                    var member: JSONObject = ["action_id": .text("\(deed.id)"), "action": .text(deed.action), "since": .text("\(deed.since)")]
-                    member.append("target", deed.target?.json)
-                    member.append("due", deed.due.map { .text("\($0)") })
-                    return .object(member)
-                }))
+            standing.map { deeds in
+                .array(
+                    deeds.map { deed in
+                        var member: JSONObject = [
+                            "action_id": .text("\(deed.id)"), "action": .text(deed.action), "since": .text("\(deed.since)"), "target": deed.target.json,
+                        ]
+                        member.append("due", deed.due.map { .text("\($0)") })
+                        return .object(member)
+                    })
+            })
+        if isCutOff { object.append("cut_off", true) }
         object.append("events", .array(events.map { ["ts": .text("\($0.time)"), "kind": .text($0.kind.rawValue), "what": .text($0.what)] }))
         return .object(object)
     }

@@ -22,25 +22,71 @@ extension Engine {
     /// Drifts that are open, for status.
     package var drifts: [Drift] { snapshot.drifts.open }
 
-    /// One look at all that should be so. One at a time; who comes meanwhile is done with at once.
+    /// One look at all that should be so: first at what the kernel tells at once, then at what somebody else has to be asked about, who may be silent. One look of each kind at a
+    /// time; who comes meanwhile is done with at once. As long as others are asked, the kernel is looked at all the same when its next turn comes.
     package func reconcile() async {
+        guard begin() else { return }
+        defer { end() }
         let settings = configuration.reconciliation
-        let uptime = surroundings.uptime()
-        let isOurs = state.withLock { interior in
-            guard !interior.reconciliation.isRunning, !interior.isClosed else { return false }
-            interior.reconciliation.isRunning = true
-            interior.reconciliation.next = uptime + (settings.every ?? .seconds(60))
+        guard takeTurn(\.isRunning) else { return }
+        await lookAtAll(settings, atOnce: 1) { $0.isToldByKernel }
+        leaveTurn(\.isRunning)
+        guard takeTurn(\.isAsking) else { return }
+        await lookAtAll(settings, atOnce: Self.asksAtOnce) { !$0.isToldByKernel }
+        leaveTurn(\.isAsking)
+    }
+
+    private static let asksAtOnce = 16
+    /// What has not answered by then is asked again at the next look.
+    private static let lookLimit = Duration.seconds(10)
+
+    private typealias Turn = WritableKeyPath<ReconciliationTurn, Bool>
+
+    private func takeTurn(_ turn: Turn) -> Bool {
+        let next = surroundings.uptime() + (configuration.reconciliation.every ?? .seconds(60))
+        return state.withLock { interior in
+            if turn == \ReconciliationTurn.isRunning, !interior.reconciliation.isRunning { interior.reconciliation.next = next }
+            guard !interior.reconciliation[keyPath: turn], !interior.isClosed else {
+                if turn == \ReconciliationTurn.isAsking { interior.reconciliation.isAskedAgain = true }
+                return false
+            }
+            interior.reconciliation[keyPath: turn] = true
             return true
         }
-        guard isOurs, begin() else { return }
-        defer {
-            state.withLock { $0.reconciliation.isRunning = false }
-            end()
-            timeChanged.ring()
+    }
+
+    private func leaveTurn(_ turn: Turn) {
+        let soon = surroundings.uptime() + configuration.reconciliation.settlingTime
+        state.withLock { interior in
+            interior.reconciliation[keyPath: turn] = false
+            // Who was turned away may have heard of something that this look had passed already.
+            guard turn == \ReconciliationTurn.isAsking, interior.reconciliation.isAskedAgain else { return }
+            interior.reconciliation.isAskedAgain = false
+            interior.reconciliation.next = min(interior.reconciliation.next, soon)
         }
-        for open in snapshot.openUndos.values.sorted(by: { $0.action < $1.action }) { await look(at: open, settings) }
-        for name in catalogue.descriptions.map(\.name) { await lookForOrphans(of: name, settings) }
+        timeChanged.ring()
+    }
+
+    /// So many acts at once, then what should not be.
+    private func lookAtAll(_ settings: ReconciliationSettings, atOnce width: Int, _ isMeant: (ActionDescription) -> Bool) async {
+        let names = catalogue.descriptions.filter(isMeant).map(\.name)
+        let meant = Set(names)
+        let acts = snapshot.openUndos.values.filter { meant.contains($0.actionName) }.sorted { $0.action < $1.action }
+        await withTaskGroup { group in
+            for first in 0..<min(acts.count, width) {
+                let share = stride(from: first, to: acts.count, by: width).map { acts[$0] }
+                group.addTask { for open in share { await self.look(at: open, settings) } }
+            }
+        }
+        for name in names { await lookForOrphans(of: name, settings) }
         closeStaleDrifts()
+    }
+
+    /// A look at the world that may be left behind: nil where it was.
+    private func glance<Value: Sendable>(at target: Target?, for action: ActionDescription, _ look: @escaping @Sendable () async -> Value) async -> Value? {
+        let order = Order(id: surroundings.newIdentifier(), actor: Self.reconciler, action: action.name, claim: target.map(TargetClaim.proved) ?? .host, mode: .observe)
+        let watch = OrderWatch(order, at: surroundings.now(), uptime: surroundings.uptime())
+        return await patiently(watch, until: watch.began + Self.lookLimit, isPrompt: action.isPrompt, look)
     }
 
     // MARK: - What should be
@@ -66,11 +112,14 @@ extension Engine {
         defer { lanes.leave(open.target.key) }
         guard isStill(open) else { return nil }
         let deed = StandingDeed(target: open.target, parameters: parameters, token: open.token, since: open.since, time: surroundings.now())
-        do throws(ActionError) {
-            let standing = try await action.standing(of: deed)
-            return isStill(open) ? standing : nil
-        } catch {
-            logger.debug("whether an action still stands could not be found out", metadata: ["action.id": "\(open.action)", "error": "\(error.message.escapedForDisplay)"])
+        let answer = await glance(at: open.target, for: action.description) { () -> Result<Standing, ActionError> in
+            do throws(ActionError) { return .success(try await action.standing(of: deed)) } catch { return .failure(error) }
+        }
+        switch answer {
+        case .success(let standing)?: return isStill(open) ? standing : nil
+        case let failure:
+            let why = failure?.failure?.message ?? "no answer within \(Self.lookLimit.text)"
+            logger.debug("whether an action still stands could not be found out", metadata: ["action.id": "\(open.action)", "error": "\(why.escapedForDisplay)"])
             return nil
         }
     }
@@ -149,23 +198,34 @@ extension Engine {
         let present = Set(marks.map { Self.orphan(name, $0) })
         for drift in drifts where drift.finding == .orphan && drift.actionName == name {
             if !present.contains(drift.object) { settleDrift(of: drift.object, "it is not there any more") }
-            if isExplained(drift.target, name) { settleDrift(of: drift.object, "a record explains it now") }
+            if isInForce(name, on: drift.target) { settleDrift(of: drift.object, "a record explains it now") }
         }
     }
 
     private static func orphan(_ name: ActionName, _ target: Target) -> String { "orphan \(name) \(target.key)" }
 
     private func marks(of action: any Action) async -> [Target]? {
-        do throws(ActionError) { return try await action.marks() } catch {
-            logger.debug("what bears our mark could not be found out", metadata: ["action": "\(action.description.name)", "error": "\(error.message.escapedForDisplay)"])
+        let answer = await glance(at: nil, for: action.description) { () -> Result<[Target]?, ActionError> in
+            do throws(ActionError) { return .success(try await action.marks()) } catch { return .failure(error) }
+        }
+        switch answer {
+        case .success(let marks)?: return marks
+        case let failure:
+            let why = failure?.failure?.message ?? "no answer within \(Self.lookLimit.text)"
+            logger.debug("what bears our mark could not be found out", metadata: ["action": "\(action.description.name)", "error": "\(why.escapedForDisplay)"])
             return nil
         }
     }
 
-    /// In force, about to be, or about to be found out.
+    /// It is the record that explains the mark: what is only about to be does not, as it may never be, and the mark may have been there before.
+    private func isInForce(_ name: ActionName, on target: Target) -> Bool {
+        state.withLock { $0.state.openUndo(of: name, on: target.key) != nil }
+    }
+
+    /// In force, about to be, or about to be found out: nobody is accused of it.
     private func isExplained(_ target: Target, _ name: ActionName) -> Bool {
         state.withLock { interior in
-            interior.state.openUndos.values.contains { $0.actionName == name && $0.target.key == target.key }
+            interior.state.openUndo(of: name, on: target.key) != nil
                 || interior.state.openIntents.values.contains { $0.record.target?.key == target.key }
                 || interior.state.hanging.values.contains { $0.record.target?.key == target.key } || !interior.owed.isEmpty
         }
@@ -213,4 +273,8 @@ extension Engine {
 
 extension Duration {
     fileprivate var wholeSeconds: Duration { .seconds(max(1, components.seconds)) }
+}
+
+extension Result {
+    fileprivate var failure: Failure? { if case .failure(let failure) = self { failure } else { nil } }
 }

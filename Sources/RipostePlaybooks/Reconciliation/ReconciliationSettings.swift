@@ -32,5 +32,10 @@ package struct ReconciliationSettings: Sendable, Equatable {
 struct ReconciliationTurn: Sendable {
     /// At which uptime the next look is due.
     var next = Duration.zero
+    /// Somebody looks at what the kernel tells.
     var isRunning = false
+    /// Somebody asks others: container engines, the cluster.
+    var isAsking = false
+    /// Another one wanted to meanwhile.
+    var isAskedAgain = false
 }

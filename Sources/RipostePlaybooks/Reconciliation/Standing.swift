@@ -48,4 +48,11 @@ extension Action {
 extension ActionDescription {
     /// It changes packets' ways and not what it is named after: put right without harm to anybody who runs.
     var touchesNetwork: Bool { needs.contains("CAP_NET_ADMIN") }
+    /// Whether its acts stand is asked of nobody but the kernel, which answers at once.
+    var isToldByKernel: Bool {
+        switch target {
+        case .process, .address, .host: true
+        case .container, .pod: false
+        }
+    }
 }

@@ -42,6 +42,12 @@ package struct Rollouts: EngineStatePart {
         var playbook: String
     }
 
+    fileprivate struct Judgement: Sendable, Equatable {
+        var fault: Rollout.Fault
+        /// When the stage began in which it was counted; a stage that was entered since knows nothing of it.
+        var stageSince: Timestamp?
+    }
+
     private static let playbookLimit = 4096
     private static let memory = 8192
 
@@ -50,7 +56,7 @@ package struct Rollouts: EngineStatePart {
     private var answered = Recent<Identifier, [Run]>(limit: memory)
     private var acts = Recent<Identifier, Act>(limit: memory)
     /// What each run that was found wrong counts as.
-    private var judged = Recent<Identifier, Rollout.Fault>(limit: memory)
+    private var judged = Recent<Identifier, Judgement>(limit: memory)
 
     package init() {}
 
@@ -66,9 +72,9 @@ package struct Rollouts: EngineStatePart {
     package mutating func apply(_ record: AuditRecord) {
         switch record.kind {
         case .alert: admit(record)
-        case .run: if record.outcome == nil, let playbook = record.playbook { change(playbook) { $0.runs += 1 } }
+        case .run: if record.outcome == nil, !record.isRunLeft, let playbook = record.playbook { change(playbook) { $0.runs += 1 } }
         case .approval: if record.detail.text("state") == "denied", let run = record.run { judge(run, record.playbook, .denied) }
-        case .brake: if record.detail.text("state") == "open", let playbook = record.playbook { change(playbook) { $0.count(.breaker) } }
+        case .brake: if let playbook = record.playbook, record.opensBreaker(of: playbook) { change(playbook) { $0.count(.breaker) } }
         case .outcome: settle(record)
         case .rollout: move(record)
         default: break
@@ -108,7 +114,7 @@ package struct Rollouts: EngineStatePart {
 
     private mutating func judge(_ run: Identifier, _ playbook: String?, _ fault: Rollout.Fault) {
         guard let playbook, judged[run] == nil else { return }
-        judged.insert(fault, for: run)
+        judged.insert(Judgement(fault: fault, stageSince: tracks[playbook]?.since), for: run)
         change(playbook) { $0.count(fault) }
     }
 
@@ -128,11 +134,18 @@ package struct Rollouts: EngineStatePart {
         for run in runs {
             if record.detail.text("verdict") == "benign" {
                 judge(run.id, run.playbook, .benign)
-            } else if judged[run.id] == .benign {
+            } else if let judgement = judged[run.id], judgement.fault == .benign {
                 judged.remove(run.id)
-                change(run.playbook) { $0.count(.benign, -1) }
+                takeBack(judgement, of: run.playbook)
             }
         }
+    }
+
+    private mutating func takeBack(_ judgement: Judgement, of playbook: String) {
+        var track = tracks[playbook] ?? Track()
+        if track.since == judgement.stageSince { track.inStage.count(judgement.fault, -1) }
+        track.total.count(judgement.fault, -1)
+        put(track, playbook)
     }
 
     private mutating func change(_ playbook: String, _ body: (inout Counts) -> Void) {
@@ -222,7 +235,12 @@ extension Rollouts {
                         "inverse": .text(entry.value.inverse), "target": .text(entry.value.target),
                     ] as JSON
                 }),
-            "judged": .array(judged.entries.map { ["run": .text("\($0.key)"), "as": .text($0.value.rawValue)] as JSON }),
+            "judged": .array(
+                judged.entries.map { entry in
+                    var object: JSONObject = ["run": .text("\(entry.key)"), "as": .text(entry.value.fault.rawValue)]
+                    object.append("stage_since", entry.value.stageSince.map { .text("\($0)") })
+                    return .object(object)
+                }),
         ]
     }
 
@@ -246,7 +264,7 @@ extension Rollouts {
         }
         for entry in judged {
             guard let run = entry.identifier("run"), let fault = entry.text("as").flatMap(Rollout.Fault.init(rawValue:)) else { return nil }
-            self.judged.insert(fault, for: run)
+            self.judged.insert(Judgement(fault: fault, stageSince: entry.time("stage_since")), for: run)
         }
     }
 }
@@ -278,5 +296,18 @@ extension Rollouts.Counts {
         guard let runs = json.number("runs") else { return nil }
         self.init(runs: runs)
         for fault in Rollout.Fault.allCases { faults[fault] = json.number(ByteText(fault.rawValue)) }
+    }
+}
+
+extension AuditRecord {
+    /// The breaker of the playbook's own budget, or of that of one of its steps. One of the agent's may have been spent by others.
+    fileprivate func opensBreaker(of playbook: String) -> Bool { detail.text("state") == "open" && detail.text("breaker") == Breakers.name(ofPlaybook: playbook) }
+
+    /// The end of a run that was not carried on, and proves nothing of its playbook.
+    private static let runLeft: ByteText = "not_carried_on"
+
+    var isRunLeft: Bool {
+        get { kind == .run && detail[Self.runLeft]?.bool == true }
+        set { detail[Self.runLeft] = newValue ? true : nil }
     }
 }

@@ -8,7 +8,7 @@ package struct StepFacts: Sendable, Equatable {
     package var isConfirmed: Bool?
     /// Single values of what the plan found and the deed left: `pid`, `owner.kind`. Lists and long texts are not among them.
     package var detail: JSONObject
-    /// The action, where it can be taken back.
+    /// The action, where it can be taken back: also one that failed and left something standing, or may have.
     package var action: Identifier?
     /// For people: what was done to whom, and why it was not.
     var about: String?
@@ -38,7 +38,7 @@ package struct StepFacts: Sendable, Equatable {
         }
         self.init(
             outcome, failure: record.failure, isConfirmed: record.detail["confirmed"]?.bool, detail: detail,
-            action: record.detail["undo"] == nil || outcome != .done ? nil : record.id)
+            action: record.detail["undo"] == nil ? nil : record.id)
         about = [record.action, record.target?.summary].compactMap(\.self).joined(separator: " ").cut(to: Self.textLimit)
         why = outcome == .done ? nil : record.message?.cut(to: Self.textLimit)
     }

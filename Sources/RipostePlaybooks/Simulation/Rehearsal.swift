@@ -77,6 +77,13 @@ package final class Rehearsal: Sendable {
 }
 
 extension Alert {
+    /// The same, come in elsewhere.
+    func arriving(by intake: String) throws(AlertError) -> Alert {
+        var arrival = arrival
+        arrival.intake = intake
+        return try Alert(.object(document), original: original, id: id, arrival: arrival)
+    }
+
     /// The same, come in at another time.
     fileprivate func arriving(at time: Timestamp) -> Alert {
         var arrival = arrival

@@ -12,6 +12,13 @@ extension Step {
         try request(in: StepScope(alert), description: description, at: now)
     }
 
+    /// What it says by itself, as far as that is right: parameters without those that are filled in from the alert and the run.
+    func parametersOfItself(for description: ActionDescription) -> JSONObject? {
+        var given = JSONObject()
+        for parameter in parameters { if case .literal(let json) = parameter.value { given.append(ByteText(parameter.name), json) } }
+        return (try? Parameters(checking: given, for: description))?.json ?? given
+    }
+
     /// What this step asks for: templates filled in, parameters checked, the target taken from the alert. Looks at nothing but alert and run.
     package func request(in scope: StepScope, description: ActionDescription, at now: Timestamp) throws(ActionError) -> ActionRequest {
         let alert = scope.alert

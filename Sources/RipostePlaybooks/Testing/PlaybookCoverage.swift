@@ -32,7 +32,7 @@ package struct PlaybookCoverage: Sendable, Equatable {
     package func unreached(of set: PlaybookSet) -> [Unreached] {
         set.playbooks.filter(\.isEnabled).flatMap { playbook -> [Unreached] in
             guard playbooks.contains(playbook.name) else { return [Unreached(playbook: playbook.name, step: nil, file: playbook.file, line: playbook.line)] }
-            return playbook.steps.filter { !steps.contains(.init(playbook: playbook.name, step: $0.name)) }
+            return (playbook.steps + playbook.finish).filter { !steps.contains(.init(playbook: playbook.name, step: $0.name)) }
                 .map { Unreached(playbook: playbook.name, step: $0.name, file: playbook.file, line: playbook.line) }
         }
     }

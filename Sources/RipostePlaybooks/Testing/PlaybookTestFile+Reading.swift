@@ -3,7 +3,7 @@ internal import RiposteRules
 
 extension PlaybookTestFile {
     static func test(_ node: YAMLNode) -> Test? {
-        let known = ["name", "now", "world", "mode", "alerts", "wait", "expect", "never"]
+        let known = ["name", "now", "world", "mode", "intake", "alerts", "wait", "expect", "never"]
         guard let keys = node.mapping(known: known, what: "a test", code: "T001") else { return nil }
         guard let name = keys["name"]?.text(code: "T002"), let alerts = keys["alerts"].flatMap({ $0.isMapping ? [$0] : $0.list(orSingle: true, code: "T002") }) else {
             node.report(code: "T003", "a test needs name and alerts")
@@ -20,7 +20,15 @@ extension PlaybookTestFile {
         test.world = keys["world"].flatMap { DescribedWorld($0) }
         test.mode = keys["mode"]?.choice(Mode.self, code: "T002")
         test.wait = keys["wait"]?.duration(code: "T002")
+        test.intake = keys["intake"].flatMap(intake)
         return test
+    }
+
+    private static func intake(_ node: YAMLNode) -> String? {
+        guard let name = node.text(code: "T002") else { return nil }
+        if Match.intakeNames.contains(name) { return name }
+        node.report(code: "T002", "there is no intake \"\(name)\"", suggestion: nearMiss(to: name, among: Match.intakeNames))
+        return nil
     }
 
     private static func source(_ node: YAMLNode) -> AlertSource? {
@@ -103,6 +111,7 @@ extension PlaybookTestFile {
             case .repeated(let repetition): alerts += try repetition.alerts(of: try read(repetition.file))
             }
         }
+        if let intake = test.intake { alerts = try alerts.map { try $0.arriving(by: intake) } }
         guard !alerts.isEmpty else { throw Unusable(description: "there is no alert in its files: it cannot fail") }
         // Stable: those of one moment come in as they stand.
         return test.isRehearsed ? alerts.enumerated().sorted { ($0.element.time, $0.offset) < ($1.element.time, $1.offset) }.map(\.element) : alerts

@@ -27,6 +27,8 @@ package struct PlaybookTestFile: Sendable {
         package var world: DescribedWorld?
         /// The agent's mode; playbooks and steps may be more careful.
         package var mode: Mode?
+        /// Where the alerts come in; nil: at none that a playbook can name.
+        package var intake: String?
         /// So much time passes after the last alert.
         package var wait: Duration?
 
@@ -141,16 +143,23 @@ package struct PlaybookTestFile: Sendable {
         for alert in alerts {
             for playbook in playbooks.matching(alert) {
                 coverage.reach(playbook.name)
-                for step in playbook.steps where step.condition(holdsFor: alert) {
+                for step in playbook.steps + playbook.finish where step.condition(holdsFor: alert) {
                     guard let description = catalogue[step.action]?.description else { continue }
                     coverage.reach(playbook.name, step: step.name)
                     do throws(ActionError) {
                         let request = try step.request(for: alert, description: description, at: alert.time)
                         asked.append((playbook.name, step, request.parameters.json))
                     } catch {
-                        problems.append("step \(step.name) of \(playbook.name): \(error.message)")
+                        // What is told at the end is mostly how the steps ended, which no alert says: the rest of it stands.
+                        if let rest = playbook.finish.contains(where: { $0.name == step.name }) ? step.parametersOfItself(for: description) : nil {
+                            asked.append((playbook.name, step, rest))
+                        } else {
+                            problems.append("step \(step.name) of \(playbook.name): \(error.message)")
+                        }
                     }
                 }
+                // One that waits for more alerts than there are here keeps none from the others.
+                if playbook.isFinal, playbook.match.threshold == nil { break }
             }
         }
         for expectation in test.expect where !asked.contains(where: { expectation.isMet(by: $0.playbook, $0.step, $0.parameters) }) {

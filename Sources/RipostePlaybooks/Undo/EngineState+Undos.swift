@@ -36,6 +36,7 @@ extension EngineState {
             open.absorb(older)
             openUndos[older.action] = nil
         }
+        if let known = openUndos[id] { open.follow(known, term: intent?.detail["undo_after"]?.string?.valid.flatMap { Duration(text: $0) }) }
         openUndos[id] = open
     }
 

@@ -65,6 +65,18 @@ extension EngineState.OpenUndo {
         absorbed = older.absorbed + [older.action] + absorbed
         if let left = older.token { token = token.map { $0.restoring(too: left) } ?? JSONObject().restoring(too: left).nonEmpty }
     }
+
+    /// The same act on record once more, as it came back late: what has been heard of it since its first outcome stands. Where its time is still the one that it began with,
+    /// the later of the two counts; one that was made longer, or was wanted back at once, is as it was made.
+    mutating func follow(_ known: Self, term: Duration?) {
+        let isAsItBegan = known.due == term.map { known.since + $0 }
+        due = isAsItBegan ? due.flatMap { own in known.due.map { max(own, $0) } } : known.due
+        refusal = known.refusal
+        absorbed = known.absorbed + absorbed.filter { !known.absorbed.contains($0) }
+        token = token.map { own in known.token.map(own.restoring) ?? own } ?? known.token
+        if parameters.isEmpty { parameters = known.parameters }
+        workload = workload ?? known.workload
+    }
 }
 
 extension JSONObject {

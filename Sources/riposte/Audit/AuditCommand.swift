@@ -210,7 +210,7 @@ enum AuditText {
         var parts: [String] = []
         switch record.kind {
         case .alert:
-            parts.append(record.detail["alert"]?["rule"]?.string?.shown ?? "(not UTF-8)")
+            parts.append(record.alertDocument?["rule"]?.string?.shown ?? "(no rule)")
             let playbooks = record.detail["runs"]?.array?.compactMap { $0["playbook"]?.string?.shown } ?? []
             parts.append("→ \(playbooks.isEmpty ? "no playbook" : playbooks.joined(separator: ", "))")
         case .checkpoint:

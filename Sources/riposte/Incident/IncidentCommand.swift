@@ -1,4 +1,5 @@
 internal import ArgumentParser
+internal import RiposteAgent
 internal import RiposteAudit
 internal import RiposteCore
 internal import RipostePlaybooks
@@ -40,7 +41,8 @@ struct IncidentListCommand: AsyncParsableCommand {
                     ["INCIDENT", "OPENED", "CLOSED", "ALERTS", "ACTS", "IN FORCE", "GRAVEST", "FIRST RULE"],
                     stories.map { story in
                         [
-                            "\(story.id)", story.opened.clockText, story.closed?.clockText ?? "open", "\(story.alerts)", "\(story.acts)", "\(story.standing.count)",
+                            "\(story.id)", story.opened.clockText, story.closed?.clockText ?? "open", "\(story.alerts)", "\(story.acts)",
+                            story.standing.map { "\($0.count)" } ?? "?",
                             story.priority.name, story.rule,
                         ]
                     }))
@@ -68,14 +70,25 @@ struct IncidentShowCommand: AsyncParsableCommand {
 }
 
 extension AuditAccess {
-    /// Incidents' stories, in their order, of at most so many records together: the newest.
+    /// Incidents' stories, in their order, of at most so many records together: the newest. Where there are more, that is said.
     fileprivate func stories(of ids: [Identifier], limit: Int = 100_000) throws -> [IncidentStory] {
         guard !ids.isEmpty else { return [] }
         var query = JournalSearch.Query()
-        query.limit = limit
+        query.limit = limit + 1
         query.incidents = Set(ids)
-        let records = Dictionary(grouping: try records(query).map(\.record), by: \.incident)
-        return ids.compactMap { id in records[id].flatMap { IncidentStory(id, $0) } }
+        let found = try records(query).map(\.record)
+        let isCutOff = found.count > limit
+        if isCutOff { Terminal.complain("there are more than \(limit) records: only the newest were read, and what came before them is left out") }
+        let (records, inForce) = (Dictionary(grouping: found.suffix(limit), by: \.incident), whatIsInForce())
+        return ids.compactMap { id in records[id].flatMap { IncidentStory(id, $0, inForce: inForce, isCutOff: isCutOff) } }
+    }
+
+    /// As the whole journal gives it: what `riposte undo --list` shows. Nil, and said so, where it cannot be read.
+    private func whatIsInForce() -> [EngineState.OpenUndo]? {
+        do { return try JournalDesk.inForce(stateDirectory: stateDirectory) } catch {
+            Terminal.complain("what is in force cannot be told: \("\(error)".escapedForDisplay)")
+            return nil
+        }
     }
 }
 
@@ -91,10 +104,14 @@ enum IncidentText {
         lines.append("")
         lines += story.events.map { "  \($0.time.description.dropFirst(11).prefix(12))  \(padded($0.kind.rawValue))  \($0.what)" }
         lines.append("")
-        if story.standing.isEmpty { lines.append("  nothing is in force") }
-        for deed in story.standing {
-            let due = deed.due.map { " until \($0.clockText)" } ?? ""
-            lines.append("  in force: \(deed.action.escapedForDisplay) \(deed.target?.summary ?? "")\(due); riposte undo \(deed.id)")
+        switch story.standing {
+        case nil: lines.append("  what is in force could not be found out")
+        case []?: lines.append("  nothing is in force")
+        case let deeds?:
+            for deed in deeds {
+                let due = deed.due.map { " until \($0.clockText)" } ?? ""
+                lines.append("  in force: \(deed.action.escapedForDisplay) \(deed.target.summary)\(due); riposte undo \(deed.id)")
+            }
         }
         return lines.joined(separator: "\n")
     }

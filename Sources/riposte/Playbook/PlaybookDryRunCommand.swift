@@ -32,6 +32,9 @@ struct PlaybookDryRunCommand: AsyncParsableCommand {
     @Flag(name: .long, help: "With --world: as if no playbook, step or roll-out were more careful than the agent.")
     var ignoreModes = false
 
+    @Option(name: .long, help: "Where the alerts come in, for playbooks that ask for that: \(Match.intakeNames.joined(separator: ", ")).")
+    var intake: String?
+
     @Option(name: .long, help: "With --world: other playbooks, a file or folder; says which runs appear, vanish or change against them.", completion: .file())
     var compare: String?
 
@@ -42,6 +45,10 @@ struct PlaybookDryRunCommand: AsyncParsableCommand {
     var progress = false
 
     func validate() throws {
+        if let intake, !Match.intakeNames.contains(intake) {
+            let near = nearMiss(to: intake, among: Match.intakeNames).map { "; did you mean \"\($0)\"?" } ?? ""
+            throw ValidationError("there is no intake \"\(intake.escapedForDisplay)\"\(near)")
+        }
         guard world == nil else { return }
         if html != nil || compare != nil || progress || ignoreModes || mode != .enforce {
             throw ValidationError("--mode, --ignore-modes, --compare, --html and --progress need --world FILE or --world none")
@@ -53,12 +60,13 @@ struct PlaybookDryRunCommand: AsyncParsableCommand {
         let catalogue = Facilities(configuration).catalogue
         let set = try PlaybookSet.load(paths: try which.paths(configuration), catalogue, foreign: .warnedOf).set
         guard let world else {
-            let reports = await DryRun(configuration: configuration, playbooks: set).reports(try AlertStream.all(in: alerts))
+            let reports = await DryRun(configuration: configuration, playbooks: set, intake: intake).reports(try AlertStream.all(in: alerts))
             throw ExitCode(AlertReportText.show(reports, asJSON: action.json))
         }
         let old = try compare.map { try PlaybookSet.load(paths: [$0], catalogue, foreign: .warnedOf).set }
         let replay = Replay(
-            configuration: configuration, playbooks: effective(set), comparedWith: old.map(effective), world: try WorldFile.replayWorld(world), mode: mode)
+            configuration: configuration, playbooks: effective(set), comparedWith: old.map(effective), world: try WorldFile.replayWorld(world), mode: mode,
+            intake: intake)
         try await feed(replay)
         let report = replay.finish()
         try show(report, replay, configuration)
