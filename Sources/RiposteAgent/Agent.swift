@@ -18,7 +18,10 @@ internal import UnixSignals
 package struct Agent: Sendable {
     /// What the banner tells.
     package struct Banner: Sendable {
+        /// What the agent may do now, which a person may have set on an earlier run.
         package var mode: Mode
+        /// Why that is another one than the configuration's; nil where it is the same.
+        package var modeBecause: String?
         package var playbooks: Int
         package var rules: (armed: Int, count: Int)
         /// Where alerts come in, and where events do that rules make alerts of.

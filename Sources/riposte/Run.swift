@@ -108,7 +108,7 @@ struct Run: AsyncParsableCommand {
             case .ask: "waits for a person"
             case .enforce: "acts"
             }
-        lines.append("  mode       \(banner.mode.rawValue): \(what)")
+        lines.append("  mode       \(banner.mode.rawValue): \(what)" + (banner.modeBecause.map { ", because \($0.escapedForDisplay)" } ?? ""))
         lines.append("  playbooks  \(banner.playbooks)")
         lines.append("  rules      \(banner.rules.armed) armed of \(banner.rules.count)")
         for intake in banner.intakes { lines.append("  \(intake.takesEvents ? "events" : "alerts")     \(intake.name): \(intake.place)") }

@@ -49,6 +49,11 @@ struct SteeringTests {
         #expect(try place.riposte("mode", "set", "observe", "--for", "2h", "--reason", "load test").status == 0)
         place.kill()
         try await place.start()
+        // Of the mode in force both tell, not of the configured one.
+        let words = "mode       observe: plans and reports, touches nothing, because the agent's mode was set to observe by \(NSUserName())\n"
+        #expect(place.errors.contains(words), "\(place.errors)")
+        let starts = try place.records().filter { $0["kind"] == "start" }
+        #expect(starts.map { $0["mode"]?.string?.shown } == ["enforce", "observe"] && starts.map { $0["detail"]?["configured_mode"] } == [nil, "enforce"])
         let planned = try await outcome(child)
         #expect(planned["outcome"] == "planned")
         #expect(planned["detail"]?["mode_because"]?.string?.shown == "the agent's mode was set to observe by \(NSUserName())")
