@@ -106,6 +106,18 @@ struct UntrustedFloodTests {
 
     @Test("what comes of an alert is on record too: it counts with what its playbooks may write")
     func consequences() async throws {
+    @Test("a flood of nonsense hides nobody else's, and costs what it writes down")
+    func nonsense() async throws {
+        try await place.start(configuration: "intake: { untrusted: { max_rate: 256 } }")
+        func rejects(_ trust: JSON) throws -> Int { try place.records().count { $0["kind"] == "reject" && $0["detail"]?["arrival"]?["trust"] == trust } }
+        #expect(try postAsNobody("nonsense", times: 100) == Array(repeating: "400", count: 100))
+        // A minute's worth is 15 KiB, of which each takes one and a little.
+        let kept = try rejects("untrusted")
+        #expect(kept > 5 && kept < 30)
+        #expect(try await place.post("nonsense of root's").status == 400)
+        #expect(try rejects("trusted") == 1)
+    }
+
         let steps = (0..<8).map { "      - name: s\($0)\n        action: process.kill\n        on_failure: continue\n" }.joined()
         try place.write(playbooks: (0..<10).map { "  - name: p\($0)\n    match: { rules: [\"Many *\"] }\n    steps:\n\(steps)" }.joined())
         try await place.start(configuration: "intake: { untrusted: { max_rate: 64KiB } }")
