@@ -99,7 +99,8 @@ struct SteeringTests {
         let id = "\(Identifier.new())"
         for (verb, words) in [
             (["mode", "set", "observe", "--playbook", "holt"], "did you mean \"hold\"?"), (["mode", "clear", "--playbook", "holt"], "did you mean \"hold\"?"),
-            (["mode", "set", "observe", "--source", "htp"], "did you mean \"http\"?"), (["playbook", "promote", "holt"], "did you mean \"hold\"?"),
+            (["mode", "set", "observe", "--source", "htp"], "did you mean \"http\"?"), (["mode", "clear", "--source", "htp"], "did you mean \"http\"?"),
+            (["playbook", "promote", "holt"], "did you mean \"hold\"?"),
             (["alerts", "mark", id, "--benign"], id), (["output", "test", "disc"], "did you mean \"disk\"?"), (["notify", "send", "--to", "disc", "m"], "did you mean \"disk\"?"),
             (["undo", id], "no action with this id"), (["breaker", "close", "x"], "\"x\""), (["approvals", "show", id], id), (["incident", "show", id], id),
         ] {
