@@ -167,6 +167,19 @@ struct SteeringTests {
         #expect(try place.riposte("alerts", "mark", "\(Identifier.new())", "--benign").status == 4)
     }
 
+    @Test("incidents since a time are those that were opened since, whenever they were closed")
+    func incidentsSince() async throws {
+        try await place.start(configuration: "incidents: { quiet: 1s }")
+        let before = Timestamp.now()
+        _ = try await outcome(ChildProcess(["sleep", "1000"]))
+        let after = Timestamp.now()
+        let incident = try #require(try place.records().first { $0["kind"] == "incident" }?["id"]?.string?.valid)
+        #expect(try place.json("incident", "list", "--since", "\(after)").isEmpty)
+        try await until { try place.records().contains { $0["kind"] == "incident" && $0["detail"]?["state"] == "closed" } }
+        #expect(try place.json("incident", "list", "--since", "\(after)").isEmpty)
+        for since in [["--since", "\(before)"], []] { #expect(try place.json(["incident", "list"] + since).map { $0["id"]?.string?.valid } == [incident]) }
+    }
+
     @Test("an alert that is sent twice is answered once and seen twice")
     func twice() async throws {
         try place.write(playbooks: suspending.replacing("    dedup: off\n", with: ""))
