@@ -28,6 +28,8 @@ struct UntrustedQuotaTests {
         #expect(take(600, 1000) && !take(1, 1000))
         #expect(!take(1, 900), "a clock that went back gives nothing")
         #expect(take(1, 1001))
+        var large = ByteRation(perSecond: .max, at: .zero)
+        #expect(large.take(.max, at: .zero) && large.take(1, at: .zero))
     }
 
     @Test("each intake has its own; a flood is told of at once, and then once a minute with how many it was")
@@ -104,8 +106,6 @@ struct UntrustedFloodTests {
         #expect(told.count == 1 && told[0]["detail"]?["untrusted"]?["intake"] == "http")
     }
 
-    @Test("what comes of an alert is on record too: it counts with what its playbooks may write")
-    func consequences() async throws {
     @Test("a flood of nonsense hides nobody else's, and costs what it writes down")
     func nonsense() async throws {
         try await place.start(configuration: "intake: { untrusted: { max_rate: 256 } }")
@@ -118,6 +118,8 @@ struct UntrustedFloodTests {
         #expect(try rejects("trusted") == 1)
     }
 
+    @Test("what comes of an alert is on record too: it counts with what its playbooks may write")
+    func consequences() async throws {
         let steps = (0..<8).map { "      - name: s\($0)\n        action: process.kill\n        on_failure: continue\n" }.joined()
         try place.write(playbooks: (0..<10).map { "  - name: p\($0)\n    match: { rules: [\"Many *\"] }\n    steps:\n\(steps)" }.joined())
         try await place.start(configuration: "intake: { untrusted: { max_rate: 64KiB } }")
