@@ -8,9 +8,10 @@ internal import RiposteRules
 
 extension Agent.Banner {
     init(_ configuration: AgentConfiguration, _ house: EngineHouse, _ keepers: Keepers, _ intakes: [any Intake], _ auditIntakes: [any Intake], metrics: String?) {
-        let loaded = keepers.rules.rules
+        let (loaded, verdict) = (keepers.rules.rules, house.engine.agentMode)
         self.init(
-            mode: configuration.mode, playbooks: house.engine.playbooks.playbooks.count, rules: (loaded.armed, loaded.ruleSet.rules.count),
+            mode: verdict.mode, modeBecause: verdict.mode == configuration.mode ? nil : house.engine.agentModeBecause, playbooks: house.engine.playbooks.playbooks.count,
+            rules: (loaded.armed, loaded.ruleSet.rules.count),
             intakes: keepers.sensor.places + intakes.map { ($0.name, $0.place, false) } + auditIntakes.map { ($0.name, $0.place, true) },
             journal: configuration.stateDirectory + "/journal", controlSocket: configuration.controlSocket,
             alertSocket: configuration.intake.socket.isEnabled ? configuration.alertSocket : nil,

@@ -18,7 +18,10 @@ internal import UnixSignals
 package struct Agent: Sendable {
     /// What the banner tells.
     package struct Banner: Sendable {
+        /// What the agent may do now, which a person may have set on an earlier run.
         package var mode: Mode
+        /// Why that is another one than the configuration's; nil where it is the same.
+        package var modeBecause: String?
         package var playbooks: Int
         package var rules: (armed: Int, count: Int)
         /// Where alerts come in, and where events do that rules make alerts of.
@@ -190,9 +193,15 @@ package struct Agent: Sendable {
             house: house, keepers: keepers, intakes: intakes + auditIntakes, audit: auditIntakes.isEmpty ? nil : auditDoor, outputs: outputs, registry: registry, began: began)
         let metrics = try metricsServer(readings, quiet(logger), ready)
         ready.whenReady { [configuration] in onReady(Banner(configuration, house, keepers, intakes, auditIntakes, metrics: metrics?.listener.place)) }
+        // As a person wants it, by a signal or by the control socket.
+        let reload = { @Sendable () async -> JSON in
+            let kinds = await keepers.reload()
+            await outputs.reopen()
+            return kinds
+        }
         let control = ControlServer(
             path: configuration.controlSocket, groupID: try Self.controlGroup(configuration), house: house,
-            status: { status(house, keepers, intakes + auditIntakes, auditIntakes.isEmpty ? nil : auditDoor, outputs, since: began) }, reload: keepers.reload,
+            status: { status(house, keepers, intakes + auditIntakes, auditIntakes.isEmpty ? nil : auditDoor, outputs, since: began) }, reload: reload,
             outputs: outputs, logger: logger, libraryLogger: quiet(logger))
         // Those who take orders and alerts come last: they stop first, and the undo keeper is there as long as they are.
         var services = [
@@ -209,10 +218,7 @@ package struct Agent: Sendable {
             service("rules") { try await keepers.rules.keepUp() },
             service("containers") { try await sensor.run() },
             service("reload") {
-                for await _ in hangUps.signals {
-                    _ = await keepers.reload()
-                    await outputs.reopen()
-                }
+                for await _ in hangUps.signals { _ = await reload() }
             },
             service("control") { try await control.run() },
         ]

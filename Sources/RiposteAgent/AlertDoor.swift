@@ -7,7 +7,8 @@ internal import Synchronization
 
 /// Where intakes hand alerts in: the engine, with a record of what was no alert.
 struct AlertDoor: AlertSink {
-    /// Records of rejects in a minute; a flood of nonsense must not fill the journal. What is beyond is counted by the intake.
+    /// Records of rejects in a minute, of each intake and of those who are believed there or not: a flood of nonsense must neither fill the journal nor hide what others have lost. What is
+    /// beyond is counted by the intake.
     private static let rejectsPerMinute = 60
 
     private let house: EngineHouse
@@ -53,7 +54,9 @@ struct AlertDoor: AlertSink {
 
     /// Logs and journals what could not be taken, as long as there is not too much of it.
     func tell(_ message: Logger.Message, _ problem: AlertError, excerpt: [UInt8], arrival: Alert.Arrival) {
-        guard recent.mayRecord(at: arrival.time, limit: Self.rejectsPerMinute) else { return }
+        guard recent.mayRecord(arrival, limit: Self.rejectsPerMinute) else { return }
+        let cost = UntrustedQuota.cost(ofRejecting: problem, excerpt)
+        if arrival.trust == .untrusted, !quota.takeUntold(cost, for: arrival.intake) { return }
         logger.notice(
             message, metadata: ["intake.name": "\(arrival.intake)", "peer": "\(arrival.peer ?? "")", "problem": "\(problem.description.escapedForDisplay)"])
         var record = AuditRecord(.reject, at: arrival.time)
@@ -63,13 +66,21 @@ struct AlertDoor: AlertSink {
     }
 
     private final class RecentRejects: Sendable {
-        private let window = Mutex<(minute: Int64, count: Int)>((0, 0))
+        private struct Source: Hashable {
+            var intake: String
+            var trust: Alert.Arrival.Trust
+        }
 
-        func mayRecord(at time: Timestamp, limit: Int) -> Bool {
-            let minute = time.nanoseconds / 60_000_000_000
-            return window.withLock { window in
+        /// Intakes are the configuration's, so few.
+        private let windows = Mutex<[Source: (minute: Int64, count: Int)]>([:])
+
+        func mayRecord(_ arrival: Alert.Arrival, limit: Int) -> Bool {
+            let minute = arrival.time.nanoseconds / 60_000_000_000
+            return windows.withLock { windows in
+                var window = windows[Source(intake: arrival.intake, trust: arrival.trust)] ?? (minute: minute, count: 0)
                 if window.minute != minute { window = (minute, 0) }
                 window.count += 1
+                windows[Source(intake: arrival.intake, trust: arrival.trust)] = window
                 return window.count <= limit
             }
         }

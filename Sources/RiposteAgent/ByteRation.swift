@@ -10,7 +10,7 @@ struct ByteRation: Sendable, Equatable {
     /// `now` is time that never goes back.
     init(perSecond: Int, at now: Duration) {
         self.perSecond = Double(perSecond)
-        left = Double(perSecond * Self.savedSeconds)
+        left = Double(perSecond) * Double(Self.savedSeconds)
         looked = now
     }
 

@@ -182,10 +182,13 @@ package struct AlertReport: Sendable, Equatable {
     package var results: [ActionResult]
     /// Set where the text was no alert, or was not taken.
     package var problem: String?
+    /// It is an alert, and the engine did not take it: nothing came of it.
+    package var isNotTaken: Bool
     /// Why playbooks that it fits did not answer it: it was told before, or is one of several that a threshold waits for.
     package var remarks: [String]
 
-    package init(number: Int, rule: String, playbooks: [String] = [], results: [ActionResult] = [], problem: String? = nil, remarks: [String] = []) {
+    package init(number: Int, rule: String, playbooks: [String] = [], results: [ActionResult] = [], problem: String? = nil, isNotTaken: Bool = false, remarks: [String] = []) {
+        self.isNotTaken = isNotTaken
         self.remarks = remarks
         self.number = number
         self.rule = rule

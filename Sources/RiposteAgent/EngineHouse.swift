@@ -43,7 +43,7 @@ package final class EngineHouse: Sendable {
                 configuration: configuration.engineConfiguration, catalogue: facilities.catalogue, guards: facilities.guards, world: facilities.world, log: journal,
                 playbooks: playbooks, state: state, logger: logger,
                 observe: observe)
-            var start = start(journal, configuration, state, playbooks, purpose)
+            var start = start(journal, configuration, engine.agentMode.mode, state, playbooks, purpose)
             start.detail.append("rules", rules.map(JSON.text))
             // Through the engine, so that its state follows the journal.
             try engine.record(start)
@@ -87,16 +87,18 @@ package final class EngineHouse: Sendable {
     }
 
     private static func start(
-        _ journal: Journal, _ configuration: AgentConfiguration, _ state: EngineState, _ playbooks: PlaybookSet, _ purpose: String
+        _ journal: Journal, _ configuration: AgentConfiguration, _ mode: Mode, _ state: EngineState, _ playbooks: PlaybookSet, _ purpose: String
     ) -> AuditRecord {
         var record = AuditRecord(.start, at: .now())
         record.actor = AuditRecord.Actor(.agent, name: purpose, uid: geteuid(), pid: getpid())
-        record.mode = configuration.mode
+        record.mode = mode
         record.detail = [
             "version": .text(Version.text), "host": .text(ProcessInfo.processInfo.hostName), "playbooks": .text(playbooks.digest),
             "closed_in_order": .bool(journal.opening.wasClosedInOrder), "open_undos": .integer(Int64(state.openUndos.count)),
             "unknown_outcomes": .integer(Int64(state.openIntents.count)), "unfinished_runs": .integer(Int64(state.openRuns.count)),
         ]
+        // A person has set another one, on an earlier run.
+        if mode != configuration.mode { record.detail.append("configured_mode", .text(configuration.mode.rawValue)) }
         record.detail.append("torn", journal.opening.tornPart.map(JSON.text))
         record.detail.append("damaged_after", journal.opening.damagedAfter.map(JSON.integer))
         record.detail.append("missing_up_to", journal.opening.missingUpTo.map(JSON.integer))

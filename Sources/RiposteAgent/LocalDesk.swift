@@ -90,7 +90,7 @@ package final class LocalDesk: Desk {
             return AlertReport(number: number, rule: "", problem: error.description)
         }
         do throws(Engine.AdmissionError) { try await engine.respond(to: alert) } catch {
-            return AlertReport(number: number, rule: alert.rule.repaired, problem: "not taken: \(error)")
+            return AlertReport(number: number, rule: alert.rule.repaired, problem: "not taken: \(error.words)", isNotTaken: true)
         }
         return seen.report(on: alert, number: number)
     }
@@ -108,4 +108,14 @@ package final class LocalDesk: Desk {
     }
 
     package func close() async { await house.close() }
+}
+
+extension Engine.AdmissionError {
+    fileprivate var words: String {
+        switch self {
+        case .full: "there is no room for it now; send it again later"
+        case .closed: "the engine is ending"
+        case .unsafe(let reason): "the journal did not take it: \(reason)"
+        }
+    }
 }

@@ -21,6 +21,8 @@ final class SensorKeeper: Sendable {
         var wanted: ReflexPlan?
         /// What the journal has.
         var onRecord: ReflexPlan?
+        /// The journal did not take what was to be armed, and it is not armed.
+        var isUnrecorded = false
         /// Why the kernel did not take what was asked of it last, as the journal has it.
         var problem: SensorError?
     }
@@ -151,18 +153,18 @@ final class SensorKeeper: Sendable {
 
     /// The reflexes that are to be armed, on record before they are: they act without being asked again. Without a record none is.
     private func record(_ plan: ReflexPlan) -> ReflexPlan {
-        let before = plans.withLock { plans in
-            plans.wanted = plan
-            return plans.onRecord
+        let (before, isAgain) = plans.withLock { plans in
+            defer { (plans.wanted, plans.isUnrecorded) = (plan, false) }
+            return (plans.onRecord, plans.isUnrecorded)
         }
         guard plan.set.reflexes != before?.set.reflexes ?? [] || plan.problems != before?.problems ?? [] else { return plan }
         var record = AuditRecord(.config, at: .now(), detail: ["reflexes": plan.json])
         record.message = "reflexes are armed"
         record.outcome = .done
         do { try house.journal.append(record) } catch {
-            logger.error("reflexes are not armed: the journal does not take them", metadata: ["error": "\(error)"])
+            if !isAgain { logger.error("reflexes are not armed: the journal does not take them; tried again until it does", metadata: ["error": "\(error)"]) }
             let plan = plan.without(plan.set.reflexes, because: "the journal does not take it; the agent acts")
-            plans.withLock { ($0.wanted, $0.onRecord) = (plan, nil) }
+            plans.withLock { ($0.wanted, $0.onRecord, $0.isUnrecorded) = (plan, nil, true) }
             return plan
         }
         plans.withLock { $0.onRecord = plan }
@@ -179,17 +181,18 @@ final class SensorKeeper: Sendable {
         return "the kernel did not take its tables, and no reflex acts until it does: \(problem)"
     }
 
-    /// How long after the kernel did not take what was asked of it, or had no room, it is asked again.
+    /// How long after the kernel did not take what was asked of it, or had no room, or the journal did not take that it is asked, it is tried again.
     private static let pause = Duration.seconds(2)
 
-    /// As long as the agent: asks for containers, and asks the kernel again for what it did not take.
+    /// As long as the agent: asks for containers, and tries again what the kernel or the journal did not take.
     func run() async throws {
         try await withThrowingTaskGroup { group in
             group.addTask { await self.containers.run() }
             group.addTask {
                 while true {
                     try await Task.sleep(for: Self.pause)
-                    if case .running(let sensor) = self.current, sensor.armament.isUnfinished { self.playbooksChanged() }
+                    guard case .running(let sensor) = self.current else { continue }
+                    if sensor.armament.isUnfinished || self.plans.withLock(\.isUnrecorded) { self.playbooksChanged() }
                 }
             }
             try await group.next()

@@ -51,7 +51,7 @@ package struct SteeringResult: Sendable, Equatable {
 
 extension LocalDesk {
     package func steer(_ command: SteeringCommand) async throws(DeskError) -> SteeringResult {
-        if case .setMode(_, .source(let name), _) = command.wish, !Match.intakeNames.contains(name) {
+        if let name = unknownSource(command.wish) {
             let near = nearMiss(to: name, among: Match.intakeNames).map { "; did you mean \"\($0)\"?" } ?? ""
             throw DeskError(.notFound, "there is no source \"\(name.escapedForDisplay)\"\(near)")
         }
@@ -63,6 +63,15 @@ extension LocalDesk {
         } catch {
             guard !error.isOfUnknown else { throw DeskError(.notFound, error.message) }
             return SteeringResult(error.proposal == nil ? .refused : .pending, error.message)
+        }
+    }
+
+    /// One that is named and is not there. A mode that was set for it when it was can be cleared.
+    private func unknownSource(_ wish: SteeringCommand.Wish) -> String? {
+        switch wish {
+        case .setMode(_, .source(let name), _): Match.intakeNames.contains(name) ? nil : name
+        case .clearMode(.source(let name)): Match.intakeNames.contains(name) || house.engine.snapshot.modes.settings[.source(name)] != nil ? nil : name
+        case .setMode, .clearMode, .promote, .mark: nil
         }
     }
 

@@ -65,11 +65,23 @@ final class UntrustedQuota: Sendable {
         return length + recordBytes + answering.reduce(0) { $0 + (1 + $1.steps.count) * 2 * recordBytes }
     }
 
+    /// What a record of a text costs that is no alert.
+    static func cost(ofRejecting problem: AlertError, _ excerpt: [UInt8]) -> Int { recordBytes + problem.description.utf8.count + excerpt.count * 4 / 3 }
+
+    /// Whether there is room for so many bytes, which are then taken. For what nobody is told of where there is none: the intake has counted it.
+    func takeUntold(_ bytes: Int, for intake: String) -> Bool {
+        guard !Self.isFull(folder, below: settings.freeBytes) else { return false }
+        let now = uptime()
+        return accounts.withLock { $0[intake, default: newAccount(at: now)].ration.take(bytes, at: now) }
+    }
+
+    private func newAccount(at now: Duration) -> Account { Account(ration: ByteRation(perSecond: settings.bytesPerSecond, at: now)) }
+
     /// Nil where there is room for so many bytes, which are then taken; else why not, and what is to be told, now and then.
     func take(_ bytes: Int, for intake: String) -> (cause: Cause, flood: Flood?)? {
         let (now, isFull) = (uptime(), Self.isFull(folder, below: settings.freeBytes))
         return accounts.withLock { accounts in
-            var account = accounts[intake] ?? Account(ration: ByteRation(perSecond: settings.bytesPerSecond, at: now))
+            var account = accounts[intake] ?? newAccount(at: now)
             defer { accounts[intake] = account }
             let cause: Cause? = isFull ? .disk : account.ration.take(bytes, at: now) ? nil : .rate
             guard let cause else { return nil }

@@ -18,6 +18,8 @@ package struct ActionResult: Sendable, Equatable {
     package var target: Target?
     package var outcome: Outcome
     package var dryRun: Bool
+    /// Whatever its outcome is called, the deed was begun, and nobody can say that it did not take effect, or some of it.
+    package var mayHaveActed = false
     /// Why its mode was no wider: "the agent's mode is observe".
     package var modeBecause: String?
     /// Why it was asked for (an operator's words) or, where nothing was done, why not.
@@ -53,6 +55,7 @@ package struct ActionResult: Sendable, Equatable {
         object.append("target", target?.json ?? .null)
         object.append("outcome", .text(outcome.rawValue))
         object.append("dry_run", .bool(dryRun))
+        if mayHaveActed { object.append("may_have_acted", true) }
         object.append("mode_because", modeBecause.map(JSON.text))
         object.append("reason", reason.map(JSON.text))
         object.append("detail", detail.map(JSON.text))
@@ -77,5 +80,9 @@ package struct ActionResult: Sendable, Equatable {
             undo: json["undo"].map { Undo(available: $0["available"]?.bool ?? false, due: $0["due"]?.string.flatMap { Timestamp($0.bytes) }) },
             duration: .microseconds(json["duration_us"]?.integer ?? 0))
         modeBecause = text("mode_because")
+        mayHaveActed = json["may_have_acted"]?.bool ?? false
     }
+
+    /// It is in effect, or may be in whole or in part: what was to be called off was not.
+    package var mayBeInEffect: Bool { outcome == .done || outcome == .undone || mayHaveActed }
 }

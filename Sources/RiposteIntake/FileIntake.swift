@@ -9,7 +9,7 @@ internal import Synchronization
 ///
 /// How far it has read is kept in a file of its own, moved only behind what was taken; so a restart reads some lines twice at worst. A file that was renamed away is
 /// read beside the new one as long as somebody still writes to it, and looked for in its folder after a restart. What cannot be found there any more is told: nothing is
-/// lost in silence. Only who empties a file (`copytruncate`) loses what was written between our last look and that.
+/// lost in silence. The place is one file's: another path begins anew, and that is told too. Only who empties a file (`copytruncate`) loses what was written between our last look and that.
 ///
 /// A file speaks for whoever may write to it: what is in one that others than root, the agent's own user and `owners` may change is not believed.
 package struct FileIntake: Intake {
@@ -129,10 +129,16 @@ package struct FileIntake: Intake {
             return
         }
         guard let saved = loaded else { return }
+        // The place is another file's, unless that has only got another name.
+        if let before = saved.path, before != absolutePath, !saved.positions.contains(where: isThere) {
+            let beginning = state.startsAtBeginning ? "its beginning" : "its end, as it is now"
+            tell("\(path) is followed for the first time, from \(beginning): before, it was \(before), and how far that was read is forgotten")
+            return
+        }
         state.finished = saved.finished
         // What is there now is all new, unless it is where we were.
         state.startsAtBeginning = true
-        let rotated = RotatedFiles(folder: folder, name: URL(fileURLWithPath: path).lastPathComponent, owners: owners(saved))
+        let rotated = RotatedFiles(folder: folder, name: URL(fileURLWithPath: path).lastPathComponent, owners: owners(saved), saved)
         for position in saved.positions {
             if let file = FollowedFile.at(path, where: { $0.isAt(position) }) {
                 file.resume(at: position)
@@ -144,12 +150,21 @@ package struct FileIntake: Intake {
                 tell("\(path) was read to byte \(position.offset), and that file is not in its folder any more: what came after that is not known")
             }
         }
-        state.older += rotated.newer(than: saved)
-        for name in rotated.compressed(since: saved) { tell("\(folder)/\(name) is compressed: what is in it and was not read before is not known") }
-        let foreign = rotated.foreign(since: saved)
+        state.older += rotated.newer()
+        for name in rotated.compressed() { tell("\(folder)/\(name) is compressed: what is in it and was not read before is not known") }
+        let foreign = rotated.foreign()
         if let first = foreign.first {
             tell("\(foreign.count) files in \(folder), such as \(first.escapedForDisplay), belong to others than \(path) does, or are links: they are not read")
         }
+    }
+
+    private var absolutePath: String { URL(fileURLWithPath: path).standardizedFileURL.path }
+
+    /// Whether what was read up to there is the followed file.
+    private func isThere(_ position: OffsetFile.Position) -> Bool {
+        guard let file = FollowedFile.at(path, where: { $0.isAt(position) }) else { return false }
+        file.closeFile()
+        return true
     }
 
     /// Whose files beside the followed one are looked at.
@@ -235,7 +250,7 @@ package struct FileIntake: Intake {
 
     private func places(_ state: Following) -> OffsetFile.Saved {
         OffsetFile.Saved(
-            positions: (state.older + [state.file].compactMap(\.self)).map(\.position), finished: state.finished, time: Timestamp.now().nanoseconds)
+            path: absolutePath, positions: (state.older + [state.file].compactMap(\.self)).map(\.position), finished: state.finished, time: Timestamp.now().nanoseconds)
     }
 
     private func saveNow(_ state: inout Following) {

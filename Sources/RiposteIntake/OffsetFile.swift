@@ -20,6 +20,8 @@ struct OffsetFile: Sendable {
     }
 
     struct Saved: Sendable, Equatable {
+        /// Which file was followed. Nil where an earlier version of ours saved it.
+        var path: String?
         /// The followed file's last, before it those of files that were renamed away and are still read.
         var positions: [Position] = []
         /// Of files that were renamed away and are done with, the oldest first.
@@ -62,13 +64,14 @@ struct OffsetFile: Sendable {
             guard let last = Position(json: json) else { throw nonsense }
             positions.append(last)
         }
-        return Saved(positions: positions, finished: try list("finished"), time: json["saved_at"]?.integer)
+        return Saved(path: json["path"]?.string?.valid, positions: positions, finished: try list("finished"), time: json["saved_at"]?.integer)
     }
 
     /// Puts it on disk, so that after a power cut there is this or what was there before. An offset that is not kept makes a restart read some lines twice, no more: it is not
     /// worth stopping for.
     func save(_ saved: Saved) {
         var json = saved.positions.last?.json ?? JSONObject()
+        json.append("path", saved.path.map(JSON.text))
         json.append("saved_at", .integer((saved.time ?? Timestamp.now().nanoseconds) - Self.coarseness))
         for (key, others) in [("older", Array(saved.positions.dropLast())), ("finished", saved.finished)] where !others.isEmpty {
             json.append(ByteText(key), .array(others.map { .object($0.json) }))

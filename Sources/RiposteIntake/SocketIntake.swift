@@ -3,6 +3,7 @@ internal import Foundation
 internal import Glibc
 package import Logging
 package import RiposteCore
+internal import Synchronization
 
 /// Alerts on Unix sockets: a stream of lines, or one alert per datagram. Who is at the other end is what the kernel says.
 ///
@@ -14,9 +15,10 @@ package struct SocketIntake: Intake {
         package var name = "socket"
         package var streamPath: String
         package var datagramPath: String
-        package var mode: UInt32 = 0o660
         /// Who may hand alerts in, beside root and the agent's own user.
         package var userIDs: Set<UInt32> = []
+        /// Of the sockets' files. A file has one owner and one group: for other users it is open to everybody, and who may come in is what the kernel says of each.
+        var mode: UInt32 { userIDs.isEmpty ? 0o660 : 0o666 }
         package var trust = Alert.Arrival.Trust.trusted
         package var connectionLimit = 256
         package var lineLimit = 1 << 20
@@ -40,6 +42,7 @@ package struct SocketIntake: Intake {
     private let reader: AlertReader
     private let logger: Logger
     private let onListening: @Sendable () -> Void
+    private let refusals = Refusals()
 
     package init(_ configuration: Configuration, sink: any AlertSink, logger: Logger, onListening: @escaping @Sendable () -> Void = {}) {
         self.configuration = configuration
@@ -93,7 +96,7 @@ package struct SocketIntake: Intake {
             let readable = connections.filter { isRead($0.value) }.map(\.key)
             let ready = thread.wait(for: readable + [datagram, stream], isHolding ? pause : connections.isEmpty ? -1 : 1000)
             if ready.contains(thread.stop) { return finish(stream, datagram, &connections, &buffer) }
-            if ready.contains(datagram) { receive(datagram, &buffer) }
+            if ready.contains(datagram) { for _ in 0..<Self.datagramsPerTurn { guard receiveDatagram(datagram, &buffer) else { break } } }
             if isHolding, ContinuousClock.now >= nextTry {
                 pause = retry(&connections) ? Self.pauses.first : min(2 * pause, Self.pauses.longest)
                 nextTry = .now + .milliseconds(Int64(pause))
@@ -162,7 +165,7 @@ package struct SocketIntake: Intake {
         for descriptor in [stream, datagram] { shutdown(descriptor, Int32(SHUT_RD)) }
         while connections.count < configuration.connectionLimit, accept(stream, &connections) {}
         for descriptor in connections.keys { shutdown(descriptor, Int32(SHUT_RD)) }
-        receive(datagram, &buffer, until: deadline)
+        while ContinuousClock.now < deadline, receiveDatagram(datagram, &buffer) {}
         for descriptor in connections.keys.sorted() {
             while ContinuousClock.now < deadline, connections[descriptor]?.hasEnded == false { receive(descriptor, &connections, &buffer) }
         }
@@ -193,7 +196,9 @@ package struct SocketIntake: Intake {
         var credentials = riposte_credentials()
         guard riposte_peer_credentials(descriptor, &credentials) == 0, isAllowed(credentials) else {
             counters.count(\.denied)
-            logger.warning("connection refused", metadata: ["intake.name": "\(name)", "peer.uid": "\(credentials.uid)"])
+            if let count = refusals.toTell() {
+                logger.warning("connection refused", metadata: ["intake.name": "\(name)", "peer.uid": "\(credentials.uid)", "count": "\(count)"])
+            }
             close(descriptor)
             return true
         }
@@ -249,25 +254,27 @@ package struct SocketIntake: Intake {
 
     // MARK: - Datagrams
 
-    /// Nobody can be told to wait: what finds no room is counted and lost.
-    private func receive(_ datagram: Int32, _ buffer: inout [UInt8], until deadline: ContinuousClock.Instant? = nil) {
-        while deadline.map({ .now < $0 }) ?? true {
-            var credentials = riposte_credentials()
-            let length = riposte_receive(datagram, &buffer, buffer.count, &credentials)
-            guard length >= 0 else { return }
-            guard credentials.pid > 0, isAllowed(credentials) else {
-                counters.count(\.denied)
-                continue
-            }
-            let peer = Self.peer(credentials)
-            guard length <= configuration.lineLimit else {
-                reader.reject(AlertError(problem: "a datagram is longer than \(configuration.lineLimit) bytes"), buffer.prefix(256), reader.arrival(peer: peer))
-                continue
-            }
-            do throws(AdmissionError) { try reader.take(buffer.prefix(length), peer: peer) } catch {
-                logger.warning("alert lost", metadata: ["intake.name": "\(name)", "reason": "\(error)"])
-            }
+    /// Who sends as fast as they are read keeps out neither streams nor the end: so many, and then it is the others' turn.
+    private static let datagramsPerTurn = 256
+
+    /// Nobody can be told to wait: what finds no room is counted and lost. False where there is none.
+    private func receiveDatagram(_ datagram: Int32, _ buffer: inout [UInt8]) -> Bool {
+        var credentials = riposte_credentials()
+        let length = riposte_receive(datagram, &buffer, buffer.count, &credentials)
+        guard length >= 0 else { return false }
+        guard credentials.pid > 0, isAllowed(credentials) else {
+            counters.count(\.denied)
+            return true
         }
+        let peer = Self.peer(credentials)
+        guard length <= configuration.lineLimit else {
+            reader.reject(AlertError(problem: "a datagram is longer than \(configuration.lineLimit) bytes"), buffer.prefix(256), reader.arrival(peer: peer))
+            return true
+        }
+        do throws(AdmissionError) { try reader.take(buffer.prefix(length), peer: peer) } catch {
+            logger.warning("alert lost", metadata: ["intake.name": "\(name)", "reason": "\(error)"])
+        }
+        return true
     }
 
     private func isAllowed(_ credentials: riposte_credentials) -> Bool {
@@ -275,6 +282,22 @@ package struct SocketIntake: Intake {
     }
 
     private static func peer(_ credentials: riposte_credentials) -> String { "uid \(credentials.uid) pid \(credentials.pid)" }
+
+    /// Whoever comes only to be refused fills no log.
+    private final class Refusals: Sendable {
+        private static let pause = Duration.seconds(1)
+        private let state = Mutex<(told: ContinuousClock.Instant?, count: Int)>((nil, 0))
+
+        /// How many it were since the last time; nil: not told now.
+        func toTell() -> Int? {
+            state.withLock { state in
+                state.count += 1
+                guard state.told.map({ $0.duration(to: .now) >= Self.pause }) ?? true else { return nil }
+                defer { state = (.now, 0) }
+                return state.count
+            }
+        }
+    }
 }
 
 /// Binds sockets to paths.

@@ -7,8 +7,9 @@ struct Cancel: AsyncParsableCommand {
         abstract: "Calls off an action that is under way.",
         discussion: """
             `riposte status` lists what is under way. Before its deed an action ends refused; a deed that has begun is cancelled as far as it can be, and
-            what is shown is what the world says of it. Ends with 0 where it was called off, 1 where it took effect all the same, 4 where no such action is
-            under way, 6 where no agent runs.
+            what is shown is what the world says of it. Ends with 0 where nothing came of it (refused, failed, skipped, or its target was gone or as wanted before),
+            1 where it took effect all the same, or nobody can say that it did not, in part or as a whole, 4 where no such action is under way, 6 where no agent
+            runs.
 
             Example:
               riposte cancel 01KAS2V3TB4Y5MWR7H3ZQ0E8CN --reason "false alarm"
@@ -29,11 +30,12 @@ struct Cancel: AsyncParsableCommand {
         await client.close()
         guard let result = try answer.get() else { throw Complaint("no action \(id) is under way", status: 4) }
         print(common.json ? result.json.line : Self.text(result))
-        guard result.outcome == .refused || result.outcome == .failed else { throw ExitCode(1) }
+        if result.mayBeInEffect { throw ExitCode(1) }
     }
 
     private static func text(_ result: ActionResult) -> String {
         let target = result.target.map { " \($0.summary)" } ?? ""
-        return "\(result.action)\(target): \(result.outcome.rawValue)" + ((result.reason ?? result.detail).map { ", \($0.escapedForDisplay)" } ?? "")
+        let doubt = result.mayHaveActed ? ", and it may have taken effect, in part or as a whole" : ""
+        return "\(result.action)\(target): \(result.outcome.rawValue)\(doubt)" + ((result.reason ?? result.detail).map { ", \($0.escapedForDisplay)" } ?? "")
     }
 }

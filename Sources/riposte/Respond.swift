@@ -50,7 +50,7 @@ struct Respond: AsyncParsableCommand {
 
 /// What became of alerts.
 enum AlertReportText {
-    /// Prints them; gives the exit status: of results the gravest, and 2 where something was no alert.
+    /// Prints them; gives the exit status: 1 where an alert was not taken, else of results the gravest, and 2 where something was no alert.
     static func show(_ reports: [AlertReport], asJSON: Bool) -> Int32 {
         for report in reports {
             if asJSON {
@@ -65,6 +65,7 @@ enum AlertReportText {
             for remark in report.remarks { print("  \(Terminal.paint(remark.escapedForDisplay, .dim))") }
             for result in report.results { print("  \(ResultText.line(result))") }
         }
+        if reports.contains(where: \.isNotTaken) { return 1 }
         let status = reports.flatMap(\.results).map(\.outcome).exitStatus
         return status == 0 && reports.contains { $0.problem != nil } ? 2 : status
     }

@@ -28,7 +28,7 @@ struct Riposte: AsyncParsableCommand {
             Run.self, Respond.self, PlaybookCommand.self, RulesCommand.self, ProcessCommand.self, ContainerCommand.self, PodCommand.self, NetworkCommand.self, NotifyCommand.self,
             Undo.self, PardonCommand.self, Cancel.self, ApprovalsCommand.self,
             ModeCommand.self, BreakerCommands.self, AlertsCommand.self, IncidentCommand.self,
-            AuditCommand.self, OutputCommand.self, EventsCommand.self, RecordCommand.self, Status.self, Doctor.self,
+            AuditCommand.self, OutputCommand.self, EventsCommand.self, RecordCommand.self, Status.self, Reload.self, Doctor.self,
         ])
 
     static func main() async {

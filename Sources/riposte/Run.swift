@@ -81,6 +81,11 @@ struct Run: AsyncParsableCommand {
                 }
             return Terminal.harmless(line)
         }
+        // However it ends: what happened until then is told.
+        defer {
+            printer.finish()
+            StandardOutput.note(printer.failure)
+        }
         do {
             let agent = try Agent(configuration, logger: CommonOptions.logger(configuration.logLevel))
             try await agent.run(
@@ -95,8 +100,6 @@ struct Run: AsyncParsableCommand {
         } catch let error as UnixSocket.Unusable {
             throw Complaint(error.description, status: 1)
         }
-        printer.finish()
-        StandardOutput.note(printer.failure)
     }
 
     /// On standard error: standard output is for alerts and results.
@@ -108,7 +111,7 @@ struct Run: AsyncParsableCommand {
             case .ask: "waits for a person"
             case .enforce: "acts"
             }
-        lines.append("  mode       \(banner.mode.rawValue): \(what)")
+        lines.append("  mode       \(banner.mode.rawValue): \(what)" + (banner.modeBecause.map { ", because \($0.escapedForDisplay)" } ?? ""))
         lines.append("  playbooks  \(banner.playbooks)")
         lines.append("  rules      \(banner.rules.armed) armed of \(banner.rules.count)")
         for intake in banner.intakes { lines.append("  \(intake.takesEvents ? "events" : "alerts")     \(intake.name): \(intake.place)") }

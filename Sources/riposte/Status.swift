@@ -216,7 +216,7 @@ struct Status: AsyncParsableCommand {
     }
 
     /// Of files that were read anew and are not in force: since when, and what is wrong.
-    private static func rejection(_ files: JSON?, of what: String = "files") -> [String] {
+    static func rejection(_ files: JSON?, of what: String = "files") -> [String] {
         guard let rejected = files?["rejected"] else { return [] }
         let problems = rejected["problems"]?.array ?? []
         let count = rejected["count"]?.integer ?? Int64(problems.count)
@@ -224,6 +224,6 @@ struct Status: AsyncParsableCommand {
         return [Terminal.paint(heading, .red)] + problems.prefix(5).map { "           \(word($0, "file")):\(number($0, "line")): \(word($0, "message"))" }
     }
 
-    private static func word(_ json: JSON?, _ key: ByteText) -> String { json?[key]?.string?.shown ?? "" }
+    static func word(_ json: JSON?, _ key: ByteText) -> String { json?[key]?.string?.shown ?? "" }
     private static func number(_ json: JSON?, _ key: ByteText) -> Int64 { json?[key]?.integer ?? 0 }
 }

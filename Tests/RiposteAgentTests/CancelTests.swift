@@ -43,4 +43,22 @@ struct CancelTests {
         #expect(try await place.stop() == 0)
         #expect(try place.riposte("cancel", id).status == 6, "no agent runs")
     }
+
+    @Test(
+        "the status says whether it is in effect, or may be, whatever its outcome is called",
+        arguments: [
+            (Outcome.refused, false, 0), (.failed, false, 0), (.failed, true, 1), (.gone, false, 0), (.gone, true, 1), (.skipped, false, 0), (.already, false, 0),
+            (.planned, false, 0), (.done, false, 1), (.undone, false, 1),
+        ] as [(Outcome, Bool, Int32)])
+    func statuses(outcome: Outcome, mayHaveActed: Bool, status: Int32) throws {
+        try FileManager.default.createDirectory(atPath: place.runDirectory, withIntermediateDirectories: true)
+        var result = ActionResult(id: .new(), action: "process.kill", outcome: outcome, dryRun: false)
+        result.mayHaveActed = mayHaveActed
+        let body = (["result": result.json] as JSON).line
+        let double = try UnixDouble(place.runDirectory + "/riposte.sock", answer: .text("HTTP/1.1 200 OK\r\nContent-Length: \(body.utf8.count)\r\n\r\n\(body)"))
+        let answer = try place.riposte("cancel", "\(result.id)")
+        #expect(answer.status == status && answer.output.contains(outcome.rawValue), "\(answer)")
+        #expect(answer.output.contains("may have taken effect") == mayHaveActed)
+        withExtendedLifetime(double) {}
+    }
 }

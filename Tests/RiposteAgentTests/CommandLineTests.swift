@@ -103,6 +103,22 @@ struct CommandLineTests {
         #expect(try place.json("status").first?["mode"] == "observe")
     }
 
+    @Test("reload says what is in force, and what was rejected with 3; without an agent it ends with 6")
+    func reload() async throws {
+        #expect(try place.riposte("reload").status == 6)
+        try await place.start(mode: "observe")
+        let taken = try place.riposte("reload")
+        #expect(taken.status == 0, "\(taken.output)")
+        for kind in ["playbooks", "rules", "outputs", "credentials"] { #expect(taken.output.contains("\(kind) "), "\(taken.output)") }
+        try place.write(playbooks: "  - name: x\n    match: { rules: [a] }\n    steps: [{ action: process.kil }]\n")
+        let (status, output) = try place.riposte("reload")
+        #expect(status == 3 && output.contains("rejected") && output.contains("p.yaml:5: "), "\(output)")
+        #expect(try place.json("reload").first?["playbooks"]?["rejected"]?["problems"]?.array?.count == 1)
+        try place.write(playbooks: "  - name: x\n    match: { rules: [a] }\n    steps: [{ action: process.kill }]\n")
+        #expect(try place.riposte("reload").status == 0)
+        #expect(try place.json("status").first?["playbooks"]?["rejected"] == nil)
+    }
+
     @Test("alerts are fed through playbooks once; observed unless told otherwise", arguments: Way.allCases)
     func respond(way: Way) async throws {
         try await prepare(way)
@@ -204,7 +220,7 @@ struct CommandLineTests {
             ["pod", "delete"], ["pod", "evict"], ["network", "block"], ["network", "unblock"], ["network", "isolate"], ["network", "release"], ["network", "status"], ["undo"],
             ["pardon", "list"], ["pardon", "lift"],
             ["audit", "list"], ["audit", "show"], ["audit", "follow"], ["audit", "verify"], ["audit", "export"], ["audit", "key", "generate"], ["audit", "key", "show"],
-            ["audit", "checkpoint", "list"], ["audit", "checkpoint", "show"], ["status"], ["doctor"],
+            ["audit", "checkpoint", "list"], ["audit", "checkpoint", "show"], ["status"], ["reload"], ["doctor"],
         ] {
             let (status, output) = try run([Riposte.path] + verb + ["--help"])
             #expect(status == 0 && output.contains("Example"), "\(verb)")

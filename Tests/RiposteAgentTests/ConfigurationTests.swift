@@ -101,6 +101,8 @@ struct ConfigurationTests {
             ("metrics: { lisen: x }", "1:12", "listen"), ("metrics: { tls: { key: k } }", "1:17", nil), ("metrics: { max_connections: 0 }", "1:29", nil),
             ("intake: { http: { uids: [5], token_file: t } }", "1:25", nil), ("intake: { http: { uids: [5], allow_unauthenticated: true } }", "1:25", nil),
             ("intake: { kubernetes_audit: { uids: [5], tls: { certificate: c, key: k, client_ca: a } } }", "1:37", nil),
+            ("intake: { untrusted: { max_rate: 1025GiB } }", "1:34", nil), ("intake: { untrusted: { min_free: 8589934591GiB } }", "1:34", nil),
+            ("intake: { http: { max_body: 2097152GiB } }", "1:29", nil), ("audit: { segment_size: 8589934591GiB }", "1:24", nil),
             ("state_dir: ''", "1:12", nil), ("intake: { file: { path: '' } }", "1:25", nil),
         ] as [(String, String, String?)])
     func wrong(text: String, place: String, suggestion: String?) throws {
@@ -116,6 +118,18 @@ struct ConfigurationTests {
         #expect(try !load(text).intake.http.isEnabled)
         let http = try load(text, environment: byFlag ? [:] : ["RIPOSTE_HTTP": "127.0.0.1:1"]) { if byFlag { $0.listen = "127.0.0.1:1" } }.intake.http
         #expect(http.isEnabled && http.listen == "127.0.0.1:1")
+    }
+
+    @Test("a variable of the environment that is empty says nothing")
+    func emptyVariables() throws {
+        let names = ["MODE", "LOG_LEVEL", "STATE_DIR", "RUN_DIR", "HTTP", "PLAYBOOKS", "RULES", "DOCKER_SOCKET"].map { "RIPOSTE_" + $0 } + ["FALCO_HOSTNAME"]
+        let text = "mode: ask\nlog_level: debug\nstate_dir: /s"
+        let (set, unset) = (try load(text, environment: Dictionary(uniqueKeysWithValues: names.map { ($0, "") })), try load(text))
+        #expect("\(set)" == "\(unset)")
+        // Where a file is there by default, it is that one.
+        if !FileManager.default.fileExists(atPath: AgentConfiguration.defaultFile) {
+            #expect(try AgentConfiguration.load(ConfigurationOverrides(), environment: ["RIPOSTE_CONFIG": ""]).file == nil)
+        }
     }
 
     @Test("a variable of the environment is checked too", arguments: [["RIPOSTE_MODE": "loud"], ["RIPOSTE_LOG_LEVEL": "x"]])

@@ -67,6 +67,40 @@ struct ControlMessageTests {
     }
 }
 
+@Suite("who may speak on the control socket, and for how long", .enabled(if: Machine.isRoot, "needs root"))
+struct ControlLimitTests {
+    @Test("a message that is too long is told from one that is no JSON", .enabled(if: Machine.has("curl"), "needs curl"))
+    func tooLong() async throws {
+        let place = try Workplace()
+        try await place.start()
+        let post = "curl -s -w ' %{http_code}' --unix-socket '\(place.runDirectory)/riposte.sock' -H Expect: -X POST -T - http://riposte/v1/actions"
+        let long = try run(["sh", "-c", "head -c \(257 << 20) /dev/zero | \(post)"]).output
+        #expect(long.contains("longer than the 256 MiB") && long.hasSuffix(" 413"), "\(long)")
+        let nonsense = try run(["sh", "-c", "echo nonsense | \(post)"]).output
+        #expect(nonsense.contains("no JSON") && nonsense.hasSuffix(" 400"), "\(nonsense)")
+    }
+
+    @Test(
+        "a group of thousands is a group, and a user of hundreds of groups is in each of them",
+        .enabled(if: Machine.has("unshare") && Machine.has("setpriv"), "needs unshare and setpriv"))
+    func largeGroups() async throws {
+        let folder = try TemporaryFolder()
+        let members = (0..<3000).map { "somebody\($0)" }.joined(separator: ",")
+        let many = (0..<300).map { "many\($0):x:\(70_000 + $0):daemon\n" }.joined()
+        let groups = try folder.file("group", String(contentsOfFile: "/etc/group", encoding: .utf8) + many + "crowd:x:4242:\(members),daemon\n")
+        let place = try Workplace(through: ["unshare", "-m", "--", "sh", "-c", "mount --bind \(groups) /etc/group && exec \"$@\"", "sh"])
+        try await place.start(configuration: "control: { group: crowd }")
+        chmod(place.folder.path, 0o755)
+        chmod(place.runDirectory, 0o755)
+        // The kernel lets him in by a group of his process's; the agent asks the database.
+        for (group, status) in [("4242", 0), ("", 3)] as [(String, Int32)] {
+            let verb = ["setpriv", "--reuid=1", "--regid=60"] + (group.isEmpty ? ["--clear-groups"] : ["--groups=\(group)"])
+            let answer = try run(verb + [Riposte.path, "status", "--state-dir", place.stateDirectory, "--run-dir", place.runDirectory])
+            #expect(answer.status == status, "\(answer.output)")
+        }
+    }
+}
+
 @Suite("an order is given once, whatever becomes of the agent", .enabled(if: Machine.isRoot, "needs root"))
 struct BrokenOrderTests {
     let place: Workplace

@@ -202,6 +202,9 @@ struct HostileInputTests {
         for _ in 0..<200 where status == 202 { status = try await place.post(alert("Other", pid: 1)).status }
         #expect(status == 503)
         #expect(try await place.post(alert("Kill it", pid: child.pid)).status == 503)
+        let alerts = try place.folder.file("alerts.jsonl", alert("Kill it", pid: child.pid) + "\n")
+        let told = try place.riposte("respond", alerts, "--playbooks", place.folder.path + "/playbooks", "--mode", "enforce")
+        #expect(told.status == 1 && told.output.contains("not taken: the journal did not take it: ") && !told.output.contains("unsafe("), "\(told)")
         #expect(child.isRunning && agent.isRunning)
         try FileManager.default.removeItem(atPath: disk + "/fill")
         #expect(try await place.post(alert("Kill it", pid: child.pid)).status == 202, "it goes on when there is room again")

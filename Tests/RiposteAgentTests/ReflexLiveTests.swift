@@ -191,6 +191,31 @@ struct ReflexLiveTests {
         #expect(try victims(1) == (1, 0))
     }
 
+    @Test("a journal that takes no record for a while: nothing is armed meanwhile, and by itself when it takes one again")
+    func unrecorded() async throws {
+        let disk = place.stateDirectory
+        try FileManager.default.createDirectory(atPath: disk, withIntermediateDirectories: true)
+        try #require(try run(["mount", "-t", "tmpfs", "-o", "size=2m,mode=755", "none", disk]).status == 0)
+        defer { _ = try? run(["umount", "-l", disk]) }
+        try await start(configuration: "sensor: { alert_on_tampering: false }")
+        let playbooks = try String(contentsOfFile: place.folder.path + "/playbooks/p.yaml", encoding: .utf8)
+        #expect(try victims(1) == (0, 1))
+        _ = try await outcomes(1)
+        try run(["sh", "-c", "head -c 4000000 /dev/zero > '\(disk)/fill'"])
+        var status = 202
+        // What is left of the last page may take a few.
+        for _ in 0..<200 where status == 202 { status = try await place.post(alert("Other", pid: 1)).status }
+        #expect(status == 503)
+        // Another budget is another reflex.
+        _ = try place.folder.file("playbooks/p.yaml", playbooks.replacing("actions: 1000", with: "actions: 999").replacing("stop-victim", with: "end-victim"))
+        _ = try place.riposte("reload")
+        #expect(try reflexes().map { $0["problem"]?.string?.shown.contains("the journal does not take it") } == [true])
+        #expect(try victims(1) == (1, 0))
+        try FileManager.default.removeItem(atPath: disk + "/fill")
+        try await until { try reflexes().allSatisfy { $0["problem"] == nil } }
+        #expect(try victims(1) == (0, 1))
+    }
+
     /// One rule and one program each; how the last one ends is looked at.
     private func start(_ count: Int, configuration: String = "") async throws {
         let rules = (1...count).map { number in

@@ -49,6 +49,11 @@ struct SteeringTests {
         #expect(try place.riposte("mode", "set", "observe", "--for", "2h", "--reason", "load test").status == 0)
         place.kill()
         try await place.start()
+        // Of the mode in force both tell, not of the configured one.
+        let words = "mode       observe: plans and reports, touches nothing, because the agent's mode was set to observe by \(NSUserName())\n"
+        #expect(place.errors.contains(words), "\(place.errors)")
+        let starts = try place.records().filter { $0["kind"] == "start" }
+        #expect(starts.map { $0["mode"]?.string?.shown } == ["enforce", "observe"] && starts.map { $0["detail"]?["configured_mode"] } == [nil, "enforce"])
         let planned = try await outcome(child)
         #expect(planned["outcome"] == "planned")
         #expect(planned["detail"]?["mode_because"]?.string?.shown == "the agent's mode was set to observe by \(NSUserName())")
@@ -94,7 +99,8 @@ struct SteeringTests {
         let id = "\(Identifier.new())"
         for (verb, words) in [
             (["mode", "set", "observe", "--playbook", "holt"], "did you mean \"hold\"?"), (["mode", "clear", "--playbook", "holt"], "did you mean \"hold\"?"),
-            (["mode", "set", "observe", "--source", "htp"], "did you mean \"http\"?"), (["playbook", "promote", "holt"], "did you mean \"hold\"?"),
+            (["mode", "set", "observe", "--source", "htp"], "did you mean \"http\"?"), (["mode", "clear", "--source", "htp"], "did you mean \"http\"?"),
+            (["playbook", "promote", "holt"], "did you mean \"hold\"?"),
             (["alerts", "mark", id, "--benign"], id), (["output", "test", "disc"], "did you mean \"disk\"?"), (["notify", "send", "--to", "disc", "m"], "did you mean \"disk\"?"),
             (["undo", id], "no action with this id"), (["breaker", "close", "x"], "\"x\""), (["approvals", "show", id], id), (["incident", "show", id], id),
         ] {
@@ -164,6 +170,19 @@ struct SteeringTests {
         #expect(ended.status == 0 && ended.output.contains("nothing is in force") && !ended.output.contains("in force: "), "\(ended.output)")
         #expect(try place.json("incident", "show", incident)[0]["standing"]?.array?.isEmpty == true)
         #expect(try place.riposte("alerts", "mark", "\(Identifier.new())", "--benign").status == 4)
+    }
+
+    @Test("incidents since a time are those that were opened since, whenever they were closed")
+    func incidentsSince() async throws {
+        try await place.start(configuration: "incidents: { quiet: 1s }")
+        let before = Timestamp.now()
+        _ = try await outcome(ChildProcess(["sleep", "1000"]))
+        let after = Timestamp.now()
+        let incident = try #require(try place.records().first { $0["kind"] == "incident" }?["id"]?.string?.valid)
+        #expect(try place.json("incident", "list", "--since", "\(after)").isEmpty)
+        try await until { try place.records().contains { $0["kind"] == "incident" && $0["detail"]?["state"] == "closed" } }
+        #expect(try place.json("incident", "list", "--since", "\(after)").isEmpty)
+        for since in [["--since", "\(before)"], []] { #expect(try place.json(["incident", "list"] + since).map { $0["id"]?.string?.valid } == [incident]) }
     }
 
     @Test("an alert that is sent twice is answered once and seen twice")

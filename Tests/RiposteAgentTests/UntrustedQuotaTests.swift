@@ -28,6 +28,8 @@ struct UntrustedQuotaTests {
         #expect(take(600, 1000) && !take(1, 1000))
         #expect(!take(1, 900), "a clock that went back gives nothing")
         #expect(take(1, 1001))
+        var large = ByteRation(perSecond: .max, at: .zero)
+        #expect(large.take(.max, at: .zero) && large.take(1, at: .zero))
     }
 
     @Test("each intake has its own; a flood is told of at once, and then once a minute with how many it was")
@@ -102,6 +104,18 @@ struct UntrustedFloodTests {
         #expect(page.contains(#"riposte_intake_alerts_total{intake="http",result="rationed"} \#(answers.count { $0 == "429" })"#))
         let told = try place.records().filter { $0["kind"] == "brake" }
         #expect(told.count == 1 && told[0]["detail"]?["untrusted"]?["intake"] == "http")
+    }
+
+    @Test("a flood of nonsense hides nobody else's, and costs what it writes down")
+    func nonsense() async throws {
+        try await place.start(configuration: "intake: { untrusted: { max_rate: 256 } }")
+        func rejects(_ trust: JSON) throws -> Int { try place.records().count { $0["kind"] == "reject" && $0["detail"]?["arrival"]?["trust"] == trust } }
+        #expect(try postAsNobody("nonsense", times: 100) == Array(repeating: "400", count: 100))
+        // A minute's worth is 15 KiB, of which each takes one and a little.
+        let kept = try rejects("untrusted")
+        #expect(kept > 5 && kept < 30)
+        #expect(try await place.post("nonsense of root's").status == 400)
+        #expect(try rejects("trusted") == 1)
     }
 
     @Test("what comes of an alert is on record too: it counts with what its playbooks may write")

@@ -19,6 +19,8 @@ struct FileIntakeTests {
     /// `alerts.jsonl` and then a suffix.
     private func move(to suffix: String) throws { try FileManager.default.moveItem(atPath: path, toPath: path + suffix) }
 
+    private var offsetText: String { (try? String(contentsOfFile: folder.path + "/state/intake/file.offset", encoding: .utf8)) ?? "" }
+
     private func append(_ text: String, to other: String) throws {
         let file = try FileHandle(forWritingTo: URL(fileURLWithPath: other))
         try file.seekToEnd()
@@ -117,7 +119,14 @@ struct FileIntakeTests {
 
     @Test(
         "rotated while nobody was there, once and several times: the rest of the old file, those in between, the new one, each line once",
-        arguments: [[".1"], [".2", ".1"], ["-2026-11-26T03-15-00.000", "-2026-11-26T03-16-00.000"]])
+        arguments: [
+            ["alerts.jsonl.1"], ["alerts.jsonl.2", "alerts.jsonl.1"], ["alerts.jsonl-2026-11-26T03-15-00.000", "alerts.jsonl-2026-11-26T03-16-00.000"],
+            // logrotate: dateext, with and without extension; then extension alone, and short dates, which count as the file that was read is called so too.
+            ["alerts.jsonl-20261126", "alerts.jsonl-20261127"], ["alerts-20261126.jsonl", "alerts-20261127.jsonl"], ["alerts.1795662000.jsonl"],
+            ["alerts.12.jsonl", "alerts.9.jsonl"], ["alerts-202611.jsonl", "alerts-202612.jsonl"], ["alerts.jsonl202611", "alerts.jsonl202612"],
+            // lumberjack, which API servers rotate their audit logs with.
+            ["alerts-2026-11-26T03-15-00.000.jsonl", "alerts-2026-11-26T03-16-00.000.jsonl"],
+        ])
     func rotationWhileAway(names: [String]) async throws {
         try append(line("a") + line("b"))
         try await withIntake(intake(fromStart: true)) { try await sink.expect(["a", "b"]) }
@@ -125,7 +134,7 @@ struct FileIntakeTests {
         for name in names {
             try append(line("rest of \(name)"))
             expected.append("rest of \(name)")
-            try move(to: name)
+            try FileManager.default.moveItem(atPath: path, toPath: folder.path + "/" + name)
             try append(line("first after \(name)"))
             expected.append("first after \(name)")
         }
@@ -278,6 +287,57 @@ struct FileIntakeTests {
         try await withIntake(intake()) { try await sink.expect(["a", "b"]) }
         #expect(sink.problems.map { $0.problem.contains("is not in its folder any more") }.contains(true))
         #expect(sink.problems.count == (isCompressed ? 2 : 1))
+    }
+
+    @Test("how far was read is told of one path: another one is followed from its end, as on a first run, and that is told", arguments: ["sample.jsonl", "elsewhere/sample.jsonl"])
+    func anotherPath(name: String) async throws {
+        try append(line("a"))
+        try await withIntake(intake(fromStart: true)) { try await sink.expect(["a"]) }
+        try FileManager.default.createDirectory(atPath: folder.path + "/elsewhere", withIntermediateDirectories: true)
+        let sample = try folder.file(name, line("sample"))
+        try await withIntake(FileIntake(path: sample, stateDirectory: folder.path + "/state", sink: sink)) {
+            try await until { offsetText.contains("sample.jsonl") }
+            try append(line("b"), to: sample)
+            try append(line("missed"))
+            try await sink.expect(["a", "b"])
+        }
+        try await withIntake(intake()) {
+            try await until { offsetText.contains("alerts.jsonl") }
+            try append(line("c"))
+            try await sink.expect(["a", "b", "c"])
+        }
+        try append(line("d"))
+        try await withIntake(intake()) { try await sink.expect(["a", "b", "c", "d"]) }
+        #expect(sink.problems.map { $0.problem.contains("is followed for the first time, from its end") } == [true, true])
+    }
+
+    @Test("the followed file got another name, and that is what is followed now: it goes on where it was")
+    func sameFileElsewhere() async throws {
+        try append(line("a"))
+        try await withIntake(intake(fromStart: true)) { try await sink.expect(["a"]) }
+        try move(to: ".moved")
+        try append(line("b"), to: path + ".moved")
+        try await withIntake(FileIntake(path: path + ".moved", stateDirectory: folder.path + "/state", sink: sink)) { try await sink.expect(["a", "b"]) }
+        #expect(sink.problems.isEmpty)
+    }
+
+    @Test(
+        "other logs beside it, with a number in their name, are not taken for it",
+        arguments: ["alerts2.jsonl", "alerts-2.jsonl", "alerts.2.jsonl", "alerts-4711.jsonl", "alerts.jsonl2"])
+    func neighbours(name: String) async throws {
+        try append(line("a"))
+        try await withIntake(intake(fromStart: true)) { try await sink.expect(["a"]) }
+        _ = try folder.file(name, line("neighbour's"))
+        for isAgain in [false, true] {
+            try append(line("b"))
+            try await withIntake(intake()) {
+                try append(line("c"))
+                try await sink.expect(isAgain ? ["a", "b", "c", "b", "c"] : ["a", "b", "c"])
+            }
+            // With a rotation of its own, too.
+            if !isAgain { try move(to: ".1") }
+        }
+        #expect(sink.problems.isEmpty)
     }
 
     @Test("copies under other names are not followed")

@@ -3,6 +3,7 @@ import Logging
 import RiposteCore
 @testable import RiposteIntake
 import RiposteTestSupport
+import Synchronization
 import Testing
 
 @Suite("socket: alerts on Unix sockets, from whom the kernel names")
@@ -56,6 +57,59 @@ struct SocketIntakeTests {
             try await sink.expect(["a", "b"])
             #expect(sink.alerts[0].arrival.peer == "uid \(geteuid()) pid \(getpid())")
             #expect(counters.snapshot.rejected == 1)
+        }
+    }
+
+    @Test("who sends datagrams as fast as they are read keeps out neither a stream nor the end")
+    func datagramFlood() async throws {
+        let (configuration, folder) = (configuration, folder)
+        let flood = FeedingSink(configuration.datagramPath)
+        let (ready, report) = AsyncStream.makeStream(of: Void.self)
+        var hasty = configuration
+        hasty.farewell = .milliseconds(50)
+        let intake = SocketIntake(hasty, sink: flood, logger: Logger(label: "test", factory: { _ in SwiftLogNoOpLogHandler() })) { report.finish() }
+        let running = Task { try await intake.run() }
+        for await _ in ready {}
+        let client = try UnixClient(configuration.streamPath)
+        try UnixClient(configuration.datagramPath, isDatagram: true).send(alert("flood"))
+        try await until { flood.count > 1000 }
+        client.send(alert("stream") + "\n")
+        try await until { flood.hasStream }
+        let end = Task {
+            try await running.value
+            flood.noteEnd()
+        }
+        running.cancel()
+        try await until { flood.hasEnded }
+        // So that a test which fails ends.
+        flood.noteEnd()
+        try await end.value
+        withExtendedLifetime(folder) {}
+    }
+
+    @Test(
+        "users who are named may hand in, by their number, whatever group they are in; others may not",
+        .enabled(if: geteuid() == 0 && Machine.has("python3"), "needs root and python3: sends as another user"), arguments: [(65534, true), (65533, false)] as [(UInt32, Bool)])
+    func users(user: UInt32, isTaken: Bool) async throws {
+        try #require(chmod(folder.path, 0o755) == 0)
+        try await withSocket({ $0.userIDs = [65534] }) { counters in
+            for (path, type) in [(configuration.streamPath, "SOCK_STREAM"), (configuration.datagramPath, "SOCK_DGRAM")] {
+                let program = "import socket, sys; s = socket.socket(socket.AF_UNIX, socket.\(type)); s.connect(sys.argv[1]); s.send(sys.argv[2].encode())"
+                _ = try run(["setpriv", "--reuid", "\(user)", "--regid", "65534", "--clear-groups", "python3", "-c", program, path, alert("a")])
+            }
+            try await until { counters.snapshot.denied + counters.snapshot.accepted == 2 }
+            #expect(sink.rules == (isTaken ? ["a", "a"] : []))
+            #expect(sink.alerts.allSatisfy { $0.arrival.peer?.hasPrefix("uid 65534 ") == true && $0.arrival.trust == .trusted })
+        }
+    }
+
+    @Test("where nobody is named, the sockets are root's and the group's")
+    func closed() async throws {
+        try await withSocket { _ in
+            for path in [configuration.streamPath, configuration.datagramPath] {
+                var facts = stat()
+                #expect(stat(path, &facts) == 0 && facts.st_mode & 0o777 == 0o660)
+            }
         }
     }
 
@@ -222,6 +276,35 @@ struct SocketIntakeTests {
             try await sink.expect(["a"])
         }
     }
+}
+
+/// A door that answers each datagram with the next one, so that there always is one.
+private final class FeedingSink: AlertSink {
+    private let path: String
+    private let client = Mutex<UnixClient?>(nil)
+    private let state = Mutex((count: 0, hasStream: false, hasEnded: false))
+
+    init(_ path: String) { self.path = path }
+
+    func accept(_ alert: Alert) throws(AdmissionError) {
+        let isFed = state.withLock { state in
+            state.count += 1
+            if alert.rule == "stream" { state.hasStream = true }
+            return alert.rule == "flood" && !state.hasEnded
+        }
+        guard isFed else { return }
+        client.withLock { client in
+            if client == nil { client = try? UnixClient(path, isDatagram: true) }
+            client?.send(RiposteIntakeTests.alert("flood"))
+        }
+    }
+
+    func reject(_ problem: AlertError, excerpt: [UInt8], arrival: Alert.Arrival) {}
+    /// Of the intake: from here on nothing is sent.
+    func noteEnd() { state.withLock { $0.hasEnded = true } }
+    var count: Int { state.withLock(\.count) }
+    var hasStream: Bool { state.withLock(\.hasStream) }
+    var hasEnded: Bool { state.withLock(\.hasEnded) }
 }
 
 private final class UnixClient {

@@ -335,7 +335,7 @@ struct StepFeatureTests {
         await until { bench.engine.ordersUnderWay(atLeast: .zero).contains { $0.phase == .waiting } }
         let order = try #require(bench.engine.ordersUnderWay(atLeast: .zero).first)
         let result = await bench.engine.cancel(order.id, actor: ann, reason: "false alarm")
-        #expect(result?.outcome == .refused && result?.reason?.contains("called off by ann: false alarm") == true)
+        #expect(result?.outcome == .refused && result?.mayBeInEffect == false && result?.reason?.contains("called off by ann: false alarm") == true)
         _ = try await run.value
         #expect(outcomes(bench) == ["a": .refused, "b": .skipped] && bench.world.performed.isEmpty)
         let record = try #require(bench.log.records.first { $0.step == "a" && $0.kind == .outcome })
@@ -360,7 +360,7 @@ struct StepFeatureTests {
         let order = try #require(bench.engine.ordersUnderWay(atLeast: .zero).first)
         #expect(order.phase == .performing && order.target?.key == "container:\(Bench.one)" && order.step == "a")
         let result = await bench.engine.cancel(order.id, actor: ann)
-        #expect(result?.outcome == (tookEffect ? .done : .failed))
+        #expect(result?.outcome == (tookEffect ? .done : .failed) && result?.mayBeInEffect == tookEffect)
         _ = try await run.value
         #expect(bench.log.records.first { $0.kind == .outcome }?.detail["cancelled"] != nil)
     }

@@ -10,8 +10,8 @@ extension AgentConfiguration.IntakeSection {
         if let node = keys["kubernetes_audit"] { kubernetesAudit.read(node, "intake.kubernetes_audit") }
         if let node = keys["kubernetes_audit_log"] { kubernetesAuditLog.read(node, "intake.kubernetes_audit_log") }
         if let keys = keys["untrusted"]?.mapping(known: ["max_rate", "min_free"], what: "intake.untrusted", code: "C002") {
-            if let value = keys["max_rate"]?.size(code: "C003") { untrusted.bytesPerSecond = value }
-            if let value = keys["min_free"]?.size(code: "C003") { untrusted.freeBytes = value }
+            if let value = keys["max_rate"]?.size(upTo: 1 << 40, "1024GiB", code: "C003") { untrusted.bytesPerSecond = value }
+            if let value = keys["min_free"]?.size(upTo: 1 << 50, "1048576GiB", code: "C003") { untrusted.freeBytes = value }
         }
         if let keys = keys["stdin"]?.mapping(known: ["enabled", "trust"], what: "intake.stdin", code: "C002") {
             if let value = keys["enabled"]?.bool(code: "C003") { stdin.isEnabled = value }
@@ -48,7 +48,7 @@ extension AgentConfiguration.IntakeSection.HTTP {
         if let node = keys["token_file"], !node.isNull { tokenFile = node.path() }
         if let value = keys["allow_unauthenticated"]?.bool(code: "C003") { allowsUnauthenticated = value }
         if let nodes = keys["uids"]?.list(code: "C003") { userIDs = nodes.compactMap { $0.integer(in: 0...Int(UInt32.max), code: "C003") } }
-        if let value = keys["max_body"]?.size(code: "C003") { bodyLimit = value }
+        if let value = keys["max_body"]?.size(upTo: 1 << 30, "1GiB", code: "C003") { bodyLimit = value }
         if let value = keys["max_connections"]?.integer(in: 1...1_000_000, code: "C003") { connectionLimit = value }
         if let node = keys["tls"], !node.isNull { readTLS(node, section) }
         if let node = keys["uids"], !userIDs.isEmpty, let others = shownInstead {

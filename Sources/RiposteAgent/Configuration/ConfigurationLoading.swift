@@ -27,6 +27,8 @@ extension AgentConfiguration {
     package static func load(
         _ overrides: ConfigurationOverrides, environment: [String: String] = ProcessInfo.processInfo.environment
     ) throws(Diagnostics) -> AgentConfiguration {
+        // As of a unit's variable that is not set: what is empty says nothing.
+        let environment = environment.filter { !$0.value.isEmpty }
         var configuration = AgentConfiguration()
         let named = overrides.file ?? environment["RIPOSTE_CONFIG"]
         if let path = named ?? (FileManager.default.fileExists(atPath: defaultFile) ? defaultFile : nil) {
@@ -112,13 +114,13 @@ extension AgentConfiguration {
             guard Self.logLevels.contains(value) else { throw fail("RIPOSTE_LOG_LEVEL", "must be one of \(Self.logLevels.joined(separator: ", "))") }
             logLevel = value
         }
-        if let value = environment["RIPOSTE_STATE_DIR"], !value.isEmpty { stateDirectory = value }
-        if let value = environment["RIPOSTE_RUN_DIR"], !value.isEmpty { runDirectory = value }
-        if let value = environment["RIPOSTE_HTTP"], !value.isEmpty { (intake.http.listen, intake.http.isEnabled) = (value, true) }
-        if let value = environment["RIPOSTE_PLAYBOOKS"], !value.isEmpty { playbooks = value.split(separator: ":").map(String.init) }
-        if let value = environment["RIPOSTE_RULES"], !value.isEmpty { rules.files = value.split(separator: ":").map(String.init) }
-        if rules.hostname == nil, let value = environment["FALCO_HOSTNAME"], !value.isEmpty { rules.hostname = value }
-        if let value = environment["RIPOSTE_DOCKER_SOCKET"], !value.isEmpty { docker.socket = value }
+        if let value = environment["RIPOSTE_STATE_DIR"] { stateDirectory = value }
+        if let value = environment["RIPOSTE_RUN_DIR"] { runDirectory = value }
+        if let value = environment["RIPOSTE_HTTP"] { (intake.http.listen, intake.http.isEnabled) = (value, true) }
+        if let value = environment["RIPOSTE_PLAYBOOKS"] { playbooks = value.split(separator: ":").map(String.init) }
+        if let value = environment["RIPOSTE_RULES"] { rules.files = value.split(separator: ":").map(String.init) }
+        if rules.hostname == nil, let value = environment["FALCO_HOSTNAME"] { rules.hostname = value }
+        if let value = environment["RIPOSTE_DOCKER_SOCKET"] { docker.socket = value }
     }
 
     private mutating func apply(_ overrides: ConfigurationOverrides) throws(Diagnostics) {
@@ -222,7 +224,7 @@ extension AgentConfiguration.SensorSection {
 extension AgentConfiguration.AuditSection {
     fileprivate mutating func read(_ node: YAMLNode) {
         guard let keys = node.mapping(known: ["segment_size", "durability", "signing_key", "checkpoint_every"], what: "audit", code: "C002") else { return }
-        if let value = keys["segment_size"]?.size(code: "C003") { segmentBytes = value }
+        if let value = keys["segment_size"]?.size(upTo: 1 << 40, "1024GiB", code: "C003") { segmentBytes = value }
         if let value = keys["durability"]?.choice(type(of: durability), code: "C003") { durability = value }
         if let node = keys["signing_key"], !node.isNull { signingKey = node.path() }
         if let node = keys["checkpoint_every"], let value = node.duration(code: "C003") {

@@ -109,6 +109,9 @@ package final class ControlClient: Desk {
     /// What `riposte status` shows.
     package func status() async throws(DeskError) -> JSON { try await exchange(.get, ControlPath.status, body: nil) }
 
+    /// Has the agent read its files anew; what is in force, and what was rejected, by kind of files.
+    package func reload() async throws(DeskError) -> JSON { try await post(ControlPath.reload, [:]) }
+
     /// Has the agent send a marked message to one of its outputs.
     package func testOutput(_ name: String) async throws(DeskError) -> JSON { try await post(ControlPath.outputTest, ["name": .text(name)]) }
 

@@ -206,6 +206,7 @@ extension AlertReport {
         object.append("playbooks", .array(playbooks.map(JSON.text)))
         object.append("results", .array(results.map(\.json)))
         object.append("problem", problem.map(JSON.text))
+        if isNotTaken { object.append("not_taken", true) }
         if !remarks.isEmpty { object.append("remarks", .array(remarks.map(JSON.text))) }
         return .object(object)
     }
@@ -215,7 +216,7 @@ extension AlertReport {
         self.init(
             number: Int(number), rule: rule, playbooks: json["playbooks"]?.array?.compactMap { $0.string?.repaired } ?? [],
             results: json["results"]?.array?.compactMap(ActionResult.init(json:)) ?? [], problem: json["problem"]?.string?.repaired,
-            remarks: json["remarks"]?.array?.compactMap { $0.string?.repaired } ?? [])
+            isNotTaken: json["not_taken"]?.bool ?? false, remarks: json["remarks"]?.array?.compactMap { $0.string?.repaired } ?? [])
     }
 }
 

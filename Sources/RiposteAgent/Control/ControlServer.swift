@@ -104,9 +104,13 @@ struct ControlServer: Sendable {
         _ request: Request, _ context: ControlContext, _ body: (LocalDesk, JSON) async throws(DeskError) -> JSON
     ) async -> Response {
         guard let desk = await desk(context) else { return denied }
-        guard let bytes = try? await request.body.collect(upTo: Self.bodyLimit), let json = try? JSON(parsing: Array(buffer: bytes)) else {
-            return Self.response(.badRequest, DeskError(.invalid, "the body is no JSON").json)
+        let bytes: ByteBuffer
+        do { bytes = try await request.body.collect(upTo: Self.bodyLimit) } catch is NIOTooManyBytesError {
+            return Self.response(.contentTooLarge, DeskError(.invalid, "the message is longer than the \(Self.bodyLimit >> 20) MiB that are taken at once: send it in parts").json)
+        } catch {
+            return Self.response(.badRequest, DeskError(.invalid, "the message did not come as a whole: \(error)").json)
         }
+        guard let json = try? JSON(parsing: Array(buffer: bytes)) else { return Self.response(.badRequest, DeskError(.invalid, "the body is no JSON").json) }
         do throws(DeskError) { return Self.response(.ok, try await body(desk, json)) } catch {
             return Self.response(.badRequest, error.json)
         }

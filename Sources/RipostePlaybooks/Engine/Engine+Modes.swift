@@ -21,6 +21,9 @@ extension Engine {
         return ModeVerdict([voice])
     }
 
+    /// Who says so: "the agent's mode was set to enforce by root".
+    package var agentModeBecause: String { agentVoice(modesSet, surroundings.now()).because }
+
     /// The mode of a playbook before any alert: of the agent, the playbook and its roll-out.
     package func mode(of playbook: Playbook) -> ModeVerdict {
         mode(of: playbook, modesSet, surroundings.now())

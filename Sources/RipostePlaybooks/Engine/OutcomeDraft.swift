@@ -24,6 +24,8 @@ struct OutcomeDraft {
     private var doubt: (inverse: ActionName?, token: JSONObject?)?
     /// Nobody can say that it did not take place: it counts like a deed.
     private var mayHaveActed = false
+    /// The same of a deed of whatever kind, also of one that takes another back.
+    private var isUnclear = false
     /// How long the act is to stand.
     var term: Duration?
     private var failures: [ActionError] = []
@@ -107,6 +109,7 @@ struct OutcomeDraft {
     /// Failed in a way that proves nothing, and the world does not tell.
     mutating func doubt(_ failure: ActionError, _ answer: ActionError, of plan: Plan, token: JSONObject?) {
         fail(failure)
+        isUnclear = true
         guard order.undoes == nil, order.restores == nil else { return }
         (outcome, self.failure) = (.failed, .unknown)
         message = "\(failure.message); whether it took place could not be found out: \(answer.message)"
@@ -222,6 +225,7 @@ struct OutcomeDraft {
             outcome: outcome, dryRun: order.isDryRun, reason: hasReason ? message : order.reason, detail: hasReason ? nil : detail,
             undo: undo == nil ? nil : ActionResult.Undo(available: true, due: due), duration: took)
         result.modeBecause = order.modeBecause
+        result.mayHaveActed = outcome != .done && outcome != .undone && (mayHaveActed || isUnclear || isHanging || failure == .partial)
         return result
     }
 

@@ -173,6 +173,14 @@ package struct YAMLNode {
         return nil
     }
 
+    /// A size that is no larger than makes sense. `words`: the largest, for people.
+    package func size(upTo limit: Int, _ words: String, code: String = "P002") -> Int? {
+        guard let value = size(code: code) else { return nil }
+        if value <= limit { return value }
+        report(code: code, "expected \(words) at most")
+        return nil
+    }
+
     package func choice<Value: RawRepresentable & CaseIterable>(_ type: Value.Type, code: String = "P002") -> Value? where Value.RawValue == String {
         let names = type.allCases.map(\.rawValue)
         let text = node.scalar?.string ?? ""

@@ -26,12 +26,14 @@ struct IncidentListCommand: AsyncParsableCommand {
         guard limit > 0 else { throw ValidationError("--limit must be greater than 0") }
         let access = try AuditAccess(common)
         var query = JournalSearch.Query()
-        // Each is opened once and closed once.
-        query.limit = min(limit, 100_000) * 2
+        // Each is opened once and closed once. Of a time there may be many more that were opened before it and closed in it.
+        query.limit = since == nil ? min(limit, 100_000) * 2 : 200_000
         query.kind = .incident
         query.since = since?.time
-        var ids: [Identifier] = []
-        for entry in try access.records(query) { if let id = entry.record.id, !ids.contains(id) { ids.append(id) } }
+        var (ids, known): ([Identifier], Set<Identifier>) = ([], [])
+        for entry in try access.records(query) where since == nil || entry.record.detail["state"] == "opened" {
+            if let id = entry.record.id, known.insert(id).inserted { ids.append(id) }
+        }
         let stories = try access.stories(of: Array(ids.suffix(limit)))
         if common.json {
             for story in stories { print(story.json.line) }
