@@ -182,7 +182,7 @@ struct SteeringTests {
         #expect(try place.json("incident", "list", "--since", "\(after)").isEmpty)
         try await until { try place.records().contains { $0["kind"] == "incident" && $0["detail"]?["state"] == "closed" } }
         #expect(try place.json("incident", "list", "--since", "\(after)").isEmpty)
-        for since in [["--since", "\(before)"], []] { #expect(try place.json(["incident", "list"] + since).map { $0["id"]?.string?.valid } == [incident]) }
+        for since in [["--since", "\(before)"], []] { #expect(try place.json(["incident", "list"] + since).map { $0["incident"]?.string?.valid } == [incident]) }
     }
 
     @Test("an alert that is sent twice is answered once and seen twice")
