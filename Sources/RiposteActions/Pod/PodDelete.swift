@@ -19,7 +19,8 @@ package struct PodDelete: Action {
     }
 
     package func plan(_ request: ActionRequest) async throws(ActionError) -> Plan {
-        try await PodRequest(client: try access(), docker: docker, verb: "delete", subresource: nil).plan(request, description, "delete") { client, pod, grace throws(ActionError) in
+        try await PodRequest(client: try access(), docker: docker, verb: "delete", subresource: nil).plan(request, description, "delete") {
+            client, pod, grace throws(ActionError) in
             try await client.delete(pod, grace: grace, isDryRun: true)
         }
     }
@@ -169,7 +170,7 @@ private struct PodRequest {
         }
         guard container?.isRunning == true else {
             throw ActionError(
-                .identity, doing, "container \(id.prefix(12).escapedForDisplay) has ended: whether the alert's process was in it is not known any more",
+                .identity, doing, "container \(String(id.prefix(12)).escapedForDisplay) has ended: whether the alert's process was in it is not known any more",
                 remedy: "look at the pod, and delete it by hand: riposte pod delete")
         }
     }
