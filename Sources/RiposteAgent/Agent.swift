@@ -173,6 +173,7 @@ package struct Agent: Sendable {
             ) { onStandardOutput($0.takeStandardOutput) },
             credentials: CredentialsKeeper(credentialsWatch, house: house, logger: logger), sensor: sensor)
         house.facilities.outputNames.follow { outputs.names }
+        house.facilities.outputPlaces.follow { outputs.texts }
         house.engine.whenModesChange { sensor.playbooksChanged() }
         house.followKernel { sensor.kernelProblem }
         let auditDoor = KubernetesAuditDoor(door, judges: keepers.rules.kubernetesAudit, formatter: formatter)

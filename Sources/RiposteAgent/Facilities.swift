@@ -12,12 +12,14 @@ package struct Facilities: Sendable {
     /// Built-in ones, then those of the configuration.
     package let guards: [any Guard]
     package let world: any TargetFacts
-    let outputNames: OutputNames
+    let outputNames: OutputTexts
+    /// All that their sections say, and so where they go.
+    let outputPlaces: OutputTexts
 
     package init(_ configuration: AgentConfiguration) {
         let http = HTTPClient()
-        let outputNames = OutputNames(configuration.outputs.names)
-        self.outputNames = outputNames
+        let (outputNames, outputPlaces) = (OutputTexts(configuration.outputs.names), OutputTexts(configuration.outputs.entries?.texts ?? []))
+        (self.outputNames, self.outputPlaces) = (outputNames, outputPlaces)
         let docker = DockerClient(socket: configuration.docker.socket, client: http)
         let section = configuration.kubernetes
         let gateway = KubernetesGateway(http: http) { () throws(ActionError) in
@@ -45,15 +47,15 @@ package struct Facilities: Sendable {
         let builtIn: [any Guard] = [
             ProcessGuards(), ContainerGuard(containers, protectedNamespaces: protected, access: access, pods: pods),
             PodGuard(protectedNamespaces: section.protectedNamespaces, ownNamespace: ownNamespace),
-            NetworkGuard(managementAllow: allow, peers: Self.peers(of: configuration, access)),
+            NetworkGuard(managementAllow: allow, peers: Self.peers(outputPlaces, access)),
         ]
         guards = builtIn + configuration.guards.map { ConfiguredGuard($0, world: world) }
     }
 
     /// Whom a block must not cut off from this agent, as far as the configuration names literal addresses.
-    private static func peers(of configuration: AgentConfiguration, _ access: @escaping KubernetesAccess) -> @Sendable () -> [NetworkGuard.Peer] {
-        let destinations = (configuration.outputs.entries?.texts ?? []).compactMap { NetworkGuard.Peer(place: $0, what: "the destination of an output") }
-        return {
+    private static func peers(_ outputPlaces: OutputTexts, _ access: @escaping KubernetesAccess) -> @Sendable () -> [NetworkGuard.Peer] {
+        {
+            let destinations = outputPlaces.current.compactMap { NetworkGuard.Peer(place: $0, what: "the destination of an output") }
             // Where there is no cluster there is no server.
             let server = (try? access())?.configuration.server
             return destinations + [server.flatMap { NetworkGuard.Peer(place: $0, what: "the Kubernetes API server") }].compactMap(\.self)

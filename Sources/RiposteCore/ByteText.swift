@@ -22,6 +22,16 @@ package struct ByteText: Hashable, Sendable, Comparable {
     /// The text made safe to put on a terminal or into a log line; see ``Swift/String/escapedForDisplay``.
     package var shown: String { (valid ?? escapedInvalid).escapedForDisplay }
 
+    /// Cut with `…` to so many bytes, where it is longer: between scalars, as a single character may be as long as a book.
+    package func cut(toBytes limit: Int) -> ByteText {
+        let mark = Array("…".utf8)
+        guard bytes.count > limit, limit >= mark.count else { return self }
+        var end = limit - mark.count
+        // A scalar's further bytes are three at most; what is no UTF-8 may have more of them.
+        for _ in 1...3 where end > 0 && bytes[end] & 0xC0 == 0x80 { end -= 1 }
+        return ByteText(bytes[..<end] + mark)
+    }
+
     package static func < (left: ByteText, right: ByteText) -> Bool { left.bytes.lexicographicallyPrecedes(right.bytes) }
 
     /// Bytes that are not UTF-8 written as `\xHH`, valid runs left as they are.

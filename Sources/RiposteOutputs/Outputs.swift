@@ -97,6 +97,8 @@ package final class Outputs: Sendable {
 
     package var isEmpty: Bool { names.isEmpty }
     package var names: [String] { interior.withLock(\.names) }
+    /// All that the sections of those at work say, secrets too; while one takes the place of another, of either.
+    package var texts: [String] { couriers.flatMap(\.output.texts) }
     private var couriers: [Courier] { interior.withLock(\.couriers) }
 
     /// The journal has grown: costs the writer a few nanoseconds. Any thread.

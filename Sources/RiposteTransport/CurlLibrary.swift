@@ -9,6 +9,14 @@ enum CurlLibrary {
     private static let done: Void = { curl_global_init(Int(CURL_GLOBAL_DEFAULT)) }()
 }
 
+extension CurlLibrary {
+    /// What every transfer is told. A name is looked up on a thread of libcurl's. A transfer that ends before its name is known waits for that thread otherwise, which is as long as `getaddrinfo`
+    /// takes: with it wait all others of the same thread, and whoever cancelled. The thread is left to itself, and frees what it has.
+    static func options(of handle: UnsafeMutableRawPointer) -> [CURLcode] {
+        [riposte_curl_set_long(handle, CURLOPT_NOSIGNAL, 1), riposte_curl_set_long(handle, CURLOPT_QUICK_EXIT, 1)]
+    }
+}
+
 /// Where libcurl writes what went wrong in words.
 final class CurlProblem {
     let text = UnsafeMutablePointer<CChar>.allocate(capacity: Int(CURL_ERROR_SIZE))

@@ -2,8 +2,8 @@ internal import CCurl
 internal import Foundation
 internal import Synchronization
 
-/// Sends HTTP requests by libcurl, over TCP, TLS and Unix sockets. All transfers share one thread of their own; a peer that hangs holds up
-/// nobody else, and no thread of Swift's pool ever waits.
+/// Sends HTTP requests by libcurl, over TCP, TLS and Unix sockets. All transfers share one thread of their own; a peer that hangs, or a name server that
+/// does not answer, holds up nobody else, and no thread of Swift's pool ever waits.
 package final class HTTPClient: Sendable {
     /// Requests that wait for the thread; more are refused.
     private static let queueLimit = 1024
@@ -103,7 +103,10 @@ private final class Driver: @unchecked Sendable {
     func run(_ orders: () -> Orders) {
         while true {
             let orders = orders()
-            if orders.isClosed { break }
+            if orders.isClosed {
+                for transfer in orders.transfers { transfer.finish(.failure(Self.closed(transfer))) }
+                break
+            }
             for transfer in orders.transfers { begin(transfer) }
             for number in orders.cancelled {
                 if let (handle, transfer) = active.first(where: { $0.value.number == number }) {
@@ -118,9 +121,11 @@ private final class Driver: @unchecked Sendable {
         }
         for (handle, transfer) in active {
             end(handle)
-            transfer.finish(.failure(TransportError(.invalid, "\(transfer.title): the client was closed")))
+            transfer.finish(.failure(Self.closed(transfer)))
         }
     }
+
+    private static func closed(_ transfer: Transfer) -> TransportError { TransportError(.invalid, "\(transfer.title): the client was closed") }
 
     private func begin(_ transfer: Transfer) {
         do throws(TransportError) {
@@ -196,7 +201,6 @@ private final class Transfer: @unchecked Sendable {
             // The environment has no say, neither for a proxy nor against one.
             riposte_curl_set_text(handle, CURLOPT_NOPROXY, ""),
             riposte_curl_set_long(handle, CURLOPT_FOLLOWLOCATION, 0),
-            riposte_curl_set_long(handle, CURLOPT_NOSIGNAL, 1),
             riposte_curl_set_long(handle, CURLOPT_TIMEOUT_MS, request.timeout.wholeMilliseconds),
             riposte_curl_set_pointer(handle, CURLOPT_ERRORBUFFER, problem.text),
             riposte_curl_set_pointer(handle, CURLOPT_WRITEDATA, this),
@@ -210,7 +214,7 @@ private final class Transfer: @unchecked Sendable {
         ]
         if let socket = request.unixSocket { codes.append(riposte_curl_set_text(handle, CURLOPT_UNIX_SOCKET_PATH, socket)) }
         if request.isSentOnce { codes.append(riposte_curl_set_long(handle, CURLOPT_FRESH_CONNECT, 1)) }
-        codes += setBody(handle) + request.tls.options(of: handle)
+        codes += CurlLibrary.options(of: handle) + setBody(handle) + request.tls.options(of: handle)
         // An empty value takes away the header that libcurl would add.
         for header in request.headers + [("Expect", "")] {
             headerList = curl_slist_append(headerList, header.value.isEmpty ? "\(header.name):" : "\(header.name): \(header.value)")

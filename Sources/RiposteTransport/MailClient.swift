@@ -54,7 +54,8 @@ package final class MailClient: @unchecked Sendable {
     /// Why a mail was not taken.
     package struct Failure: Error, Equatable, Sendable {
         package enum Cause: Sendable, Equatable {
-            /// The server's last word was this reply, to the mail and not to our login.
+            /// The server's last word was this reply, to the last that was said of the mail: neither to us, nor to our login, nor to something before, after
+            /// which it broke off.
             case reply(Int)
             /// The login was not accepted.
             case login
@@ -123,7 +124,7 @@ package final class MailClient: @unchecked Sendable {
         guard code != CURLE_OK else { return Receipt(code: status, refused: exchange.refused) }
         // A server in disorder is met afresh the next time.
         close()
-        var failure = failure(code, status, words)
+        var failure = failure(code, exchange.reply, words)
         failure.refused = exchange.refused
         throw failure
     }
@@ -131,12 +132,11 @@ package final class MailClient: @unchecked Sendable {
     private func options(of handle: UnsafeMutableRawPointer) -> [CURLcode] {
         let scheme = server.security == .tls ? "smtps" : "smtp"
         var codes =
-            server.tls.options(of: handle) + [
+            server.tls.options(of: handle) + CurlLibrary.options(of: handle) + [
                 riposte_curl_set_text(handle, CURLOPT_URL, "\(scheme)://\(server.host.inURL):\(server.port)/\(server.ownName)"),
                 riposte_curl_set_text(handle, CURLOPT_PROTOCOLS_STR, "smtp,smtps"),
                 riposte_curl_set_text(handle, CURLOPT_PROXY, ""),
                 riposte_curl_set_long(handle, CURLOPT_USE_SSL, server.security == .none ? Int(CURLUSESSL_NONE.rawValue) : Int(CURLUSESSL_ALL.rawValue)),
-                riposte_curl_set_long(handle, CURLOPT_NOSIGNAL, 1),
                 riposte_curl_set_long(handle, CURLOPT_TIMEOUT_MS, server.timeout.wholeMilliseconds),
             ]
         if let login = server.login {
@@ -146,12 +146,12 @@ package final class MailClient: @unchecked Sendable {
         return codes
     }
 
-    private func failure(_ code: CURLcode, _ status: Int, _ words: String) -> Failure {
+    private func failure(_ code: CURLcode, _ reply: Int?, _ words: String) -> Failure {
         let message = "\(server.host):\(server.port): \(words)"
         switch code {
         case CURLE_LOGIN_DENIED: return Failure(cause: .login, message: message)
         case CURLE_SEND_ERROR, CURLE_WEIRD_SERVER_REPLY, CURLE_UPLOAD_FAILED, CURLE_RECV_ERROR, CURLE_HTTP_RETURNED_ERROR, CURLE_QUOTE_ERROR:
-            if 400..<600 ~= status { return Failure(cause: .reply(status), message: message + (words.contains("\(status)") ? "" : ", reply \(status)")) }
+            if let reply, 400..<600 ~= reply { return Failure(cause: .reply(reply), message: message + (words.contains("\(reply)") ? "" : ", reply \(reply)")) }
             return Failure(cause: .transport(.broken), message: message)
         default: return Failure(cause: .transport(TransportError.Code(code)), message: message)
         }
@@ -168,6 +168,12 @@ private final class MailExchange {
     private var asked = 0
     private var isAsking = false
     private(set) var refused: [MailClient.Refusal] = []
+    /// Of the mail itself something was said.
+    private var isBegun = false
+    /// libcurl takes its leave: what is said from here on is of no mail.
+    private var isOver = false
+    /// The code of the answer to what was said last of the mail; nil where there is none.
+    private(set) var reply: Int?
 
     init(_ mail: Mail, _ patience: Patience) {
         bytes = mail.bytes
@@ -176,17 +182,33 @@ private final class MailExchange {
     }
 
     private func listen(_ type: curl_infotype, _ line: UnsafeRawBufferPointer) {
-        if type == CURLINFO_HEADER_OUT {
-            isAsking = line.starts(with: "RCPT TO:".utf8)
-            if isAsking { asked += 1 }
-        } else if type == CURLINFO_HEADER_IN, isAsking, line.count >= 3 {
-            // Of a reply of several lines the last one, which has no dash behind its code.
-            if line.count > 3, line[3] == UInt8(ascii: "-") { return }
-            isAsking = false
-            let text = String(decoding: line, as: UTF8.self).trimmingCharacters(in: .whitespacesAndNewlines)
-            guard let code = Int(text.prefix(3)), code / 100 != 2, recipients.indices.contains(asked - 1) else { return }
-            refused.append(MailClient.Refusal(address: recipients[asked - 1], code: code, message: text))
+        guard !isOver else { return }
+        switch type {
+        case CURLINFO_HEADER_OUT: say(line)
+        case CURLINFO_DATA_OUT: reply = nil
+        case CURLINFO_HEADER_IN: hear(line)
+        default: break
         }
+    }
+
+    private func say(_ line: UnsafeRawBufferPointer) {
+        isOver = line.starts(with: "QUIT".utf8)
+        guard !isOver else { return }
+        reply = nil
+        if line.starts(with: "MAIL FROM:".utf8) { isBegun = true }
+        isAsking = line.starts(with: "RCPT TO:".utf8)
+        if isAsking { asked += 1 }
+    }
+
+    private func hear(_ line: UnsafeRawBufferPointer) {
+        // Of a reply of several lines the last one, which has no dash behind its code.
+        guard isBegun, line.count >= 3, line.count == 3 || line[3] != UInt8(ascii: "-") else { return }
+        let text = String(decoding: line, as: UTF8.self).trimmingCharacters(in: .whitespacesAndNewlines)
+        reply = Int(text.prefix(3))
+        guard isAsking else { return }
+        isAsking = false
+        guard let code = reply, code / 100 != 2, recipients.indices.contains(asked - 1) else { return }
+        refused.append(MailClient.Refusal(address: recipients[asked - 1], code: code, message: text))
     }
 
     func options(of handle: UnsafeMutableRawPointer) -> [CURLcode] {

@@ -80,7 +80,19 @@ package final class NATSClient: @unchecked Sendable {
             }
         }
         try check(natsConnection_FlushTimeout(connection, Int64(server.timeout.wholeMilliseconds)), "wait for the server")
+        try checkRefusals(connection)
         return faults
+    }
+
+    /// What it must not publish the server drops, and says so; libnats takes note of that and of nothing else, and stays connected. That stands before the answer to
+    /// the flush. Which message it was nobody says.
+    private func checkRefusals(_ connection: OpaquePointer) throws(Failure) {
+        var detail: UnsafePointer<CChar>?
+        let status = natsConnection_GetLastError(connection, &detail)
+        guard status != NATS_OK else { return }
+        let said = detail.map { String(cString: $0) } ?? ""
+        close()
+        throw Failure(isOfMessage: false, message: "publish: \(String(cString: natsStatus_GetText(status)))\(said.isEmpty ? "" : ": \(said)")")
     }
 
     /// Hands one message to JetStream and waits until a stream has stored it.

@@ -23,12 +23,11 @@ package final class StreamConnection: @unchecked Sendable {
         self.handle = handle
         let problem = CurlProblem()
         let codes =
-            address.options(of: handle) + tls.options(of: handle) + [
+            address.options(of: handle) + tls.options(of: handle) + CurlLibrary.options(of: handle) + [
                 riposte_curl_set_pointer(handle, CURLOPT_ERRORBUFFER, problem.text),
                 riposte_curl_set_text(handle, CURLOPT_PROXY, ""),
                 riposte_curl_set_long(handle, CURLOPT_CONNECT_ONLY, 1),
                 riposte_curl_set_long(handle, CURLOPT_SSL_ENABLE_ALPN, 0),
-                riposte_curl_set_long(handle, CURLOPT_NOSIGNAL, 1),
                 riposte_curl_set_long(handle, CURLOPT_TCP_KEEPALIVE, 1),
                 riposte_curl_set_long(handle, CURLOPT_TIMEOUT_MS, time.wholeMilliseconds),
             ]

@@ -19,6 +19,20 @@ struct NotifySendTests {
         #expect(performance.outcome == .done && performance.message == "on its way to soc, pager")
     }
 
+    @Test("what is too long is cut, between characters as UTF-8 has them, and told", arguments: ["x", "é", "日本", "e\u{301}\u{301}\u{301}", "👩‍👩‍👧"])
+    func long(_ text: String) async throws {
+        let long = String(repeating: text, count: 20_000)
+        let plan = try await action.plan(request(["to": ["soc"], "message": .text(long), "title": .text(long)]))
+        for (name, limit) in [("message", 8192), ("title", 256)] {
+            let value = try #require(plan.json["parameters"]?[ByteText(name)]?.string)
+            let words = try #require(value.valid)
+            #expect(limit - 3...limit ~= value.bytes.count && words.hasSuffix("…") && long.utf8.starts(with: words.utf8.dropLast(3)))
+        }
+        // Read back from the journal it is the same.
+        let kept = try #require(plan.json["parameters"]?.object)
+        #expect(try Parameters(checking: kept, for: action.description) == plan.parameters)
+    }
+
     @Test func changesNothing() {
         #expect(action.description.impact == .readsOnly)
         #expect(action.description.inverse == nil)

@@ -63,6 +63,26 @@ import Testing
         #expect(try await place.stop() == 0)
     }
 
+    /// The guard follows what is at work, not what was when the agent began.
+    @Test func noDestinationIsBlocked() async throws {
+        func configuration(_ address: String) -> String {
+            "sensor: { enabled: false }\noutputs:\n  - { name: far, type: http, url: \"http://\(address):9/\", send: nothing }\n"
+        }
+        let (place, addresses) = (try Workplace(), ["198.51.100.7", "198.51.100.8"])
+        try await place.start(mode: "observe", configuration: configuration(addresses[0]))
+        for address in addresses {
+            _ = try place.folder.file("riposte.yaml", configuration(address))
+            place.agent?.signal(SIGHUP)
+            try await until {
+                try addresses.allSatisfy { other in
+                    let (status, output) = try place.riposte("network", "block", other, "--dry-run")
+                    return (status == 3) == (other == address) && output.contains("is the destination of an output") == (other == address)
+                }
+            }
+        }
+        #expect(try await place.stop() == 0)
+    }
+
     /// What cannot be sent at the end is sent at the next start.
     @Test func anEndWaitsForNobody() async throws {
         let isBack = Mutex(false)

@@ -7,17 +7,17 @@ import Testing
 struct BurstTests {
     struct Scene {
         var groups = BurstGroups()
-        let settings: BurstGroups.Settings
+        var settings: BurstGroups.Settings
         var now = Samples.time
         private(set) var sent: [String] = []
         private var seq: Int64 = 0
 
-        init(by names: [String] = ["rule", "container.id"], first: BurstGroups.Settings.First = .send) throws {
+        init(by names: [String] = ["rule", "container.id"], first: BurstGroups.Settings.First = .send, every: SettingsValue = "5m") throws {
             let keys: SettingsValue = [
                 "group": .init(
                     .mapping([
                         .init(key: "by", value: .init(.list(names.map { .init(.scalar($0, isPlain: true)) }))),
-                        .init(key: "first", value: .init(.scalar(first.rawValue, isPlain: true))), .init(key: "summary_every", value: "5m"),
+                        .init(key: "first", value: .init(.scalar(first.rawValue, isPlain: true))), .init(key: "summary_every", value: every),
                     ]))
             ]
             settings = try #require(BurstGroups.Settings(Samples.settings(keys)))
@@ -132,6 +132,35 @@ struct BurstTests {
         for _ in 0..<10 { scene.come("Shell", container: "\u{FFFD}") }
         scene.pass(.seconds(300))
         #expect(scene.sent == ["Shell", "Shell: 19 more"])
+    }
+
+    /// Nobody waits for an hour that comes a second time.
+    @Test func aClockThatIsSetBackSilencesNothing() throws {
+        var scene = try Scene()
+        for _ in 0..<3 { scene.come("Shell") }
+        #expect(scene.groups.nextDue(at: scene.now, scene.settings) == scene.now + .seconds(300))
+        scene.now = scene.now + .seconds(-3600)
+        #expect(scene.groups.nextDue(at: scene.now, scene.settings) == scene.now)
+        scene.pass(.zero)
+        #expect(scene.sent == ["Shell", "Shell: 2 more"])
+        #expect(scene.groups.nextDue(at: scene.now, scene.settings) == scene.now + .seconds(300))
+    }
+
+    @Test func summariesThatAreWantedMoreOftenAreToldSooner() throws {
+        var scene = try Scene()
+        for _ in 0..<3 { scene.come("Shell") }
+        scene.settings = try Scene(every: "30s").settings
+        scene.pass(.zero)
+        #expect(scene.sent == ["Shell", "Shell: 2 more"])
+    }
+
+    @Test("what an alert says begins no line of a summary", arguments: Hostile.texts)
+    func hostile(_ text: String) throws {
+        var scene = try Scene()
+        for _ in 0..<3 { scene.come("Shell", container: text, output: text) }
+        let message = try #require(scene.groups.flush(host: "h", at: scene.now).first)
+        let lines = message.text.repaired.split(omittingEmptySubsequences: false) { $0.isNewline }
+        #expect(lines.count == 5 && lines.dropFirst(3).allSatisfy { $0.hasPrefix("e.g. ") } && !message.text.repaired.contains("\u{1B}"), "\(lines)")
     }
 
     @Test func theSummaryTellsWhatItWas() throws {

@@ -18,7 +18,7 @@ struct CourierTests {
         /// Carries until all that is in the journal is settled, or the destination does not take it.
         func run(
             _ destination: RecordingDestination, route: Route = Route(), grouping: BurstGroups.Settings? = nil, spoolBytes: Int = 1 << 30, fromStart: Bool = true,
-            retries: Duration = .milliseconds(1)
+            retries: Duration = .milliseconds(1), clock: OutputClock = .system
         ) async throws -> JSON {
             let output = Output(
                 name: "siem", destination: destination, route: route, grouping: grouping,
@@ -26,7 +26,7 @@ struct CourierTests {
             let recent = RecentRecords(spool, from: SpoolPlace(seq: 1), logger: Samples.logger)
             recent.pull()
             let courier = Courier(
-                output, spool: spool, recent: recent, beginning: try spool.last(), folder: folder.path, host: "h", clock: .system, seed: 1, logger: Samples.logger)
+                output, spool: spool, recent: recent, beginning: try spool.last(), folder: folder.path, host: "h", clock: clock, seed: 1, logger: Samples.logger)
             courier.end()
             await courier.run()
             return courier.status
@@ -66,6 +66,36 @@ struct CourierTests {
         let back = RecordingDestination { DeliveryReport(whole: .delivered, count: $0.count) }
         _ = try await scene.run(back)
         #expect(back.messages.map(\.seq) == Array(1...10))
+    }
+
+    /// What is settled of a batch is settled, whatever becomes of the rest.
+    @Test(arguments: [1, 10])
+    func aRestartSendsNothingTwiceOfABatchThatWasSettledInPart(_ count: Int) async throws {
+        let scene = try Scene()
+        scene.alerts(20)
+        let first = RecordingDestination(limits: BatchLimits(count: count)) { batch in
+            DeliveryReport(batch.map { $0.seq <= 5 ? .delivered : .tryAgain(reason: "busy") })
+        }
+        let status = try await scene.run(first, retries: .seconds(60))
+        #expect(first.messages.map(\.seq) == Array(1...5) && status["acknowledged"] == 5 && status["behind"] == 15)
+        let second = RecordingDestination(limits: BatchLimits(count: count)) { DeliveryReport(whole: .delivered, count: $0.count) }
+        _ = try await scene.run(second)
+        #expect(second.messages.map(\.seq) == Array(6...20))
+    }
+
+    @Test("what lies between messages moves the cursor with them, and a count of a burst stays with its record", arguments: [false, true])
+    func aRestartInBetween(_ isGrouped: Bool) async throws {
+        let scene = try Scene()
+        for number in 1...40 { scene.alerts(1, rule: number % 4 == 0 ? "told \(number)" : "other") }
+        var route = Route(Samples.settings(["rules": ["told *"]]))
+        route.content = .alerts
+        let grouping = isGrouped ? BurstGroups.Settings(by: [(name: "rule", value: { .string($0.rule) })], summaryEvery: .seconds(300)) : nil
+        let first = RecordingDestination { batch in DeliveryReport(batch.map { $0.seq <= 24 ? .delivered : .tryAgain(reason: "busy") }) }
+        let status = try await scene.run(first, route: route, grouping: grouping, retries: .seconds(60))
+        #expect(status["acknowledged"] == (isGrouped ? 16 : 27))
+        let second = RecordingDestination { DeliveryReport(whole: .delivered, count: $0.count) }
+        _ = try await scene.run(second, route: route, grouping: grouping)
+        #expect(second.messages.map(\.seq) == (isGrouped ? [20, 24] : []) + [28, 32, 36, 40])
     }
 
     @Test func aNewDestinationBeginsNow() async throws {
@@ -141,6 +171,29 @@ struct CourierTests {
         let status = try await scene.run(destination, spoolBytes: 1000)
         #expect(status["shed"]?.integer.map { $0 > 0 } == true)
         #expect((status["shed"]?.integer ?? 0) + Int64(destination.messages.count) == 100)
+    }
+
+    /// Of what is skipped, what was counted before is told all the same.
+    @Test func aSummaryThatIsDueIsSkippedWithNothing() async throws {
+        let scene = try Scene()
+        scene.alerts(110)
+        let grouping = BurstGroups.Settings(by: [(name: "rule", value: { .string($0.rule) })], summaryEvery: .milliseconds(1))
+        let destination = RecordingDestination(limits: BatchLimits(count: 1, deadline: .seconds(3600))) { DeliveryReport(whole: .delivered, count: $0.count) }
+        // Whenever somebody looks, it is later.
+        let looks = Mutex(0)
+        let began = OutputClock.system.now()
+        let clock = OutputClock(
+            now: {
+                let past = Duration.milliseconds(
+                    looks.withLock { looks in
+                        looks += 10
+                        return looks
+                    })
+                return Moment(instant: began.instant + past, wall: began.wall + past)
+            }, sleep: { _ in await Task.yield() })
+        let status = try await scene.run(destination, grouping: grouping, spoolBytes: 1000, clock: clock)
+        #expect(status["shed"] == 1)
+        #expect(destination.messages.compactMap { $0.summary?.count }.reduce(0, +) == 109, "\(destination.messages.map { "\($0.title)" })")
     }
 
     @Test func anEndTellsOfBurstsAndARestartBeginsNewOnes() async throws {

@@ -64,6 +64,17 @@ struct KubernetesDestinationTests {
         }
     }
 
+    @Test("where nothing may be written about a pod, it is told of the node; where even that may not be, it waits", arguments: [true, false])
+    func aNamespaceWithoutRights(_ mayWriteDefault: Bool) async throws {
+        let server = try await LoopbackServer { request in .init(mayWriteDefault && request.path.contains("/namespaces/default/") ? 201 : 403, "{}") }
+        let message = Samples.message(Samples.alert("r", fields: ["k8s.ns.name": "shop", "k8s.pod.name": "web-1"]))
+        let fates = try await Vendor.named("kubernetes").destination(server.port).deliver([message]).fates
+        #expect(server.requests.map(\.path) == ["shop", "default"].map { "/apis/events.k8s.io/v1/namespaces/\($0)/events" })
+        let body = try JSON(parsing: try #require(server.requests.last).body)
+        #expect(body["regarding"] == Self.node && body["metadata"]?["annotations"]?["riposte.dev/pod"] == "shop/web-1")
+        if mayWriteDefault { #expect(fates == [.delivered]) } else if case .tryAgain? = fates.first {} else { Issue.record("\(fates)") }
+    }
+
     /// As in a pod: the service account's authority and token, which is read anew each time.
     @Test(.enabled(if: Certificates.isPossible, "needs openssl"))
     func aServiceAccount() async throws {

@@ -129,6 +129,16 @@ struct MailProgressTests {
         #expect(attempt("b", [:]).report == DeliveryReport(whole: .delivered, count: 1, answer: "reply 250"))
     }
 
+    @Test("a clock that is set back begins the while anew, and makes it no longer")
+    mutating func clockSetBack() {
+        let answers: [String: MailProgress.Answer] = ["full": .later("452 full")]
+        #expect(isTriedAgain(attempt("a", answers).report))
+        now = now + .seconds(-7200)
+        #expect(isTriedAgain(attempt("a", answers).report))
+        now = now + .seconds(30)
+        #expect(attempt("a", answers).report.missing == "not for full: 452 full")
+    }
+
     @Test("what is refused to all is a dead letter; if the mail itself was, one of its messages is looked for")
     mutating func refused() {
         let nobody: [String: MailProgress.Answer] = ["duty": .refused("550"), "full": .refused("550"), "gone": .refused("550")]
@@ -136,6 +146,30 @@ struct MailProgressTests {
         #expect(report.fates == [.rejected(reason: "duty, full, gone: 550")] && !report.isWhole)
         report = attempt("b", ["duty": .mailRefused("554 spam"), "full": .mailRefused("554 spam"), "gone": .refused("550")]).report
         #expect(report.fates == [.rejected(reason: "554 spam")] && report.isWhole)
+    }
+}
+
+/// A server that breaks off has refused nothing but what it said so of.
+@Suite(.enabled(if: Machine.has("python3"), "needs python3"))
+struct BrokenMailTests {
+    @Test(arguments: ["greeting", "data"])
+    func isTriedAgain(_ kind: String) async throws {
+        let service = try Service(["/usr/bin/python3", Service.fixture("smtp_broken.py"), kind])
+        let port = try #require(service.line())
+        let settings = Samples.settings([
+            "host": "127.0.0.1", "port": .init(.scalar(port, isPlain: true)), "from": "riposte@example.org", "to": ["soc@example.org", "gone@example.org"], "security": "none",
+        ])
+        let destination = try #require(MailDestination(settings: settings, context: Samples.context()))
+        #expect(settings.problems() == [])
+        for _ in 1...2 {
+            let report = await destination.deliver([Samples.message(1, Samples.alert("r"))])
+            guard case .tryAgain(let reason, _)? = report.fates.first else {
+                Issue.record("\(report)")
+                continue
+            }
+            #expect(reason.contains("soc@example.org") && reason.contains("gone@example.org") == (kind == "greeting"), "\(reason)")
+        }
+        await destination.close()
     }
 }
 
@@ -242,6 +276,21 @@ struct RealMailTests {
         let mails = try (1...2).map { _ in try JSON(parsing: Array(try #require(service.line()).utf8)) }
         #expect(mails.map { $0["to"] } == [["soc@example.org"], ["grey@example.org"]])
         #expect(identity(mails[0]) == identity(mails[1]) && identity(mails[0]) != nil)
+        await destination.close()
+    }
+
+    @Test("a test is a mail of its own, and makes nobody get another one twice")
+    func aTestBetween() async throws {
+        let (service, port) = try server("starttls")
+        let (destination, _) = try destination(port, "starttls", to: ["grey@example.org", "soc@example.org"])
+        guard case .tryAgain? = await destination.deliver([message]).fates.first else {
+            Issue.record("one of them does not have it")
+            return
+        }
+        #expect(await destination.deliver([.test(host: "agent-1", at: Samples.time)]).fates == [.delivered])
+        #expect(await destination.deliver([message]).fates == [.delivered])
+        let mails = try (1...3).map { _ in try JSON(parsing: Array(try #require(service.line()).utf8))["to"] }
+        #expect(mails == [["soc@example.org"], ["grey@example.org", "soc@example.org"], ["grey@example.org"]])
         await destination.close()
     }
 

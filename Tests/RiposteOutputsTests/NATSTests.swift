@@ -42,12 +42,12 @@ struct RealNATSTests {
         let service: Service
         let port: Int
 
-        init(_ more: String = "") async throws {
+        init(_ more: String = "", authorization: String = "user: riposte, password: hunter2") async throws {
             let folder = try TemporaryFolder()
             let configuration = """
                 listen: "127.0.0.1:-1"
                 ports_file_dir: "\(folder.path)"
-                authorization { user: riposte, password: hunter2 }
+                authorization { \(authorization) }
                 jetstream { store_dir: "\(folder.path)/js", max_memory_store: 1MB }
                 max_payload: 64KB
                 \(more)
@@ -185,6 +185,41 @@ struct RealNATSTests {
             return
         }
         #expect(fates[0] == .delivered && fates[2] == .delivered && reason.contains("message size exceeds maximum allowed"), "\(reason)")
+        withExtendedLifetime(listener) {}
+        await destination.close()
+    }
+
+    @Test("what the server drops, as we must not publish it, counts as delivered nowhere; the connection is met afresh")
+    func forbidden() async throws {
+        let server = try await Server(
+            authorization: "users: [{ user: riposte, password: hunter2, permissions: { publish: { deny: \"riposte.critical.>\" } } }]")
+        let (destination, _) = try server.destination()
+        let (allowed, denied) = (Samples.message(1, Samples.alert("r")), Samples.message(2, Samples.alert("r", "Critical")))
+        for batch in [[denied], [allowed, denied]] {
+            for fate in await destination.deliver(batch).fates {
+                guard case .tryAgain(let reason, _) = fate else {
+                    Issue.record("\(fate)")
+                    continue
+                }
+                #expect(reason.contains("Permissions Violation"), "\(reason)")
+            }
+            #expect(await destination.deliver([allowed]).fates == [.delivered])
+        }
+        await destination.close()
+    }
+
+    @Test("at the deadline what is not stored yet is tried again, and not begun")
+    func cancelled() async throws {
+        let server = try await Server()
+        let listener = try server.listener("ALERTS")
+        let (destination, _) = try server.destination([.init(key: "jetstream", value: "true")])
+        let batch = (1...3).map { Samples.message($0, Samples.alert("r")) }
+        let delivery = Task {
+            withUnsafeCurrentTask { $0?.cancel() }
+            return await destination.deliver(batch)
+        }
+        let fates = await delivery.value.fates
+        #expect(fates.count == 3 && fates.allSatisfy { if case .tryAgain = $0 { true } else { false } }, "\(fates)")
         withExtendedLifetime(listener) {}
         await destination.close()
     }

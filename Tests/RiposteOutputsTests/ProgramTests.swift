@@ -57,6 +57,12 @@ struct ProgramTests {
         await destination.close()
     }
 
+    @Test("where each may take its time for its answer, all of a batch may")
+    func deadline() throws {
+        let limits = try destination(["/bin/cat"], ["ack": "line", "timeout": "3s"]).limits
+        #expect(limits.deadline > .seconds(3) * limits.count)
+    }
+
     @Test("one that reads nothing, or answers nothing, is ended, and nothing counts as delivered", arguments: ["written", "line"])
     func isDeaf(_ ack: String) async throws {
         let destination = try destination(

@@ -10,12 +10,23 @@ struct RecentRecordsTests {
     private final class CountingSpool: Spool {
         private let records: [SpoolRecord]
         private let count = Mutex(0)
+        private let failures: Mutex<Int>
 
-        init(_ count: Int) { records = (1...count).map { Samples.spooled(Int64($0), Samples.alert("r")) } }
+        struct Failure: Error {}
+
+        /// `failures`: how many readings fail before the first that does not.
+        init(_ count: Int, failures: Int = 0) {
+            records = (1...count).map { Samples.spooled(Int64($0), Samples.alert("r")) }
+            self.failures = Mutex(failures)
+        }
 
         var read: Int { count.withLock(\.self) }
 
         func read(_ place: inout SpoolPlace, count: Int, bytes: Int) throws -> [SpoolRecord] {
+            try failures.withLock { left in
+                left -= 1
+                if left >= 0 { throw Failure() }
+            }
             let found = Array(records.dropFirst(Int(place.seq) - 1).prefix(count))
             if let last = found.last { place = last.end }
             self.count.withLock { $0 += found.count }
@@ -74,6 +85,16 @@ struct RecentRecordsTests {
         while case let more = (try second.step(256), try third.step(256)), more.0 || more.1 {}
         for reader in [foremost, second, third] { #expect(reader.taken == Self.all) }
         #expect(spool.read <= 2 * Self.all.count)
+    }
+
+    @Test("a journal that could not be read is read when somebody asks again, and until then nobody is told that there is nothing", arguments: [1, 2, 3])
+    func failures(_ count: Int) throws {
+        let recent = RecentRecords(CountingSpool(100, failures: count), from: SpoolPlace(seq: 1), logger: Samples.logger)
+        let reader = Reader(recent)
+        recent.pull()
+        for _ in 1..<count { #expect(throws: (any Error).self) { try reader.step(256) } }
+        try reader.step(256)
+        #expect(reader.taken == Array(1...100) && recent.problem == nil)
     }
 
     @Test("a dead one holds nobody up, and nobody misses what came while somebody read")

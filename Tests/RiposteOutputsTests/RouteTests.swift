@@ -67,6 +67,15 @@ struct RouteTests {
         #expect(messages.first?.text == "look at this")
     }
 
+    @Test("a playbook's notice and the record of it are two messages, with two ids that stay the same")
+    func twoIDs() {
+        let route = Route(Samples.settings(["send": "audit"]))
+        let messages = route.messages(of: Self.records[6], for: "pager", host: "h")
+        #expect(messages.map(\.kind) == [.notice, .audit])
+        #expect(messages[1].hash == Self.records[6].hash && Set(messages.map(\.hash)).count == 2 && Set(messages.map(\.uuid)).count == 2)
+        #expect(route.messages(of: Self.records[6], for: "pager", host: "h").map(\.hash) == messages.map(\.hash))
+    }
+
     @Test func whatWasOnlyPlannedIsNotSent() {
         var record = Samples.notify(to: ["pager"], "x")
         record.outcome = .planned

@@ -120,6 +120,18 @@ struct VendorPayloadTests {
         #expect(value("e") == ["kvlistValue": ["values": [["key": "f", "value": ["stringValue": "g"]]]]] && value("h") == ["stringValue": "1e999"])
     }
 
+    /// Whoever sends alerts may have any clock; what is said to begin in two hundred years would never end.
+    @Test(arguments: [("2199-12-31T00:00:00Z", "2026-03-04T11:22:33.123456789Z"), ("2026-03-04T11:00:00Z", "2026-03-04T11:00:00.000000000Z")])
+    func alertmanagerAlertsEnd(_ time: String, _ begins: String) async throws {
+        var sent = alert
+        var document = try #require(sent.detail["alert"]?.object)
+        document["time"] = .text(time)
+        sent.detail["alert"] = .object(document)
+        let request = try #require(try await requests("alertmanager", [], [sent]).first)
+        let body = try JSON(parsing: request.body).array?.first
+        #expect(body?["startsAt"] == .text(begins) && body?["endsAt"] == "2026-03-04T11:32:33.123456789Z", "\(body.debugDescription)")
+    }
+
     /// The names of falcosidekick's `details`.
     @Test func opsgenieDetailsAreInPlace() async throws {
         let body = try await requests("opsgenie", [], [Samples.alert("Shell", tags: ["b", "a"], fields: ["proc.name": "sh", "proc.pid": 4])]).map { try JSON(parsing: $0.body) }

@@ -43,6 +43,19 @@ struct VendorSettingsTests {
         #expect(problems.contains { $0.message.hasPrefix(sample.message) }, "\(problems)")
     }
 
+    @Test(
+        "a secret in a URL is masked wherever it stands, also where something is put between",
+        arguments: [
+            ("https://h.example/?api_key=S3CR%2FET", "https://h.example/loki/api/v1/push?api_key=S3CR%2FET and S3CR/ET", "https://h.example/loki/api/v1/push?… and …"),
+            ("https://h.example/hook/S3CRET/", "https://h.example/hook/S3CRET/loki/api/v1/push", "…loki/api/v1/push"),
+            ("https://h.example/hook?a=1&token=S3CRET", "no right for token=S3CRET, status 401", "no right for token=…, status 401"),
+        ])
+    func aURLIsMasked(_ url: String, _ said: String, _ shown: String) throws {
+        let settings = Samples.settings(["url": .init(.scalar(url, isPlain: false))])
+        _ = try #require(HTTPEndpoint(settings, Samples.context()))
+        #expect(SecretMask(settings.secrets).masked(said) == shown)
+    }
+
     /// What is put together of secrets is as secret.
     @Test func aLoginIsMasked() throws {
         let settings = Samples.settings(["username": "u", "password": "hunter2"])

@@ -93,6 +93,18 @@ struct FinishTests {
         #expect(message.split(separator: "\n").count { $0.contains("Take it back") && !$0.hasPrefix("Alert:") } == 1)
     }
 
+    @Test("however much an alert says, people are told, with the commands at the end", arguments: ["x", "e" + String(repeating: "\u{301}", count: 50), "日"])
+    func longWords(_ text: String) async throws {
+        let bench = try bench("    steps: [{ action: container.pause }]\n    on_finish: [{ action: notify.send, with: { to: soc } }]\n")
+        let document: JSON = [
+            "rule": "r", "priority": "Warning", "time": .text("\(bench.clock.now)"), "output": .text("e" + String(repeating: text, count: 5000)),
+            "output_fields": ["container.id": .text(Bench.one)],
+        ]
+        _ = try await bench.respond(to: try Alert(document, id: .new(at: bench.clock.now), arrival: .init(intake: "t", trust: .trusted, time: bench.clock.now)))
+        let lines = try #require(said(bench).first).split(separator: "\n")
+        #expect(lines.count == 5 && lines[1].hasPrefix("Alert: e") && lines[1].hasSuffix("…") && lines[1].utf8.count > 1500 && lines[4].hasPrefix("Look closer: "), "\(lines)")
+    }
+
     @Test("in mode ask it tells without asking; observing, it is planned")
     func modes() async throws {
         let asking = try bench("    steps: [{ action: notify.send, with: { to: soc, message: hello } }]\n", mode: .ask)

@@ -74,6 +74,22 @@ struct HTTPClientTests {
         await #expect(throws: TransportError.self) { try await client.send(HTTPRequest(.get, "http://127.0.0.1:\(server.port)/")) }
     }
 
+    @Test("whoever has asked when the client is closed is answered")
+    func closing() async throws {
+        let server = try await LoopbackServer { request in
+            if request.path == "/slow" { try? await Task.sleep(for: .seconds(30)) }
+            return .init(200, "")
+        }
+        let url = "http://127.0.0.1:\(server.port)/slow"
+        for _ in 0..<20 {
+            let client = HTTPClient()
+            await withTaskGroup(of: Void.self) { group in
+                for _ in 0..<50 { group.addTask { await #expect(throws: TransportError.self) { try await client.send(HTTPRequest(.get, url, timeout: .seconds(60))) } } }
+                group.addTask { client.close() }
+            }
+        }
+    }
+
     @Test("what was cancelled before it began, or behind its end, takes no other request with it")
     func cancelledElsewhere() async throws {
         let server = try await LoopbackServer { _ in .init(200, "") }

@@ -15,8 +15,8 @@ package struct NotifySend: Action {
         name: "notify.send", summary: "Sends a message to outputs of the configuration.", target: .host, impact: .readsOnly,
         parameters: [
             Parameter("to", .list(of: .text(maxBytes: 64), maxCount: 16), isRequired: true, summary: "Names of outputs."),
-            Parameter("message", .text(maxBytes: 8192), summary: "What is said; default: what the playbook did to whom, why, how it ended, and what can be done about it."),
-            Parameter("title", .text(maxBytes: 256), summary: "A few words; default: the playbook's name."),
+            Parameter("message", .prose(maxBytes: 8192), summary: "What is said; default: what the playbook did to whom, why, how it ended, and what can be done about it."),
+            Parameter("title", .prose(maxBytes: 256), summary: "A few words; default: the playbook's name."),
             Parameter("priority", .choice(Priority.allCases.map { "\($0)" }), default: .text("notice"), summary: "How grave it is: Falco's priorities."),
         ], tells: "message")
 

@@ -44,6 +44,9 @@ package final class Courier: Sendable {
         var bursts = BurstGroups()
         /// They were counted by other fields than those that are set now: they are told early.
         var isRegrouped = false
+        /// Where the records begin that messages were made of since the cursor last moved, and what stands before each: the cursor may move that far when all before
+        /// it is settled. Not with bursts, whose counts are those of where reading stands.
+        var stops: [(seq: Int64, before: Cursor, place: SpoolPlace)] = []
         /// Settled.
         var committed: Cursor
         var settledPlace: SpoolPlace
@@ -191,9 +194,22 @@ package final class Courier: Sendable {
             position.committed = position.last
             position.committed.bursts = position.bursts
             position.settledPlace = position.place
+            position.stops = []
         }
         state.withLock { $0.committed() }
         saveIfDue()
+    }
+
+    /// Of a batch that is settled in part: up to the first record of which something is still to be sent. Whoever goes on from the cursor sends nothing before it again.
+    private func commitPart() {
+        guard let next = state.withLock(\.batch.first?.seq) else { return }
+        let hasMoved = position.withLock { position in
+            guard let index = position.stops.firstIndex(where: { $0.seq == next }), index > 0 else { return false }
+            (position.committed, position.settledPlace) = (position.stops[index].before, position.stops[index].place)
+            position.stops.removeFirst(index)
+            return true
+        }
+        if hasMoved { saveIfDue() }
     }
 
     private func save() {
@@ -298,34 +314,43 @@ package final class Courier: Sendable {
 
     private func read(_ count: Int) async {
         let now = clock.now()
+        // With bursts the cursor moves when all that was read is settled, and not before.
+        let count = output.grouping == nil ? count : min(count, max(16, output.settings.limits.count))
         var place = position.withLock(\.place)
+        let held: [SpoolRecord]?
         let records: [SpoolRecord]
-        if let held = recent.read(&place, reader: reader, count: count, bytes: Self.readBytes) {
-            records = held
-        } else {
-            // Far behind: from the disk, and between two pieces everybody else has their turn.
-            do { records = try recent.readBehind(&place, count: count, bytes: Self.readBytes) } catch {
-                note("the journal cannot be read: \(error)")
-                return state.withLock { $0.took([], of: 0, at: now) }
-            }
-            await Task.yield()
+        do {
+            held = try recent.read(&place, reader: reader, count: count, bytes: Self.readBytes)
+            records = try held ?? recent.readBehind(&place, count: count, bytes: Self.readBytes)
+        } catch {
+            note("\(Self.unreadable): \(error)")
+            return state.withLock { $0.took([], of: 0, at: now) }
         }
+        // Far behind, from the disk: between two pieces everybody else has their turn.
+        if held == nil { await Task.yield() }
         let messages = take(records, place, at: now.wall)
         state.withLock { $0.took(messages, of: records.count, at: now) }
     }
 
     private static let readBytes = 256 << 10
+    private static let unreadable = "the journal cannot be read"
 
     /// What is to be sent of records, and of bursts whose time has come. Reading stands behind them.
-    private func take(_ records: [SpoolRecord], _ place: SpoolPlace, at now: Timestamp) -> [OutputMessage] {
+    private func take(_ records: [SpoolRecord], _ place: SpoolPlace, at now: Timestamp, summariesToo: Bool = true) -> [OutputMessage] {
         position.withLock { position in
-            var messages = position.isRegrouped ? position.bursts.flush(host: host, at: now) : []
-            position.isRegrouped = false
-            if let grouping = output.grouping { messages += position.bursts.due(at: now, grouping, host: host) }
+            var messages: [OutputMessage] = []
+            if summariesToo, position.isRegrouped {
+                messages = position.bursts.flush(host: host, at: now)
+                position.isRegrouped = false
+            }
+            if summariesToo, let grouping = output.grouping { messages += position.bursts.due(at: now, grouping, host: host) }
             for record in records {
                 position.missing += max(0, Int(record.seq - position.last.seq - 1))
+                let before = position.last
                 position.last = Cursor(behind: record)
-                for message in output.route.messages(of: record, for: output.name, host: host) {
+                let made = output.route.messages(of: record, for: output.name, host: host)
+                if !made.isEmpty, output.grouping == nil { position.stops.append((record.seq, before, record.start)) }
+                for message in made {
                     guard let grouping = output.grouping else {
                         messages.append(message)
                         continue
@@ -334,6 +359,7 @@ package final class Courier: Sendable {
                 }
             }
             position.place = place
+            if position.trouble?.hasPrefix(Self.unreadable) == true { position.trouble = nil }
             return messages
         }
     }
@@ -341,7 +367,7 @@ package final class Courier: Sendable {
     private func listen(until end: ContinuousClock.Instant?) async {
         let now = clock.now()
         let (nextDue, isUnsaved, hasProblem) = position.withLock { position in
-            (output.grouping == nil ? nil : position.bursts.nextDue, position.saved?.cursor != position.committed, position.trouble != nil)
+            (output.grouping.flatMap { position.bursts.nextDue(at: now.wall, $0) }, position.saved?.cursor != position.committed, position.trouble != nil)
         }
         var ends = [end, nextDue.map { now.instant + ($0 - now.wall) }]
         // In the middle of a batch there is nothing to save, and where saving fails, it is not tried all the time.
@@ -380,6 +406,7 @@ package final class Courier: Sendable {
             return (state.delivered(count, report, at: now), before == 0, state.failures)
         }
         tell(report, wasHealthy: wasHealthy, failures: failures)
+        defer { commitPart() }
         guard !dead.isEmpty else { return }
         logger.error("output rejected messages for good", metadata: ["count": "\(dead.reduce(0) { $0 + $1.count })", "reason": "\(dead[0].reason)", "file": "\(deadLetters.path)"])
         _ = setAside(dead)
@@ -467,7 +494,8 @@ package final class Courier: Sendable {
                 return excess > 0
             }
             guard let last = passed.last else { break }
-            let messages = take(Array(passed), last.end, at: now.wall)
+            // Summaries that are due are told, and not passed over with the rest.
+            let messages = take(Array(passed), last.end, at: now.wall, summariesToo: false)
             state.withLock { $0.passedOver(messages.count) }
         }
     }

@@ -26,8 +26,9 @@ struct DeadLetterFile: Sendable {
         var facts = stat()
         let length = fstat(file, &facts) == 0 ? facts.st_size : 0
         let written = write(file, lines, lines.count)
-        guard written == lines.count else {
-            let problem = written < 0 ? errno : ENOSPC
+        // Before the cursor that stands behind it is on the disk. What is no file with a disk behind it says EINVAL.
+        guard written == lines.count, fdatasync(file) == 0 || errno == EINVAL else {
+            let problem = written < 0 || written == lines.count ? errno : ENOSPC
             if written > 0 { ftruncate(file, length) }
             throw OutputFileError("write \(path)", problem)
         }

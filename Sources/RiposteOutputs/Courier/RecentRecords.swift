@@ -32,6 +32,12 @@ package final class RecentRecords: Sendable {
         var records: [SpoolRecord]
         var bytes: Int
         var end: SpoolPlace
+
+        func records(from first: Int, _ count: Int) -> (records: [SpoolRecord], end: SpoolPlace) {
+            guard first > 0 || records.count > count else { return (records, end) }
+            let taken = Array(records[first...].prefix(count))
+            return (taken, first + taken.count < records.count ? taken.last?.end ?? end : end)
+        }
     }
 
     private let pieces = Mutex<[Piece]>([])
@@ -47,7 +53,7 @@ package final class RecentRecords: Sendable {
         interior = Mutex(Interior(place: place))
     }
 
-    /// A reader, by number, whose bell rings behind each pull that brought something.
+    /// A reader, by number, whose bell rings behind each pull that brought something, and when reading begins to fail.
     func addReader(_ bell: Bell) -> Int {
         let reader = interior.withLock { interior in
             interior.lastReader += 1
@@ -69,27 +75,31 @@ package final class RecentRecords: Sendable {
 
     /// The records from `place` on, for whom ``read(_:reader:count:bytes:)`` has none.
     func readBehind(_ place: inout SpoolPlace, count: Int, bytes: Int) throws -> [SpoolRecord] {
-        if let (records, end) = piece(at: place.seq) {
+        if let (records, end) = piece(at: place.seq, count) {
             place = end
             return records
         }
-        let records = try spool.read(&place, count: count, bytes: bytes)
+        // Who wants few wants the next few soon.
+        var end = place
+        let records = try spool.read(&end, count: max(count, 256), bytes: bytes)
+        let piece = Piece(records: records, bytes: records.reduce(0) { $0 + $1.bytes }, end: end)
+        let taken = piece.records(from: 0, count)
+        place = taken.end
         guard !records.isEmpty else { return [] }
-        let piece = Piece(records: records, bytes: records.reduce(0) { $0 + $1.bytes }, end: place)
         pieces.withLock { pieces in
             pieces.append(piece)
             var total = pieces.reduce(0) { $0 + $1.bytes }
             while total > Self.byteLimit, pieces.count > 1 { total -= pieces.removeFirst().bytes }
         }
-        return records
+        return taken.records
     }
 
-    private func piece(at seq: Int64) -> (records: [SpoolRecord], end: SpoolPlace)? {
+    private func piece(at seq: Int64, _ count: Int) -> (records: [SpoolRecord], end: SpoolPlace)? {
         pieces.withLock { pieces in
             guard let piece = pieces.last(where: { $0.records[0].seq <= seq && seq < $0.end.seq }), let first = piece.records.firstIndex(where: { $0.seq >= seq }) else {
                 return nil
             }
-            return (first == 0 ? piece.records : Array(piece.records[first...]), piece.end)
+            return piece.records(from: first, count)
         }
     }
 
@@ -101,13 +111,19 @@ package final class RecentRecords: Sendable {
 
     private func pull(pieces: Int) {
         guard beginPulling() else { return }
-        var (left, hasNew) = (pieces, false)
+        var (left, hasNews) = (pieces, false)
         while isToPull(&left) {
             left -= 1
-            let count = pullPiece()
-            if count > 0 { hasNew = true } else { interior.withLock { $0.hasMore = false } }
+            switch pullPiece() {
+            case .records: hasNews = true
+            case .end: interior.withLock { $0.hasMore = false }
+            case .failure(let isNew):
+                interior.withLock { $0.hasMore = false }
+                // Whoever waits for the next record tries again by itself from now on.
+                if isNew { hasNews = true }
+            }
         }
-        guard hasNew else { return }
+        guard hasNews else { return }
         for bell in bells.withLock({ Array($0.values) }) { bell.ring(.records) }
     }
 
@@ -122,22 +138,22 @@ package final class RecentRecords: Sendable {
 
     /// If not, then nobody is pulling any more.
     private func isToPull(_ left: inout Int) -> Bool {
-        let isCalled = interior.withLock { interior in
-            defer { interior.isCalled = false }
-            if interior.isCalled { interior.hasMore = true }
-            return interior.isCalled
-        }
-        // The work of whoever called is ours now.
-        if isCalled { left = .max }
-        return interior.withLock { interior in
+        interior.withLock { interior in
+            // The work of whoever called is ours now. Who calls behind this finds that nobody is pulling, or is heard here the next time.
+            if interior.isCalled { (interior.isCalled, interior.hasMore, left) = (false, true, .max) }
             let isWanted = !interior.isFull || interior.wanted.values.contains { $0 >= interior.place.seq }
             interior.isPulling = left > 0 && interior.hasMore && isWanted
             return interior.isPulling
         }
     }
 
+    private enum Pulled {
+        case records, end
+        case failure(isNew: Bool)
+    }
+
     /// Reads without the lock: who takes records never waits for the disk.
-    private func pullPiece() -> Int {
+    private func pullPiece() -> Pulled {
         var place = interior.withLock(\.place)
         do {
             let fresh = try spool.read(&place, count: 256, bytes: 256 << 10)
@@ -149,14 +165,14 @@ package final class RecentRecords: Sendable {
                 while interior.isOverfull, dropOldest(&interior) {}
                 compact(&interior)
             }
-            return fresh.count
+            return fresh.isEmpty ? .end : .records
         } catch {
             let isNew = interior.withLock { interior in
                 defer { interior.problem = "\(error)" }
                 return interior.problem == nil
             }
             if isNew { logger.error("outputs cannot read the journal", metadata: ["error": "\(error)"]) }
-            return 0
+            return .failure(isNew: isNew)
         }
     }
 
@@ -181,14 +197,18 @@ package final class RecentRecords: Sendable {
         compact(&interior)
     }
 
-    /// The records from `place` on, for one reader; nil where some of them are gone from memory.
-    func read(_ place: inout SpoolPlace, reader: Int, count: Int, bytes: Int) -> [SpoolRecord]? {
+    /// The records from `place` on, for one reader; nil where some of them are gone from memory. Throws where it is not known whether there are more.
+    func read(_ place: inout SpoolPlace, reader: Int, count: Int, bytes: Int) throws -> [SpoolRecord]? {
         let (held, hasMore) = take(&place, reader, count, bytes)
         // It is the foremost, and the journal goes on.
-        guard let held, held.isEmpty, hasMore else { return held }
+        guard let held, held.isEmpty, hasMore || problem != nil else { return held }
         pull(pieces: 1)
-        return take(&place, reader, count, bytes).held
+        let more = take(&place, reader, count, bytes).held
+        if more?.isEmpty == true, let problem { throw Unreadable(description: problem) }
+        return more
     }
+
+    private struct Unreadable: Error, CustomStringConvertible { let description: String }
 
     private func take(_ place: inout SpoolPlace, _ reader: Int, _ count: Int, _ bytes: Int) -> (held: [SpoolRecord]?, hasMore: Bool) {
         interior.withLock { interior in

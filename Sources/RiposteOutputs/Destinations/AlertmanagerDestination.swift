@@ -65,9 +65,11 @@ package struct AlertmanagerDestination: Destination {
 
     private func alert(_ message: OutputMessage, at now: Timestamp) -> JSON {
         let facts = MessageFacts(message)
-        var alert: JSONObject = ["labels": .object(labels(message, facts)), "annotations": .object(annotations(message, facts)), "startsAt": .text("\(facts.time)")]
+        // A sender's clock may be years ahead.
+        let begin = min(facts.time, now)
+        var alert: JSONObject = ["labels": .object(labels(message, facts)), "annotations": .object(annotations(message, facts)), "startsAt": .text("\(begin)")]
         // From now, not from then: an alert that waited here an hour would be over when it comes.
-        if let expiry { alert["endsAt"] = .text("\(max(facts.time, now) + expiry)") }
+        if let expiry { alert["endsAt"] = .text("\(now + expiry)") }
         return .object(alert)
     }
 

@@ -51,7 +51,8 @@ package struct KubernetesDestination: Destination {
             token = .file(account + "/token")
         }
         self.endpoint = endpoint
-        limits = endpoint.single
+        // Two requests, where the first is not allowed.
+        limits = BatchLimits(count: 1, deadline: endpoint.timeout + endpoint.timeout + .seconds(5))
     }
 
     package var place: String { "events at \(endpoint.origin)" }
@@ -64,10 +65,9 @@ package struct KubernetesDestination: Destination {
         var (fates, answer): ([DeliveryReport.Fate], String?) = ([], nil)
         for message in batch {
             let subject = Subject(message, host: host)
-            let report = await endpoint.post(
-                [message], path: "/apis/events.k8s.io/v1/namespaces/\(subject.namespace)/events", headers: [("Authorization", "Bearer \(token)"), ("Accept", "application/json")],
-                at: now, verdict: Self.verdict
-            ) { event($0, subject) }
+            var (report, isForbidden) = await post(message, subject, token, at: now)
+            // An alert from a namespace where we may write nothing must not keep all others back. In `default` it is a person's to mend.
+            if isForbidden { (report, isForbidden) = await post(message, Subject(aboutNode: host, insteadOf: subject), token, at: now) }
             fates += report.fates
             answer = report.answer
             if case .tryAgain? = fates.last { break }
@@ -75,6 +75,21 @@ package struct KubernetesDestination: Destination {
         let rest = Array(repeating: fates.last ?? .delivered, count: batch.count - fates.count)
         // The token of a file is another one each time, so that nobody else knows to take it out of what was said.
         return SecretMask([Secret(token)]).maskedInPart(DeliveryReport(fates + rest, answer: answer))
+    }
+
+    /// `isForbidden`: we have no right to in this namespace, which is not `default`.
+    private func post(_ message: OutputMessage, _ subject: Subject, _ token: String, at now: Timestamp) async -> (report: DeliveryReport, isForbidden: Bool) {
+        var isForbidden = false
+        let report = await endpoint.post(
+            [message], path: "/apis/events.k8s.io/v1/namespaces/\(subject.namespace)/events", headers: [("Authorization", "Bearer \(token)"), ("Accept", "application/json")],
+            at: now,
+            verdict: { response in
+                let fate = Self.verdict(response)
+                isForbidden = fate == nil && response.status == 403 && subject.namespace != Subject.ofNodes
+                return fate
+            }
+        ) { event($0, subject) }
+        return (report, isForbidden)
     }
 
     /// 409: it is there already, as its name follows from the message. In a namespace that is gone nothing will be.
@@ -93,10 +108,12 @@ package struct KubernetesDestination: Destination {
         let facts = MessageFacts(message)
         let note = ByteText(facts.rule.bytes + Array(": ".utf8) + facts.output.bytes)
         var metadata: JSONObject = ["name": .text("riposte.\(message.hash.prefix(32))"), "namespace": .text(subject.namespace)]
-        metadata["annotations"] = [
+        var annotations: JSONObject = [
             "riposte.dev/uuid": .text(message.uuid), "riposte.dev/rule": .text(TextFormat.line.escaped(facts.rule, atMost: 1024)),
             "riposte.dev/priority": .text(facts.priority.name),
         ]
+        annotations.append("riposte.dev/pod", subject.pod.map(JSON.text))
+        metadata["annotations"] = .object(annotations)
         return [
             "apiVersion": "events.k8s.io/v1", "kind": "Event", "metadata": .object(metadata), "eventTime": .text(Self.microseconds(facts.time)),
             "reportingController": "riposte.dev/agent", "reportingInstance": .text(String(host.escapedForDisplay.prefix(128))), "action": .text(Self.action(message)),
@@ -124,19 +141,27 @@ package struct KubernetesDestination: Destination {
 private struct Subject {
     let namespace: String
     let reference: JSON
+    /// `NAMESPACE/NAME`.
+    let pod: String?
 
     init(_ message: OutputMessage, host: String) {
         guard let pod = Self.pod(of: message), pod.namespace.isLabel, pod.name.isSubdomain else {
-            // As the kubelet's own: events of what has no namespace stand in `default`.
-            namespace = "default"
-            reference = ["apiVersion": "v1", "kind": "Node", "name": .text(host)]
+            (namespace, reference, self.pod) = (Self.ofNodes, Self.node(host), nil)
             return
         }
+        self.pod = "\(pod.namespace)/\(pod.name)"
         namespace = pod.namespace
         var object: JSONObject = ["apiVersion": "v1", "kind": "Pod", "namespace": .text(pod.namespace), "name": .text(pod.name)]
         if !pod.uid.isEmpty, pod.uid.utf8.count <= 64, pod.uid.isLabel { object["uid"] = .text(pod.uid) }
         reference = .object(object)
     }
+
+    init(aboutNode host: String, insteadOf other: Subject) { (namespace, reference, pod) = (Self.ofNodes, Self.node(host), other.pod) }
+
+    /// As the kubelet's own: events of what has no namespace stand here.
+    static let ofNodes = "default"
+
+    private static func node(_ host: String) -> JSON { ["apiVersion": "v1", "kind": "Node", "name": .text(host)] }
 
     private static func pod(of message: OutputMessage) -> PodIdentity? {
         if case .pod(let pod)? = message.record?.target { return pod }

@@ -67,13 +67,17 @@ package final class MailDestination: Destination {
 
     /// One mail, of one message or of several that came together.
     package func deliver(_ batch: [OutputMessage]) async -> DeliveryReport {
+        // Of what is under way a test knows nothing, and takes nothing from it.
+        let isTest = batch.contains { $0.kind == .test }
+        var own = MailProgress()
         let all = to.map(\.address)
         let (hashes, began) = (batch.map(\.hash), now())
-        let open = progress.withLock { $0.begin(hashes, to: all, at: began) }
+        let open = isTest ? own.begin(hashes, to: all, at: began) : progress.withLock { $0.begin(hashes, to: all, at: began) }
         // The same one for all, whoever has it by now.
         let mail = Mail(from: from.address, to: open, bytes: composer.mail(of: batch, from: from, to: to))
         let (answers, code) = await client.call { client, patience in Self.attempt(mail, client, patience) }
         let ended = now()
+        if isTest { return own.end(answers, "reply \(code)", count: batch.count, at: ended) }
         return progress.withLock { $0.end(answers, "reply \(code)", count: batch.count, at: ended) }
     }
 

@@ -51,6 +51,8 @@ struct MailProgress: Sendable {
                 isHeard = false
             }
         }
+        // The clock was set back: the while begins anew, so that it ends.
+        since = min(since, now)
         let isPatient = !isHeard || now - since < Self.patience && !later.allSatisfy { unavailable.contains($0.address) }
         if !later.isEmpty, delivered.isEmpty || isPatient {
             return DeliveryReport(whole: .tryAgain(reason: Self.told(later)), count: count, answer: Self.told(later))

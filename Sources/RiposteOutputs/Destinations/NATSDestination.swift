@@ -77,13 +77,18 @@ package final class NATSDestination: Destination {
     private static func store(_ messages: [NATSClient.Message], _ client: NATSClient, _ patience: Patience) -> DeliveryReport {
         var fates: [DeliveryReport.Fate] = []
         for message in messages {
+            // Each may take its time. At the deadline what is stored by then counts.
+            guard !patience.hasEnded else {
+                fates += Array(repeating: .tryAgain(reason: "not all were stored in time"), count: messages.count - fates.count)
+                break
+            }
             do throws(NATSClient.Failure) {
                 try client.store(message)
                 fates.append(.delivered)
             } catch {
                 fates.append(fate(of: error))
                 // The others would fail alike, each after its time.
-                if !error.isOfMessage || patience.hasEnded { fates += Array(repeating: .tryAgain(reason: error.message), count: messages.count - fates.count) }
+                if !error.isOfMessage { fates += Array(repeating: .tryAgain(reason: error.message), count: messages.count - fates.count) }
             }
             if fates.count == messages.count { break }
         }

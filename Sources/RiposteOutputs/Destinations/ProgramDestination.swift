@@ -32,9 +32,10 @@ package final class ProgramDestination: Destination {
         self.arguments = arguments
         child = OwnThread(
             context.name, FedProgram(arguments: arguments, environment: environment, acknowledgement: acknowledgement, timeout: timeout))
+        // Each may take its time for its answer.
         limits =
             acknowledgement == .line
-            ? BatchLimits(count: 50, deadline: timeout + timeout + .seconds(5)) : BatchLimits(count: 500, deadline: timeout + timeout + .seconds(5))
+            ? BatchLimits(count: 50, deadline: timeout * 51 + .seconds(5)) : BatchLimits(count: 500, deadline: timeout + timeout + .seconds(5))
     }
 
     private static func variable(_ name: String, _ section: DestinationSettings) -> String? {

@@ -38,9 +38,9 @@ package final class StandardOutputDestination: Destination {
         let lines = batch.map(line(for:))
         let timeout = timeout
         return await output.call { output, patience in
-            let writer = DescriptorWriter(output.descriptor)
+            let (writer, end) = (DescriptorWriter(output.descriptor), ContinuousClock.now + timeout)
             for (index, line) in lines.enumerated() {
-                let problem = writer.write((output.isMidLine ? [UInt8(ascii: "\n")] : []) + line, until: .now + timeout, patience)
+                let problem = writer.write((output.isMidLine ? [UInt8(ascii: "\n")] : []) + line, until: end, patience)
                 output.isMidLine = problem?.wasBegun ?? false
                 guard let problem else { continue }
                 let done = [DeliveryReport.Fate](repeating: .delivered, count: index)

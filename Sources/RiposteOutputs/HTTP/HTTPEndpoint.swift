@@ -28,11 +28,25 @@ package struct HTTPEndpoint: Sendable {
         self.url = url
         self.tls = tls.trusting(standardAuthorities)
         // Of a webhook the path is the secret; scheme and host may be told.
-        let origin = origin
-        if url.revealed.count > origin.count + 1 {
-            settings.derived(url.revealed)
-            settings.derived(String(url.revealed.dropFirst(origin.count)))
+        let rest = String(url.revealed.dropFirst(origin.count))
+        guard rest.count > 1 else { return }
+        settings.derived(url.revealed)
+        for secret in Self.secrets(in: rest) { settings.derived(secret) }
+    }
+
+    /// Of path and query, what may come back in other company: where something is put behind the path, or a receiver names a parameter.
+    private static func secrets(in rest: String) -> [String] {
+        let parts = rest.split(separator: "?", maxSplits: 1, omittingEmptySubsequences: false)
+        let path = parts[0].hasSuffix("/") ? parts[0].dropLast() : parts[0]
+        var secrets = [rest] + (path.count > 1 ? [String(path)] : [])
+        guard parts.count > 1, !parts[1].isEmpty else { return secrets }
+        secrets.append(String(parts[1]))
+        for pair in parts[1].split(separator: "&") {
+            let value = String(pair.split(separator: "=", maxSplits: 1, omittingEmptySubsequences: false).last ?? "")
+            // A short word is no secret, and would be taken out of much that is none.
+            for form in [value, value.removingPercentEncoding ?? value] where form.utf8.count >= 6 { secrets.append(form) }
         }
+        return secrets
     }
 
     private static func isUsable(_ text: String) -> Bool {

@@ -18,7 +18,7 @@ package struct OutputMessage: Sendable {
 
     /// The number of the journal's record; of a summary, that of the last record it counts; of a test, 0.
     package let seq: Int64
-    /// 64 hexadecimal digits: the record's hash in the journal. The same at each try and after each restart, so a receiver can tell a repetition.
+    /// 64 hexadecimal digits: the record's hash in the journal, or made from it. The same at each try and after each restart, so a receiver can tell a repetition.
     package let hash: String
     /// When it was written down; of an alert, when it was accepted.
     package let time: Timestamp

@@ -63,8 +63,10 @@ package struct BurstGroups: Sendable, Equatable {
     /// onto a success.
     fileprivate static let noticeField = "message"
 
-    /// When ``due(at:)`` has something to do.
-    package var nextDue: Timestamp? { bursts.values.map(\.due).min() }
+    /// When ``due(at:_:host:)`` has something to do.
+    package func nextDue(at now: Timestamp, _ settings: Settings) -> Timestamp? {
+        bursts.values.map { $0.isDue(at: now, settings) ? now : $0.due }.min()
+    }
 
     /// The message where it is to be sent now; nil where it was counted.
     package mutating func take(_ message: OutputMessage, _ settings: Settings, at now: Timestamp) -> OutputMessage? {
@@ -91,7 +93,7 @@ package struct BurstGroups: Sendable, Equatable {
 
     /// The summaries whose time has come. A burst that had nothing to tell is over, and the next alert of its key is sent at once.
     package mutating func due(at now: Timestamp, _ settings: Settings, host: String) -> [OutputMessage] {
-        let due = bursts.values.filter { $0.due <= now }.sorted { ($0.seq, $0.hash) < ($1.seq, $1.hash) }
+        let due = bursts.values.filter { $0.isDue(at: now, settings) }.sorted { ($0.seq, $0.hash) < ($1.seq, $1.hash) }
         return due.compactMap { burst -> OutputMessage? in
             guard burst.count > 0 else {
                 bursts[burst.key] = nil
@@ -115,6 +117,9 @@ package struct BurstGroups: Sendable, Equatable {
 }
 
 extension BurstGroups.Burst {
+    /// Nothing is due later than a while from now: the clock was set back, or summaries are wanted more often than before.
+    fileprivate func isDue(at now: Timestamp, _ settings: BurstGroups.Settings) -> Bool { due <= now || due > now + settings.summaryEvery }
+
     fileprivate mutating func add(_ message: OutputMessage) {
         let time = message.happened
         if count == 0 { first = time }
@@ -136,8 +141,9 @@ extension BurstGroups.Burst {
     fileprivate func summary(host: String, at now: Timestamp) -> OutputMessage {
         let summary = Notice.Summary(key: zip(fields, key).map { (field: $0, value: $1) }, count: count, first: first, last: last, examples: examples)
         var lines = ["\(count) more from \(first) to \(last)"]
-        lines += summary.key.map { "\($0.field): \($0.value.repaired)" }
-        lines += examples.map { "e.g. \($0.repaired)" }
+        // Nothing from an alert can begin a line.
+        lines += summary.key.map { "\($0.field): \($0.value.shown)" }
+        lines += examples.map { "e.g. \($0.shown)" }
         let notice = Notice(title: "\(rule.repaired): \(count) more", text: lines.joined(separator: "\n"), priority: priority, summary: summary)
         return OutputMessage(seq: seq, hash: OutputMessage.digest(of: "summary \(hash) \(count)"), time: now, host: host, content: .notice(notice))
     }

@@ -14,10 +14,13 @@ package struct Output: Sendable {
     package let mask: SecretMask
     /// Two of the same name and fingerprint do the same.
     let fingerprint: String
+    /// All that its section says, secrets too: for looking for addresses in it, not for showing.
+    let texts: [String]
 
     package init(
         name: String, destination: any Destination, route: Route = Route(), grouping: BurstGroups.Settings? = nil, settings: CourierState.Settings? = nil,
-        spoolBytes: Int = 1 << 30, startsAtBeginning: Bool = false, mask: SecretMask = SecretMask([]), fingerprint: String = ""
+        spoolBytes: Int = 1 << 30, startsAtBeginning: Bool = false, mask: SecretMask = SecretMask([]), fingerprint: String = "",
+        texts: [String] = []
     ) {
         self.name = name
         self.destination = destination
@@ -28,6 +31,7 @@ package struct Output: Sendable {
         self.startsAtBeginning = startsAtBeginning
         self.mask = mask
         self.fingerprint = fingerprint
+        self.texts = texts
     }
 
     /// `enabled: false` is read and checked like all others, and gives no output.
@@ -56,7 +60,8 @@ package struct Output: Sendable {
         if let longest { courier.longestWait = longest }
         return Output(
             name: name, destination: destination, route: route, grouping: grouping, settings: courier, spoolBytes: bytes ?? 1 << 30,
-            startsAtBeginning: start == .beginning, mask: SecretMask(settings.secrets), fingerprint: settings.fingerprint)
+            startsAtBeginning: start == .beginning, mask: SecretMask(settings.secrets), fingerprint: settings.fingerprint,
+            texts: settings.allTexts)
     }
 
     /// Hands a marked message over, apart from any courier.

@@ -68,7 +68,9 @@ package struct Route: Sendable {
         case .alert(let alert): if content == .audit, admits(.alert), let audit = alert.record, admits(audit) { add(.record(audit), shared: nil) }
         case .record(let audit):
             if let notice = Notice(addressedTo: name, in: audit) {
-                messages.append(OutputMessage(seq: record.seq, hash: record.hash, time: record.time, host: host, content: .notice(notice)))
+                // Another message than the record, and another id: who stores what comes twice under one id once would keep one of the two.
+                let hash = OutputMessage.digest(of: "notice \(record.hash)")
+                messages.append(OutputMessage(seq: record.seq, hash: hash, time: record.time, host: host, content: .notice(notice)))
             }
             if content == .audit || content == .both, admits(audit.kind), admits(audit) { add(.record(audit), shared: record.payload) }
         }

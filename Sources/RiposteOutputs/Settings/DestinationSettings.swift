@@ -47,6 +47,9 @@ package final class DestinationSettings {
         OutputMessage.digest(of: JSON.array([value.json] + report.inputs.map { .string(ByteText($0)) }).bytes)
     }
 
+    /// All scalars of the section.
+    var allTexts: [String] { value.texts }
+
     /// Something beside the configuration file was read, on which the output depends.
     func note(input bytes: [UInt8]) { report.inputs.append(bytes) }
 

@@ -25,6 +25,8 @@ package indirect enum ParameterType: Sendable, Equatable {
     /// `30s`, `5m`; longer than nothing.
     case duration(max: Duration)
     case text(maxBytes: Int)
+    /// What only people read. A longer one is cut: what an alert puts into it must not keep anybody from being told.
+    case prose(maxBytes: Int)
     case choice([String])
     /// A signal by name, with or without `SIG`, or number: `KILL`.
     case signal
@@ -100,6 +102,9 @@ extension ParameterType {
                 throw ParameterError("be a text of at most \(maxBytes) bytes")
             }
             return .text(value)
+        case .prose(let maxBytes):
+            guard let value = Self.plainText(json) else { throw ParameterError("be a text") }
+            return .text(value.cut(toBytes: maxBytes))
         case .choice(let choices):
             guard let value = json.string?.valid, choices.contains(value) else {
                 let given = json.string?.valid

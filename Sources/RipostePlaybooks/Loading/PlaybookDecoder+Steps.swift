@@ -224,6 +224,10 @@ extension PlaybookDecoder {
         }
         do throws(ParameterError) {
             _ = try type.value(from: json)
+            // Whoever writes it can write less; only what an alert brings along is cut.
+            if case .prose(let maxBytes) = type, json.string.map({ $0.bytes.count > maxBytes }) == true {
+                throw ParameterError("be a text of at most \(maxBytes) bytes")
+            }
             return .literal(json)
         } catch {
             node.report(code: "P007", "\(name) must \(error.expectation)", suggestion: error.suggestion)

@@ -32,7 +32,6 @@ struct RunStory: Sendable {
     /// The commands at the end stay, whatever an alert says at length.
     private static func bounded(_ lines: [String]) -> ByteText {
         let longest = max(64, limit / max(1, lines.count))
-        let cut = lines.map { line in line.utf8.count <= longest ? line : String(line.prefix(longest / 4)) + "…" }
-        return ByteText(cut.joined(separator: "\n"))
+        return ByteText(Array(lines.map { ByteText($0).cut(toBytes: longest).bytes }.joined(separator: [UInt8(ascii: "\n")])))
     }
 }

@@ -72,6 +72,7 @@ extension ParameterType {
         case .integer(let range): ["type": "integer", "minimum": .integer(range.lowerBound), "maximum": .integer(range.upperBound)]
         case .duration: ["type": "string", "pattern": .text(PlaybookKeys.durationPattern)]
         case .text(let maxBytes): ["type": "string", "maxLength": .integer(Int64(maxBytes))]
+        case .prose: ["type": "string"]
         case .choice(let choices): ["enum": .array(choices.map(JSON.text))]
         case .signal: ["type": ["string", "integer"], "examples": ["KILL", "TERM"]]
         case .network: ["type": "string", "examples": ["192.0.2.1", "2001:db8::/32"]]

@@ -1,10 +1,10 @@
 internal import Synchronization
 
-/// The names that playbooks may address messages to: of the configuration, and, while an agent runs, of what is at work in it.
-final class OutputNames: Sendable {
+/// Texts of outputs, such as the names that playbooks may address messages to: of the configuration, and, while an agent runs, of what is at work in it.
+final class OutputTexts: Sendable {
     private let source: Mutex<@Sendable () -> [String]>
 
-    init(_ names: [String]) { source = Mutex({ names }) }
+    init(_ texts: [String]) { source = Mutex({ texts }) }
 
     var current: [String] { source.withLock(\.self)() }
 
