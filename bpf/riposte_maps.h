@@ -75,7 +75,16 @@ struct request {
 	u8 target[128];		/* struct sockaddr */
 };
 
+/* The names that it was given; most are short. */
+#define SHORT_TEXT 256
+
 struct request_names {
+	u64 start;
+	u64 address;
+	u8 text[2][SHORT_TEXT];
+};
+
+struct request_long_names {
 	u64 start;
 	u64 address;
 	u8 text[2][RIPOSTE_PATH_BYTES];
@@ -275,21 +284,30 @@ struct {
 	__type(value, struct denial);
 } denials SEC(".maps");
 
-/* Requests that are being carried out, by thread. LRU: a thread may vanish meanwhile. */
+/*
+ * Requests that are being carried out, by thread. LRU: nobody tells of one that is not at its end. Each processor takes 128 free entries for itself, so user
+ * space gives the first two maps room for more than that on each.
+ */
 struct {
 	__uint(type, BPF_MAP_TYPE_LRU_HASH);
-	__uint(max_entries, 1024);
+	__uint(max_entries, 4096);
 	__type(key, u64);	/* bpf_get_current_pid_tgid() */
 	__type(value, struct request);
 } requests SEC(".maps");
 
-/* The names that they were given, the same. */
+struct {
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__uint(max_entries, 4096);
+	__type(key, u64);
+	__type(value, struct request_names);
+} request_names SEC(".maps");
+
 struct {
 	__uint(type, BPF_MAP_TYPE_LRU_HASH);
 	__uint(max_entries, 128);
 	__type(key, u64);
-	__type(value, struct request_names);
-} request_names SEC(".maps");
+	__type(value, struct request_long_names);
+} request_long SEC(".maps");
 
 /* What the hooks of requests lead into: riposte_request_begin, riposte_request_end. User space fills them in. */
 struct {

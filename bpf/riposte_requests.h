@@ -13,7 +13,7 @@
  * worker (-EAGAIN), or goes on by itself.
  *
  * What it misses: operations that are not here; each connection of an accept that goes on for more than one (its function never ends with 0 and a result);
- * names, where more than 128 threads are in the middle of such a request; and what is under way before the hooks are there.
+ * names, where more threads are in the middle of such a request than the maps have room for; and what is under way before the hooks are there.
  *
  * fentry, fexit and tail calls from them: 5.5; on arm64 6.4.
  */
@@ -116,38 +116,74 @@ static __always_inline u32 wanted_index(struct riposte_control *settings, u64 ad
 
 /* ---------------------------------------------------------------- the beginning */
 
-/* The names in the kernel's own copies. They go with the request: no other thread can change them any more. */
-static __always_inline bool read_names(struct request_names *names, u64 address, u32 operation)
+/*
+ * Where the names are, in the kernel's own copies. They go with the request: no other thread can change them any more. The second of two, or 0; false: it has
+ * no names.
+ */
+static __always_inline bool find_names(u64 address, u32 operation, u64 *first, u64 *second)
 {
 	u64 command = command_of(address);
-	struct filename *first, *second = NULL;
+	struct filename *one, *other = NULL;
 
 	switch (operation) {
 	case OP_OPENAT:
 	case OP_OPENAT2:
-		first = MEMBER(struct io_open, command, filename);
+		one = MEMBER(struct io_open, command, filename);
 		break;
 	case OP_UNLINKAT:
-		first = MEMBER(struct io_unlink, command, filename);
+		one = MEMBER(struct io_unlink, command, filename);
 		break;
 	case OP_MKDIRAT:
-		first = MEMBER(struct io_mkdir, command, filename);
+		one = MEMBER(struct io_mkdir, command, filename);
 		break;
 	case OP_RENAMEAT:
-		first = MEMBER(struct io_rename, command, oldpath);
-		second = MEMBER(struct io_rename, command, newpath);
+		one = MEMBER(struct io_rename, command, oldpath);
+		other = MEMBER(struct io_rename, command, newpath);
 		break;
 	case OP_SYMLINKAT:
 	case OP_LINKAT:
-		first = MEMBER(struct io_link, command, oldpath);
-		second = MEMBER(struct io_link, command, newpath);
+		one = MEMBER(struct io_link, command, oldpath);
+		other = MEMBER(struct io_link, command, newpath);
 		break;
 	default:
 		return false;
 	}
-	if (bpf_probe_read_kernel_str(names->text[0], RIPOSTE_PATH_BYTES, BPF_CORE_READ(first, name)) <= 0)
-		return false;
-	return !second || bpf_probe_read_kernel_str(names->text[1], RIPOSTE_PATH_BYTES, BPF_CORE_READ(second, name)) > 0;
+	*first = (u64)BPF_CORE_READ(one, name);
+	*second = other ? (u64)BPF_CORE_READ(other, name) : 0;
+	return true;
+}
+
+/* Keeps the names of a request that begins. What the thread has left of another one must not be taken for them. */
+__noinline int note_names(u32 room, u64 address, u32 operation)
+{
+	u64 thread = bpf_get_current_pid_tgid(), first, second;
+	struct request_long_names *names;
+	struct request_names *brief;
+	struct work *work = work_of(room);
+	struct event *event = event_of(room);
+	long one, other = 1;
+
+	if (!work || !event || !find_names(address, operation, &first, &second))
+		return 0;
+	/* No event is built here: there is room for something else. */
+	brief = (struct request_names *)event->bytes;
+	brief->start = work->request.start;
+	brief->address = address;
+	brief->text[1][0] = 0;
+	one = bpf_probe_read_kernel_str(brief->text[0], SHORT_TEXT, (void *)first);
+	if (second)
+		other = bpf_probe_read_kernel_str(brief->text[1], SHORT_TEXT, (void *)second);
+	if (one > 0 && one < SHORT_TEXT && other > 0 && other < SHORT_TEXT && !bpf_map_update_elem(&request_names, &thread, brief, BPF_ANY))
+		return 0;
+	bpf_map_delete_elem(&request_names, &thread);
+	names = (struct request_long_names *)event->bytes;
+	names->text[1][0] = 0;
+	one = bpf_probe_read_kernel_str(names->text[0], RIPOSTE_PATH_BYTES, (void *)first);
+	if (second)
+		other = bpf_probe_read_kernel_str(names->text[1], RIPOSTE_PATH_BYTES, (void *)second);
+	if (one <= 0 || other <= 0 || bpf_map_update_elem(&request_long, &thread, names, BPF_ANY))
+		bpf_map_delete_elem(&request_long, &thread);
+	return 0;
 }
 
 /* Does the kernel keep a copy of the address for it in a message? Since 6.10; a kernel is taken for such a one by what came with 6.11. */
@@ -193,17 +229,14 @@ static __always_inline void read_target(struct request *request, u64 address, u3
 __noinline int note_request(u32 room, u64 address, u32 operation)
 {
 	struct task_struct *task = (void *)bpf_get_current_task();
+	u64 thread = bpf_get_current_pid_tgid();
 	struct work *work = work_of(room);
-	struct event *event = event_of(room);
-	u64 thread = bpf_get_current_pid_tgid(), start;
 	struct request *request;
-	struct request_names *names;
 
-	if (!work || !event)
+	if (!work)
 		return 0;
-	start = BPF_CORE_READ(task, start_boottime);
 	request = &work->request;
-	request->start = start;
+	request->start = BPF_CORE_READ(task, start_boottime);
 	request->address = address;
 	request->file = 0;
 	request->target_length = 0;
@@ -213,14 +246,8 @@ __noinline int note_request(u32 room, u64 address, u32 operation)
 			request->fd = MEMBER(struct io_kiocb, address, cqe.fd);
 		read_target(request, address, operation);
 	}
-	bpf_map_update_elem(&requests, &thread, request, BPF_ANY);
-	/* No event is built here: there is room for something else. */
-	names = (struct request_names *)event->bytes;
-	names->start = start;
-	names->address = address;
-	names->text[1][0] = 0;
-	if (read_names(names, address, operation))
-		bpf_map_update_elem(&request_names, &thread, names, BPF_ANY);
+	if (bpf_map_update_elem(&requests, &thread, request, BPF_ANY))
+		bpf_map_delete_elem(&requests, &thread);
 	return 0;
 }
 
@@ -240,6 +267,7 @@ int riposte_request_begin(u64 *ctx)
 	if (!work)
 		return 0;
 	note_request(room, address, operation);
+	note_names(room, address, operation);
 	leave_room(work);
 	return 0;
 }
@@ -378,18 +406,60 @@ __noinline int read_request(u32 room, u64 address, u32 operation)
 	return is_direct;
 }
 
-static __always_inline u32 put_noted_text(struct work *work, struct event *event, u32 type, const u8 *text)
+/* Texts of a map's entry, which at worst another thread is writing to by now. */
+static __always_inline u32 put_noted_text(struct work *work, struct event *event, u32 type, const u8 *text, u32 size)
 {
 	u32 at = item_begin(work);
 	long length;
 
 	if (!at)
 		return 0;
-	length = bpf_probe_read_kernel_str(&event->bytes[at], RIPOSTE_PATH_BYTES, text);
+	length = bpf_probe_read_kernel_str(&event->bytes[at], size, text);
 	if (length <= 0)
 		return 0;
 	item_end(work, event, at, type, length - 1, 0);
 	return at;
+}
+
+static __always_inline void put_noted_texts(struct work *work, struct event *event, const u8 *one, const u8 *other, u32 size)
+{
+	work->path1_at = put_noted_text(work, event, RIPOSTE_ITEM_PATH1, one, size);
+	work->path1_length = work->item_length;
+	if (work->call.path2 < 0)
+		return;
+	work->path2_at = put_noted_text(work, event, RIPOSTE_ITEM_PATH2, other, size);
+	work->path2_length = work->item_length;
+}
+
+/* Puts what was noted of this request's names, and forgets it. 0: it is not there any more. */
+__noinline int recall_names(u32 room, u64 address)
+{
+	struct task_struct *task = (void *)bpf_get_current_task();
+	u64 thread = bpf_get_current_pid_tgid(), start = BPF_CORE_READ(task, start_boottime);
+	struct work *work = work_of(room);
+	struct event *event = event_of(room);
+	struct request_names *brief;
+	struct request_long_names *names;
+
+	if (!work || !event)
+		return 0;
+	brief = bpf_map_lookup_elem(&request_names, &thread);
+	if (brief && brief->address == address && brief->start == start) {
+		put_noted_texts(work, event, brief->text[0], brief->text[1], SHORT_TEXT);
+		/* It is still the same entry, so these were its texts. */
+		if (bpf_map_lookup_elem(&request_names, &thread) != brief)
+			return 0;
+		bpf_map_delete_elem(&request_names, &thread);
+		return 1;
+	}
+	names = bpf_map_lookup_elem(&request_long, &thread);
+	if (!names || names->address != address || names->start != start)
+		return 0;
+	put_noted_texts(work, event, names->text[0], names->text[1], RIPOSTE_PATH_BYTES);
+	if (bpf_map_lookup_elem(&request_long, &thread) != names)
+		return 0;
+	bpf_map_delete_elem(&request_long, &thread);
+	return 1;
 }
 
 /*
@@ -398,33 +468,18 @@ static __always_inline u32 put_noted_text(struct work *work, struct event *event
  */
 __noinline int put_noted_names(u32 room, u64 address)
 {
-	struct task_struct *task = (void *)bpf_get_current_task();
-	u64 thread = bpf_get_current_pid_tgid(), start = BPF_CORE_READ(task, start_boottime);
-	struct request_names *names = bpf_map_lookup_elem(&request_names, &thread);
 	struct work *work = work_of(room);
-	struct event *event = event_of(room);
 	u32 before;
 
-	if (!work || !event)
+	if (!work)
 		return 0;
 	work->path1_tried = 1;
 	work->path2_tried = 1;
 	if (work->call.path1 < 0)
 		return 0;
 	before = work->size;
-	if (names && names->address == address && names->start == start) {
-		work->path1_at = put_noted_text(work, event, RIPOSTE_ITEM_PATH1, names->text[0]);
-		work->path1_length = work->item_length;
-		if (work->call.path2 >= 0) {
-			work->path2_at = put_noted_text(work, event, RIPOSTE_ITEM_PATH2, names->text[1]);
-			work->path2_length = work->item_length;
-		}
-		/* It is still the same entry, so these were its texts. */
-		if (bpf_map_lookup_elem(&request_names, &thread) == names) {
-			bpf_map_delete_elem(&request_names, &thread);
-			return 0;
-		}
-	}
+	if (recall_names(room, address))
+		return 0;
 	work->size = before;
 	work->path1_at = 0;
 	work->path2_at = 0;

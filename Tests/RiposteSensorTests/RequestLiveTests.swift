@@ -37,10 +37,12 @@ struct RequestLiveTests {
         private let probe = FieldProbe()
         private let fields: [String]
         var seen: [(rule: String, fields: [String: SeenValue])] = []
+        var verdicts: [ReflexReport.Verdict?] = []
 
         init(_ fields: [String]) { self.fields = fields }
 
         func take(_ rule: Rule, _ event: SensorEvent, _ values: RuleJudge) {
+            verdicts.append(event.reflex?.verdict)
             seen.append((rule.name, Dictionary(uniqueKeysWithValues: fields.map { ($0, (try? probe.value($0, of: event)) ?? .absent) })))
         }
 
@@ -56,11 +58,11 @@ struct RequestLiveTests {
         let loop: SensorLoop
         let notebook: Notebook
 
-        init(_ conditions: [String], pushesDown: Bool, fields: [String]) throws {
+        init(_ conditions: [String], pushesDown: Bool, fields: [String], reflexes: ReflexSet = ReflexSet()) throws {
             notebook = Notebook(fields)
             var configuration = Sensor.Configuration()
             (configuration.bufferBytes, configuration.stateBufferBytes, configuration.pushesDown) = (1 << 20, 1 << 20, pushesDown)
-            loop = try SensorLoop(configuration, RequestLiveTests.rules(conditions), ReflexSet(), UnknownContainers(), notebook, bell: -1)
+            loop = try SensorLoop(configuration, RequestLiveTests.rules(conditions), reflexes, UnknownContainers(), notebook, bell: -1)
             try settle()
         }
 
@@ -89,6 +91,8 @@ struct RequestLiveTests {
 
     /// `F` is the folder. The numbers of ports are those of this process's own, so that no other test has them.
     private static let port = 20_000 + Int(getpid() % 9000)
+    /// More than most names have, below the folder.
+    private static let (deep, long) = (String(repeating: "l", count: 200), String(repeating: "m", count: 200))
     private static let cases: [Case] = [
         // As Falco's rules ask for opens.
         Case(
@@ -121,6 +125,12 @@ struct RequestLiveTests {
         Case(
             words: "async openat2 F/nothing 1", condition: "evt.type = openat2 and evt.res = ENOENT and evt.is_open_write = true and fd.name = F/nothing",
             fields: ["evt.res": "ENOENT", "evt.is_open_write": true]),
+        Case(
+            words: "openat F/\(deep)/\(long) 0", condition: "evt.type = openat and fd.num >= 0 and fd.name = F/\(deep)/\(long)",
+            fields: ["fd.name": .bytes(Array("F/\(deep)/\(long)".utf8)), "fd.filename": .bytes(Array(long.utf8))]),
+        Case(
+            words: "renameat F/\(deep)/\(long) F/brief", condition: "evt.type = renameat2 and fs.path.target = F/brief",
+            fields: ["fs.path.source": .bytes(Array("F/\(deep)/\(long)".utf8)), "fs.path.target": "F/brief"]),
         Case(words: "mkdirat F/folder", condition: "evt.type = mkdirat and fs.path.name = F/folder", fields: ["fs.path.name": "F/folder", "evt.res": "SUCCESS"]),
         Case(
             words: "linkat F/secret F/hard", condition: "evt.type = linkat and fs.path.target = F/secret and fs.path.source = F/hard",
@@ -163,6 +173,8 @@ struct RequestLiveTests {
     func all(pushesDown: Bool) throws {
         _ = try folder.file("secret", "")
         try FileManager.default.createSymbolicLink(atPath: folder.path + "/link", withDestinationPath: folder.path + "/secret")
+        try FileManager.default.createDirectory(atPath: folder.path + "/" + Self.deep, withIntermediateDirectories: false)
+        _ = try folder.file("\(Self.deep)/\(Self.long)", "")
         func filled(_ text: String) -> String { text.replacing("F/", with: folder.path + "/").replacing(" P", with: " \(Self.port)") }
         func filled(_ value: SeenValue) -> SeenValue { if case .bytes(let bytes) = value { .bytes(Array(filled(String(decoding: bytes, as: UTF8.self)).utf8)) } else { value } }
         // Calls that prepare a request are events, too.
@@ -210,6 +222,21 @@ struct RequestLiveTests {
         try bench.loop.use(Self.rules(["evt.type = ptrace"]), ReflexSet())
         try bench.settle()
         #expect(bench.loop.requests.sight.types == [])
+    }
+
+    @Test("no reflex acts for a request, and none tells of one: the event comes as any other does, and the agent answers")
+    func reflexes() throws {
+        let secret = try folder.file("secret", "")
+        let condition = "evt.type in (open, openat) and fd.name = \(secret)"
+        var reflexes = ReflexSet()
+        reflexes.reflexes = [ArmedReflex(playbook: "p", rule: condition, signal: SIGKILL, acts: true)]
+        reflexes.budgets = ["p": .init(actions: 10, per: .seconds(60))]
+        let bench = try Bench([condition], pushesDown: true, fields: ["evt.is_io_uring"], reflexes: reflexes)
+        try #require(bench.loop.armament.armed == reflexes.reflexes)
+        for how in ["silent", "async", "polled"] { #expect(try run([requester, how, "openat", secret, "0"]).status == 0) }
+        #expect(bench.events().map(\.fields) == Array(repeating: ["evt.is_io_uring": true], count: 3) && bench.notebook.verdicts == [nil, nil, nil])
+        #expect(try run(["cat", secret]).status == 128 + SIGKILL)
+        #expect(bench.events().map(\.fields) == [["evt.is_io_uring": false]] && bench.notebook.verdicts.last == .sent)
     }
 }
 

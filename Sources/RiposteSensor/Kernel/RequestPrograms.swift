@@ -67,8 +67,8 @@ final class RequestPrograms: Sendable {
 
     /// Nothing of it is left in the kernel when this returns, but for what is pinned.
     func end() {
-        guard hasBegun.withLock(\.self) else { return }
         give { $0.isOver = true }
+        guard hasBegun.withLock(\.self) else { return answer(desk.withLock(\.orders)) }
         ended.wait()
     }
 
@@ -84,13 +84,16 @@ final class RequestPrograms: Sendable {
     func pin(below folder: String) { give { $0.pinFolder = folder } }
 
     private func give(_ change: (inout Desk) -> Void) {
-        settled.enter()
         desk.withLock { desk in
+            guard !desk.isOver else { return }
             change(&desk)
             desk.orders += 1
+            settled.enter()
         }
         bell.signal()
     }
+
+    private func answer(_ orders: Int) { for _ in 0..<orders { settled.leave() } }
 
     /// Waits until what was asked for is done, or cannot be; false: it takes longer.
     func settle(within limit: DispatchTimeInterval) -> Bool { settled.wait(timeout: .now() + limit) == .success }
@@ -135,7 +138,7 @@ final class RequestPrograms: Sendable {
                 problem = hooks.problem
             }
             publish(order.isOver ? nil : hooks, problem)
-            for _ in 0..<count { settled.leave() }
+            answer(count)
             if order.isOver { return }
         }
     }
@@ -178,6 +181,7 @@ private final class RequestHooks {
             }
             self.present = present
             try Self.share(maps, with: object)
+            Self.makeRoom(in: object)
             let code = bpf_object__load(object)
             guard code == 0 else { throw KernelPrograms.failed("load the BPF programs for io_uring", -code) }
             for (map, body) in Self.bodies { try Self.lead(map, into: body, of: object) }
@@ -236,6 +240,12 @@ private final class RequestHooks {
             let code = bpf_map__reuse_fd(next, descriptor)
             guard code == 0 else { throw KernelPrograms.failed("share the table \(String(cString: bpf_map__name(next)))", -code) }
         }
+    }
+
+    /// Each processor takes 128 entries of such a map for itself, free ones even where others have none; and what is being carried out must not be forgotten for that.
+    private static func makeRoom(in object: OpaquePointer) {
+        let entries = UInt32(clamping: max(4096, 256 * Int(libbpf_num_possible_cpus())))
+        for name in ["requests", "request_names"] { if let map = bpf_object__find_map_by_name(object, name) { bpf_map__set_max_entries(map, entries) } }
     }
 
     private static func lead(_ map: String, into program: String, of object: OpaquePointer) throws(SensorError) {
