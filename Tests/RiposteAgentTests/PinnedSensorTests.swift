@@ -95,7 +95,7 @@ final class PinnedSensorTests {
         _ = try place.folder.file(
             "rules.yaml",
             "- { rule: Victim started, desc: d, condition: evt.type = openat and proc.name = requester and fd.name startswith \(folder)/victim, "
-                + "output: 'args=%proc.args uring=%evt.is_io_uring', priority: INFO }\n")
+                + "output: 'args=%proc.args', priority: INFO }\n")
         func seen() throws -> Bool { try place.json("status").first?["sensor"]?["io_uring"]?["seen"]?.array?.contains("openat") == true }
         try await start(pinned: true)
         try await until { try seen() }

@@ -93,7 +93,7 @@ extension SensorEvent {
         case .isOpenWrite: return .bool(isOpenWrite(record))
         case .isOpenExecutable: return .bool(isOpenExecutable(record))
         case .isOpenCreate: return .bool(isOpenCreate(record))
-        case .isRequest: return .bool(record.has(RIPOSTE_FLAG_REQUEST))
+        case .isRequest: return .bool(isRequest)
         case .absolutePath, .absoluteSource, .absoluteTarget: return absolutePath(known, record)
         case .count: return .integer(1)
         case .dir: return StaticString("<").view
