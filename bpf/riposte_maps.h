@@ -72,6 +72,7 @@ struct request {
 	u64 file;		/* struct file * that was put into the ring's own table, 0: none */
 	s32 fd;			/* RIPOSTE_NO_DESCRIPTOR: that file is in the ring's own table */
 	u32 target_length;	/* of the address below, 0: there is none */
+	u64 told;		/* 1: of an open, which has two functions */
 	u8 target[128];		/* struct sockaddr */
 };
 

@@ -240,6 +240,7 @@ __noinline int note_request(u32 room, u64 address, u32 operation)
 	request->address = address;
 	request->file = 0;
 	request->target_length = 0;
+	request->told = 0;
 	request->fd = RIPOSTE_NO_DESCRIPTOR;
 	if (works_on_file(operation)) {
 		if (!(MEMBER(struct io_kiocb, address, flags) & REQ_F_FIXED_FILE))
@@ -264,8 +265,12 @@ int riposte_request_begin(u64 *ctx)
 		return 0;
 	room = take_room(ROOM_REQUEST);
 	work = work_of(room);
-	if (!work)
+	if (!work) {
+		u64 thread = bpf_get_current_pid_tgid();
+
+		bpf_map_delete_elem(&requests, &thread);
 		return 0;
+	}
 	note_request(room, address, operation);
 	note_names(room, address, operation);
 	leave_room(work);
@@ -303,6 +308,8 @@ static __always_inline bool recall(struct work *work, u64 address, u64 thread, u
 	if (known && !bpf_probe_read_kernel(request, sizeof(*request), known) && request->address == address && request->start == start &&
 	    bpf_map_lookup_elem(&requests, &thread) == known)
 		return true;
+	request->start = start;
+	request->address = address;
 	request->file = 0;
 	request->target_length = 0;
 	request->fd = RIPOSTE_NO_DESCRIPTOR;
@@ -545,6 +552,17 @@ __noinline int begin_request(u32 room, u64 address, u32 operation, u32 index)
 	return 0;
 }
 
+/*
+ * io_openat is a call of io_openat2, which some compiler may put into the one and leave the other. Where both are there, the inner one tells, and the outer
+ * one, which ends behind it, forgets that.
+ */
+static __always_inline bool was_told(u64 address, u64 thread)
+{
+	struct request *known = bpf_map_lookup_elem(&requests, &thread);
+
+	return known && known->address == address && known->told && bpf_map_lookup_elem(&requests, &thread) == known;
+}
+
 SEC("fexit/io_openat2")
 int riposte_request_end(u64 *ctx)
 {
@@ -561,16 +579,22 @@ int riposte_request_end(u64 *ctx)
 	index = wanted_index(settings, address, &operation);
 	if (index >= RIPOSTE_CALLS)
 		return 0;
+	if (operation == OP_OPENAT && was_told(address, thread)) {
+		bpf_map_delete_elem(&requests, &thread);
+		return 0;
+	}
 	room = take_room(ROOM_REQUEST);
 	work = work_of(room);
-	if (work) {
-		begin_request(room, address, operation, index);
-		take_call(room, work, settings);
-		leave_room(work);
-	} else {
+	if (!work) {
 		count->dropped[index]++;
+		return 0;
 	}
-	bpf_map_delete_elem(&requests, &thread);
+	begin_request(room, address, operation, index);
+	take_call(room, work, settings);
+	work->request.told = 1;
+	if (operation != OP_OPENAT || bpf_map_update_elem(&requests, &thread, &work->request, BPF_ANY))
+		bpf_map_delete_elem(&requests, &thread);
+	leave_room(work);
 	return 0;
 }
 
@@ -581,7 +605,8 @@ int riposte_request_end(u64 *ctx)
 	SEC("fentry/" #function) int begin_##function(void *ctx) { bpf_tail_call(ctx, &request_begin, 0); return 0; } \
 	SEC("fexit/" #function) int end_##function(void *ctx) { bpf_tail_call(ctx, &request_end, 0); return 0; }
 
-HOOKS(io_openat2)	/* io_openat is nothing but a call of it */
+HOOKS(io_openat)
+HOOKS(io_openat2)
 HOOKS(io_connect)
 HOOKS(io_socket)
 HOOKS(io_bind)

@@ -20,7 +20,7 @@ package struct RequestSight: Sendable, Equatable {
 final class RequestPrograms: Sendable {
     /// The functions by which the kernel carries out requests, and as which calls' events those come.
     static let functions: [(name: String, types: [String])] = [
-        ("io_openat2", ["openat", "openat2"]), ("io_connect", ["connect"]), ("io_socket", ["socket"]), ("io_bind", ["bind"]), ("io_listen", ["listen"]),
+        ("io_openat", ["openat"]), ("io_openat2", ["openat", "openat2"]), ("io_connect", ["connect"]), ("io_socket", ["socket"]), ("io_bind", ["bind"]), ("io_listen", ["listen"]),
         ("io_accept", ["accept4"]), ("io_unlinkat", ["unlinkat"]), ("io_renameat", ["renameat2"]), ("io_mkdirat", ["mkdirat"]), ("io_symlinkat", ["symlinkat"]),
         ("io_linkat", ["linkat"]), ("io_sendmsg", ["sendmsg"]), ("io_sendmsg_zc", ["sendmsg"]), ("io_send", ["sendto"]), ("io_send_zc", ["sendto"]),
     ]
