@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0 OR Apache-2.0
 /*
- * The kernel side of Riposte's sensor: four hooks, which describe what happens in the terms of riposte_sensor.h, and two more that refuse (riposte_deny.h).
+ * The kernel side of Riposte's sensor: four hooks, which describe what happens in the terms of riposte_sensor.h, two more that refuse (riposte_deny.h), and
+ * those that see requests of io_uring (riposte_requests.h).
  *
  * Needs 5.8 (ring buffers, bpf_ktime_get_boot_ns) and BTF of the kernel. What is asked of system calls is in tables that user space fills in, by number;
  * the programs know no system call by name but execve and execveat.
@@ -141,6 +142,8 @@ __noinline int send_call(u32 room)
 		return 0;
 	put_header(room, bpf_get_current_task());
 	put_new_cgroup(room);
+	if (work->flags & RIPOSTE_FLAG_REQUEST)
+		put_name(room);
 	failed = send(&call_events, work, event, RIPOSTE_EVENT_SYSCALL, 0);
 	index = work->index & (RIPOSTE_CALLS - 1);
 	if (failed) {
@@ -247,9 +250,13 @@ static __always_inline void know_open(struct work *work)
 	if (work->call.flags & RIPOSTE_CALL_OPEN_HOW) {
 		u64 how[2];
 
-		if (bpf_probe_read_user(how, sizeof(how), (void *)argument(work, work->call.extra)))
+		if (work->flags & RIPOSTE_FLAG_REQUEST) {
+			/* A copy of the kernel's own. */
+			if (bpf_probe_read_kernel(how, sizeof(how), (void *)work->how))
+				return;
+		} else if (bpf_probe_read_user(how, sizeof(how), (void *)argument(work, work->call.extra))) {
 			return;
-		if (work->result >= 0) {
+		} else if (work->result >= 0) {
 			struct file *file;
 
 			find_file(work);
@@ -377,21 +384,19 @@ static __always_inline u32 call_index(s32 *nr, bool compat)
 	return compat ? index + CALLS_PER_ABI : index;
 }
 
-/* The room is about this call now. */
-static __always_inline void begin_call(struct work *work, const struct riposte_call *call, struct pt_regs *regs, s32 nr, u32 index, u32 generation, bool compat, s64 result)
+/* The room is about the call that work->call describes now, with the arguments in work->args. */
+static __always_inline void begin_with_arguments(struct work *work, s32 nr, u32 index, u32 generation, u32 flags, s64 result)
 {
-	work->call = *call;
-	read_arguments(work->args, regs, compat);
 	work->result = result;
 	work->nr = nr;
 	work->index = index;
 	work->generation = generation;
-	work->filter = call->filter & (RIPOSTE_FILTERS - 1);
+	work->filter = work->call.filter & (RIPOSTE_FILTERS - 1);
 	work->fd = -1;
-	if (call->fd == -2)
+	if (work->call.fd == -2)
 		work->fd = result < 0 ? -1 : (s32)result;
-	else if (call->fd >= 0)
-		work->fd = (s32)work->args[call->fd & 7];
+	else if (work->call.fd >= 0)
+		work->fd = (s32)work->args[work->call.fd & 7];
 	if (work->fd < 0 && work->fd != AT_FDCWD)
 		work->fd = -1;
 	work->fd_known = 0;
@@ -401,16 +406,25 @@ static __always_inline void begin_call(struct work *work, const struct riposte_c
 	work->message = 0;
 	work->before = 0;
 	work->has_acted = 0;
-	begin_event(work, compat ? RIPOSTE_FLAG_COMPAT : 0);
+	begin_event(work, flags);
+}
+
+/* The room is about this call now. */
+static __always_inline void begin_call(struct work *work, const struct riposte_call *call, struct pt_regs *regs, s32 nr, u32 index, u32 generation, bool compat, s64 result)
+{
+	work->call = *call;
+	read_arguments(work->args, regs, compat);
+	begin_with_arguments(work, nr, index, generation, compat ? RIPOSTE_FLAG_COMPAT : 0, result);
 }
 
 #include "riposte_deny.h"
+#include "riposte_requests.h"
 
 /*
  * sys_exit, and not sys_enter: here the result is known, and with it the file that was opened; user memory that the call has read is in place, and paths
  * can be compared with what the kernel made of them. Since 4.17 with registers as its argument, as tp_btf since 5.5.
  *
- * It misses what never comes back: exit, and a successful execve, which has its own hook; requests of io_uring, which are no system calls; and a text in
+ * It misses what never comes back: exit, and a successful execve, which has its own hook; requests of io_uring, which are no system calls and have theirs; and a text in
  * user memory that another thread has changed since the kernel read it, which is why for successful opens the kernel's own path counts as well.
  */
 SEC("tp_btf/sys_exit")

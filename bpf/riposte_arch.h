@@ -13,6 +13,21 @@
 
 #define NR_EXECVE 59
 #define NR_EXECVEAT 322
+#define NR_SOCKET 41
+#define NR_CONNECT 42
+#define NR_SENDTO 44
+#define NR_SENDMSG 46
+#define NR_BIND 49
+#define NR_LISTEN 50
+#define NR_OPENAT 257
+#define NR_MKDIRAT 258
+#define NR_UNLINKAT 263
+#define NR_LINKAT 265
+#define NR_SYMLINKAT 266
+#define NR_ACCEPT4 288
+#define NR_RENAMEAT2 316
+#define NR_OPENAT2 437
+#define O_LARGEFILE 0100000
 #define NR_EXECVE_COMPAT 11
 #define NR_EXECVEAT_COMPAT 358
 #define TS_COMPAT 0x2
@@ -96,6 +111,21 @@ static __always_inline void read_arguments(u64 *args, struct pt_regs *regs, bool
 
 #define NR_EXECVE 221
 #define NR_EXECVEAT 281
+#define NR_MKDIRAT 34
+#define NR_UNLINKAT 35
+#define NR_SYMLINKAT 36
+#define NR_LINKAT 37
+#define NR_OPENAT 56
+#define NR_SOCKET 198
+#define NR_BIND 200
+#define NR_LISTEN 201
+#define NR_CONNECT 203
+#define NR_SENDTO 206
+#define NR_SENDMSG 211
+#define NR_ACCEPT4 242
+#define NR_RENAMEAT2 276
+#define NR_OPENAT2 437
+#define O_LARGEFILE 0400000
 #define NR_EXECVE_COMPAT 11
 #define NR_EXECVEAT_COMPAT 387
 #define TIF_32BIT 22

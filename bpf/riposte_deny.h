@@ -13,7 +13,6 @@
 #define RIPOSTE_DENY_H
 
 #define EPERM 1
-#define PF_IO_WORKER 0x00000010
 
 /* Has a hook refused the call that ends here? It has told of it, and acted. */
 static __always_inline bool was_refused(s32 nr)
@@ -63,24 +62,6 @@ __noinline int refuse(u32 room)
 	return 1;
 }
 
-/* A room of this CPU's that nobody is in; ROOMS: none. Whoever is in one stays on this CPU until he leaves it, but others may run there meanwhile. */
-static __always_inline u32 take_room(void)
-{
-#pragma unroll
-	for (u32 room = ROOM_BEFORE; room < ROOMS; room++) {
-		struct work *work = work_of(room);
-
-		if (work && !__sync_lock_test_and_set(&work->taken, 1))
-			return room;
-	}
-	return ROOMS;
-}
-
-static __always_inline void leave_room(struct work *work)
-{
-	__sync_lock_test_and_set(&work->taken, 0);
-}
-
 /* Is this the kernel's own doing, or something that the thread does for another call than the one that its registers tell of? */
 static __always_inline bool is_not_its_own(struct task_struct *task)
 {
@@ -124,7 +105,7 @@ static __always_inline u32 begin_refusal(u32 before)
 		return ROOMS;
 	if (bpf_get_current_pid_tgid() >> 32 == settings->self || is_not_its_own(task))
 		return ROOMS;
-	room = take_room();
+	room = take_room(ROOM_BEFORE);
 	work = work_of(room);
 	if (!work)
 		return ROOMS;

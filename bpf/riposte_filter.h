@@ -374,12 +374,24 @@ static __always_inline u64 find_dentry(struct work *work, u32 subject, u64 addre
 	return find_name(&work->other_key);
 }
 
-/* The same for the current task's comm. */
-static __always_inline u64 find_own_comm(struct work *work, u32 subject)
+/* The current task's comm; of a request the name that fetch_name() finds. */
+static __always_inline void read_own_comm(u32 room, struct work *work, u64 *comm)
+{
+	if (work->flags & RIPOSTE_FLAG_REQUEST) {
+		fetch_name(room);
+		comm[0] = work->comm[0];
+		comm[1] = work->comm[1];
+		return;
+	}
+	bpf_get_current_comm(comm, 16);
+}
+
+/* The same for that. */
+static __always_inline u64 find_own_comm(u32 room, struct work *work, u32 subject)
 {
 	u64 comm[2] = {}, ends;
 
-	bpf_get_current_comm(comm, sizeof(comm));
+	read_own_comm(room, work, comm);
 	ends = zero_bytes(comm[0]);
 	begin_name(work, &work->name_key, subject, ends ? lowest_byte(ends) : 8 + lowest_byte(zero_bytes(comm[1])));
 	__builtin_memcpy(work->name_key.text, comm, sizeof(comm));
@@ -906,7 +918,7 @@ __noinline int fetch_task_numbers(u32 room, u32 sources)
 	if (sources & (SOURCE(NAME_HEAD) | SOURCE(NAME_TAIL))) {
 		u64 comm[2] = {};
 
-		bpf_get_current_comm(comm, sizeof(comm));
+		read_own_comm(room, work, comm);
 		know(work, RIPOSTE_NUMBER_NAME_HEAD, comm[0]);
 		know(work, RIPOSTE_NUMBER_NAME_TAIL, comm[1]);
 	}
@@ -1217,7 +1229,7 @@ static __always_inline bool judge(u32 room, struct work *work, bool is_start)
 	}
 	group = work->relevant & filter->name_atoms;
 	if (group) {
-		decide(work, group, find_own_comm(work, RIPOSTE_SUBJECT_NAME));
+		decide(work, group, find_own_comm(room, work, RIPOSTE_SUBJECT_NAME));
 		if (!settle(room))
 			return false;
 	}

@@ -4,7 +4,8 @@
  *
  * An event is put together in per-CPU memory and copied into a ring at its exact size; reserving in the ring would need a size that is known beforehand.
  * Every program has its own room: the kernel lets no program run into itself on one CPU (it counts a miss instead), so a room has one user at a time even
- * where tracepoints may be preempted, as on PREEMPT_RT. The hooks of security modules it lets run into themselves; they take whichever of theirs is free.
+ * where tracepoints may be preempted, as on PREEMPT_RT. The hooks of security modules it lets run into themselves, and those of requests are many that lead
+ * into one program; they take whichever of theirs is free.
  *
  * What the global functions (those marked __noinline, not static) need is in `struct work`, not in their arguments. The verifier checks such a function
  * once, whoever calls it, knowing nothing of what is in memory; so each has to prove its bounds itself, and the whole stays small enough for it.
@@ -12,7 +13,7 @@
 #ifndef RIPOSTE_MAPS_H
 #define RIPOSTE_MAPS_H
 
-enum room { ROOM_CALL, ROOM_EXEC, ROOM_FORK, ROOM_EXIT, ROOM_BEFORE, ROOM_BEFORE_TOO, ROOMS };
+enum room { ROOM_CALL, ROOM_EXEC, ROOM_FORK, ROOM_EXIT, ROOM_BEFORE, ROOM_BEFORE_TOO, ROOM_REQUEST, ROOM_REQUEST_TOO, ROOMS };
 
 #define PATH_SLACK 256		/* the longest component, NAME_MAX + 1 */
 /*
@@ -64,6 +65,32 @@ struct harmless {
 	u64 opened[HARMLESS_WORDS];
 };
 
+/* What is known of a request of io_uring before it is carried out, and not behind that any more: see riposte_requests.h. */
+struct request {
+	u64 start;		/* start_boottime of the thread that carries it out */
+	u64 address;		/* struct io_kiocb * */
+	u64 file;		/* struct file * that was put into the ring's own table, 0: none */
+	s32 fd;			/* RIPOSTE_NO_DESCRIPTOR: that file is in the ring's own table */
+	u32 target_length;	/* of the address below, 0: there is none */
+	u64 told;		/* 1: of an open, which has two functions */
+	u8 target[128];		/* struct sockaddr */
+};
+
+/* The names that it was given; most are short. */
+#define SHORT_TEXT 256
+
+struct request_names {
+	u64 start;
+	u64 address;
+	u8 text[2][SHORT_TEXT];
+};
+
+struct request_long_names {
+	u64 start;
+	u64 address;
+	u8 text[2][RIPOSTE_PATH_BYTES];
+};
+
 struct work {
 	struct riposte_call call;
 	u64 args[8];		/* six, and two to make an index of three bits safe */
@@ -106,7 +133,10 @@ struct work {
 	u32 address_tried;
 	u32 message;		/* which of those that sendmmsg or recvmmsg moved */
 	u32 before;		/* enum riposte_before: the call has not done anything yet, and only what says so in its clause may act; 0: it has ended */
-	u32 taken;		/* ROOM_BEFORE…: somebody is in it */
+	u32 taken;		/* ROOM_BEFORE…, ROOM_REQUEST…: somebody is in it */
+	u64 how;		/* ROOM_REQUEST…: struct open_how * of openat2 */
+	struct request request;	/* the same */
+	u64 comm[2];		/* the same: see fetch_name() */
 
 	/* What the filter knows. */
 	u64 can;
@@ -256,6 +286,46 @@ struct {
 	__type(value, struct denial);
 } denials SEC(".maps");
 
+/*
+ * Requests that are being carried out, by thread. LRU: nobody tells of one that is not at its end. Each processor takes 128 free entries for itself, so user
+ * space gives the first two maps room for more than that on each.
+ */
+struct {
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__uint(max_entries, 4096);
+	__type(key, u64);	/* bpf_get_current_pid_tgid() */
+	__type(value, struct request);
+} requests SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__uint(max_entries, 4096);
+	__type(key, u64);
+	__type(value, struct request_names);
+} request_names SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__uint(max_entries, 128);
+	__type(key, u64);
+	__type(value, struct request_long_names);
+} request_long SEC(".maps");
+
+/* What the hooks of requests lead into: riposte_request_begin, riposte_request_end. User space fills them in. */
+struct {
+	__uint(type, BPF_MAP_TYPE_PROG_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, u32);
+	__type(value, u32);
+} request_begin SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_PROG_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, u32);
+	__type(value, u32);
+} request_end SEC(".maps");
+
 struct {
 	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
 	__uint(max_entries, HARMLESS_OPENS);
@@ -341,6 +411,24 @@ static __always_inline void leave_cpu(int *stay)
 static __always_inline struct work *work_of(u32 room)
 {
 	return bpf_map_lookup_elem(&works, &room);
+}
+
+/* The first of two rooms of this CPU's that nobody is in; ROOMS: none. Whoever is in one stays on this CPU until he leaves it, but others may run there meanwhile. */
+static __always_inline u32 take_room(u32 first)
+{
+#pragma unroll
+	for (u32 i = 0; i < 2; i++) {
+		struct work *work = work_of(first + i);
+
+		if (work && !__sync_lock_test_and_set(&work->taken, 1))
+			return first + i;
+	}
+	return ROOMS;
+}
+
+static __always_inline void leave_room(struct work *work)
+{
+	__sync_lock_test_and_set(&work->taken, 0);
 }
 
 static __always_inline struct event *event_of(u32 room)

@@ -7,6 +7,7 @@ enum { KIND_PID, KIND_TGID, KIND_PGID, KIND_SID };	/* enum pid_type */
 enum { RSS_FILE, RSS_ANON, RSS_SWAP, RSS_SHMEM };
 #define RLIMIT_NOFILE 7
 #define PF_KTHREAD 0x00200000
+#define PF_IO_WORKER 0x00000010	/* a thread that io_uring has made for itself in a process */
 #define CLONE_VM 0x00000100
 #define CLONE_THREAD 0x00010000
 
@@ -262,6 +263,36 @@ __noinline int put_header(u32 room, u64 address)
 		bpf_probe_read_kernel(header->parent_comm, sizeof(header->parent_comm), __builtin_preserve_access_index(&parent->comm));
 	else
 		__builtin_memset(header->parent_comm, 0, sizeof(header->parent_comm));
+	return 0;
+}
+
+/*
+ * work->comm: the name that the current process goes by in the eyes of rules, which is the thread's. Threads of io_uring call themselves iou-wrk-PID, and whoever
+ * hands them something to do must not go by another name for it, so theirs is that of the main thread.
+ */
+__noinline int fetch_name(u32 room)
+{
+	struct task_struct *task = (void *)bpf_get_current_task();
+	struct work *work = work_of(room);
+
+	if (!work)
+		return 0;
+	if (BPF_CORE_READ(task, flags) & PF_IO_WORKER)
+		task = BPF_CORE_READ(task, group_leader);
+	bpf_probe_read_kernel(work->comm, sizeof(work->comm), __builtin_preserve_access_index(&task->comm));
+	return 0;
+}
+
+/* And so in the header of a request. */
+__noinline int put_name(u32 room)
+{
+	struct work *work = work_of(room);
+	struct event *event = event_of(room);
+
+	if (!work || !event)
+		return 0;
+	fetch_name(room);
+	__builtin_memcpy(((struct riposte_event *)event->bytes)->comm, work->comm, sizeof(work->comm));
 	return 0;
 }
 

@@ -41,6 +41,7 @@ enum { false = 0, true = 1 };
 enum {
 	BPF_MAP_TYPE_HASH = 1,
 	BPF_MAP_TYPE_ARRAY = 2,
+	BPF_MAP_TYPE_PROG_ARRAY = 3,
 	BPF_MAP_TYPE_PERCPU_ARRAY = 6,
 	BPF_MAP_TYPE_LRU_HASH = 9,
 	BPF_MAP_TYPE_LPM_TRIE = 11,
@@ -460,6 +461,127 @@ struct unix_sock {
 	struct sock sk;
 	struct unix_address *addr;
 	struct sock *peer;
+};
+
+/* ---------------------------------------------------------------- io_uring */
+
+struct filename {
+	const char *name;
+};
+
+struct open_how {
+	u64 flags;
+	u64 mode;
+	u64 resolve;
+};
+
+struct io_cqe {
+	s32 res;
+	int fd;		/* until there is a result */
+};
+
+struct io_ring_ctx {
+	unsigned int compat: 1;
+};
+
+struct io_kiocb {
+	struct file *file;	/* here lies what each operation has of its own as well: struct io_cmd_data, 6.0 */
+	u8 opcode;
+	u32 flags;		/* 64 bits since 6.9, of which these are the first */
+	struct io_cqe cqe;
+	struct io_ring_ctx *ctx;
+	void *async_data;
+};
+
+struct io_cmd_data {
+	struct file *file;
+};
+
+struct io_open {
+	int dfd;
+	u32 file_slot;
+	struct filename *filename;
+	struct open_how how;
+};
+
+struct io_unlink {
+	int dfd;
+	int flags;
+	struct filename *filename;
+};
+
+struct io_rename {
+	int old_dfd;
+	int new_dfd;
+	struct filename *oldpath;
+	struct filename *newpath;
+	int flags;
+};
+
+struct io_mkdir {
+	int dfd;
+	u16 mode;
+	struct filename *filename;
+};
+
+struct io_link {
+	int old_dfd;
+	int new_dfd;
+	struct filename *oldpath;
+	struct filename *newpath;
+	int flags;
+};
+
+struct io_socket {
+	int domain;
+	int type;
+	int protocol;
+	u32 file_slot;
+};
+
+struct io_connect {
+	void *addr;
+	int addr_len;
+};
+
+struct io_bind {		/* 6.11; its address lies elsewhere */
+	int addr_len;
+};
+
+struct io_listen {		/* 6.11 */
+	int backlog;
+};
+
+struct io_accept {
+	void *addr;
+	int *addr_len;
+	int flags;
+	u32 file_slot;
+};
+
+struct io_sr_msg {
+	void *buf;
+	int len;
+	u32 msg_flags;
+};
+
+struct io_sr_msg___address {
+	void *addr;		/* until 6.13 or so */
+	u16 addr_len;
+};
+
+struct msghdr {
+	void *msg_name;
+	int msg_namelen;
+};
+
+struct sockaddr_storage {
+	u16 ss_family;
+};
+
+struct io_async_msghdr {
+	struct msghdr msg;
+	struct sockaddr_storage addr;	/* the kernel's copy of an address, made before anything is done: 6.10 */
 };
 
 #pragma clang attribute pop

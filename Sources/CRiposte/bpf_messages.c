@@ -5,8 +5,8 @@
 #include <stdarg.h>
 #include <stdio.h>
 
-// Written while programs are loaded and attached, by the one thread that does so.
-static char messages[1024];
+// Written while programs are loaded and attached; what one thread meets is no other's.
+static _Thread_local char messages[1024];
 
 static int collect(enum libbpf_print_level level, const char *format, va_list arguments)
 {

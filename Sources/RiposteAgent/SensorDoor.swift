@@ -54,6 +54,7 @@ final class SensorDoor: SensorSink {
         let told = Set(fields.members.map(\.key))
         for member in proof.fields.values(of: event) where !told.contains(member.key) { fields.append(member.key, member.value) }
         if let path = event.containerCgroup { fields.append(ContainerClaim.Membership.field, .string(ByteText(Array(path)))) }
+        if event.isRequest, !told.contains("evt.is_io_uring") { fields.append("evt.is_io_uring", .bool(true)) }
         if event.lacksContainerFacts { fields.append("container.incomplete", .bool(true)) }
         if let answer = answer(event, of: rule) { for member in answer.fields { fields.append(member.key, member.value) } }
         // Whichever rule it is that holds: the event says what the call would have done.

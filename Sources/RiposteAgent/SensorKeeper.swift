@@ -269,6 +269,7 @@ final class SensorKeeper: Sendable {
             "unrecorded_reflexes": object(made.unrecorded), "containers": containers.status, "reflexes": armed(by: sensor)?.json(sensor.armament) ?? [],
             "pinned": section.configuration.isPinned && sensor.pinProblem == nil ? (pins?.folder).map(JSON.text) ?? .null : .null,
             "pin_problem": (sensor.pinProblem?.problem).map(JSON.text) ?? .null,
+            "io_uring": ["seen": .array(sensor.requests.types.map(JSON.text)), "problem": sensor.requests.problem.map(JSON.text) ?? .null],
             "left_by_others": .array(SensorPins.left(butOf: pins).map { .text($0.place) }),
             "unspared": .integer(Int64(counts.unspared)), "late_accounts": .integer(Int64(clamping: counts.lateAccounts)),
             "kernel_problem": kernelProblem.map(JSON.text) ?? .null,

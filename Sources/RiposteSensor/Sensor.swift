@@ -100,6 +100,7 @@ package final class Sensor: Sendable {
     package let containers: any ContainerKnowledge
     /// Why the programs are not kept although they should be, or what was left before could not be read.
     package let pinProblem: SensorError?
+    private let requestPrograms: RequestPrograms
     private let sink: any SensorSink
     private let logger: Logger
 
@@ -123,6 +124,7 @@ package final class Sensor: Sendable {
         }
         published = Mutex((Counts(), loop.armament))
         pinProblem = loop.pinProblem
+        requestPrograms = loop.requests
         let carried = Carried(loop)
         let thread = Thread { [self] in
             live(carried)
@@ -236,6 +238,8 @@ package final class Sensor: Sendable {
     package var isOnItsThread: Bool { pthread.withLock { $0.map { pthread_equal($0, pthread_self()) != 0 } ?? false } }
 
     package var counts: Counts { published.withLock(\.counts) }
+    /// Which requests of io_uring it sees by now. After the end, none.
+    package var requests: RequestSight { requestPrograms.sight }
     package var armament: Armament { published.withLock(\.armament) }
 
     /// Judges by other rules from here on: the kernel's tables are built beside those in force and switched at once. Returns when that is done; throws

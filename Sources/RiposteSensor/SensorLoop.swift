@@ -27,6 +27,7 @@ final class SensorLoop {
     private var pace = Pace()
     private var judgesExits = false
     private let tamperWatch: TamperWatch?
+    private var requestsVersion = 0
     private(set) var counts = Sensor.Counts()
     private(set) var armament = Armament()
     /// Whether the rings were found empty since somebody last asked.
@@ -386,6 +387,7 @@ final class SensorLoop {
             reflexes.wereRead()
         }
         spared.lookAgain(world.processes)
+        meetRequestPrograms()
         let unrecorded = reflexes.takeUnrecorded()
         if !unrecorded.isEmpty { sink.unrecorded(unrecorded) }
         tellLost()
@@ -405,6 +407,16 @@ final class SensorLoop {
         if lost["exec"] != nil || lost["update"] != nil { world.processes.readAgain() }
         sink.lost(lost)
     }
+
+    /// Those that have been attached meanwhile are this process's, too.
+    private func meetRequestPrograms() {
+        guard let tamperWatch, programs.requests.version != requestsVersion else { return }
+        requestsVersion = programs.requests.version
+        tamperWatch.objects = programs.identifiers
+    }
+
+    /// Which requests of io_uring come as events. Any thread may ask.
+    var requests: RequestPrograms { programs.requests }
 
     /// As ``KernelTables/counts()`` names them.
     private static let stateTypes = ["exec", "fork", "procexit", "update"]

@@ -202,6 +202,7 @@ struct Status: AsyncParsableCommand {
                 lines.append(Terminal.paint("           LOST for lack of room: \(types)", .red))
             }
             if let problem = sensor["kernel_problem"]?.string { lines.append(Terminal.paint("           \(problem.shown)", .red)) }
+            if let problem = sensor["io_uring"]?["problem"]?.string { lines.append("           \(problem.shown)") }
             for reflex in sensor["reflexes"]?.array ?? [] where reflex["problem"] != nil {
                 lines.append(Terminal.paint("           reflex of \(word(reflex, "playbook")) is not armed for \(word(reflex, "rule")): \(word(reflex, "problem"))", .yellow))
             }

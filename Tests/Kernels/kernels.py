@@ -57,6 +57,8 @@ TESTS = BRIEF + [
 ]
 # Needs 5.15, and `bpf` among the security modules, as Debian has it.
 DENIAL = AGENT + "DenyLiveTests/"
+# Need 6.0.
+REQUESTS, PINNED_REQUESTS = SENSOR + "RequestLiveTests/", AGENT + "PinnedSensorTests/requests"
 SETTINGS = {"RIPOSTE_GUEST": "1", "RIPOSTE_REFLEXES": "5", "NO_COLOR": "1", "TERM": "dumb"}
 
 # Loaded before the root is there, with what they need.
@@ -191,7 +193,8 @@ def initramfs(kernel, command, place):
 
 def tests_for(kernel, is_brief):
     version = tuple(int(number) for number in re.findall(r"\d+", kernel.release)[:2])
-    return (BRIEF if is_brief else TESTS) + ([DENIAL] if version >= (5, 15) else [])
+    requests = [REQUESTS] if is_brief else [REQUESTS, PINNED_REQUESTS]
+    return (BRIEF if is_brief else TESTS) + ([DENIAL] if version >= (5, 15) else []) + (requests if version >= (6, 0) else [])
 
 
 def test_command(bundle, kernel, is_brief):

@@ -84,6 +84,31 @@ final class PinnedSensorTests {
         #expect(try place.json("status").first?["sensor"]?["pinned"] == .null)
     }
 
+    @Test(
+        "requests of io_uring that are made while no agent runs are told by the next one",
+        .enabled(if: KernelFeatures.seesRequests && Machine.has("gcc"), "needs a kernel of 6.0 or later that takes programs at its functions (fentry), and gcc"))
+    func requests() async throws {
+        let requester = place.folder.path + "/requester"
+        let source = URL(fileURLWithPath: #filePath).deletingLastPathComponent().deletingLastPathComponent().path + "/Scenarios/requester.c"
+        try #require(RiposteTestSupport.run(["gcc", "-static", "-O1", "-o", requester, source]).status == 0)
+        let folder = place.folder.path
+        _ = try place.folder.file(
+            "rules.yaml",
+            "- { rule: Victim started, desc: d, condition: evt.type = openat and proc.name = requester and fd.name startswith \(folder)/victim, "
+                + "output: 'args=%proc.args', priority: INFO }\n")
+        func seen() throws -> Bool { try place.json("status").first?["sensor"]?["io_uring"]?["seen"]?.array?.contains("openat") == true }
+        try await start(pinned: true)
+        try await until { try seen() }
+        #expect(try RiposteTestSupport.run([requester, "openat", victim, "0"]).status == 0)
+        try await until { try told.count == 1 }
+        place.kill()
+        #expect(try RiposteTestSupport.run([requester, "async", "openat", victim, "0"]).status == 0)
+        try await start(pinned: true)
+        try await until { try told.count == 2 }
+        #expect(try told == ["openat \(victim) 0", "async openat \(victim) 0"])
+        #expect(try alerts("Victim started").allSatisfy { $0["output_fields"]?["evt.is_io_uring"] == true })
+    }
+
     @Test("starts that fall between two agents, one after the other, are told once each while programs start all the time")
     func noMomentWithout() async throws {
         try await start(pinned: true)

@@ -30,9 +30,11 @@ struct FixtureEvent {
         return copy
     }
 
-    func denied() -> FixtureEvent {
+    func denied() -> FixtureEvent { with(RIPOSTE_FLAG_DENIED) }
+
+    func with(_ flag: riposte_event_flag) -> FixtureEvent {
         var copy = self
-        copy.header.flags |= UInt8(RIPOSTE_FLAG_DENIED.rawValue)
+        copy.header.flags |= UInt8(flag.rawValue)
         return copy
     }
 

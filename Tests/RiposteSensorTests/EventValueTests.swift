@@ -21,7 +21,7 @@ struct EventValueTests {
                 ("evt.arg[2]", "/d/a"), ("evt.arg.dirfd", "AT_FDCWD"), ("evt.arg.fd", "<f>/d/a"), ("evt.arg.mode", "0755"), ("evt.arg.dev", "801"), ("evt.arg.nothing", nil),
                 ("evt.arg[7]", nil), ("evt.is_open_write", "true"), ("evt.is_open_read", "false"), ("evt.is_open_exec", "true"), ("evt.is_open_create", "true"),
                 ("evt.args", "fd=3(<f>/d/a) dirfd=-100(AT_FDCWD) name=a(/d/a) flags=20742(O_TRUNC|O_CREAT|O_WRONLY|O_CLOEXEC|O_F_CREATED) mode=0755 dev=801 ino=7"),
-                ("evt.abspath", "/d/a"), ("evt.category", "file"), ("evt.io_dir", nil),
+                ("evt.abspath", "/d/a"), ("evt.category", "file"), ("evt.io_dir", nil), ("evt.is_io_uring", "false"),
             ]),
         DescriptorTests.Case(
             name: "read and write", event: FixtureEvent("open", result: 3, fd: 3, 0, 2, 0o777).path("/a").file(),
@@ -35,6 +35,13 @@ struct EventValueTests {
         DescriptorTests.Case(
             name: "creat", event: FixtureEvent("creat", result: 3, fd: 3, 0, 0o711).path("/a").file(flags: 1),
             fields: [("evt.is_open_write", "false"), ("evt.is_open_exec", "true"), ("evt.arg.creat_flags", "FD_UPPER_LAYER_CREAT"), ("evt.arg.mode", "0711")]),
+        DescriptorTests.Case(
+            name: "a request of io_uring, whose file has no descriptor",
+            event: FixtureEvent("openat", result: 0, fd: 0x7FFF_FFFF, current, 0, 1, 0).path("/a").file().with(RIPOSTE_FLAG_REQUEST),
+            fields: [
+                ("evt.is_io_uring", "true"), ("evt.type", "openat"), ("evt.res", "SUCCESS"), ("fd.num", "2147483647"), ("fd.name", "/a"), ("fd.type", "file"),
+                ("evt.is_open_write", "true"),
+            ]),
         DescriptorTests.Case(
             name: "openat2",
             event: FixtureEvent("openat2", result: 3, fd: 3, current, 0, 0, 24).path("/a").file(openFlags: 2).with(.extra, words(0x42, 0o100, 8)),

@@ -26,7 +26,7 @@ typedef __s32 riposte_s32;
 typedef __s64 riposte_s64;
 #endif
 
-#define RIPOSTE_WIRE_VERSION 5
+#define RIPOSTE_WIRE_VERSION 6
 
 // ---------------------------------------------------------------- events
 
@@ -45,10 +45,13 @@ enum riposte_event_flag {
 	RIPOSTE_FLAG_STATE_ONLY = 8,	// passed for the process table; no rule can match it
 	RIPOSTE_FLAG_LAST_THREAD = 16,	// EXIT: the last thread of its process
 	RIPOSTE_FLAG_DENIED = 32,	// SYSCALL: a reflex refused the call before it did anything. It is told as the success that it would have been: see RIPOSTE_DENIED_RESULT
+	RIPOSTE_FLAG_REQUEST = 64,	// SYSCALL: a request of io_uring that does what the call does; nr and args are the call's, addresses of paths among them are 0
 };
 
 // What an open that was refused has as its result and its descriptor: a number that no descriptor has. A connect has 0.
 #define RIPOSTE_DENIED_RESULT 0x7fffffff
+// The descriptor of a request whose file is in the table of its ring alone. What looks at a descriptor does so to know whether there is a file.
+#define RIPOSTE_NO_DESCRIPTOR 0x7fffffff
 
 // One event: this header, then items until `size`.
 struct riposte_event {

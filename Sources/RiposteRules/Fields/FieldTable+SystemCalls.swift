@@ -196,6 +196,7 @@ extension FieldTable {
             evt.is_open_write | bool | - | - | whether the call opens, or tries to open, a file for writing
             evt.is_open_exec | bool | - | - | whether the call creates, or would create, a file with a mode that lets someone execute it
             evt.is_open_create | bool | - | - | whether the call created the file that it opened
+            evt.is_io_uring | bool | - | - | whether it was no system call, but a request of io_uring that does the same; Riposte's own field
             evt.abspath | string | - | - | full path of what openat, unlinkat, mkdirat and their like work on; of two paths the first
             evt.abspath.src | string | - | - | full path of the old name in renameat and linkat
             evt.abspath.dst | string | - | - | full path of the new name in renameat and linkat

@@ -34,6 +34,7 @@ enum EventValueField: String {
     case isOpenWrite = "evt.is_open_write"
     case isOpenExecutable = "evt.is_open_exec"
     case isOpenCreate = "evt.is_open_create"
+    case isRequest = "evt.is_io_uring"
     case absolutePath = "evt.abspath"
     case absoluteSource = "evt.abspath.src"
     case absoluteTarget = "evt.abspath.dst"
@@ -92,6 +93,7 @@ extension SensorEvent {
         case .isOpenWrite: return .bool(isOpenWrite(record))
         case .isOpenExecutable: return .bool(isOpenExecutable(record))
         case .isOpenCreate: return .bool(isOpenCreate(record))
+        case .isRequest: return .bool(isRequest)
         case .absolutePath, .absoluteSource, .absoluteTarget: return absolutePath(known, record)
         case .count: return .integer(1)
         case .dir: return StaticString("<").view

@@ -56,6 +56,9 @@ package final class SensorEvent: RuleEvent {
 }
 
 extension SensorEvent {
+    /// Whether it was a request of io_uring, and no call: `evt.is_io_uring`.
+    package var isRequest: Bool { record?.has(RIPOSTE_FLAG_REQUEST) ?? false }
+
     /// pid, start_boottime in nanoseconds and comm of the process; nil between events.
     package var identity: (pid: UInt32, start: UInt64, comm: [UInt8])? { record.map { ($0.header.pointee.pid, $0.header.pointee.start, Array($0.comm)) } }
 }

@@ -38,6 +38,9 @@ package struct KernelFeatures: Sendable {
             Feature(
                 name: "BPF LSM", isThere: Self.canRefuse, isNeeded: false,
                 meaning: "reflexes refuse opens and connects before they are done, where else they act at their end: Linux 5.15 with bpf in lsm="),
+            Feature(
+                name: "io_uring", isThere: Self.seesRequests, isNeeded: false,
+                meaning: "requests of io_uring are seen as the calls that they stand for: Linux 6.0 (arm64: 6.4) that takes programs at its functions (fentry)"),
         ]
     }
 
@@ -47,15 +50,39 @@ package struct KernelFeatures: Sendable {
         return riposte_bpf_lsm_is_active() && libbpf_probe_bpf_helper(BPF_PROG_TYPE_RAW_TRACEPOINT, bpf_func_id(callRegisters), nil) == 1 && mayLoadRefusing
     }
 
+    /// Whether requests of io_uring can be seen, as far as can be told without loading what sees them.
+    package static var seesRequests: Bool {
+        do throws(SensorError) { try checkRequests() } catch { return false }
+        return true
+    }
+
+    static func checkRequests() throws(SensorError) {
+        guard release >= (6, 0) else { throw SensorError("requests of io_uring are not seen: that needs Linux 6.0") }
+        guard mayLoad(BPF_PROG_TYPE_TRACING, BPF_TRACE_FENTRY) else {
+            throw SensorError("requests of io_uring are not seen: this kernel lets no program look at its functions (fentry)")
+        }
+    }
+
+    /// The first two numbers of the kernel's release; 0.0: unknown.
+    static let release: (Int, Int) = {
+        var names = utsname()
+        guard uname(&names) == 0 else { return (0, 0) }
+        let release = withUnsafeBytes(of: names.release) { String(decoding: $0.prefix { $0 != 0 }, as: UTF8.self) }
+        let numbers = release.split { !$0.isNumber }.prefix(2).compactMap { Int($0) }
+        return numbers.count == 2 ? (numbers[0], numbers[1]) : (0, 0)
+    }()
+
+    private static var mayLoadRefusing: Bool { mayLoad(BPF_PROG_TYPE_LSM, BPF_LSM_MAC) }
+
     /// Tried with a program for a hook that does not exist: to find a real one's number takes longer than all else here. Whoever may load it is told that
     /// it is wrong, and whoever may not, that.
-    private static var mayLoadRefusing: Bool {
+    private static func mayLoad(_ type: bpf_prog_type, _ place: bpf_attach_type) -> Bool {
         // r0 = 0; exit
         let program = [bpf_insn(code: 0xB7, dst_reg: 0, src_reg: 0, off: 0, imm: 0), bpf_insn(code: 0x95, dst_reg: 0, src_reg: 0, off: 0, imm: 0)]
         var options = bpf_prog_load_opts()
         options.sz = MemoryLayout<bpf_prog_load_opts>.size
-        (options.expected_attach_type, options.attach_btf_id) = (BPF_LSM_MAC, 1)
-        let descriptor = bpf_prog_load(BPF_PROG_TYPE_LSM, "riposte_probe", "GPL", program, program.count, &options)
+        (options.expected_attach_type, options.attach_btf_id) = (place, 1)
+        let descriptor = bpf_prog_load(type, "riposte_probe", "GPL", program, program.count, &options)
         let refusal = errno
         if descriptor >= 0 { close(descriptor) }
         return descriptor >= 0 || refusal != EPERM && refusal != EACCES

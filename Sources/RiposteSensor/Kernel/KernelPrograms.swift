@@ -25,6 +25,8 @@ final class KernelPrograms {
     let budgets: UnsafeMutablePointer<riposte_budget>
     /// Whether calls can be refused.
     let canRefuse: Bool
+    /// Those that see requests of io_uring, on the same maps.
+    let requests: RequestPrograms
     /// The rings' sizes, in bytes.
     let stateRingBytes: UInt32
     let callRingBytes: UInt32
@@ -40,7 +42,9 @@ final class KernelPrograms {
         _ = Self.quietLibrary
         (self.stateRingBytes, self.callRingBytes) = (Self.ringSize(stateRingBytes), Self.ringSize(callRingBytes))
         let rings: [(Map, UInt32)] = [(.stateEvents, self.stateRingBytes), (.callEvents, self.callRingBytes)]
-        (object, canRefuse) = try Self.loaded(typed: forOldKernels || !Self.readsTyped ? [false] : [true, false], rings)
+        let isTyped: Bool
+        (object, isTyped, canRefuse) = try Self.loaded(typed: forOldKernels || !Self.readsTyped ? [false] : [true, false], rings)
+        requests = RequestPrograms(maps: Self.maps(of: object), isTyped: isTyped)
         do throws(SensorError) {
             control = try Self.memory(of: .control, in: object, as: riposte_control.self, count: 1)
             budgets = try Self.memory(of: .budgets, in: object, as: riposte_budget.self, count: Int(RIPOSTE_BUDGETS))
@@ -53,6 +57,7 @@ final class KernelPrograms {
     }
 
     deinit {
+        requests.end()
         for link in hooks.map(\.link) + links.map(\.link) { bpf_link__destroy(link) }
         munmap(control, MemoryLayout<riposte_control>.size)
         munmap(budgets, MemoryLayout<riposte_budget>.stride * Int(RIPOSTE_BUDGETS))
@@ -72,21 +77,17 @@ final class KernelPrograms {
     }()
 
     /// Whether this kernel should take programs that read typed.
-    private static let readsTyped: Bool = {
-        var names = utsname()
-        guard uname(&names) == 0 else { return false }
-        let release = withUnsafeBytes(of: names.release) { String(decoding: $0.prefix { $0 != 0 }, as: UTF8.self) }
-        let numbers = release.split { !$0.isNumber }.prefix(2).compactMap { Int($0) }
-        return numbers.count == 2 && (numbers[0], numbers[1]) >= (6, 17)
-    }()
+    private static var readsTyped: Bool { KernelFeatures.release >= (6, 17) }
 
     /// The first build that the kernel takes, with the programs that refuse or else without them.
-    private static func loaded(typed builds: [Bool], _ rings: [(Map, UInt32)]) throws(SensorError) -> (object: OpaquePointer, canRefuse: Bool) {
+    private static func loaded(typed builds: [Bool], _ rings: [(Map, UInt32)]) throws(SensorError) -> (object: OpaquePointer, isTyped: Bool, canRefuse: Bool) {
         var candidates = builds.map { (isTyped: $0, refuses: false) }
         if KernelFeatures.canRefuse { candidates = builds.map { (isTyped: $0, refuses: true) } + candidates }
         var problem = SensorError("there are no BPF programs")
         for candidate in candidates {
-            do throws(SensorError) { return (try loaded(typed: candidate.isTyped, refusing: candidate.refuses, rings), candidate.refuses) } catch { problem = error }
+            do throws(SensorError) {
+                return (try loaded(typed: candidate.isTyped, refusing: candidate.refuses, rings), candidate.isTyped, candidate.refuses)
+            } catch { problem = error }
         }
         throw problem
     }
@@ -95,6 +96,7 @@ final class KernelPrograms {
         let object = try open(typed: typed)
         do throws(SensorError) {
             for (_, name) in Self.refusing { try prepare(name, in: object, isLoaded: refusing) }
+            leaveOutRequests(object)
             try load(object, rings)
         } catch {
             bpf_object__close(object)
@@ -110,7 +112,33 @@ final class KernelPrograms {
         bpf_program__set_autoattach(program, false)
     }
 
-    private static func open(typed: Bool) throws(SensorError) -> OpaquePointer {
+    /// Whether a program is one of ``RequestPrograms``.
+    static func isOfRequests(_ program: String) -> Bool { ["begin_", "end_", "riposte_request_"].contains { program.hasPrefix($0) } }
+
+    /// Those have an object of their own, which makes the maps that only they need.
+    private static func leaveOutRequests(_ object: OpaquePointer) {
+        var (map, program): (OpaquePointer?, OpaquePointer?) = (nil, nil)
+        while let next = bpf_object__next_program(object, program) {
+            program = next
+            if isOfRequests(String(cString: bpf_program__name(next))) { bpf_program__set_autoload(next, false) }
+        }
+        while let next = bpf_object__next_map(object, map) {
+            map = next
+            if String(cString: bpf_map__name(next)).hasPrefix("request") { bpf_map__set_autocreate(next, false) }
+        }
+    }
+
+    /// The maps that are there, by name.
+    private static func maps(of object: OpaquePointer) -> [String: CInt] {
+        var (maps, map): ([String: CInt], OpaquePointer?) = ([:], nil)
+        while let next = bpf_object__next_map(object, map) {
+            map = next
+            if bpf_map__autocreate(next), !bpf_map__is_internal(next) { maps[String(cString: bpf_map__name(next))] = bpf_map__fd(next) }
+        }
+        return maps
+    }
+
+    static func open(typed: Bool) throws(SensorError) -> OpaquePointer {
         var size = 0
         let bytes = riposte_bpf_object(typed, &size)
         // Named, the kernel's own types are all that is looked at: to look through those of its modules, as libbpf else does for structures that this kernel
@@ -142,7 +170,7 @@ final class KernelPrograms {
         return memory.bindMemory(to: type, capacity: count)
     }
 
-    private static func failed(_ doing: String, _ code: CInt) -> SensorError {
+    static func failed(_ doing: String, _ code: CInt) -> SensorError {
         let remedy: String? =
             code == EPERM || code == EACCES
             ? "run as root, or with CAP_BPF, CAP_PERFMON, CAP_SYS_PTRACE and CAP_DAC_READ_SEARCH; a container needs them too, and no seccomp filter on bpf(2)" : nil
@@ -198,12 +226,12 @@ final class KernelPrograms {
             let count = riposte_bpf_missed_runs(bpf_program__fd(next))
             if count > 0 { missed[String(cString: bpf_program__name(next))] = count }
         }
-        return missed
+        return missed.merging(requests.missedRuns) { $0 + $1 }
     }
 
     /// The ids by which others can ask the kernel for what is loaded here.
     var identifiers: BPFObjects {
-        var objects = BPFObjects()
+        var objects = requests.objects
         for link in links.map(\.link) + hooks.map(\.link) { objects.insert(riposte_bpf_id(bpf_link__fd(link)), .link) }
         var (map, program): (OpaquePointer?, OpaquePointer?) = (nil, nil)
         while let next = bpf_object__next_map(object, map) {
@@ -236,6 +264,7 @@ final class KernelPrograms {
         isAttached = true
         // The end of a call is seen by now, and with it that it was refused.
         refuse(before: wantedHooks)
+        requests.begin()
     }
 
     /// Has the kernel keep the programs and what a successor needs of their maps by names in this folder of the BPF file system, whatever becomes of this process. Calls
@@ -246,6 +275,7 @@ final class KernelPrograms {
             let code = bpf_obj_pin(descriptor, "\(folder)/\(name)")
             guard code == 0 else { throw Self.failed("pin \(name) below \(folder)", -code) }
         }
+        requests.pin(below: folder)
     }
 
     /// The moments at which calls can be refused. At others, reflexes act at the end of the call.

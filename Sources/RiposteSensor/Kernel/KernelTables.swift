@@ -80,6 +80,7 @@ struct KernelTables {
         programs.refuse(before: refusals.needed)
         riposte_control_switch(programs.control)
         programs.refuse(onlyBefore: refusals.needed)
+        programs.requests.want(types)
         return [:]
     }
 

@@ -6,8 +6,8 @@ internal import RiposteRules
 /// Which events are somebody's meddling with this process: by its process id and threads, by the paths and inodes of its files, by the ids of its BPF
 /// objects, and never by a name that anybody could take. What this process does itself is no event; what its children do is its own doing.
 ///
-/// It sees system calls, and those at their end. So it does not see: its own end by SIGKILL, for nobody is left to look; signals that a terminal or the
-/// kernel sends; what is done to its files through another mount, through io_uring or on the block device below them.
+/// It sees system calls and requests of io_uring, and those at their end. So it does not see: its own end by SIGKILL, for nobody is left to look; signals that a terminal or the
+/// kernel sends; what is done to its files through another mount, by requests that are no events (docs/sensor.md) or on the block device below them.
 final class TamperWatch {
     private let files: GuardedFiles
     private let identity = OwnIdentity()
