@@ -179,6 +179,7 @@ package protocol AuditLog: Sendable {
 extension AuditRecord {
     /// Of an alert: its document, also where its sender's bytes are kept as they came, as some of them are no UTF-8.
     package var alertDocument: JSON? {
-        detail["alert"] ?? detail["alert_base64"]?.string?.valid.flatMap { [UInt8](base64: $0) }.flatMap { try? JSON(parsing: $0) }
+        if let document = detail["alert"], document != .null { return document }
+        return detail["alert_base64"]?.string?.valid.flatMap { [UInt8](base64: $0) }.flatMap { try? JSON(parsing: $0) }
     }
 }

@@ -92,8 +92,9 @@ struct DedupTests {
         let bench = try bench(pause + "  - name: q\n    match: { rules: r }\n    steps: [{ action: container.kill }]\n")
         bench.world.fail(with: ActionError(.denied, "do it", "no"), action: "container.kill")
         let fields = process(7, startedAt: bench.clock.now)
-        #expect(try await bench.respond(Bench.one, fields: fields).map(\.outcome) == [.done, .failed])
-        #expect(try await bench.respond(Bench.one, fields: fields).compactMap(\.playbook) == ["q"])
+        let (first, again) = (try await bench.respond(Bench.one, fields: fields), try await bench.respond(Bench.one, fields: fields))
+        #expect(first.map(\.outcome) == [.done, .failed])
+        #expect(again.compactMap(\.playbook) == ["q"])
         #expect(bench.state == bench.engine.snapshot)
     }
 
@@ -104,7 +105,8 @@ struct DedupTests {
             + "  - name: q\n    dedup: { for: 1h }\n    match: { rules: r }\n    steps: [{ action: container.kill, approval: { expires: 30m } }]\n"
         let bench = try bench(text)
         let fields = process(7, startedAt: bench.clock.now)
-        let asked = try #require(try await bench.respond(Bench.one, fields: fields).first { $0.outcome == .pending })
+        let first = try await bench.respond(Bench.one, fields: fields)
+        let asked = try #require(first.first { $0.outcome == .pending })
         bench.clock.advance(by: .seconds(20))
         _ = try await bench.respond(Bench.two, fields: process(8, startedAt: bench.clock.now))
         bench.world.fail(with: ActionError(.denied, "do it", "no"), action: "container.kill")

@@ -173,8 +173,8 @@ struct PlaybookWorldTests {
             ("expect: [{ playbook: late }]", []), ("expect: [{ playbook: early }]", ["nothing asks for playbook early"]),
             ("intake: http\n    expect: [{ playbook: early }]\n    never: [process.kill, notify.send]", []),
             ("intake: stdin\n    expect: [{ playbook: late }, { playbook: many }]", []),
-            ("expect: [{ step: tell, action: notify.send, with: { to: [soc] } }, { step: notify-send, with: { message: sh } }]", []),
-            ("never: [notify.send]", ["late/tell asks for notify.send", "late/notify-send asks for notify.send"]),
+            ("expect: [{ step: tell, action: notify.send, with: { to: [soc] } }, { step: finish-2, with: { message: sh } }]", []),
+            ("never: [notify.send]", ["late/tell asks for notify.send", "late/finish-2 asks for notify.send"]),
             // The same through the engine.
             ("intake: socket\n    expect: [{ playbook: early, outcome: done }]\n    never: [process.kill]", []),
             ("expect: [{ step: tell, outcome: done }, { playbook: early, count: { max: 0 } }]", []),

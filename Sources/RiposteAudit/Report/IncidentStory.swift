@@ -137,7 +137,7 @@ extension IncidentStory.Alarm {
         let arrival = record.detail["arrival"].flatMap(Alert.Arrival.init(json:)) ?? Alert.Arrival(intake: "", time: record.time)
         // A record without an id is none of ours, but it is shown all the same.
         let id = record.id ?? .new(at: record.time)
-        if let document = record.detail["alert"] {
+        if let document = record.detail["alert"], document != .null {
             alert = try? Alert(document, id: id, arrival: arrival)
         } else if let bytes = record.detail["alert_base64"]?.string?.valid.flatMap({ [UInt8](base64: $0) }) {
             alert = try? Alert(parsing: bytes, id: id, arrival: arrival)

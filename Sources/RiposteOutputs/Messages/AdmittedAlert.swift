@@ -151,7 +151,7 @@ extension Alert {
         guard let id = record.id else { return nil }
         let arrival = record.detail["arrival"].flatMap(Arrival.init(json:)) ?? Arrival(intake: "unknown", trust: .untrusted, time: record.time)
         do throws(AlertError) {
-            if let document = record.detail["alert"] {
+            if let document = record.detail["alert"], document != .null {
                 try self.init(document, id: id, arrival: arrival)
             } else {
                 guard let bytes = record.detail["alert_base64"]?.string?.valid.flatMap({ [UInt8](base64: $0) }) else { return nil }

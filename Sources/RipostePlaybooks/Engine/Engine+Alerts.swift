@@ -101,7 +101,7 @@ extension Engine {
     private func record(of alert: Alert, _ admission: Admission, _ place: IncidentPlace?) -> AuditRecord {
         var record = AuditRecord(.alert, at: alert.arrival.time, id: alert.id)
         record.incident = place?.incident
-        record.detail.append("alert", alert.original == nil ? .object(alert.document) : nil)
+        record.detail.append("alert", alert.original == nil ? JSON.object(alert.document) : JSON?.none)
         record.detail.append("alert_base64", alert.original.map { .text($0.base64) })
         record.detail.append("arrival", alert.arrival.json)
         if !admission.runs.isEmpty { record.detail.append("runs", .array(admission.runs.map(\.json))) }
@@ -118,7 +118,7 @@ extension Engine {
         let count = state.withLock { $0.state.facts.repeats(of: first) } + 1
         record.message = "told again, for the \(count)\(Self.ordinal(count)) time"
         if count <= Self.repeatsKept {
-            record.detail.append("alert", alert.original == nil ? .object(alert.document) : nil)
+            record.detail.append("alert", alert.original == nil ? JSON.object(alert.document) : JSON?.none)
             record.detail.append("alert_base64", alert.original.map { .text($0.base64) })
         }
         record.detail.append("arrival", alert.arrival.json)
