@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0 OR Apache-2.0
 /*
  * The kernel side of Riposte's sensor: four hooks, which describe what happens in the terms of riposte_sensor.h, two more that refuse (riposte_deny.h), and
- * those that see requests of io_uring (riposte_requests.h).
+ * those that see requests of io_uring (riposte_requests.h), which are an object of their own, built from the same (RIPOSTE_REQUESTS).
  *
  * Needs 5.8 (ring buffers, bpf_ktime_get_boot_ns) and BTF of the kernel. What is asked of system calls is in tables that user space fills in, by number;
  * the programs know no system call by name but execve and execveat.
@@ -417,8 +417,10 @@ static __always_inline void begin_call(struct work *work, const struct riposte_c
 	begin_with_arguments(work, nr, index, generation, compat ? RIPOSTE_FLAG_COMPAT : 0, result);
 }
 
-#include "riposte_deny.h"
+#ifdef RIPOSTE_REQUESTS
 #include "riposte_requests.h"
+#else
+#include "riposte_deny.h"
 
 /*
  * sys_exit, and not sys_enter: here the result is known, and with it the file that was opened; user memory that the call has read is in place, and paths
@@ -645,3 +647,5 @@ int BPF_PROG(riposte_exit, struct task_struct *task)
 	send_state(ROOM_EXIT, bpf_get_current_task(), RIPOSTE_EVENT_EXIT, settings->exits_judged);
 	return 0;
 }
+
+#endif

@@ -286,46 +286,6 @@ struct {
 	__type(value, struct denial);
 } denials SEC(".maps");
 
-/*
- * Requests that are being carried out, by thread. LRU: nobody tells of one that is not at its end. Each processor takes 128 free entries for itself, so user
- * space gives the first two maps room for more than that on each.
- */
-struct {
-	__uint(type, BPF_MAP_TYPE_LRU_HASH);
-	__uint(max_entries, 4096);
-	__type(key, u64);	/* bpf_get_current_pid_tgid() */
-	__type(value, struct request);
-} requests SEC(".maps");
-
-struct {
-	__uint(type, BPF_MAP_TYPE_LRU_HASH);
-	__uint(max_entries, 4096);
-	__type(key, u64);
-	__type(value, struct request_names);
-} request_names SEC(".maps");
-
-struct {
-	__uint(type, BPF_MAP_TYPE_LRU_HASH);
-	__uint(max_entries, 128);
-	__type(key, u64);
-	__type(value, struct request_long_names);
-} request_long SEC(".maps");
-
-/* What the hooks of requests lead into: riposte_request_begin, riposte_request_end. User space fills them in. */
-struct {
-	__uint(type, BPF_MAP_TYPE_PROG_ARRAY);
-	__uint(max_entries, 1);
-	__type(key, u32);
-	__type(value, u32);
-} request_begin SEC(".maps");
-
-struct {
-	__uint(type, BPF_MAP_TYPE_PROG_ARRAY);
-	__uint(max_entries, 1);
-	__type(key, u32);
-	__type(value, u32);
-} request_end SEC(".maps");
-
 struct {
 	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
 	__uint(max_entries, HARMLESS_OPENS);

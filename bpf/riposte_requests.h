@@ -15,6 +15,9 @@
  * What it misses: operations that are not here; each connection of an accept that goes on for more than one (its function never ends with 0 and a result);
  * names, where more threads are in the middle of such a request than the maps have room for; and what is under way before the hooks are there.
  *
+ * They are an object of their own on the maps of the other: to prepare them takes libbpf longer than there is time for at the start, and where a kernel does
+ * not take them the rest is there.
+ *
  * fentry, fexit and tail calls from them: 5.5; on arm64 6.4.
  */
 #ifndef RIPOSTE_REQUESTS_H
@@ -41,6 +44,46 @@ enum {
 };
 
 #define REQ_F_FIXED_FILE 1	/* IOSQE_FIXED_FILE */
+
+/*
+ * Requests that are being carried out, by thread. LRU: nobody tells of one that is not at its end. Each processor takes 128 free entries for itself, so user
+ * space gives the first two maps room for more than that on each.
+ */
+struct {
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__uint(max_entries, 4096);
+	__type(key, u64);	/* bpf_get_current_pid_tgid() */
+	__type(value, struct request);
+} requests SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__uint(max_entries, 4096);
+	__type(key, u64);
+	__type(value, struct request_names);
+} request_names SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__uint(max_entries, 128);
+	__type(key, u64);
+	__type(value, struct request_long_names);
+} request_long SEC(".maps");
+
+/* What the hooks of requests lead into: riposte_request_begin, riposte_request_end. User space fills them in. */
+struct {
+	__uint(type, BPF_MAP_TYPE_PROG_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, u32);
+	__type(value, u32);
+} request_begin SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_PROG_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, u32);
+	__type(value, u32);
+} request_end SEC(".maps");
 
 /* The native call that does the same; -1: none that is known here. */
 static __always_inline s32 request_number(u32 operation)

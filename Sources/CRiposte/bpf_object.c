@@ -12,14 +12,19 @@
 #if defined(__x86_64__)
 #define RIPOSTE_BPF_OBJECT "../../.output/riposte_bpf_x86.inc"
 #define RIPOSTE_TYPED_BPF_OBJECT "../../.output/riposte_bpf_x86.typed.inc"
+#define RIPOSTE_REQUESTS_BPF_OBJECT "../../.output/riposte_bpf_x86.requests.inc"
+#define RIPOSTE_TYPED_REQUESTS_BPF_OBJECT "../../.output/riposte_bpf_x86.typed.requests.inc"
 #elif defined(__aarch64__)
 #define RIPOSTE_BPF_OBJECT "../../.output/riposte_bpf_arm64.inc"
 #define RIPOSTE_TYPED_BPF_OBJECT "../../.output/riposte_bpf_arm64.typed.inc"
+#define RIPOSTE_REQUESTS_BPF_OBJECT "../../.output/riposte_bpf_arm64.requests.inc"
+#define RIPOSTE_TYPED_REQUESTS_BPF_OBJECT "../../.output/riposte_bpf_arm64.typed.requests.inc"
 #else
 #error "Riposte's sensor is built for x86-64 and arm64"
 #endif
 
-#if !__has_include(RIPOSTE_BPF_OBJECT) || !__has_include(RIPOSTE_TYPED_BPF_OBJECT)
+#if !__has_include(RIPOSTE_BPF_OBJECT) || !__has_include(RIPOSTE_TYPED_BPF_OBJECT) || !__has_include(RIPOSTE_REQUESTS_BPF_OBJECT) || \
+	!__has_include(RIPOSTE_TYPED_REQUESTS_BPF_OBJECT)
 #error "the BPF programs are not built: run `make bpf` first (or `make build`, which does)"
 #endif
 
@@ -34,6 +39,20 @@ static const unsigned char object[] __attribute__((aligned(16))) = {
 static const unsigned char typed_object[] __attribute__((aligned(16))) = {
 #include RIPOSTE_TYPED_BPF_OBJECT
 };
+
+static const unsigned char requests_object[] __attribute__((aligned(16))) = {
+#include RIPOSTE_REQUESTS_BPF_OBJECT
+};
+
+static const unsigned char typed_requests_object[] __attribute__((aligned(16))) = {
+#include RIPOSTE_TYPED_REQUESTS_BPF_OBJECT
+};
+
+const void *riposte_requests_bpf_object(bool typed, size_t *bytes)
+{
+	*bytes = typed ? sizeof(typed_requests_object) : sizeof(requests_object);
+	return typed ? typed_requests_object : requests_object;
+}
 
 const void *riposte_bpf_object(bool typed, size_t *bytes)
 {

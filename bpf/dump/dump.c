@@ -3,10 +3,10 @@
  * Prints what the BPF programs tell, as text. For developers of either side of riposte_sensor.h: what the agent decodes, without the agent.
  *
  *     make -C bpf dump
- *     .output/riposte-dump [-o OBJECT] [-a] [-r] [-c CALL,...] [-s SECONDS] [-- COMMAND ARGUMENT...]
+ *     .output/riposte-dump [-o OBJECT] [-r OBJECT] [-a] [-c CALL,...] [-s SECONDS] [-- COMMAND ARGUMENT...]
  *
  * Runs COMMAND and prints events of it and of its descendants until it has ended, or with -a those of everybody. Without a COMMAND it prints everybody's
- * until SECONDS are over. -r: requests of io_uring, too. -c: only these calls, by name; default are all that are in the table below.
+ * until SECONDS are over. -r: requests of io_uring, too, by .output/riposte.x86.requests.bpf.o, say. -c: only these calls, by name; default are all that are in the table below.
  */
 #include <ctype.h>
 #include <errno.h>
@@ -283,40 +283,51 @@ static int fail(const char *what, int error)
 	return 1;
 }
 
-static bool is_body(const char *name)
+/* Programs that see requests, on the maps of the others. */
+static int add_requests(const char *path, struct bpf_object *others)
 {
-	return !strcmp(name, "riposte_request_begin") || !strcmp(name, "riposte_request_end");
-}
-
-/* Not what refuses calls, and of what sees requests what is for functions that the kernel has, or nothing. */
-static void choose(struct bpf_object *object, bool wanted)
-{
+	static const char *const bodies[] = { "riposte_request_begin", "riposte_request_end" };
+	struct bpf_object *object = bpf_object__open(path);
 	struct btf *types = btf__load_vmlinux_btf();
 	struct bpf_program *program;
+	struct bpf_map *map;
+	int error;
 
+	if (!object || !types)
+		return errno;
 	bpf_object__for_each_program(program, object) {
-		const char *name = bpf_program__name(program), *function = strchr(bpf_program__section_name(program), '/') + 1;
+		const char *function = strchr(bpf_program__section_name(program), '/') + 1;
 
-		if (!strncmp(bpf_program__section_name(program), "lsm/", 4))
-			bpf_program__set_autoload(program, false);
-		else if (!strncmp(name, "begin_", 6) || !strncmp(name, "end_", 4) || !strncmp(name, "riposte_request_", 16))
-			bpf_program__set_autoload(program, wanted && btf__find_by_name_kind(types, function, BTF_KIND_FUNC) > 0);
+		bpf_program__set_autoload(program, btf__find_by_name_kind(types, function, BTF_KIND_FUNC) > 0);
 	}
 	btf__free(types);
-}
+	bpf_object__for_each_map(map, object) {
+		int descriptor = bpf_object__find_map_fd_by_name(others, bpf_map__name(map));
 
-static void lead(struct bpf_object *object, const char *map, const char *program)
-{
-	unsigned int zero = 0;
-	int descriptor = bpf_program__fd(bpf_object__find_program_by_name(object, program));
+		if (descriptor >= 0 && !bpf_map__is_internal(map))
+			bpf_map__reuse_fd(map, descriptor);
+	}
+	error = bpf_object__load(object);
+	if (error)
+		return error;
+	for (int i = 0; i < 2; i++) {
+		unsigned int zero = 0;
+		int descriptor = bpf_program__fd(bpf_object__find_program_by_name(object, bodies[i]));
 
-	if (descriptor >= 0)
-		bpf_map_update_elem(bpf_object__find_map_fd_by_name(object, map), &zero, &descriptor, 0);
+		bpf_map_update_elem(bpf_object__find_map_fd_by_name(object, i ? "request_end" : "request_begin"), &zero, &descriptor, 0);
+	}
+	bpf_object__for_each_program(program, object) {
+		const char *name = bpf_program__name(program);
+
+		if (bpf_program__autoload(program) && strcmp(name, bodies[0]) && strcmp(name, bodies[1]) && !bpf_program__attach(program))
+			return errno;
+	}
+	return 0;
 }
 
 int main(int count, char **arguments)
 {
-	bool requests = false;
+	const char *requests = NULL;
 	const char *path = ".output/riposte.x86.bpf.o";
 	int option, seconds = 0, error, gate[2], status = 0;
 	struct riposte_control *control;
@@ -326,20 +337,24 @@ int main(int count, char **arguments)
 	pid_t child = 0;
 	time_t end;
 
-	while ((option = getopt(count, arguments, "+o:c:s:ar")) != -1) {
+	while ((option = getopt(count, arguments, "+o:r:c:s:a")) != -1) {
 		switch (option) {
 		case 'o': path = optarg; break;
 		case 'c': only = optarg; break;
 		case 's': seconds = atoi(optarg); break;
 		case 'a': everybody = true; break;
-		case 'r': requests = true; break;
+		case 'r': requests = optarg; break;
 		default: return 2;
 		}
 	}
 	object = bpf_object__open(path);
 	if (!object)
 		return fail(path, errno);
-	choose(object, requests);
+	bpf_object__for_each_program(program, object) {
+		/* It refuses nothing. */
+		if (!strncmp(bpf_program__section_name(program), "lsm/", 4))
+			bpf_program__set_autoload(program, false);
+	}
 	error = bpf_object__load(object);
 	if (error)
 		return fail("load", error);
@@ -347,8 +362,6 @@ int main(int count, char **arguments)
 	if (control == MAP_FAILED)
 		return fail("mmap", errno);
 	fill_table(control);
-	lead(object, "request_begin", "riposte_request_begin");
-	lead(object, "request_end", "riposte_request_end");
 	rings = ring_buffer__new(bpf_object__find_map_fd_by_name(object, "state_events"), receive, NULL, NULL);
 	if (!rings || ring_buffer__add(rings, bpf_object__find_map_fd_by_name(object, "call_events"), receive, NULL))
 		return fail("rings", errno);
@@ -372,8 +385,13 @@ int main(int count, char **arguments)
 		everybody = true;
 	}
 	bpf_object__for_each_program(program, object) {
-		if (bpf_program__autoload(program) && !is_body(bpf_program__name(program)) && !bpf_program__attach(program))
+		if (bpf_program__autoload(program) && !bpf_program__attach(program))
 			return fail(bpf_program__name(program), errno);
+	}
+	if (requests) {
+		error = add_requests(requests, object);
+		if (error)
+			return fail(requests, error);
 	}
 	if (child)
 		close(gate[1]);

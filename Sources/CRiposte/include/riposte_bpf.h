@@ -13,6 +13,8 @@
 
 // The BPF object for this machine's processor, an ELF file, as `make bpf` has built it; `typed`: the one for kernels of 6.17 and later.
 const void *riposte_bpf_object(bool typed, size_t *bytes);
+// The same of the programs that see requests of io_uring.
+const void *riposte_requests_bpf_object(bool typed, size_t *bytes);
 
 // Members of the shared structures that are arrays, which Swift would see as tuples of thousands.
 

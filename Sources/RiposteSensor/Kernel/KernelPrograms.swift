@@ -96,7 +96,6 @@ final class KernelPrograms {
         let object = try open(typed: typed)
         do throws(SensorError) {
             for (_, name) in Self.refusing { try prepare(name, in: object, isLoaded: refusing) }
-            leaveOutRequests(object)
             try load(object, rings)
         } catch {
             bpf_object__close(object)
@@ -112,35 +111,19 @@ final class KernelPrograms {
         bpf_program__set_autoattach(program, false)
     }
 
-    /// Whether a program is one of ``RequestPrograms``.
-    static func isOfRequests(_ program: String) -> Bool { ["begin_", "end_", "riposte_request_"].contains { program.hasPrefix($0) } }
-
-    /// Those have an object of their own, which makes the maps that only they need.
-    private static func leaveOutRequests(_ object: OpaquePointer) {
-        var (map, program): (OpaquePointer?, OpaquePointer?) = (nil, nil)
-        while let next = bpf_object__next_program(object, program) {
-            program = next
-            if isOfRequests(String(cString: bpf_program__name(next))) { bpf_program__set_autoload(next, false) }
-        }
-        while let next = bpf_object__next_map(object, map) {
-            map = next
-            if String(cString: bpf_map__name(next)).hasPrefix("request") { bpf_map__set_autocreate(next, false) }
-        }
-    }
-
     /// The maps that are there, by name.
     private static func maps(of object: OpaquePointer) -> [String: CInt] {
         var (maps, map): ([String: CInt], OpaquePointer?) = ([:], nil)
         while let next = bpf_object__next_map(object, map) {
             map = next
-            if bpf_map__autocreate(next), !bpf_map__is_internal(next) { maps[String(cString: bpf_map__name(next))] = bpf_map__fd(next) }
+            if !bpf_map__is_internal(next) { maps[String(cString: bpf_map__name(next))] = bpf_map__fd(next) }
         }
         return maps
     }
 
-    static func open(typed: Bool) throws(SensorError) -> OpaquePointer {
+    static func open(typed: Bool, requests: Bool = false) throws(SensorError) -> OpaquePointer {
         var size = 0
-        let bytes = riposte_bpf_object(typed, &size)
+        let bytes = requests ? riposte_requests_bpf_object(typed, &size) : riposte_bpf_object(typed, &size)
         // Named, the kernel's own types are all that is looked at: to look through those of its modules, as libbpf else does for structures that this kernel
         // no longer has, takes CAP_SYS_ADMIN.
         let types: StaticString = "/sys/kernel/btf/vmlinux"

@@ -171,7 +171,7 @@ private final class RequestHooks {
     init(maps: [String: CInt], isTyped: Bool) throws(SensorError) {
         try KernelFeatures.checkRequests()
         let functions = try Self.functions()
-        object = try KernelPrograms.open(typed: isTyped)
+        object = try KernelPrograms.open(typed: isTyped, requests: true)
         do throws(SensorError) {
             var present: [String: [OpaquePointer]] = [:]
             try Self.choose(in: object) { name, function in
@@ -225,7 +225,7 @@ private final class RequestHooks {
             let name = String(cString: bpf_program__name(next))
             let section = String(cString: bpf_program__section_name(next))
             let function = String(section.drop { $0 != "/" }.dropFirst())
-            let isLoaded = KernelPrograms.isOfRequests(name) && isMeant(name, function)
+            let isLoaded = isMeant(name, function)
             bpf_program__set_autoload(next, isLoaded)
             if isLoaded, !bodies.contains(where: { $0.1 == name }) { found(function, next) }
         }
