@@ -92,7 +92,8 @@ struct SocketIntakeTests {
 
     @Test(
         "users who are named may hand in, by their number, whatever group they are in; others may not",
-        .enabled(if: geteuid() == 0 && access(python, X_OK) == 0, "needs root and Debian's python3: sends as another user"), arguments: [(65534, true), (65533, false)] as [(UInt32, Bool)])
+        .enabled(if: geteuid() == 0 && access(python, X_OK) == 0, "needs root and Debian's python3: sends as another user"),
+        arguments: [(65534, true), (65533, false)] as [(UInt32, Bool)])
     func users(user: UInt32, isTaken: Bool) async throws {
         try #require(chmod(folder.path, 0o755) == 0)
         try await withSocket({ $0.userIDs = [65534] }) { counters in
