@@ -153,7 +153,7 @@ struct NotifyEndToEndTests {
         for (arguments, status, words) in [
             (["--to", "dutty", "m"], Int32(4), "did you mean \"duty\"?"), (["m"], 2, "--to"), (["--to", "duty", ""], 1, "there is none"),
             (["--to", "duty", "m", "--priority", "high"], 2, "critical"),
-            (["--to", "duty", String(repeating: "x", count: 9000)], 2, "8192"),
+            (["--to", "duty", String(repeating: "x", count: 9000)], 2, "8192"), (["--to", "duty", "m", "--title", String(repeating: "x", count: 257)], 2, "256"),
         ] {
             let answer = try place.riposte(["notify", "send", "--config", file] + arguments)
             #expect(answer.status == status && answer.output.contains(words), "\(answer)")

@@ -6,6 +6,9 @@ package import RipostePlaybooks
 /// The journal's record of it is the message: what an output gets stands in the plan, and is carried like everything else that is in the journal. So it is
 /// done as soon as it is on record; a destination that is slow or dead holds up no step.
 package struct NotifySend: Action {
+    /// Bytes that a message and its title have at most. What alerts make longer is cut; who writes it is told.
+    package static let (messageLimit, titleLimit) = (8192, 256)
+
     private let outputs: @Sendable () -> [String]
 
     /// `outputs`: those that are configured now.
@@ -15,8 +18,9 @@ package struct NotifySend: Action {
         name: "notify.send", summary: "Sends a message to outputs of the configuration.", target: .host, impact: .readsOnly,
         parameters: [
             Parameter("to", .list(of: .text(maxBytes: 64), maxCount: 16), isRequired: true, summary: "Names of outputs."),
-            Parameter("message", .prose(maxBytes: 8192), summary: "What is said; default: what the playbook did to whom, why, how it ended, and what can be done about it."),
-            Parameter("title", .prose(maxBytes: 256), summary: "A few words; default: the playbook's name."),
+            Parameter(
+                "message", .prose(maxBytes: Self.messageLimit), summary: "What is said; default: what the playbook did to whom, why, how it ended, and what can be done about it."),
+            Parameter("title", .prose(maxBytes: Self.titleLimit), summary: "A few words; default: the playbook's name."),
             Parameter("priority", .choice(Priority.allCases.map { "\($0)" }), default: .text("notice"), summary: "How grave it is: Falco's priorities."),
         ], tells: "message")
 

@@ -1,5 +1,6 @@
 internal import ArgumentParser
 internal import Foundation
+internal import RiposteActions
 internal import RiposteAgent
 internal import RiposteCore
 internal import RipostePlaybooks
@@ -41,6 +42,9 @@ struct NotifySendCommand: AsyncParsableCommand {
 
     func run() async throws {
         let message = try words()
+        for (what, text, limit) in [("a message", message, NotifySend.messageLimit), ("a title", title ?? "", NotifySend.titleLimit)] where text.utf8.count > limit {
+            throw Complaint("\(what) has at most \(limit) bytes, and this one has \(text.utf8.count)", status: 2)
+        }
         try await checkReceivers()
         var parameters: JSONObject = ["to": .array(to.map(JSON.text)), "message": .text(message)]
         parameters.append("title", title.map(JSON.text))
