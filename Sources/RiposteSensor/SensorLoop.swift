@@ -282,6 +282,7 @@ final class SensorLoop {
     }
 
     private static let execve = EventType(named: "execve") ?? .other
+    private static let bpf = EventType(named: "bpf") ?? .other
 
     /// Reads a container's account files when its first program starts, which is there for long, and not when a rule asks about one that is gone by then.
     private func meetAccounts(_ record: SensorRecord, _ process: ProcessEntry?) {
@@ -308,6 +309,7 @@ final class SensorLoop {
         event.take(record, type, call, process: process, at: time)
         event.reflex = record.header.pointee.reflex > 0 ? report(record) : nil
         judgeByRules()
+        if type == Self.bpf { meetRequestPrograms() }
         if let tampering = tamperWatch?.find(event, record) { sink.tampered(tampering, event) }
     }
 

@@ -32,7 +32,7 @@ BUNDLE = ROOT / ".build" / "debug" / "ripostePackageTests.xctest"
 ACCELERATOR = os.environ.get("ACCEL", "tcg,thread=multi")
 # Two that are emulated wait for each other so much that one is faster. What several at once bring about the same tests look for on this machine's own kernel.
 PROCESSORS = os.environ.get("PROCESSORS", "1")
-LIMIT = int(os.environ.get("LIMIT", "600"))
+LIMIT = int(os.environ.get("LIMIT", "900"))
 
 # A panic is the end of the guest. Where the host is busy, timers come later than the kernel's look at them allows. Without random addresses what QEMU has
 # translated of a program serves the next process that runs it.

@@ -134,7 +134,11 @@ final class RequestPrograms: Sendable {
             }
             if !order.isOver, let hooks {
                 // What was asked for meanwhile is looked at next.
-                hooks.attach(only: order.wanted, pinnedBelow: order.pinFolder) { desk.withLock(\.isOver) }
+                hooks.attach(only: order.wanted, pinnedBelow: order.pinFolder) {
+                    // Whoever takes a handle on one of them meddles with it from its first moment on.
+                    publish(hooks, hooks.problem)
+                    return desk.withLock(\.isOver)
+                }
                 problem = hooks.problem
             }
             publish(order.isOver ? nil : hooks, problem)
