@@ -15,7 +15,7 @@ extension Step {
     /// What it says by itself, as far as that is right: parameters without those that are filled in from the alert and the run.
     func parametersOfItself(for description: ActionDescription) -> JSONObject? {
         var given = JSONObject()
-        for parameter in parameters { if case .literal(let json) = parameter.value { given.append(ByteText(parameter.name), json) } }
+        for parameter in parameters { given.append(ByteText(parameter.name), parameter.value.literal) }
         return (try? Parameters(checking: given, for: description))?.json ?? given
     }
 
@@ -34,6 +34,17 @@ extension Step {
 }
 
 extension ParameterSource {
+    /// Nil where any of it is filled in.
+    fileprivate var literal: JSON? {
+        switch self {
+        case .literal(let json): return json
+        case .template: return nil
+        case .list(let elements):
+            let known = elements.compactMap(\.literal)
+            return known.count == elements.count ? .array(known) : nil
+        }
+    }
+
     fileprivate func json(in scope: StepScope) throws(ActionError) -> JSON {
         switch self {
         case .literal(let json): return json
