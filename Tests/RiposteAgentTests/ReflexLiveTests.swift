@@ -206,10 +206,14 @@ struct ReflexLiveTests {
         // What is left of the last page may take a few.
         for _ in 0..<200 where status == 202 { status = try await place.post(alert("Other", pid: 1)).status }
         #expect(status == 503)
-        // Another budget is another reflex.
-        _ = try place.folder.file("playbooks/p.yaml", playbooks.replacing("actions: 1000", with: "actions: 999").replacing("stop-victim", with: "end-victim"))
-        _ = try place.riposte("reload")
-        #expect(try reflexes().map { $0["problem"]?.string?.shown.contains("the journal does not take it") } == [true])
+        // Another name is another reflex. Where an alert finds no room, what is written of a few of these still may.
+        var isTold = false
+        for round in 0..<20 where !isTold {
+            _ = try place.folder.file("playbooks/p.yaml", playbooks.replacing("stop-victim", with: "end-victim-\(round)"))
+            _ = try place.riposte("reload")
+            isTold = try reflexes().map { $0["problem"]?.string?.shown.contains("the journal does not take it") } == [true]
+        }
+        #expect(isTold)
         #expect(try victims(1) == (1, 0))
         try FileManager.default.removeItem(atPath: disk + "/fill")
         try await until { try reflexes().allSatisfy { $0["problem"] == nil } }
