@@ -42,11 +42,12 @@ PARAMETERS = "console=ttyS0 quiet panic=-1 oops=panic no_timer_check norandmaps"
 SENSOR, AGENT = "RiposteSensorTests.", "RiposteAgentTests."
 # What every run of all tests includes: each program is loaded and does what it is there for.
 BRIEF = [
-    SENSOR + "KernelSideLiveTests/",
+    *(SENSOR + "KernelSideLiveTests/" + name for name in ("vanishedPaths", "mountedOn", "parentNames", "harmlessOpens", "longNames", "starts", "deepFolders", "messages")),
     *(SENSOR + "SensorLiveTests/" + name for name in ("firstProgram", "evidence")),
     *(AGENT + "ReflexLiveTests/" + name for name in ("kills", "observes")),
 ]
 TESTS = BRIEF + [
+    SENSOR + "KernelSideLiveTests/",
     SENSOR + "ProcessLiveTests/",
     *(SENSOR + "SensorLiveTests/" + name for name in ("afterTheEnd", "overflow", "lostStart")),
     *(SENSOR + "StrangeProcessTests/" + name for name in ("thread", "deleted", "memory", "root", "userNamespace", "nested", "longArgument", "deepPath", "anyBytes")),
@@ -56,7 +57,8 @@ TESTS = BRIEF + [
     *(AGENT + "PinnedSensorTests/" + name for name in ("gap", "unattended")),
 ]
 # Needs 5.15, and `bpf` among the security modules, as Debian has it.
-DENIAL = AGENT + "DenyLiveTests/"
+DENIAL = [AGENT + "DenyLiveTests/"]
+BRIEF_DENIAL = [AGENT + "DenyLiveTests/" + name for name in ("open", "unspecified", "attached")]
 # Need 6.0.
 REQUESTS, PINNED_REQUESTS = SENSOR + "RequestLiveTests/", AGENT + "PinnedSensorTests/requests"
 SETTINGS = {"RIPOSTE_GUEST": "1", "RIPOSTE_REFLEXES": "5", "NO_COLOR": "1", "TERM": "dumb"}
@@ -193,8 +195,8 @@ def initramfs(kernel, command, place):
 
 def tests_for(kernel, is_brief):
     version = tuple(int(number) for number in re.findall(r"\d+", kernel.release)[:2])
-    requests = [REQUESTS] if is_brief else [REQUESTS, PINNED_REQUESTS]
-    return (BRIEF if is_brief else TESTS) + ([DENIAL] if version >= (5, 15) else []) + (requests if version >= (6, 0) else [])
+    tests, denial, requests = (BRIEF, BRIEF_DENIAL, [REQUESTS]) if is_brief else (TESTS, DENIAL, [REQUESTS, PINNED_REQUESTS])
+    return tests + (denial if version >= (5, 15) else []) + (requests if version >= (6, 0) else [])
 
 
 def test_command(bundle, kernel, is_brief):
