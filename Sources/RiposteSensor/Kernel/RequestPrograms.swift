@@ -183,12 +183,13 @@ private final class RequestHooks {
             } found: { function, program in
                 present[function, default: []].append(program)
             }
-            self.present = present
             try Self.share(maps, with: object)
             Self.makeRoom(in: object)
             let code = bpf_object__load(object)
             guard code == 0 else { throw KernelPrograms.failed("load the BPF programs for io_uring", -code) }
             for (map, body) in Self.bodies { try Self.lead(map, into: body, of: object) }
+            // Last: what throws when all members are there is taken down by deinit, which would close the object once more.
+            self.present = present
         } catch {
             bpf_object__close(object)
             throw error
