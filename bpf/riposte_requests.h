@@ -159,6 +159,11 @@ static __always_inline u32 wanted_index(struct riposte_control *settings, u64 ad
 
 /* ---------------------------------------------------------------- the beginning */
 
+/* One of the names of an operation whose own part lies at `command`. */
+#define NAME(type, command, member) \
+	(bpf_core_field_exists(struct type##___delayed, member) ? MEMBER(struct type##___delayed, command, member.__incomplete_filename) \
+								: MEMBER(struct type, command, member))
+
 /*
  * Where the names are, in the kernel's own copies. They go with the request: no other thread can change them any more. The second of two, or 0; false: it has
  * no names.
@@ -171,22 +176,22 @@ static __always_inline bool find_names(u64 address, u32 operation, u64 *first, u
 	switch (operation) {
 	case OP_OPENAT:
 	case OP_OPENAT2:
-		one = MEMBER(struct io_open, command, filename);
+		one = NAME(io_open, command, filename);
 		break;
 	case OP_UNLINKAT:
-		one = MEMBER(struct io_unlink, command, filename);
+		one = NAME(io_unlink, command, filename);
 		break;
 	case OP_MKDIRAT:
-		one = MEMBER(struct io_mkdir, command, filename);
+		one = NAME(io_mkdir, command, filename);
 		break;
 	case OP_RENAMEAT:
-		one = MEMBER(struct io_rename, command, oldpath);
-		other = MEMBER(struct io_rename, command, newpath);
+		one = NAME(io_rename, command, oldpath);
+		other = NAME(io_rename, command, newpath);
 		break;
 	case OP_SYMLINKAT:
 	case OP_LINKAT:
-		one = MEMBER(struct io_link, command, oldpath);
-		other = MEMBER(struct io_link, command, newpath);
+		one = NAME(io_link, command, oldpath);
+		other = NAME(io_link, command, newpath);
 		break;
 	default:
 		return false;

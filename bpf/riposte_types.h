@@ -469,6 +469,11 @@ struct filename {
 	const char *name;
 };
 
+/* Since 7.0 or so a request keeps its names so. The kernel's own parts of it come when it is carried out; the text is there from the start. */
+struct delayed_filename {
+	struct filename *__incomplete_filename;
+};
+
 struct open_how {
 	u64 flags;
 	u64 mode;
@@ -530,6 +535,28 @@ struct io_link {
 	struct filename *oldpath;
 	struct filename *newpath;
 	int flags;
+};
+
+struct io_open___delayed {
+	struct delayed_filename filename;
+};
+
+struct io_unlink___delayed {
+	struct delayed_filename filename;
+};
+
+struct io_rename___delayed {
+	struct delayed_filename oldpath;
+	struct delayed_filename newpath;
+};
+
+struct io_mkdir___delayed {
+	struct delayed_filename filename;
+};
+
+struct io_link___delayed {
+	struct delayed_filename oldpath;
+	struct delayed_filename newpath;
 };
 
 struct io_socket {

@@ -196,7 +196,9 @@ struct RequestLiveTests {
             let expected = one.fields.mapValues(filled).merging(["proc.pid": .integer(Int64(pid)), "proc.name": "requester", "evt.is_io_uring": true]) { $1 }
             for (field, value) in expected { #expect(event.fields[field] == value, "\(one.words): \(field) is \(event.fields[field] ?? .absent)") }
         }
-        #expect(bench.loop.kernelCounts().dropped.values.allSatisfy { $0 == 0 })
+        // Where tracepoints can be preempted, now and then a program is passed over, which is counted.
+        let passedOver: Set = KernelFeatures.release >= (7, 0) ? ["missed", "exec", "fork", "procexit"] : []
+        #expect(bench.loop.kernelCounts().dropped.filter { $0.value > 0 && !passedOver.contains($0.key) } == [:])
     }
 
     @Test("what no rule can match stays in the kernel, and what no rule asks for is not looked at")

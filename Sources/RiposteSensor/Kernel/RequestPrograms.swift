@@ -22,7 +22,7 @@ final class RequestPrograms: Sendable {
     static let functions: [(name: String, types: [String])] = [
         ("io_openat", ["openat"]), ("io_openat2", ["openat", "openat2"]), ("io_connect", ["connect"]), ("io_socket", ["socket"]), ("io_bind", ["bind"]), ("io_listen", ["listen"]),
         ("io_accept", ["accept4"]), ("io_unlinkat", ["unlinkat"]), ("io_renameat", ["renameat2"]), ("io_mkdirat", ["mkdirat"]), ("io_symlinkat", ["symlinkat"]),
-        ("io_linkat", ["linkat"]), ("io_sendmsg", ["sendmsg"]), ("io_sendmsg_zc", ["sendmsg"]), ("io_send", ["sendto"]), ("io_send_zc", ["sendto"]),
+        ("io_linkat", ["linkat"]), ("io_sendmsg", ["sendmsg"]), ("io_sendmsg_zc", ["sendmsg", "sendto"]), ("io_send", ["sendto"]), ("io_send_zc", ["sendto"]),
     ]
 
     private struct Desk {
