@@ -240,6 +240,18 @@ struct RequestLiveTests {
         #expect(try run(["cat", secret]).status == 128 + SIGKILL)
         #expect(bench.events().map(\.fields) == [["evt.is_io_uring": false]] && bench.notebook.verdicts.last == .sent)
     }
+
+    @Test("where they cannot be loaded, it is said why, and nothing else ends")
+    func refused() throws {
+        let noTable = open("/dev/null", O_RDWR | O_CLOEXEC)
+        defer { close(noTable) }
+        let requests = RequestPrograms(maps: ["control": noTable], isTyped: false)
+        requests.begin()
+        requests.want([try #require(EventType(named: "openat"))])
+        #expect(requests.settle(within: .seconds(30)))
+        #expect(requests.sight.types == [] && requests.sight.problem?.hasPrefix("could not load the BPF programs for io_uring") == true, "\(requests.sight)")
+        requests.end()
+    }
 }
 
 @Suite("a kernel that lets nobody see requests of io_uring", .enabled(if: canLoadSensor && !KernelFeatures.seesRequests, "this kernel does"))
