@@ -80,19 +80,19 @@ package final class NATSClient: @unchecked Sendable {
             }
         }
         try check(natsConnection_FlushTimeout(connection, Int64(server.timeout.wholeMilliseconds)), "wait for the server")
-        try checkRefusals(connection)
-        return faults
+        guard let said = refusal(connection) else { return faults }
+        close()
+        // Which message it was nobody says.
+        throw Failure(isOfMessage: false, message: "publish: \(said)")
     }
 
-    /// What it must not publish the server drops, and says so; libnats takes note of that and of nothing else, and stays connected. That stands before the answer to
-    /// the flush. Which message it was nobody says.
-    private func checkRefusals(_ connection: OpaquePointer) throws(Failure) {
+    /// What we must not publish the server drops, and says so, before the answer to the flush; libnats takes note of that, and stays connected. Behind whatever else a server
+    /// has against us it closes the connection, and the call itself fails. What stands here besides may be what another server said that has not let us in.
+    private func refusal(_ connection: OpaquePointer) -> String? {
         var detail: UnsafePointer<CChar>?
-        let status = natsConnection_GetLastError(connection, &detail)
-        guard status != NATS_OK else { return }
+        guard natsConnection_GetLastError(connection, &detail) == NATS_NOT_PERMITTED else { return nil }
         let said = detail.map { String(cString: $0) } ?? ""
-        close()
-        throw Failure(isOfMessage: false, message: "publish: \(String(cString: natsStatus_GetText(status)))\(said.isEmpty ? "" : ": \(said)")")
+        return "\(String(cString: natsStatus_GetText(NATS_NOT_PERMITTED)))\(said.isEmpty ? "" : ": \(said)")"
     }
 
     /// Hands one message to JetStream and waits until a stream has stored it.

@@ -67,12 +67,15 @@ struct RealNATSTests {
             return listener
         }
 
-        func destination(_ more: [SettingsValue.Member] = [], scheme: String = "nats", password: String = "hunter2") throws -> (NATSDestination, SecretMask) {
+        func destination(_ more: [SettingsValue.Member] = [], scheme: String = "nats", password: String = "hunter2", or other: Server? = nil) throws -> (
+            NATSDestination, SecretMask
+        ) {
+            let servers = [port, other?.port].compactMap(\.self).map { SettingsValue(.scalar("\(scheme)://127.0.0.1:\($0)", isPlain: true)) }
             let settings = Samples.settings(
                 .init(
                     .mapping(
                         [
-                            .init(key: "servers", value: .init(.scalar("\(scheme)://127.0.0.1:\(port)", isPlain: true))), .init(key: "user", value: "riposte"),
+                            .init(key: "servers", value: .init(.list(servers))), .init(key: "user", value: "riposte"),
                             .init(key: "password", value: .init(.scalar(password, isPlain: false))),
                         ] + more)))
             let destination = NATSDestination(settings: settings, context: Samples.context())
@@ -206,6 +209,20 @@ struct RealNATSTests {
             #expect(await destination.deliver([allowed]).fates == [.delivered])
         }
         await destination.close()
+    }
+
+    @Test("of several servers one that does not let us in makes nothing come twice that another one has")
+    func severalServers() async throws {
+        let (strict, server) = (try await Server(authorization: "user: riposte, password: another"), try await Server())
+        let listener = try server.listener()
+        // Which one is asked first libnats leaves to chance.
+        for number in 1...12 {
+            let (destination, _) = try server.destination(or: strict)
+            #expect(await destination.deliver([Samples.message(Samples.alert("r \(number)"))]).fates == [.delivered])
+            let heard = try JSON(parsing: Array(try #require(listener.line()).utf8))
+            #expect(heard["subject"] == .text("riposte.warning.r_\(number)"))
+            await destination.close()
+        }
     }
 
     @Test("at the deadline what is not stored yet is tried again, and not begun")
