@@ -38,16 +38,19 @@ package final class NATSClient: @unchecked Sendable {
         package var bytes: [UInt8]
         /// `Nats-Msg-Id`: a stream drops what comes a second time under one.
         package var id: String
+        /// The subject is made of what is in the message: that it must not be published there says nothing about others.
+        package var hasOwnSubject: Bool
 
-        package init(subject: String, bytes: [UInt8], id: String) {
+        package init(subject: String, bytes: [UInt8], id: String, hasOwnSubject: Bool) {
             self.subject = subject
             self.bytes = bytes
             self.id = id
+            self.hasOwnSubject = hasOwnSubject
         }
     }
 
     package struct Failure: Error, Equatable, Sendable {
-        /// It stays wrong with this message: larger than the server takes, or a bad subject.
+        /// It stays wrong with this message: larger than the server takes, a bad subject, or one of its own that we must not publish on.
         package let isOfMessage: Bool
         package let message: String
     }
@@ -82,8 +85,12 @@ package final class NATSClient: @unchecked Sendable {
         try check(natsConnection_FlushTimeout(connection, Int64(server.timeout.wholeMilliseconds)), "wait for the server")
         guard let said = refusal(connection) else { return faults }
         close()
-        // Which message it was nobody says.
-        throw Failure(isOfMessage: false, message: "publish: \(said)")
+        let handedOver = faults.indices.filter { faults[$0] == nil }
+        // Which one of several it was nobody says.
+        let isOfMessage = handedOver.count == 1 && messages[handedOver[0]].hasOwnSubject
+        let failure = Failure(isOfMessage: isOfMessage, message: "publish: \(said)")
+        guard isOfMessage else { throw failure }
+        return faults.map { $0 ?? failure }
     }
 
     /// What we must not publish the server drops, and says so, before the answer to the flush; libnats takes note of that, and stays connected. Behind whatever else a server
@@ -107,7 +114,11 @@ package final class NATSClient: @unchecked Sendable {
             jsPubOptions_Init(&options)
             options.MaxWait = Int64(server.timeout.wholeMilliseconds)
             let status = js_PublishMsg(&receipt, stream, pointer, &options, &code)
-            try check(status, "store in a stream for \(message.subject)", isOfMessage: code == JSStreamMessageExceedsMaximumErr)
+            // That we must not listen for the answer, which is told in the same way, is no message's fault.
+            let isForbidden = status != NATS_OK && message.hasOwnSubject && refusal(connection)?.contains("for Publish") == true
+            // What stands on this connection is not to be taken for what is said to the next message.
+            defer { if isForbidden { close() } }
+            try check(status, "store in a stream for \(message.subject)", isOfMessage: isForbidden || code == JSStreamMessageExceedsMaximumErr)
         }
     }
 
