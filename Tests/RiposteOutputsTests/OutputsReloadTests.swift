@@ -44,11 +44,12 @@ struct OutputsReloadTests {
     }
 
     fileprivate static func output(
-        _ name: String, _ destination: RecordingDestination, version: String = "1", grouping: BurstGroups.Settings? = nil, fromStart: Bool = true
+        _ name: String, _ destination: RecordingDestination, version: String = "1", grouping: BurstGroups.Settings? = nil, fromStart: Bool = true,
+        texts: [String] = []
     ) -> Output {
         Output(
             name: name, destination: destination, grouping: grouping, settings: .init(limits: destination.limits, firstWait: .seconds(60), longestWait: .seconds(60)),
-            startsAtBeginning: fromStart, fingerprint: version)
+            startsAtBeginning: fromStart, fingerprint: version, texts: texts)
     }
 
     fileprivate static func taking(_ limits: BatchLimits = .single) -> RecordingDestination {
@@ -106,6 +107,28 @@ struct OutputsReloadTests {
         #expect(try await change == Outputs.Change(added: ["new"], changed: ["siem"]))
         #expect(after.messages.map(\.seq) == Array(1...6))
         #expect(scene.outputs.status.array?.map { $0["name"] } == ["siem", "same", "new"], "in the order of the file")
+        await scene.end()
+    }
+
+    @Test("what the old one says and what the new one says is known all the time that one takes the place of the other")
+    func textsOfEither() async throws {
+        let hung = RecordingDestination { batch in
+            try? await Task.sleep(for: .seconds(3600))
+            return DeliveryReport(whole: .tryAgain(reason: "cancelled"), count: batch.count)
+        }
+        let scene = try Scene([Self.output("siem", hung, texts: ["old"])])
+        #expect(Set(scene.outputs.texts) == ["old"])
+        scene.alerts(1)
+        try await becomes { scene.clock.sleepers > 0 }
+        async let change = scene.use([Self.output("siem", Self.taking(), version: "2", texts: ["new"])])
+        try await becomes { Set(scene.outputs.texts) == ["old", "new"] }
+        try await becomes {
+            scene.clock.advance(by: .milliseconds(100))
+            return Set(scene.outputs.texts) == ["new"]
+        }
+        _ = try await change
+        _ = try await scene.use([])
+        #expect(scene.outputs.texts == [])
         await scene.end()
     }
 
