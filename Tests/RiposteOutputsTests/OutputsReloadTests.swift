@@ -396,6 +396,38 @@ struct OutputsReloadTests {
         await running
     }
 
+    @Test("a summary that is due comes while the journal cannot be read, too")
+    func summaryOfUnreadableJournal() async throws {
+        let (siem, spool, folder, clock) = (Self.taking(), MoodySpool(), try TemporaryFolder(), HandClock(at: Samples.time))
+        let grouping = BurstGroups.Settings(by: [(name: "rule", value: { .string($0.rule) })], summaryEvery: .seconds(60))
+        spool.isReadable.withLock { $0 = true }
+        for _ in 1...10 { spool.inner.append(Samples.alert("r")) }
+        let recent = RecentRecords(spool, from: SpoolPlace(seq: 1), logger: Samples.logger)
+        recent.pull()
+        let courier = Courier(
+            Self.output("siem", siem, grouping: grouping), spool: spool, recent: recent, beginning: nil, folder: folder.path, host: "h", clock: clock.ofOutputs, seed: 1,
+            logger: Samples.logger)
+        async let running: Void = courier.run()
+        try await becomes { courier.status["acknowledged"] == 10 }
+        spool.isReadable.withLock { $0 = false }
+        spool.inner.append(Samples.alert("s"))
+        recent.pull()
+        try await becomes { courier.status["problem"]?.string?.repaired.contains("the journal cannot be read") == true }
+        try await becomes {
+            clock.advance(by: .seconds(1))
+            return siem.messages.count == 2
+        }
+        #expect(siem.messages.map { "\($0.title)" } == ["r", "r: 9 more"])
+        spool.isReadable.withLock { $0 = true }
+        try await becomes {
+            clock.advance(by: .seconds(1))
+            return siem.messages.count == 3
+        }
+        #expect("\(siem.messages[2].title)" == "s" && courier.status["problem"] == nil)
+        courier.end()
+        await running
+    }
+
     @Test("many changes at a time come one after the other, and the last one that was read is in force")
     func oneAfterTheOther() async throws {
         let all = Self.taking()

@@ -324,7 +324,12 @@ package final class Courier: Sendable {
             records = try held ?? recent.readBehind(&place, count: count, bytes: Self.readBytes)
         } catch {
             note("\(Self.unreadable): \(error)")
-            return state.withLock { $0.took([], of: 0, at: now) }
+            // Summaries do not wait for the journal.
+            let messages = take([], place, at: now.wall)
+            return state.withLock { $0.took(messages, of: 0, at: now) }
+        }
+        position.withLock { position in
+            if position.trouble?.hasPrefix(Self.unreadable) == true { position.trouble = nil }
         }
         // Far behind, from the disk: between two pieces everybody else has their turn.
         if held == nil { await Task.yield() }
@@ -359,7 +364,6 @@ package final class Courier: Sendable {
                 }
             }
             position.place = place
-            if position.trouble?.hasPrefix(Self.unreadable) == true { position.trouble = nil }
             return messages
         }
     }
