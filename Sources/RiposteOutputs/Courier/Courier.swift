@@ -201,8 +201,9 @@ package final class Courier: Sendable {
     }
 
     /// Of a batch that is settled in part: up to the first record of which something is still to be sent. Whoever goes on from the cursor sends nothing before it again.
-    private func commitPart() {
-        guard let next = state.withLock(\.batch.first?.seq) else { return }
+    /// At once, whole batches too: at the end nobody comes back for it.
+    private func commitSettled() {
+        guard let next = state.withLock(\.batch.first?.seq) else { return commit() }
         let hasMoved = position.withLock { position in
             guard let index = position.stops.firstIndex(where: { $0.seq == next }), index > 0 else { return false }
             (position.committed, position.settledPlace) = (position.stops[index].before, position.stops[index].place)
@@ -410,7 +411,7 @@ package final class Courier: Sendable {
             return (state.delivered(count, report, at: now), before == 0, state.failures)
         }
         tell(report, wasHealthy: wasHealthy, failures: failures)
-        defer { commitPart() }
+        defer { commitSettled() }
         guard !dead.isEmpty else { return }
         logger.error("output rejected messages for good", metadata: ["count": "\(dead.reduce(0) { $0 + $1.count })", "reason": "\(dead[0].reason)", "file": "\(deadLetters.path)"])
         _ = setAside(dead)
