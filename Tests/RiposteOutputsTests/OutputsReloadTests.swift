@@ -428,6 +428,21 @@ struct OutputsReloadTests {
         await running
     }
 
+    @Test("what is settled of a batch comes to the disk while the rest waits for its destination")
+    func partOnTheDisk() async throws {
+        let busy = RecordingDestination(limits: BatchLimits(count: 10)) { batch in DeliveryReport(batch.map { $0.seq <= 5 ? .delivered : .tryAgain(reason: "busy") }) }
+        let scene = try Scene([Self.output("siem", busy)])
+        scene.alerts(10)
+        try await becomes { scene.status("siem")?["acknowledged"] == 5 }
+        let path = scene.folder.path + "/outputs/siem.cursor"
+        try await becomes {
+            // The next try is half a minute away, at least.
+            if scene.clock.uptime < .seconds(10) { scene.clock.advance(by: .seconds(1)) }
+            return try JSON(parsing: Array(Data(contentsOf: URL(fileURLWithPath: path))))["seq"] == 5
+        }
+        await scene.end()
+    }
+
     @Test("many changes at a time come one after the other, and the last one that was read is in force")
     func oneAfterTheOther() async throws {
         let all = Self.taking()

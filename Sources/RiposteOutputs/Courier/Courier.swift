@@ -184,6 +184,8 @@ package final class Courier: Sendable {
         position.withLock { position in position.saveTriedAt.map { $0 + Self.savePause(position.saved?.bytes ?? 0, hasProblem: position.trouble != nil) } }
     }
 
+    private var isUnsaved: Bool { position.withLock { $0.saved?.cursor != $0.committed } }
+
     private func saveIfDue() {
         let now = clock.now().instant
         if nextSave.map({ $0 <= now }) ?? true { save() }
@@ -278,13 +280,20 @@ package final class Courier: Sendable {
             case .commit: commit()
             case .rest(let until):
                 recent.dropPieces()
-                await bell.listen(until: until, onlyOrders: true, clock)
+                await rest(until: until)
             case .stop:
                 if flushBursts() { continue }
                 return await finish()
             }
         }
         await finish()
+    }
+
+    /// It may take long until the rest of a batch is taken: what is settled of it comes to the disk meanwhile.
+    private func rest(until end: ContinuousClock.Instant) async {
+        if isUnsaved { saveIfDue() }
+        let nextSave = isUnsaved ? nextSave : nil
+        await bell.listen(until: nextSave.map { min($0, end) } ?? end, onlyOrders: true, clock)
     }
 
     private func lookAgain() async {
