@@ -155,5 +155,11 @@ struct Keepers: Sendable {
     let sensor: SensorKeeper
 
     /// Each whole or not at all, whatever becomes of the others.
-    @Sendable func reload() async -> JSON { ["playbooks": playbooks.reload(), "rules": rules.reload(), "outputs": await outputs.reload(), "credentials": credentials.reload()] }
+    @Sendable func reload() async -> JSON {
+        let playbooks = playbooks.reload()
+        var judged = rules.reload().object ?? JSONObject()
+        // In force here is not in force in the kernel.
+        judged.append("kernel_problem", sensor.kernelProblem.map(JSON.text))
+        return ["playbooks": playbooks, "rules": .object(judged), "outputs": await outputs.reload(), "credentials": credentials.reload()]
+    }
 }

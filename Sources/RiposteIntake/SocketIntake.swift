@@ -103,7 +103,7 @@ package struct SocketIntake: Intake {
             }
             for descriptor in ready where connections[descriptor] != nil { receive(descriptor, &connections, &buffer) }
             // Behind all that has something to say.
-            if ready.contains(stream) { accept(stream, &connections) }
+            if ready.contains(stream) { for _ in 0..<Self.connectionsPerTurn { guard accept(stream, &connections) else { break } } }
             closeIdle(&connections)
         }
     }
@@ -183,8 +183,10 @@ package struct SocketIntake: Intake {
 
     // MARK: - Streams
 
+    /// Who connects again and again, if only to be refused, makes others wait for no more than a turn, and keeps up neither streams nor the end.
+    private static let connectionsPerTurn = 64
+
     /// False where nobody waits.
-    @discardableResult
     private func accept(_ stream: Int32, _ connections: inout [Int32: Connection]) -> Bool {
         let descriptor = Glibc.accept(stream, nil, nil)
         guard descriptor >= 0 else { return false }

@@ -45,6 +45,8 @@ package final class Outputs: Sendable {
         var couriers: [Courier] = []
         /// Of those that are wanted: while one takes the place of another it is there.
         var names: [String] = []
+        /// Of those that are wanted, too: between two of the same name no courier has them.
+        var texts: [String] = []
         /// There where there are couriers.
         var recent: RecentRecords?
         var isEnding = false
@@ -91,14 +93,14 @@ package final class Outputs: Sendable {
         self.surroundings = surroundings
         guard !outputs.isEmpty else { return }
         let (recent, last) = try prepare()
-        interior.withLock { $0.names = outputs.map(\.name) }
+        note(wanted: outputs)
         for output in outputs { begin(output, recent, last) }
     }
 
     package var isEmpty: Bool { names.isEmpty }
     package var names: [String] { interior.withLock(\.names) }
-    /// All that the sections of those at work say, secrets too; while one takes the place of another, of either.
-    package var texts: [String] { couriers.flatMap(\.output.texts) }
+    /// All that the sections of those say that are wanted or still at work, secrets too; while one takes the place of another, of either.
+    package var texts: [String] { interior.withLock { $0.texts + $0.couriers.flatMap(\.output.texts) } }
     private var couriers: [Courier] { interior.withLock(\.couriers) }
 
     /// The journal has grown: costs the writer a few nanoseconds. Any thread.
@@ -164,14 +166,14 @@ package final class Outputs: Sendable {
             changed: wanted.filter { output in old[output.name].map { $0.output.fingerprint != output.fingerprint } ?? false }.map(\.name))
         guard !change.isEmpty else { return change }
         guard !wanted.isEmpty else {
-            interior.withLock { $0.names = [] }
+            note(wanted: [])
             await retire(current, draining: true)
             interior.withLock { ($0.couriers, $0.recent) = ([], nil) }
             attendant.withLock { $0.take() }?.end()
             return change
         }
         let (recent, last) = try prepare()
-        interior.withLock { $0.names = wanted.map(\.name) }
+        note(wanted: wanted)
         for output in wanted where change.added.contains(output.name) { begin(output, recent, last) }
         await withDiscardingTaskGroup { group in
             for name in change.removed { if let courier = old[name] { group.addTask { await self.retire([courier], draining: true) } } }
@@ -189,6 +191,8 @@ package final class Outputs: Sendable {
         }
         return change
     }
+
+    private func note(wanted: [Output]) { interior.withLock { ($0.names, $0.texts) = (wanted.map(\.name), wanted.flatMap(\.texts)) } }
 
     private func retire(_ couriers: [Courier], draining: Bool) async {
         for courier in couriers { courier.retire(draining: draining, within: Self.grace) }

@@ -38,16 +38,19 @@ package final class NATSClient: @unchecked Sendable {
         package var bytes: [UInt8]
         /// `Nats-Msg-Id`: a stream drops what comes a second time under one.
         package var id: String
+        /// The subject is made of what is in the message: that it must not be published there says nothing about others.
+        package var hasOwnSubject: Bool
 
-        package init(subject: String, bytes: [UInt8], id: String) {
+        package init(subject: String, bytes: [UInt8], id: String, hasOwnSubject: Bool) {
             self.subject = subject
             self.bytes = bytes
             self.id = id
+            self.hasOwnSubject = hasOwnSubject
         }
     }
 
     package struct Failure: Error, Equatable, Sendable {
-        /// It stays wrong with this message: larger than the server takes, or a bad subject.
+        /// It stays wrong with this message: larger than the server takes, a bad subject, or one of its own that we must not publish on.
         package let isOfMessage: Bool
         package let message: String
     }
@@ -80,19 +83,23 @@ package final class NATSClient: @unchecked Sendable {
             }
         }
         try check(natsConnection_FlushTimeout(connection, Int64(server.timeout.wholeMilliseconds)), "wait for the server")
-        try checkRefusals(connection)
-        return faults
+        guard let said = refusal(connection) else { return faults }
+        close()
+        let handedOver = faults.indices.filter { faults[$0] == nil }
+        // Which one of several it was nobody says.
+        let isOfMessage = handedOver.count == 1 && messages[handedOver[0]].hasOwnSubject
+        let failure = Failure(isOfMessage: isOfMessage, message: "publish: \(said)")
+        guard isOfMessage else { throw failure }
+        return faults.map { $0 ?? failure }
     }
 
-    /// What it must not publish the server drops, and says so; libnats takes note of that and of nothing else, and stays connected. That stands before the answer to
-    /// the flush. Which message it was nobody says.
-    private func checkRefusals(_ connection: OpaquePointer) throws(Failure) {
+    /// What we must not publish the server drops, and says so, before the answer to the flush; libnats takes note of that, and stays connected. Behind whatever else a server
+    /// has against us it closes the connection, and the call itself fails. What stands here besides may be what another server said that has not let us in.
+    private func refusal(_ connection: OpaquePointer) -> String? {
         var detail: UnsafePointer<CChar>?
-        let status = natsConnection_GetLastError(connection, &detail)
-        guard status != NATS_OK else { return }
+        guard natsConnection_GetLastError(connection, &detail) == NATS_NOT_PERMITTED else { return nil }
         let said = detail.map { String(cString: $0) } ?? ""
-        close()
-        throw Failure(isOfMessage: false, message: "publish: \(String(cString: natsStatus_GetText(status)))\(said.isEmpty ? "" : ": \(said)")")
+        return "\(String(cString: natsStatus_GetText(NATS_NOT_PERMITTED)))\(said.isEmpty ? "" : ": \(said)")"
     }
 
     /// Hands one message to JetStream and waits until a stream has stored it.
@@ -107,7 +114,11 @@ package final class NATSClient: @unchecked Sendable {
             jsPubOptions_Init(&options)
             options.MaxWait = Int64(server.timeout.wholeMilliseconds)
             let status = js_PublishMsg(&receipt, stream, pointer, &options, &code)
-            try check(status, "store in a stream for \(message.subject)", isOfMessage: code == JSStreamMessageExceedsMaximumErr)
+            // That we must not listen for the answer, which is told in the same way, is no message's fault.
+            let isForbidden = status != NATS_OK && message.hasOwnSubject && refusal(connection)?.contains("for Publish") == true
+            // What stands on this connection is not to be taken for what is said to the next message.
+            defer { if isForbidden { close() } }
+            try check(status, "store in a stream for \(message.subject)", isOfMessage: isForbidden || code == JSStreamMessageExceedsMaximumErr)
         }
     }
 

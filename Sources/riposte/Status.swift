@@ -201,7 +201,7 @@ struct Status: AsyncParsableCommand {
                 let types = lost.map { "\($0.key.shown) \($0.value.integer ?? 0)" }.joined(separator: ", ")
                 lines.append(Terminal.paint("           LOST for lack of room: \(types)", .red))
             }
-            if let problem = sensor["kernel_problem"]?.string { lines.append(Terminal.paint("           \(problem.shown)", .red)) }
+            lines += kernelProblem(sensor)
             if let problem = sensor["io_uring"]?["problem"]?.string { lines.append("           \(problem.shown)") }
             for reflex in sensor["reflexes"]?.array ?? [] where reflex["problem"] != nil {
                 lines.append(Terminal.paint("           reflex of \(word(reflex, "playbook")) is not armed for \(word(reflex, "rule")): \(word(reflex, "problem"))", .yellow))
@@ -224,6 +224,9 @@ struct Status: AsyncParsableCommand {
         let heading = "           \(what) rejected \(word(rejected, "since").prefix(19))Z: \(count) \(count == 1 ? "problem" : "problems"); those before stay in force"
         return [Terminal.paint(heading, .red)] + problems.prefix(5).map { "           \(word($0, "file")):\(number($0, "line")): \(word($0, "message"))" }
     }
+
+    /// Why the kernel goes on by what was before.
+    static func kernelProblem(_ json: JSON) -> [String] { (json["kernel_problem"]?.string).map { [Terminal.paint("           \($0.shown)", .red)] } ?? [] }
 
     static func word(_ json: JSON?, _ key: ByteText) -> String { json?[key]?.string?.shown ?? "" }
     private static func number(_ json: JSON?, _ key: ByteText) -> Int64 { json?[key]?.integer ?? 0 }

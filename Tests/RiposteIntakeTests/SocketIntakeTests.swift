@@ -90,6 +90,27 @@ struct SocketIntakeTests {
         withExtendedLifetime(folder) {}
     }
 
+    @Test("who comes behind many others waits for no more than a few turns, whatever datagrams come meanwhile")
+    func manyWaiting() async throws {
+        let (configuration, folder) = (configuration, folder)
+        let flood = FeedingSink(configuration.datagramPath, isHeld: true)
+        let (ready, report) = AsyncStream.makeStream(of: Void.self)
+        let intake = SocketIntake(configuration, sink: flood, logger: Logger(label: "test", factory: { _ in SwiftLogNoOpLogHandler() })) { report.finish() }
+        let running = Task { try await intake.run() }
+        for await _ in ready {}
+        try UnixClient(configuration.datagramPath, isDatagram: true).send(alert("flood"))
+        try await until { flood.count == 1 }
+        let clients = try (0..<60).map { _ in try UnixClient(configuration.streamPath) }
+        clients.last?.send(alert("stream") + "\n")
+        flood.letGo()
+        try await until { flood.hasStream }
+        #expect(flood.countBeforeStream < 10 * 256, "one turn reads 256 datagrams")
+        flood.noteEnd()
+        running.cancel()
+        try await running.value
+        withExtendedLifetime((folder, clients)) {}
+    }
+
     @Test(
         "users who are named may hand in, by their number, whatever group they are in; others may not",
         .enabled(if: geteuid() == 0 && access(python, X_OK) == 0, "needs root and Debian's python3: sends as another user"),
@@ -286,16 +307,21 @@ struct SocketIntakeTests {
 private final class FeedingSink: AlertSink {
     private let path: String
     private let client = Mutex<UnixClient?>(nil)
-    private let state = Mutex((count: 0, hasStream: false, hasEnded: false))
+    private let state = Mutex((count: 0, countBeforeStream: 0, hasStream: false, hasEnded: false))
+    private let gate = DispatchSemaphore(value: 0)
+    private let isHeld: Bool
 
-    init(_ path: String) { self.path = path }
+    /// `isHeld`: the first alert stands until it is let go.
+    init(_ path: String, isHeld: Bool = false) { (self.path, self.isHeld) = (path, isHeld) }
 
     func accept(_ alert: Alert) throws(AdmissionError) {
         let isFed = state.withLock { state in
             state.count += 1
-            if alert.rule == "stream" { state.hasStream = true }
+            if alert.rule == "stream" { (state.hasStream, state.countBeforeStream) = (true, state.count) }
             return alert.rule == "flood" && !state.hasEnded
         }
+        // So that a test which fails ends.
+        if isHeld, count == 1 { _ = gate.wait(timeout: .now() + 20) }
         guard isFed else { return }
         client.withLock { client in
             if client == nil { client = try? UnixClient(path, isDatagram: true) }
@@ -306,7 +332,9 @@ private final class FeedingSink: AlertSink {
     func reject(_ problem: AlertError, excerpt: [UInt8], arrival: Alert.Arrival) {}
     /// Of the intake: from here on nothing is sent.
     func noteEnd() { state.withLock { $0.hasEnded = true } }
+    func letGo() { gate.signal() }
     var count: Int { state.withLock(\.count) }
+    var countBeforeStream: Int { state.withLock(\.countBeforeStream) }
     var hasStream: Bool { state.withLock(\.hasStream) }
     var hasEnded: Bool { state.withLock(\.hasEnded) }
 }

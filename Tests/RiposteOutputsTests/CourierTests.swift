@@ -83,6 +83,26 @@ struct CourierTests {
         #expect(second.messages.map(\.seq) == Array(6...20))
     }
 
+    /// The end cuts a call short, and what was done by then counts, if it is all of a batch, too.
+    @Test(arguments: [3, 5])
+    func aRestartSendsNothingTwiceThatWasSettledAtTheEnd(_ settled: Int) async throws {
+        let scene = try Scene()
+        scene.alerts(5)
+        let isAsked = Mutex(false)
+        let slow = RecordingDestination(limits: BatchLimits(count: 10)) { batch in
+            isAsked.withLock { $0 = true }
+            try? await Task.sleep(for: .seconds(3600))
+            return DeliveryReport(batch.map { $0.seq <= settled ? .delivered : .tryAgain(reason: "no time") })
+        }
+        let running = Task { try await scene.run(slow, retries: .seconds(60)) }
+        try await becomes { isAsked.withLock(\.self) }
+        running.cancel()
+        #expect(try await running.value["acknowledged"] == .integer(Int64(settled)))
+        let second = RecordingDestination(limits: BatchLimits(count: 10)) { DeliveryReport(whole: .delivered, count: $0.count) }
+        _ = try await scene.run(second)
+        #expect(slow.messages.map(\.seq) + second.messages.map(\.seq) == Array(1...5))
+    }
+
     @Test("what lies between messages moves the cursor with them, and a count of a burst stays with its record", arguments: [false, true])
     func aRestartInBetween(_ isGrouped: Bool) async throws {
         let scene = try Scene()

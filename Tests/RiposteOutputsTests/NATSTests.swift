@@ -67,12 +67,15 @@ struct RealNATSTests {
             return listener
         }
 
-        func destination(_ more: [SettingsValue.Member] = [], scheme: String = "nats", password: String = "hunter2") throws -> (NATSDestination, SecretMask) {
+        func destination(_ more: [SettingsValue.Member] = [], scheme: String = "nats", password: String = "hunter2", or other: Server? = nil) throws -> (
+            NATSDestination, SecretMask
+        ) {
+            let servers = [port, other?.port].compactMap(\.self).map { SettingsValue(.scalar("\(scheme)://127.0.0.1:\($0)", isPlain: true)) }
             let settings = Samples.settings(
                 .init(
                     .mapping(
                         [
-                            .init(key: "servers", value: .init(.scalar("\(scheme)://127.0.0.1:\(port)", isPlain: true))), .init(key: "user", value: "riposte"),
+                            .init(key: "servers", value: .init(.list(servers))), .init(key: "user", value: "riposte"),
                             .init(key: "password", value: .init(.scalar(password, isPlain: false))),
                         ] + more)))
             let destination = NATSDestination(settings: settings, context: Samples.context())
@@ -189,13 +192,15 @@ struct RealNATSTests {
         await destination.close()
     }
 
-    @Test("what the server drops, as we must not publish it, counts as delivered nowhere; the connection is met afresh")
-    func forbidden() async throws {
-        let server = try await Server(
-            authorization: "users: [{ user: riposte, password: hunter2, permissions: { publish: { deny: \"riposte.critical.>\" } } }]")
-        let (destination, _) = try server.destination()
+    private static let restricted = "users: [{ user: riposte, password: hunter2, permissions: { publish: { deny: \"riposte.critical.>\" } } }]"
+
+    @Test("what the server drops, as we must not publish it, counts as delivered nowhere; the connection is met afresh", arguments: [false, true])
+    func forbidden(_ isFixed: Bool) async throws {
+        let server = try await Server(authorization: Self.restricted)
+        // Who may not publish on the one subject that there is waits.
+        let (destination, _) = try server.destination(isFixed ? [.init(key: "subject", value: "riposte.critical.all")] : [])
         let (allowed, denied) = (Samples.message(1, Samples.alert("r")), Samples.message(2, Samples.alert("r", "Critical")))
-        for batch in [[denied], [allowed, denied]] {
+        for batch in isFixed ? [[denied], [allowed, denied]] : [[allowed, denied]] {
             for fate in await destination.deliver(batch).fates {
                 guard case .tryAgain(let reason, _) = fate else {
                     Issue.record("\(fate)")
@@ -203,9 +208,44 @@ struct RealNATSTests {
                 }
                 #expect(reason.contains("Permissions Violation"), "\(reason)")
             }
-            #expect(await destination.deliver([allowed]).fates == [.delivered])
+            if !isFixed { #expect(await destination.deliver([allowed]).fates == [.delivered]) }
         }
         await destination.close()
+    }
+
+    @Test("a message that we must not publish for what is in it is rejected, in the server's words, and holds up no other", arguments: [false, true])
+    func forbiddenAlone(_ isStored: Bool) async throws {
+        let server = try await Server(authorization: Self.restricted)
+        let listener = try isStored ? server.listener("ALERTS") : nil
+        let (destination, _) = try server.destination([.init(key: "jetstream", value: isStored ? "true" : "false"), .init(key: "timeout", value: "1s")])
+        let (allowed, denied) = (Samples.message(1, Samples.alert("r")), Samples.message(2, Samples.alert("r", "Critical")))
+        // Of what is stored each is answered for itself.
+        for (batch, place) in isStored ? [([denied, allowed], 0)] : [([denied], 0), ([Samples.message(3, Samples.alert("r", output: "x".repeated(100_000))), denied], 1)] {
+            let fates = await destination.deliver(batch).fates
+            guard case .rejected(let reason) = fates[place] else {
+                Issue.record("\(fates)")
+                continue
+            }
+            #expect(reason.contains("Permissions Violation for Publish"), "\(reason)")
+            if isStored { #expect(fates[1] == .delivered) }
+        }
+        #expect(await destination.deliver([allowed]).fates == [.delivered])
+        withExtendedLifetime(listener) {}
+        await destination.close()
+    }
+
+    @Test("of several servers one that does not let us in makes nothing come twice that another one has")
+    func severalServers() async throws {
+        let (strict, server) = (try await Server(authorization: "user: riposte, password: another"), try await Server())
+        let listener = try server.listener()
+        // Which one is asked first libnats leaves to chance.
+        for number in 1...12 {
+            let (destination, _) = try server.destination(or: strict)
+            #expect(await destination.deliver([Samples.message(Samples.alert("r \(number)"))]).fates == [.delivered])
+            let heard = try JSON(parsing: Array(try #require(listener.line()).utf8))
+            #expect(heard["subject"] == .text("riposte.warning.r_\(number)"))
+            await destination.close()
+        }
     }
 
     @Test("at the deadline what is not stored yet is tried again, and not begun")

@@ -44,11 +44,12 @@ struct OutputsReloadTests {
     }
 
     fileprivate static func output(
-        _ name: String, _ destination: RecordingDestination, version: String = "1", grouping: BurstGroups.Settings? = nil, fromStart: Bool = true
+        _ name: String, _ destination: RecordingDestination, version: String = "1", grouping: BurstGroups.Settings? = nil, fromStart: Bool = true,
+        texts: [String] = []
     ) -> Output {
         Output(
             name: name, destination: destination, grouping: grouping, settings: .init(limits: destination.limits, firstWait: .seconds(60), longestWait: .seconds(60)),
-            startsAtBeginning: fromStart, fingerprint: version)
+            startsAtBeginning: fromStart, fingerprint: version, texts: texts)
     }
 
     fileprivate static func taking(_ limits: BatchLimits = .single) -> RecordingDestination {
@@ -106,6 +107,28 @@ struct OutputsReloadTests {
         #expect(try await change == Outputs.Change(added: ["new"], changed: ["siem"]))
         #expect(after.messages.map(\.seq) == Array(1...6))
         #expect(scene.outputs.status.array?.map { $0["name"] } == ["siem", "same", "new"], "in the order of the file")
+        await scene.end()
+    }
+
+    @Test("what the old one says and what the new one says is known all the time that one takes the place of the other")
+    func textsOfEither() async throws {
+        let hung = RecordingDestination { batch in
+            try? await Task.sleep(for: .seconds(3600))
+            return DeliveryReport(whole: .tryAgain(reason: "cancelled"), count: batch.count)
+        }
+        let scene = try Scene([Self.output("siem", hung, texts: ["old"])])
+        #expect(Set(scene.outputs.texts) == ["old"])
+        scene.alerts(1)
+        try await becomes { scene.clock.sleepers > 0 }
+        async let change = scene.use([Self.output("siem", Self.taking(), version: "2", texts: ["new"])])
+        try await becomes { Set(scene.outputs.texts) == ["old", "new"] }
+        try await becomes {
+            scene.clock.advance(by: .milliseconds(100))
+            return Set(scene.outputs.texts) == ["new"]
+        }
+        _ = try await change
+        _ = try await scene.use([])
+        #expect(scene.outputs.texts == [])
         await scene.end()
     }
 
@@ -371,6 +394,53 @@ struct OutputsReloadTests {
         #expect(siem.messages.map(\.seq) == [4, 5])
         courier.end()
         await running
+    }
+
+    @Test("a summary that is due comes while the journal cannot be read, too")
+    func summaryOfUnreadableJournal() async throws {
+        let (siem, spool, folder, clock) = (Self.taking(), MoodySpool(), try TemporaryFolder(), HandClock(at: Samples.time))
+        let grouping = BurstGroups.Settings(by: [(name: "rule", value: { .string($0.rule) })], summaryEvery: .seconds(60))
+        spool.isReadable.withLock { $0 = true }
+        for _ in 1...10 { spool.inner.append(Samples.alert("r")) }
+        let recent = RecentRecords(spool, from: SpoolPlace(seq: 1), logger: Samples.logger)
+        recent.pull()
+        let courier = Courier(
+            Self.output("siem", siem, grouping: grouping), spool: spool, recent: recent, beginning: nil, folder: folder.path, host: "h", clock: clock.ofOutputs, seed: 1,
+            logger: Samples.logger)
+        async let running: Void = courier.run()
+        try await becomes { courier.status["acknowledged"] == 10 }
+        spool.isReadable.withLock { $0 = false }
+        spool.inner.append(Samples.alert("s"))
+        recent.pull()
+        try await becomes { courier.status["problem"]?.string?.repaired.contains("the journal cannot be read") == true }
+        try await becomes {
+            clock.advance(by: .seconds(1))
+            return siem.messages.count == 2
+        }
+        #expect(siem.messages.map { "\($0.title)" } == ["r", "r: 9 more"])
+        spool.isReadable.withLock { $0 = true }
+        try await becomes {
+            clock.advance(by: .seconds(1))
+            return siem.messages.count == 3
+        }
+        #expect("\(siem.messages[2].title)" == "s" && courier.status["problem"] == nil)
+        courier.end()
+        await running
+    }
+
+    @Test("what is settled of a batch comes to the disk while the rest waits for its destination")
+    func partOnTheDisk() async throws {
+        let busy = RecordingDestination(limits: BatchLimits(count: 10)) { batch in DeliveryReport(batch.map { $0.seq <= 5 ? .delivered : .tryAgain(reason: "busy") }) }
+        let scene = try Scene([Self.output("siem", busy)])
+        scene.alerts(10)
+        try await becomes { scene.status("siem")?["acknowledged"] == 5 }
+        let path = scene.folder.path + "/outputs/siem.cursor"
+        try await becomes {
+            // The next try is half a minute away, at least.
+            if scene.clock.uptime < .seconds(10) { scene.clock.advance(by: .seconds(1)) }
+            return try JSON(parsing: Array(Data(contentsOf: URL(fileURLWithPath: path))))["seq"] == 5
+        }
+        await scene.end()
     }
 
     @Test("many changes at a time come one after the other, and the last one that was read is in force")

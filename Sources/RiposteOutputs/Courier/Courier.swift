@@ -184,6 +184,8 @@ package final class Courier: Sendable {
         position.withLock { position in position.saveTriedAt.map { $0 + Self.savePause(position.saved?.bytes ?? 0, hasProblem: position.trouble != nil) } }
     }
 
+    private var isUnsaved: Bool { position.withLock { $0.saved?.cursor != $0.committed } }
+
     private func saveIfDue() {
         let now = clock.now().instant
         if nextSave.map({ $0 <= now }) ?? true { save() }
@@ -201,8 +203,9 @@ package final class Courier: Sendable {
     }
 
     /// Of a batch that is settled in part: up to the first record of which something is still to be sent. Whoever goes on from the cursor sends nothing before it again.
-    private func commitPart() {
-        guard let next = state.withLock(\.batch.first?.seq) else { return }
+    /// At once, whole batches too: at the end nobody comes back for it.
+    private func commitSettled() {
+        guard let next = state.withLock(\.batch.first?.seq) else { return commit() }
         let hasMoved = position.withLock { position in
             guard let index = position.stops.firstIndex(where: { $0.seq == next }), index > 0 else { return false }
             (position.committed, position.settledPlace) = (position.stops[index].before, position.stops[index].place)
@@ -277,13 +280,20 @@ package final class Courier: Sendable {
             case .commit: commit()
             case .rest(let until):
                 recent.dropPieces()
-                await bell.listen(until: until, onlyOrders: true, clock)
+                await rest(until: until)
             case .stop:
                 if flushBursts() { continue }
                 return await finish()
             }
         }
         await finish()
+    }
+
+    /// It may take long until the rest of a batch is taken: what is settled of it comes to the disk meanwhile.
+    private func rest(until end: ContinuousClock.Instant) async {
+        if isUnsaved { saveIfDue() }
+        let nextSave = isUnsaved ? nextSave : nil
+        await bell.listen(until: nextSave.map { min($0, end) } ?? end, onlyOrders: true, clock)
     }
 
     private func lookAgain() async {
@@ -324,7 +334,12 @@ package final class Courier: Sendable {
             records = try held ?? recent.readBehind(&place, count: count, bytes: Self.readBytes)
         } catch {
             note("\(Self.unreadable): \(error)")
-            return state.withLock { $0.took([], of: 0, at: now) }
+            // Summaries do not wait for the journal.
+            let messages = take([], place, at: now.wall)
+            return state.withLock { $0.took(messages, of: 0, at: now) }
+        }
+        position.withLock { position in
+            if position.trouble?.hasPrefix(Self.unreadable) == true { position.trouble = nil }
         }
         // Far behind, from the disk: between two pieces everybody else has their turn.
         if held == nil { await Task.yield() }
@@ -359,7 +374,6 @@ package final class Courier: Sendable {
                 }
             }
             position.place = place
-            if position.trouble?.hasPrefix(Self.unreadable) == true { position.trouble = nil }
             return messages
         }
     }
@@ -406,7 +420,7 @@ package final class Courier: Sendable {
             return (state.delivered(count, report, at: now), before == 0, state.failures)
         }
         tell(report, wasHealthy: wasHealthy, failures: failures)
-        defer { commitPart() }
+        defer { commitSettled() }
         guard !dead.isEmpty else { return }
         logger.error("output rejected messages for good", metadata: ["count": "\(dead.reduce(0) { $0 + $1.count })", "reason": "\(dead[0].reason)", "file": "\(deadLetters.path)"])
         _ = setAside(dead)

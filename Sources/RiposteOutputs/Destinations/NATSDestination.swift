@@ -57,7 +57,9 @@ package final class NATSDestination: Destination {
 
     package func deliver(_ batch: [OutputMessage]) async -> DeliveryReport {
         let messages = batch.map { message in
-            NATSClient.Message(subject: subject.subject(for: message), bytes: body.map { Array($0.text(for: message).utf8) } ?? message.payloadBytes, id: message.hash)
+            NATSClient.Message(
+                subject: subject.subject(for: message), bytes: body.map { Array($0.text(for: message).utf8) } ?? message.payloadBytes, id: message.hash,
+                hasOwnSubject: subject.hasFields)
         }
         let isStored = isStored
         return await client.call { client, patience in isStored ? Self.store(messages, client, patience) : Self.publish(messages, client) }
@@ -138,6 +140,9 @@ struct SubjectTemplate: Sendable {
     }
 
     private static let longestToken = 128
+
+    /// Where there are none, all messages go to the same one.
+    var hasFields: Bool { text.contains("{{") }
 
     /// As falcosidekick: lower case, and runs of all but letters and digits become one `_`; none at the ends, unless nothing else is there.
     func subject(for message: OutputMessage) -> String {
