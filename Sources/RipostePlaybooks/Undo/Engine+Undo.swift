@@ -72,13 +72,16 @@ extension Engine {
         return results
     }
 
-    /// Takes back what the action `id` did, through the same door: plan, guards, intent, deed, outcome. `isUnderWay`: whoever asks is counted as under way.
+    /// Takes back what the action `id` did, through the same door: plan, guards, intent, deed, outcome. `isUnderWay`: whoever asks is counted as under way. `alert`: it is for
+    /// the run of the actor's playbook for this alert, so that what somebody else wants too stays.
     package func undo(
-        _ id: Identifier, actor: AuditRecord.Actor, mode: Mode = .enforce, reason: String? = nil, isForced: Bool = false, lateBy: Duration? = nil, isUnderWay: Bool = false
+        _ id: Identifier, actor: AuditRecord.Actor, mode: Mode = .enforce, reason: String? = nil, isForced: Bool = false, lateBy: Duration? = nil, isUnderWay: Bool = false,
+        wantedFor alert: Identifier? = nil
     ) async -> ActionResult {
-        enum Found { case open(EngineState.OpenUndo), underWay, asked(Identifier), takenBack, unknown }
+        enum Found { case open(EngineState.OpenUndo), underWay, asked(Identifier), takenBack, shared, unknown }
         let found = state.withLock { interior -> Found in
             guard let open = interior.state.openUndo(of: id) else { return interior.state.takenBack.contains(id) ? .takenBack : .unknown }
+            if let alert, open.isShared || open.playbook != actor.name || open.alert != alert { return .shared }
             // Nobody is asked twice; a person needs nobody's yes.
             if actor.kind != .person, let question = interior.state.approvals.request(toTakeBack: open.action) { return .asked(question.id) }
             return interior.undosUnderWay.insert(open.action).inserted ? .open(open) : .underWay
@@ -90,6 +93,7 @@ extension Engine {
         case .takenBack: return answer(.already, "the action was taken back before")
         case .underWay: return answer(.already, "the action is being taken back at this moment")
         case .asked(let question): return answer(.pending, "somebody is asked whether it is to be taken back: riposte approvals show \(question)")
+        case .shared: return answer(.refused, "another action has taken its place, or it stands for an earlier one")
         case .unknown:
             if let result = await withdraw(holding: id, by: actor, mode: mode, reason: reason) { return result }
             return answer(.gone, "no action with this id can be taken back")
@@ -128,8 +132,8 @@ extension Engine {
             return (.skipped, open.due.map { "it stays until \($0)" } ?? "it stays until a person takes it back")
         }
         guard open.action != undone || open.token != order.token else { return nil }
-        // It was found that the act before was over; what has taken its place is looked at when its turn comes.
-        if order.actor.kind == .agent, open.action != undone { return (.skipped, "another action has taken its place meanwhile") }
+        // It was found that the act before was over; what has taken its place is looked at when its turn comes. Nor does a run take back what came after it.
+        if order.actor.kind == .agent || order.actor.kind == .playbook, open.action != undone { return (.skipped, "another action has taken its place meanwhile") }
         if order.consent != nil { return (.skipped, "another action has changed the same since somebody was asked") }
         draft.aim(at: open)
         return nil
