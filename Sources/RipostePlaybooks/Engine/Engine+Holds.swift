@@ -34,7 +34,7 @@ extension Engine {
         order.undoAfter = max(.seconds(1), min(request.terms.expires, request.deadline - surroundings.now()) + Self.grace)
         let result = await perform(order)
         // The answer was faster.
-        guard result.outcome == .done, snapshot.approvals.request(holding: plan) == nil else { return }
+        guard result.undo?.available == true, snapshot.approvals.request(holding: plan) == nil else { return }
         await letGo(result.id)
     }
 
