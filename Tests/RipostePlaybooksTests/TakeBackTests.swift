@@ -77,6 +77,19 @@ struct TakeBackTests {
         #expect(bench.world.marks.isEmpty && bench.state.openUndos.isEmpty && bench.state.openRuns.isEmpty && bench.state == bench.engine.snapshot)
     }
 
+    @Test("the journal has not taken yet what is to be taken back: it is due when it does", arguments: playbooks.keys.sorted())
+    func owed(_ kind: String) async throws {
+        let bench = try bench(kind)
+        bench.world.hold { [log = bench.log] in log.refuse([.intent, .outcome, .run]) }
+        _ = try await bench.respond(one)
+        #expect(!bench.world.marks.isEmpty && bench.state.openUndos.isEmpty && bench.state.openIntents.count == 1)
+        bench.world.hold(nil)
+        bench.log.refuse([])
+        for _ in 0..<3 { await bench.pass(.seconds(1)) }
+        #expect(bench.world.marks.isEmpty && bench.state.openUndos.isEmpty && bench.state.openRuns.isEmpty && bench.state == bench.engine.snapshot)
+        #expect(Self.end(of: bench)?.contains("is not taken back yet, which is tried again: its outcome is not on record yet") == true)
+    }
+
     @Test("what a person has done anew since stays: the record of the run says so")
     func doneAnew() async throws {
         let bench = try bench(of: "  - name: p\n    match: { rules: r }\n    steps: [{ name: a, action: container.pause }, \(Self.asking)]\n")
