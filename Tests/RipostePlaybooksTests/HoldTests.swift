@@ -87,6 +87,20 @@ struct HoldTests {
         #expect(bench.log.records.count { $0.kind == .outcome && $0.step == "kill.hold" } == 1 && stage.deeds == ["container.pause \(one)"])
     }
 
+    @Test("a hold that was wanted when the agent ended is only planned where the mode is not enforce any more", arguments: [Mode.observe, .ask, .enforce])
+    func modeSince(_ later: Mode) async throws {
+        let first = try Bench(stage: ContainerStage(), playbook())
+        _ = try await first.respond(one)
+        let records = first.log.records
+        let asked = try #require(records.firstIndex { $0.kind == .approval })
+        let state = records[...asked].reduce(into: EngineState()) { $0.apply($1) }
+        let second = try Bench(stage: stage, playbook(), mode: later, state: state, clock: first.clock)
+        _ = await second.engine.recover()
+        await second.engine.idle()
+        #expect(stage.condition(one) == (later == .enforce ? .paused : .running))
+        #expect(second.outcomes.filter { $0.hasPrefix("container.pause") } == ["container.pause \(later == .enforce ? "done" : "planned")"])
+    }
+
     /// Looks long at a hold.
     private struct SlowGuard: Guard {
         let name = "slow"

@@ -173,7 +173,7 @@ extension Engine {
     }
 
     /// The mode that is in force now, of the alert's source too, and the playbook: what a person was asked about must still be wanted.
-    private func standingProblem(_ member: ApprovalRequest.Member, of request: ApprovalRequest, needs least: Mode) -> String? {
+    func standingProblem(_ member: ApprovalRequest.Member, of request: ApprovalRequest, needs least: Mode) -> String? {
         guard !request.facts.isModeGiven, let name = request.opening.playbook else { return nil }
         guard let playbook = playbooks.playbooks.first(where: { $0.name == name && $0.digest == request.playbookDigest }) else {
             return "playbook \(name) is no longer in force as it was"

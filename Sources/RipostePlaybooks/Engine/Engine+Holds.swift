@@ -20,9 +20,12 @@ extension Engine {
         guard let action, isPlannedOnly || (request.isWaiting && member.hold == .wanted) else { return }
         // Of an earlier life it is not known whether it was done: recovery asks the world, and says so.
         guard member.holdID.map({ snapshot.openIntents[$0] == nil }) ?? true else { return }
+        // Since the question was put the mode may be another one.
+        let problem = isPlannedOnly ? nil : standingProblem(member, of: request, needs: .enforce)
         var order = Order(
             id: member.holdID ?? surroundings.newIdentifier(), actor: AuditRecord.Actor(.playbook, name: playbook), action: action, claim: .host,
-            mode: isPlannedOnly ? .observe : .enforce, reason: "held while somebody decides about \(request.id)")
+            mode: isPlannedOnly || problem != nil ? .observe : .enforce, reason: "held while somebody decides about \(request.id)")
+        order.modeBecause = problem
         order.cause = Order.Cause(run: nil, alert: alert.id, playbook: playbook, step: "\(step).hold")
         do throws(ActionError) { try aim(&order, member, alert) } catch {
             var draft = draft(of: order)
