@@ -270,8 +270,10 @@ package final class Engine: Sendable {
             if record.opensQuestion, let id = record.id { interior.startClock(ofQuestion: id, now: now, uptime: uptime) }
             interior.startTerms(of: record, now: now, uptime: uptime)
             interior.book.follow(interior.state.ledger, at: uptime)
-            // From here on the act counts by its record. One that hangs may still take place.
-            if record.kind == .outcome, record.detail["hanging"] == nil, let id = record.id { interior.book.release(id) }
+            // From here on the act counts by its record. One that hangs may still take place, also when that counts no more.
+            if record.kind == .outcome, let id = record.id {
+                if record.detail["hanging"] == nil || record.detail["late"] != nil { interior.book.release(id) } else { interior.book.count(id, at: uptime) }
+            }
             interior.counters.count(record)
         }
     }
