@@ -130,6 +130,19 @@ struct RolloutTests {
         #expect(bench.engine.snapshot.rollouts.track(of: "p").total.faults == [.undoneByHand: 1])
     }
 
+    @Test("what was done in part, and a person takes back, counts like what was done", arguments: [false, true])
+    func undoneInPart(_ isRelease: Bool) async throws {
+        let pack = Pack()
+        let bench = try Bench(Bench.pause, catalogue: pack.catalogue)
+        pack.breakOff("container.pause", after: 2, .denied)
+        let result = try await bench.respond(Bench.one)[0]
+        let release = Order(actor: ann, action: "container.unpause", claim: .container(.init(reference: Bench.one)), mode: .enforce)
+        let back = isRelease ? await bench.engine.carryOut(release) : await bench.engine.undo(result.id, actor: ann)
+        #expect(result.outcome == .failed && back.outcome == (isRelease ? .done : .undone))
+        #expect(bench.engine.snapshot.rollouts.track(of: "p").total.faults == [.undoneByHand: 1])
+        #expect(bench.state == bench.engine.snapshot && EngineState(json: bench.state.json) == bench.state)
+    }
+
     @Test("an alert called benign counts against the playbooks that answered it; called real it does no more")
     func marks() async throws {
         let bench = try await enforcing()
