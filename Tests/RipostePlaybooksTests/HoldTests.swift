@@ -150,6 +150,21 @@ struct HoldTests {
         #expect(stage.condition(one) == .running && bench.engine.snapshot.approvals.looseHolds.isEmpty)
     }
 
+    @Test("a hold that is not let go is tried again by the time that passes, whoever sets the clock back")
+    func stuckOnSetClock() async throws {
+        let limit = ReleaseLimit(.observe)
+        let bench = try Bench(stage: stage, playbook(), guards: [limit])
+        _ = try await bench.respond(one)
+        await bench.settle(after: .seconds(600))
+        #expect(limit.attempts == 1)
+        limit.lift()
+        bench.clock.set(to: bench.clock.now + .seconds(-7200))
+        await bench.settle(after: .seconds(5))
+        #expect(stage.condition(one) == .paused)
+        await bench.settle(after: .seconds(15))
+        #expect(stage.condition(one) == .running && bench.engine.snapshot.approvals.looseHolds.isEmpty)
+    }
+
     /// Leaves no more than this mode of letting go, until it is lifted.
     private final class ReleaseLimit: Guard {
         let name = "releases"

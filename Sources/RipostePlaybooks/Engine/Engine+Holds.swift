@@ -57,8 +57,8 @@ extension Engine {
     /// What was held for questions that are settled goes on; where the deed has ended it, there is nothing left to let go. What would not let go is tried again in
     /// its own time.
     func releaseHolds() async {
-        let now = surroundings.now()
-        let loose = state.withLock { interior in interior.state.approvals.looseHolds.filter { interior.approvals.retries[$0].map { $0 <= now } ?? true } }
+        let uptime = surroundings.uptime()
+        let loose = state.withLock { interior in interior.state.approvals.looseHolds.filter { interior.approvals.retries[$0].map { $0 <= uptime } ?? true } }
         for hold in loose.sorted() { await letGo(hold) }
     }
 
@@ -66,7 +66,7 @@ extension Engine {
     /// same again for as long as it stands.
     func letGo(_ hold: Identifier) async {
         _ = await undo(hold, actor: AuditRecord.Actor(.agent, name: "approvals"), reason: "the question is settled")
-        let now = surroundings.now()
+        let uptime = surroundings.uptime()
         state.withLock { interior in
             let loose = interior.state.approvals.looseHolds
             interior.approvals.holdPauses = interior.approvals.holdPauses.filter { loose.contains($0.key) }
@@ -76,7 +76,7 @@ extension Engine {
             }
             let pause = min(interior.approvals.holdPauses[hold].map { $0 * 2 } ?? ApprovalWork.pause, ApprovalWork.longestPause)
             interior.approvals.holdPauses[hold] = pause
-            interior.approvals.retries[hold] = now + pause
+            interior.approvals.retries[hold] = uptime + pause
         }
     }
 }
