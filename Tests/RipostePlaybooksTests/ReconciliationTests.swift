@@ -224,6 +224,27 @@ struct ReconciliationTests {
         #expect(Self.drifts(bench) == ["found", "found"] && pauses.marks.isEmpty && isolations.marks == ["container:\(one)"])
     }
 
+    @Test("what was let go by hand is no drift any more, which the look at its own kind says, and no other")
+    func letGoByHand() async throws {
+        let (world, gate) = (RecordingWorld(), Gate())
+        let engine = SilentEngine(RecordingAction("container.isolate", world: world, inverse: "container.release", needs: ["CAP_NET_ADMIN"]), gate)
+        let bench = try Bench(
+            isolate, world: world, catalogue: ActionCatalogue([engine, RecordingAction("container.release", world: world, takesAway: true, needs: ["CAP_NET_ADMIN"])])
+        ) { ($0.reconciliation.every, $0.reconciliation.network) = (.seconds(60), .report) }
+        for id in [one, Bench.two] { _ = try await bench.respond(id) }
+        world.unmark(one)
+        await bench.engine.reconcile()
+        let release = Order(actor: ann, action: "container.release", claim: .container(.init(reference: one)), mode: .enforce)
+        #expect(await bench.engine.carryOut(release).outcome == .already && bench.engine.drifts.count == 1)
+        engine.fallSilent()
+        let look = Task { await bench.engine.reconcile() }
+        await engine.asked.pass()
+        #expect(Self.drifts(bench) == ["found"])
+        await gate.open()
+        await look.value
+        #expect(Self.drifts(bench) == ["found", "over"] && bench.engine.drifts.isEmpty)
+    }
+
     @Test("an orphan is not explained by a deed that is only under way at the same target, or by a journal that takes nothing")
     func notExplained() async throws {
         let bench = try Self.bench()

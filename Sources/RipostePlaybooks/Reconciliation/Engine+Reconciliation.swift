@@ -80,7 +80,7 @@ extension Engine {
             }
         }
         for name in names { await lookForOrphans(of: name, settings) }
-        closeStaleDrifts()
+        closeStaleDrifts { catalogue[$0].map { isMeant($0.description) } ?? true }
     }
 
     /// A look at the world that may be left behind: nil where it was.
@@ -263,9 +263,9 @@ extension Engine {
         report(.drift(drift))
     }
 
-    /// Of what was taken back by other ways than its undo.
-    private func closeStaleDrifts() {
-        for drift in drifts {
+    /// Of what was taken back by other ways than its undo. Each look closes those of its own kind, so that of two that are under way neither says it a second time.
+    private func closeStaleDrifts(of isMeant: (ActionName) -> Bool) {
+        for drift in drifts where isMeant(drift.actionName) {
             guard let action = drift.action, state.withLock({ $0.state.openUndos[action] == nil }) else { continue }
             settleDrift(of: drift.object, "it is not in force any more")
         }
