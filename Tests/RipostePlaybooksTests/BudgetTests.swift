@@ -73,6 +73,19 @@ struct BudgetBookTests {
         #expect(book.reserve(ids[2], spend(3), in: [bound], at: .zero) == nil)
     }
 
+    @Test("a deed that hangs counts once within its window, and is held beyond it until it has come back")
+    func hanging() {
+        var book = BudgetBook()
+        let bound = BoundBudget(scope: .playbook("p"), budget: Budget(actions: 2, per: .seconds(60)))
+        let id = Identifier.new()
+        #expect(book.reserve(id, spend(1), in: [bound], at: .zero) == nil)
+        book.add(spend(1), at: .seconds(10))
+        book.count(id, at: .seconds(10))
+        for time in [10, 69, 70, 1000] { #expect(book.use(of: bound, at: .seconds(time)).actions == 1, "after \(time) s") }
+        book.release(id)
+        #expect(book.use(of: bound, at: .seconds(69)).actions == 1 && book.use(of: bound, at: .seconds(1000)).actions == 0)
+    }
+
     @Test("an act is in its window up to the very end, and no longer")
     func edge() {
         var book = BudgetBook()

@@ -87,6 +87,20 @@ struct HoldTests {
         #expect(bench.log.records.count { $0.kind == .outcome && $0.step == "kill.hold" } == 1 && stage.deeds == ["container.pause \(one)"])
     }
 
+    @Test("a hold that was wanted when the agent ended is only planned where the mode is not enforce any more", arguments: [Mode.observe, .ask, .enforce])
+    func modeSince(_ later: Mode) async throws {
+        let first = try Bench(stage: ContainerStage(), playbook())
+        _ = try await first.respond(one)
+        let records = first.log.records
+        let asked = try #require(records.firstIndex { $0.kind == .approval })
+        let state = records[...asked].reduce(into: EngineState()) { $0.apply($1) }
+        let second = try Bench(stage: stage, playbook(), mode: later, state: state, clock: first.clock)
+        _ = await second.engine.recover()
+        await second.engine.idle()
+        #expect(stage.condition(one) == (later == .enforce ? .paused : .running))
+        #expect(second.outcomes.filter { $0.hasPrefix("container.pause") } == ["container.pause \(later == .enforce ? "done" : "planned")"])
+    }
+
     /// Looks long at a hold.
     private struct SlowGuard: Guard {
         let name = "slow"
@@ -133,6 +147,21 @@ struct HoldTests {
         #expect(stage.condition(one) == .paused)
         limit.lift()
         for _ in 1...12 { await bench.settle(after: .seconds(300)) }
+        #expect(stage.condition(one) == .running && bench.engine.snapshot.approvals.looseHolds.isEmpty)
+    }
+
+    @Test("a hold that is not let go is tried again by the time that passes, whoever sets the clock back")
+    func stuckOnSetClock() async throws {
+        let limit = ReleaseLimit(.observe)
+        let bench = try Bench(stage: stage, playbook(), guards: [limit])
+        _ = try await bench.respond(one)
+        await bench.settle(after: .seconds(600))
+        #expect(limit.attempts == 1)
+        limit.lift()
+        bench.clock.set(to: bench.clock.now + .seconds(-7200))
+        await bench.settle(after: .seconds(5))
+        #expect(stage.condition(one) == .paused)
+        await bench.settle(after: .seconds(15))
         #expect(stage.condition(one) == .running && bench.engine.snapshot.approvals.looseHolds.isEmpty)
     }
 

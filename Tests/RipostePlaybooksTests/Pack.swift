@@ -21,9 +21,8 @@ final class Pack: Sendable {
         change { $0.breaksOff = (action, count, ActionError(failure, "\(action)", "it broke off"), times) }
     }
 
-    var catalogue: ActionCatalogue {
-        ActionCatalogue([PackAction("container.pause", self, stops: true, inverse: "container.unpause"), PackAction("container.unpause", self, stops: false)])
-    }
+    var actions: [any Action] { [PackAction("container.pause", self, stops: true, inverse: "container.unpause"), PackAction("container.unpause", self, stops: false)] }
+    var catalogue: ActionCatalogue { ActionCatalogue(actions) }
 
     fileprivate func living(_ id: String) -> [Int] { state.withLock { state in (0..<Self.size).filter { !state.ended[id, default: []].contains($0) } } }
 

@@ -92,6 +92,34 @@ struct PartialDeedTests {
         #expect(bench.log.records.last { $0.kind == .run }?.message == "taken back after step a")
     }
 
+    private static let held = "  - name: p\n    match: { rules: r }\n    steps: [{ action: container.kill, approval: { expires: 10m }, hold: container.pause }]\n"
+
+    @Test("a hold that failed half way, or may have been done, is let go at a no", arguments: [FailureClass.denied, .timeout], [false, true])
+    func hold(_ failure: FailureClass, _ restarts: Bool) async throws {
+        let catalogue = ActionCatalogue(pack.actions + [FailingAction("container.kill")])
+        let first = try Bench(Self.held, catalogue: catalogue)
+        pack.breakOff("container.pause", after: 2, failure, times: 2)
+        _ = try await first.respond(one)
+        #expect(pack.stopped() == [0, 1])
+        let next = restarts ? try Bench(Self.held, state: #require(EngineState(json: first.state.json)), clock: first.clock, catalogue: catalogue) : first
+        _ = await next.engine.answer(.deny, try next.question().id, by: person("ann", 1))
+        await next.engine.idle()
+        #expect(pack.stopped().isEmpty && next.engine.snapshot.openUndos.isEmpty && next.engine.snapshot.approvals.looseHolds.isEmpty)
+    }
+
+    @Test("the same is asked once more, and the first hold came to nothing: it is held for the second")
+    func holdForAnother() async throws {
+        let bench = try Bench(Self.held, catalogue: ActionCatalogue(pack.actions + [FailingAction("container.kill")]))
+        pack.breakOff("container.pause", after: 0, .denied)
+        _ = try await bench.respond(one)
+        #expect(pack.stopped().isEmpty)
+        for _ in 1...2 { _ = try await bench.respond(one) }
+        #expect(try bench.question().members.count == 3 && pack.stopped().count == Pack.size && bench.log.records.count { $0.kind == .intent } == 2)
+        _ = await bench.engine.answer(.deny, try bench.question().id, by: person("ann", 1))
+        await bench.engine.idle()
+        #expect(pack.stopped().isEmpty && bench.engine.snapshot.openUndos.isEmpty && bench.state == bench.engine.snapshot)
+    }
+
     @Test("the undo of what failed half way belongs to its incident, whose story knows what stands")
     func incident() async throws {
         let bench = try Bench(pack) { $0.incidents = IncidentSettings() }

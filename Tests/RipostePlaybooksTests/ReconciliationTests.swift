@@ -206,6 +206,45 @@ struct ReconciliationTests {
         await gate.open()
     }
 
+    @Test("two acts on one container are both looked at in one turn")
+    func sameTarget() async throws {
+        let (pauses, isolations) = (RecordingWorld(), RecordingWorld())
+        let bench = try Bench(
+            "  - name: p\n    match: { rules: r }\n    steps: [{ action: container.pause }, { action: container.isolate }]\n",
+            catalogue: ActionCatalogue([
+                Pondering(base: RecordingAction("container.pause", world: pauses, inverse: "container.unpause")),
+                RecordingAction("container.unpause", world: pauses, takesAway: true),
+                Pondering(base: RecordingAction("container.isolate", world: isolations, inverse: "container.release", needs: ["CAP_NET_ADMIN"])),
+                RecordingAction("container.release", world: isolations, takesAway: true, needs: ["CAP_NET_ADMIN"]),
+            ])
+        ) { $0.reconciliation.every = .seconds(60) }
+        #expect(try await bench.respond(one).map(\.outcome) == [.done, .done])
+        for world in [pauses, isolations] { world.unmark(one) }
+        await bench.engine.reconcile()
+        #expect(Self.drifts(bench) == ["found", "found"] && pauses.marks.isEmpty && isolations.marks == ["container:\(one)"])
+    }
+
+    @Test("what was let go by hand is no drift any more, which the look at its own kind says, and no other")
+    func letGoByHand() async throws {
+        let (world, gate) = (RecordingWorld(), Gate())
+        let engine = SilentEngine(RecordingAction("container.isolate", world: world, inverse: "container.release", needs: ["CAP_NET_ADMIN"]), gate)
+        let bench = try Bench(
+            isolate, world: world, catalogue: ActionCatalogue([engine, RecordingAction("container.release", world: world, takesAway: true, needs: ["CAP_NET_ADMIN"])])
+        ) { ($0.reconciliation.every, $0.reconciliation.network) = (.seconds(60), .report) }
+        for id in [one, Bench.two] { _ = try await bench.respond(id) }
+        world.unmark(one)
+        await bench.engine.reconcile()
+        let release = Order(actor: ann, action: "container.release", claim: .container(.init(reference: one)), mode: .enforce)
+        #expect(await bench.engine.carryOut(release).outcome == .already && bench.engine.drifts.count == 1)
+        engine.fallSilent()
+        let look = Task { await bench.engine.reconcile() }
+        await engine.asked.pass()
+        #expect(Self.drifts(bench) == ["found"])
+        await gate.open()
+        await look.value
+        #expect(Self.drifts(bench) == ["found", "over"] && bench.engine.drifts.isEmpty)
+    }
+
     @Test("an orphan is not explained by a deed that is only under way at the same target, or by a journal that takes nothing")
     func notExplained() async throws {
         let bench = try Self.bench()
@@ -267,6 +306,22 @@ private final class SilentEngine: Action {
     func marks() async throws(ActionError) -> [Target]? {
         if silent.isSet { await gate.pass() }
         return try await base.marks()
+    }
+}
+
+/// Takes its time at a look.
+private struct Pondering: Action {
+    let base: RecordingAction
+
+    var description: ActionDescription { base.description }
+
+    func plan(_ request: ActionRequest) async throws(ActionError) -> Plan { try await base.plan(request) }
+    func perform(_ plan: Plan) async throws(ActionError) -> Performance { try await base.perform(plan) }
+    func marks() async throws(ActionError) -> [Target]? { try await base.marks() }
+
+    func standing(of deed: StandingDeed) async throws(ActionError) -> Standing {
+        for _ in 0..<1000 { await Task.yield() }
+        return try await base.standing(of: deed)
     }
 }
 

@@ -79,6 +79,31 @@ struct RolloutTests {
         #expect(bench.engine.modeInKernel(of: bench.engine.playbooks.playbooks[0]) == .observe)
     }
 
+    @Test("beside the share nothing that stands is made to last longer")
+    func besideShare() async throws {
+        let bench = try begun(
+            """
+              - name: p
+                match: { rules: r }
+                rollout: { stages: [{ mode: ask }, { mode: enforce, share: 50% }] }
+                steps: [{ action: container.pause, undo: { after: 2h, extend: true } }]
+
+            """)
+        _ = try bench.engine.promote("p", actor: ann, reason: "quiet")
+        var counts = [false: 0, true: 0]
+        for number in 0..<20 {
+            var order = Order(actor: ann, action: "container.pause", claim: .container(.init(reference: "dddddddddd\(10 + number)")), mode: .enforce)
+            order.undoAfter = .seconds(600)
+            let act = await bench.engine.carryOut(order)
+            _ = bench.takeResults()
+            let result = try #require(try await bench.respond("dddddddddd\(10 + number)").first)
+            let isLonger = bench.engine.snapshot.openUndos[act.id]?.due != act.undo?.due
+            #expect(result.outcome == .already && isLonger == (result.modeBecause == nil))
+            counts[isLonger, default: 0] += 1
+        }
+        #expect(counts.values.allSatisfy { $0 > 0 }, "\(counts)")
+    }
+
     @Test("deeds that a person took back throw it back, to a more careful stage")
     func undone() async throws {
         let bench = try await enforcing()
@@ -103,6 +128,19 @@ struct RolloutTests {
         _ = try await bench.respond(Bench.one)
         _ = await bench.engine.carryOut(Order(actor: ann, action: "container.unpause", claim: .container(.init(reference: Bench.one)), mode: .enforce))
         #expect(bench.engine.snapshot.rollouts.track(of: "p").total.faults == [.undoneByHand: 1])
+    }
+
+    @Test("what was done in part, and a person takes back, counts like what was done", arguments: [false, true])
+    func undoneInPart(_ isRelease: Bool) async throws {
+        let pack = Pack()
+        let bench = try Bench(Bench.pause, catalogue: pack.catalogue)
+        pack.breakOff("container.pause", after: 2, .denied)
+        let result = try await bench.respond(Bench.one)[0]
+        let release = Order(actor: ann, action: "container.unpause", claim: .container(.init(reference: Bench.one)), mode: .enforce)
+        let back = isRelease ? await bench.engine.carryOut(release) : await bench.engine.undo(result.id, actor: ann)
+        #expect(result.outcome == .failed && back.outcome == (isRelease ? .done : .undone))
+        #expect(bench.engine.snapshot.rollouts.track(of: "p").total.faults == [.undoneByHand: 1])
+        #expect(bench.state == bench.engine.snapshot && EngineState(json: bench.state.json) == bench.state)
     }
 
     @Test("an alert called benign counts against the playbooks that answered it; called real it does no more")

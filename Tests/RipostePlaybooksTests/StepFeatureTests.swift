@@ -204,8 +204,8 @@ struct StepFeatureTests {
     }
 
     /// An agent whose deed hangs: its outcome is on record, and it has not come back. The gate lets it.
-    private func hung() async throws -> (bench: Bench, gate: Gate) {
-        let bench = try Bench(Self.hanging)
+    private func hung(configure: (inout Engine.Configuration) -> Void = { _ in }) async throws -> (bench: Bench, gate: Gate) {
+        let bench = try Bench(Self.hanging, configure: configure)
         let (entered, gate) = (Gate(), Gate())
         bench.world.hold {
             await entered.open()
@@ -223,6 +223,17 @@ struct StepFeatureTests {
     }
 
     private static let hanging = playbook("    - { name: a, action: container.pause, timeout: 3s, undo: { after: 1h } }")
+
+    @Test("a hanging deed counts as one act, as it does after a restart")
+    func hungCountsOnce() async throws {
+        func limit(_ configuration: inout Engine.Configuration) { configuration.budgets = [AgentBudget("all", Budget(actions: 4, per: .seconds(3600)))] }
+        let (bench, gate) = try await hung(configure: limit)
+        #expect(bench.engine.budgetsInForce.map(\.used) == [1])
+        #expect(try bench.restarted(Self.hanging, configure: limit).engine.budgetsInForce.map(\.used) == [1])
+        await gate.open()
+        await until { bench.engine.ordersUnderWay(atLeast: .zero).isEmpty }
+        #expect(bench.engine.budgetsInForce.map(\.used) == [1])
+    }
 
     @Test("a hanging deed whose answer is lost in the end: the world is asked what it came to", arguments: [true, false])
     func lostLate(_ tookEffect: Bool) async throws {

@@ -77,10 +77,79 @@ struct TakeBackTests {
         #expect(bench.world.marks.isEmpty && bench.state.openUndos.isEmpty && bench.state.openRuns.isEmpty && bench.state == bench.engine.snapshot)
     }
 
-    private func bench(_ kind: String, failing act: @escaping @Sendable () -> Void = {}) throws -> Bench {
+    @Test("the journal has not taken yet what is to be taken back: it is due when it does", arguments: playbooks.keys.sorted())
+    func owed(_ kind: String) async throws {
+        let bench = try bench(kind)
+        bench.world.hold { [log = bench.log] in log.refuse([.intent, .outcome, .run]) }
+        _ = try await bench.respond(one)
+        #expect(!bench.world.marks.isEmpty && bench.state.openUndos.isEmpty && bench.state.openIntents.count == 1)
+        bench.world.hold(nil)
+        bench.log.refuse([])
+        for _ in 0..<3 { await bench.pass(.seconds(1)) }
+        #expect(bench.world.marks.isEmpty && bench.state.openUndos.isEmpty && bench.state.openRuns.isEmpty && bench.state == bench.engine.snapshot)
+        #expect(Self.end(of: bench)?.contains("is not taken back yet, which is tried again: its outcome is not on record yet") == true)
+    }
+
+    @Test("what a person has done anew since stays: the record of the run says so")
+    func doneAnew() async throws {
+        let bench = try bench(of: "  - name: p\n    match: { rules: r }\n    steps: [{ name: a, action: container.pause }, \(Self.asking)]\n")
+        let first = try #require(try await bench.respond(one).first { $0.outcome == .done }).id
+        bench.world.unmark(one)
+        let order = Order(actor: person("ann", 1).actor, action: "container.pause", claim: .container(.init(reference: one)), mode: .enforce)
+        let second = await bench.engine.carryOut(order).id
+        try await deny(bench)
+        let open = bench.engine.snapshot.openUndos
+        #expect(!bench.world.marks.isEmpty && open.keys.sorted() == [second] && open[second]?.absorbed == [first] && open[second]?.refusal == nil)
+        #expect(Self.end(of: bench)?.hasSuffix("but \(first) is not taken back: another action has taken its place, or it stands for an earlier one") == true)
+    }
+
+    @Test("of a target that a person has hit in part, and the run the rest, nothing is let go: the two cannot be told apart")
+    func mixed() async throws {
+        let pack = Pack()
+        let bench = try Bench("  - name: p\n    match: { rules: r }\n    steps: [{ name: a, action: container.pause, on_failure: undo }]\n", catalogue: pack.catalogue)
+        pack.breakOff("container.pause", after: 1, .denied)
+        let order = Order(actor: person("ann", 1).actor, action: "container.pause", claim: .container(.init(reference: one)), mode: .enforce)
+        #expect(await bench.engine.carryOut(order).undo != nil)
+        pack.breakOff("container.pause", after: 2, .denied)
+        _ = bench.takeResults()
+        #expect(try await bench.respond(one).map(\.outcome) == [.failed])
+        #expect(pack.stopped() == [0, 1] && Self.end(of: bench)?.contains("it stands for an earlier one") == true)
+        #expect(bench.state == bench.engine.snapshot && EngineState(json: bench.state.json) == bench.state)
+    }
+
+    @Test("what the run did twice, as the agent died in between, is its own")
+    func doneTwice() async throws {
+        let (pack, failing) = (Pack(), FailingAction("container.kill"))
+        let playbook = Self.playbook("")
+        let first = try Bench(playbook, catalogue: ActionCatalogue(pack.actions + [failing]))
+        pack.breakOff("container.pause", after: 2, .denied)
+        _ = try await first.respond(one)
+        let records = first.log.records
+        let intent = try #require(records.firstIndex { $0.kind == .intent })
+        let state = records[...intent].reduce(into: EngineState()) { $0.apply($1) }
+        pack.change { $0.stopped[one] = [0, 1] }
+        let next = try Bench(playbook, state: state, clock: first.clock, catalogue: ActionCatalogue(pack.actions + [failing]))
+        _ = await next.engine.recover()
+        await next.engine.idle()
+        #expect(next.log.records.contains { $0.action == "container.pause" && $0.outcome == .done })
+        #expect(pack.stopped().isEmpty && next.engine.snapshot.openUndos.isEmpty && Self.end(of: next) == "taken back after step b")
+    }
+
+    private static let asking = "{ name: b, action: container.kill, approval: { expires: 10m }, on_failure: undo }"
+
+    private static func end(of bench: Bench) -> String? { bench.log.records.last { $0.kind == .run }?.message }
+
+    private func deny(_ bench: Bench) async throws {
+        _ = await bench.engine.answer(.deny, try bench.question().id, by: person("ann", 1))
+        await bench.engine.idle()
+    }
+
+    private func bench(_ kind: String, failing act: @escaping @Sendable () -> Void = {}) throws -> Bench { try bench(of: Self.playbooks[kind] ?? "", failing: act) }
+
+    private func bench(of playbook: String, failing act: @escaping @Sendable () -> Void = {}) throws -> Bench {
         let world = RecordingWorld()
         return try Bench(
-            Self.playbooks[kind] ?? "", world: world,
+            playbook, world: world,
             catalogue: ActionCatalogue([
                 RecordingAction("container.pause", world: world, inverse: "container.unpause"), RecordingAction("container.unpause", world: world, takesAway: true),
                 LastStraw(act: act),

@@ -91,6 +91,21 @@ struct TermTests {
         #expect(try await !Lasting.breaker.isInForce(on: bench))
     }
 
+    @Test("a journal that would not take the end of something is asked again by the time that passes", arguments: [Lasting.mode, .breaker])
+    func refused(_ thing: Lasting) async throws {
+        let bench = try bench()
+        try await thing.begin(on: bench)
+        bench.log.refuse([.mode, .brake])
+        bench.clock.advance(by: .seconds(10))
+        await bench.engine.doWhatIsDue()
+        bench.log.refuse([])
+        bench.clock.set(to: bench.clock.now + .seconds(-3600))
+        await bench.pass(.seconds(9))
+        let written = bench.log.records.count
+        await bench.pass(.seconds(21))
+        #expect(bench.log.records.dropFirst(written).map { $0.detail["state"]?.string } == [thing == .mode ? "expired" : "half_open"])
+    }
+
     @Test("a wish for a mode that waits for a second person does not make the one in force last longer")
     func proposal() async throws {
         let bench = try Bench(

@@ -1,6 +1,7 @@
 import RiposteCore
 @testable import RipostePlaybooks
 import RiposteTestSupport
+import Synchronization
 import Testing
 
 private let one = Bench.one
@@ -203,6 +204,31 @@ struct DueTimeTests {
         #expect(bench.state == bench.engine.snapshot)
         await bench.pass(.seconds(111))
         #expect(!bench.isMarked)
+    }
+
+    @Test("under a guard that leaves only observe or ask nothing is made to last longer", arguments: [Mode.observe, .ask])
+    func guarded(_ most: Mode) async throws {
+        let limit = Limit(most)
+        let bench = try Bench(pause("after: 10m, extend: true"), guards: [limit])
+        let id = try await bench.respond(one)[0].id
+        let due = bench.engine.snapshot.openUndos[id]?.due
+        limit.isInForce.withLock { $0 = true }
+        bench.clock.advance(by: .seconds(60))
+        #expect(try await bench.respond(one).map(\.outcome) == [.already])
+        #expect(due != nil && bench.engine.snapshot.openUndos[id]?.due == due)
+    }
+
+    /// Leaves no more than this mode.
+    private final class Limit: Guard {
+        let name = "limit"
+        let most: Mode
+        let isInForce = Mutex(false)
+
+        init(_ most: Mode) { self.most = most }
+
+        func answer(to question: GuardQuestion) async -> GuardAnswer? {
+            isInForce.withLock(\.self) ? GuardAnswer(name: name, verdict: .atMost(most), reason: "careful") : nil
+        }
     }
 
     @Test("without extend a second alert changes nothing; a person makes it longer, or for good")

@@ -128,7 +128,9 @@ package struct ApprovalBook: EngineStatePart, Equatable {
         guard let id = record.id, let outcome = record.outcome, outcome != .pending else { return }
         if let intent = announced.removeValue(forKey: id), outcome == .done { owed[id] = intent }
         if let undone = record.undoes { takeBack(undone, outcome) }
-        if let plan = planHeldBy[id] { change(plan) { $0.hold = outcome == .done ? .inForce : .none } }
+        // Also what was done in part, or may have been, is to be let go. Of a deed that came back late and did no more, what was said first stands.
+        let hasUndo = record.detail["undo"] != nil
+        if let plan = planHeldBy[id], hasUndo || record.detail["late"] == nil { change(plan) { $0.hold = hasUndo ? .inForce : .none } }
         close(id)
     }
 

@@ -48,6 +48,8 @@ struct BudgetBook: Sendable {
     /// The agent's budgets that have series: of those that count each target apart there are many series and one budget.
     private var counted: Set<AgentBudget> = []
     private var held: [Identifier: Spend] = [:]
+    /// Of what is held, that which counts as an act too, and since when: its deed hangs.
+    private var alsoCounted: [Identifier: Duration] = [:]
     private var followed = 0
     /// Acts that the ledger only counts, and when the newest of them took place.
     private var forgotten: (count: Int, newest: Duration)?
@@ -110,8 +112,14 @@ struct BudgetBook: Sendable {
     /// Holds whether there is room or not.
     mutating func hold(_ id: Identifier, _ spend: Spend) { held[id] = spend }
 
+    /// What is held counts as an act from this moment on. It is held all the same: beyond the window for a deed that may still take place.
+    mutating func count(_ id: Identifier, at uptime: Duration) { if held[id] != nil { alsoCounted[id] = uptime } }
+
     @discardableResult
-    mutating func release(_ id: Identifier) -> Spend? { held.removeValue(forKey: id) }
+    mutating func release(_ id: Identifier) -> Spend? {
+        alsoCounted[id] = nil
+        return held.removeValue(forKey: id)
+    }
 
     func isHeld(_ id: Identifier) -> Bool { held[id] != nil }
 
@@ -153,7 +161,10 @@ struct BudgetBook: Sendable {
     mutating func use(of bound: BoundBudget, at uptime: Duration) -> (actions: Int, targets: Set<String>) {
         let series = series(of: bound.scope)
         let begin = series.begin(of: bound.budget.per, at: uptime)
-        let heldHere = held.values.filter(bound.scope.covers)
+        let heldHere = held.compactMap { id, spend in
+            let isInWindow = alsoCounted[id].map { uptime - $0 < bound.budget.per } ?? false
+            return !isInWindow && bound.scope.covers(spend) ? spend : nil
+        }
         let lost = forgotten.map { uptime - $0.newest < bound.budget.per ? $0.count : 0 } ?? 0
         var targets: Set<String> = []
         if bound.budget.targets != nil {

@@ -6,8 +6,8 @@ internal import Synchronization
 struct ApprovalWork {
     /// Questions that are being concluded.
     var concluding: Set<Identifier> = []
-    /// What could not be concluded, or put, is tried again then.
-    var retries: [Identifier: Timestamp] = [:]
+    /// At which ``Surroundings/uptime`` what could not be concluded, or put, is tried again.
+    var retries: [Identifier: Duration] = [:]
     /// How long each hold that would not let go is left alone before the next attempt.
     var holdPauses: [Identifier: Duration] = [:]
     /// Runs that somebody carries on; true: once more after that.
@@ -123,10 +123,10 @@ extension Engine {
             await releaseHolds()
             if let run = member.record.run { carryOn(run, for: request) }
         }
-        let now = surroundings.now()
+        let uptime = surroundings.uptime()
         state.withLock { interior in
             interior.approvals.concluding.remove(id)
-            interior.approvals.retries[id] = interior.state.approvals.requests[id] == nil ? nil : now + ApprovalWork.pause
+            interior.approvals.retries[id] = interior.state.approvals.requests[id] == nil ? nil : uptime + ApprovalWork.pause
         }
         return results
     }
@@ -173,7 +173,7 @@ extension Engine {
     }
 
     /// The mode that is in force now, of the alert's source too, and the playbook: what a person was asked about must still be wanted.
-    private func standingProblem(_ member: ApprovalRequest.Member, of request: ApprovalRequest, needs least: Mode) -> String? {
+    func standingProblem(_ member: ApprovalRequest.Member, of request: ApprovalRequest, needs least: Mode) -> String? {
         guard !request.facts.isModeGiven, let name = request.opening.playbook else { return nil }
         guard let playbook = playbooks.playbooks.first(where: { $0.name == name && $0.digest == request.playbookDigest }) else {
             return "playbook \(name) is no longer in force as it was"

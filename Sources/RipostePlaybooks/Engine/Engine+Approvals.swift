@@ -76,7 +76,7 @@ extension Engine {
                     .init(key: "may_enforce", value: .bool(question.mayEnforce)),
                 ] + record.detail.members
             // What is asked about already is held already.
-            if request.members.contains(where: { $0.digest == order.digest(of: plan) }) { record.detail["hold"] = nil }
+            if request.members.contains(where: { $0.hold != .none && $0.digest == order.digest(of: plan) }) { record.detail["hold"] = nil }
             answer = .joined(id, request.deadline)
         case .overflow(let open):
             return .overflow(open: open, noteOverflow(plan, order, open, since: book, at: now))

@@ -167,7 +167,7 @@ extension Engine {
     static let breakerChore = Chore(
         next: { engine in
             let pause = engine.state.withLock(\.breakerPause)
-            return engine.firstEnd { interior in interior.state.breakers.all.map { .breaker($0.name) } }.map { max($0, pause ?? $0) }
+            return engine.firstEnd { interior in interior.state.breakers.all.map { .breaker($0.name) } }.map { max($0, pause.map(engine.wallTime) ?? $0) }
         },
         perform: { engine, now in
             for breaker in engine.snapshot.breakers.all {
@@ -181,7 +181,8 @@ extension Engine {
         record.message = "nothing has asked for \(breaker.reopening.text): one act is let through"
         record.detail = ["breaker": .text(breaker.name), "state": "half_open"]
         let isOnRecord = put(record, BreakerChange(name: breaker.name, state: .halfOpen, message: record.message ?? "", time: record.time))
-        state.withLock { $0.breakerPause = isOnRecord ? nil : record.time + .seconds(30) }
+        let retry = surroundings.uptime() + .seconds(30)
+        state.withLock { $0.breakerPause = isOnRecord ? nil : retry }
     }
 
     /// The act that a half-open breaker let through is done: it is closed by that act's record, and told of here.

@@ -51,8 +51,8 @@ extension Engine {
                 if let told { report(.crowdedOut(told)) }
                 throw ActionError(.withdrawn, "escalate", "\(open) questions are open already")
             case .failed:
-                let now = surroundings.now()
-                state.withLock { $0.approvals.retries[id] = now + ApprovalWork.pause }
+                let uptime = surroundings.uptime()
+                state.withLock { $0.approvals.retries[id] = uptime + ApprovalWork.pause }
             }
         } catch {
             drop(id, order, error)
@@ -69,8 +69,8 @@ extension Engine {
         record.alert = order.cause?.alert
         record.message = "not escalated: \(error.message)"
         do { try self.record(record) } catch {
-            let now = surroundings.now()
-            state.withLock { $0.approvals.retries[id] = now + ApprovalWork.pause }
+            let uptime = surroundings.uptime()
+            state.withLock { $0.approvals.retries[id] = uptime + ApprovalWork.pause }
         }
     }
 }

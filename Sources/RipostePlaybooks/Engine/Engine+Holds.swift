@@ -20,9 +20,12 @@ extension Engine {
         guard let action, isPlannedOnly || (request.isWaiting && member.hold == .wanted) else { return }
         // Of an earlier life it is not known whether it was done: recovery asks the world, and says so.
         guard member.holdID.map({ snapshot.openIntents[$0] == nil }) ?? true else { return }
+        // Since the question was put the mode may be another one.
+        let problem = isPlannedOnly ? nil : standingProblem(member, of: request, needs: .enforce)
         var order = Order(
             id: member.holdID ?? surroundings.newIdentifier(), actor: AuditRecord.Actor(.playbook, name: playbook), action: action, claim: .host,
-            mode: isPlannedOnly ? .observe : .enforce, reason: "held while somebody decides about \(request.id)")
+            mode: isPlannedOnly || problem != nil ? .observe : .enforce, reason: "held while somebody decides about \(request.id)")
+        order.modeBecause = problem
         order.cause = Order.Cause(run: nil, alert: alert.id, playbook: playbook, step: "\(step).hold")
         do throws(ActionError) { try aim(&order, member, alert) } catch {
             var draft = draft(of: order)
@@ -34,7 +37,7 @@ extension Engine {
         order.undoAfter = max(.seconds(1), min(request.terms.expires, request.deadline - surroundings.now()) + Self.grace)
         let result = await perform(order)
         // The answer was faster.
-        guard result.outcome == .done, snapshot.approvals.request(holding: plan) == nil else { return }
+        guard result.undo?.available == true, snapshot.approvals.request(holding: plan) == nil else { return }
         await letGo(result.id)
     }
 
@@ -54,8 +57,8 @@ extension Engine {
     /// What was held for questions that are settled goes on; where the deed has ended it, there is nothing left to let go. What would not let go is tried again in
     /// its own time.
     func releaseHolds() async {
-        let now = surroundings.now()
-        let loose = state.withLock { interior in interior.state.approvals.looseHolds.filter { interior.approvals.retries[$0].map { $0 <= now } ?? true } }
+        let uptime = surroundings.uptime()
+        let loose = state.withLock { interior in interior.state.approvals.looseHolds.filter { interior.approvals.retries[$0].map { $0 <= uptime } ?? true } }
         for hold in loose.sorted() { await letGo(hold) }
     }
 
@@ -63,7 +66,7 @@ extension Engine {
     /// same again for as long as it stands.
     func letGo(_ hold: Identifier) async {
         _ = await undo(hold, actor: AuditRecord.Actor(.agent, name: "approvals"), reason: "the question is settled")
-        let now = surroundings.now()
+        let uptime = surroundings.uptime()
         state.withLock { interior in
             let loose = interior.state.approvals.looseHolds
             interior.approvals.holdPauses = interior.approvals.holdPauses.filter { loose.contains($0.key) }
@@ -73,7 +76,7 @@ extension Engine {
             }
             let pause = min(interior.approvals.holdPauses[hold].map { $0 * 2 } ?? ApprovalWork.pause, ApprovalWork.longestPause)
             interior.approvals.holdPauses[hold] = pause
-            interior.approvals.retries[hold] = now + pause
+            interior.approvals.retries[hold] = uptime + pause
         }
     }
 }

@@ -65,6 +65,9 @@ extension Engine {
         draft.note(ruling)
         try mindPardon(of: plan, draft.order)
         draft.term = term(of: draft.order, plan)
+        draft.keepToShare(of: plan.target)
+        let wanted = draft.order.mode
+        draft.limit(to: ruling.mode(for: draft.order))
         if let alreadySo = plan.alreadySo {
             draft.end(.already, alreadySo)
             prolong(plan, &draft)
@@ -73,9 +76,6 @@ extension Engine {
             write(&draft)
             return
         }
-        draft.keepToShare(of: plan.target)
-        let wanted = draft.order.mode
-        draft.limit(to: ruling.mode(for: draft.order))
         let braking = try await brake(plan, &draft)
         defer { endTrial(braking.trial) }
         draft.note(braking)

@@ -23,17 +23,17 @@ extension Engine {
         let (now, uptime) = (surroundings.now(), surroundings.uptime())
         return state.withLock { interior in
             let (book, work) = (interior.state.approvals, interior.approvals)
-            let always = Timestamp(nanoseconds: 0)
+            func retry(_ id: Identifier) -> Timestamp { work.retries[id].map { Self.time(now, in: $0 - uptime) } ?? Timestamp(nanoseconds: 0) }
             var times: [Errand: Timestamp] = [:]
             for request in book.requests.values where !work.concluding.contains(request.id) {
                 if request.isWaiting {
-                    times[.expire(request.id)] = max(deadline(of: request, interior, at: now, uptime: uptime), work.retries[request.id] ?? always)
+                    times[.expire(request.id)] = max(deadline(of: request, interior, at: now, uptime: uptime), retry(request.id))
                 } else if request.members.contains(where: { !$0.isAnnounced }) {
-                    times[.conclude(request.id)] = work.retries[request.id] ?? always
+                    times[.conclude(request.id)] = retry(request.id)
                 }
             }
-            for hold in book.looseHolds where !interior.undosUnderWay.contains(hold) && !work.concluding.contains(hold) { times[.letGo(hold)] = work.retries[hold] ?? always }
-            for deed in book.owed.keys where !work.concluding.contains(deed) { times[.escalate(deed)] = work.retries[deed] ?? always }
+            for hold in book.looseHolds where !interior.undosUnderWay.contains(hold) && !work.concluding.contains(hold) { times[.letGo(hold)] = retry(hold) }
+            for deed in book.owed.keys where !work.concluding.contains(deed) { times[.escalate(deed)] = retry(deed) }
             return times
         }
     }
@@ -64,9 +64,9 @@ extension Engine {
 
     /// `id` counts as taken care of meanwhile, and is looked at again in a while if that did not help.
     private func exclusively(_ id: Identifier, _ body: @escaping @Sendable () async -> Void) {
-        let now = surroundings.now()
+        let uptime = surroundings.uptime()
         let isFree = state.withLock { interior in
-            interior.approvals.retries[id] = now + ApprovalWork.pause
+            interior.approvals.retries[id] = uptime + ApprovalWork.pause
             return interior.approvals.concluding.insert(id).inserted
         }
         guard isFree else { return }
@@ -83,11 +83,11 @@ extension Engine {
     /// On record, and to be concluded; false where it is not due, or could not be written down.
     private func expire(_ id: Identifier) -> Bool {
         state.questions.withLock { _ in
-            let now = surroundings.now()
+            let (now, uptime) = (surroundings.now(), surroundings.uptime())
             guard let request = snapshot.approvals.requests[id], request.isOverdue(at: time(of: id)) else { return false }
             let record = AuditRecord(.expired, of: request, by: AuditRecord.Actor(.timer, name: "approval.expires"), at: now)
             do { try self.record(record, claiming: id) } catch {
-                state.withLock { $0.approvals.retries[id] = now + ApprovalWork.pause }
+                state.withLock { $0.approvals.retries[id] = uptime + ApprovalWork.pause }
                 return false
             }
             return true

@@ -54,9 +54,9 @@ extension Engine {
     /// Part of the run, which an agent that is stopping waits for. Gives what a person should know where it is not taken back now: what failed is due from then on by its
     /// record, and tried until it is done.
     private func takeBack(_ action: Identifier, of run: RunContext, _ cause: String) async -> String? {
-        let result = await undo(action, actor: AuditRecord.Actor(.playbook, name: run.playbook.name), reason: cause, isUnderWay: true)
+        let result = await undo(action, actor: AuditRecord.Actor(.playbook, name: run.playbook.name), reason: cause, isUnderWay: true, wantedFor: run.alert.id)
         switch result.outcome {
-        case .undone, .done, .already, .gone, .skipped: return nil
+        case .undone, .done, .already, .gone: return nil
         case .failed: return "but \(action) is not taken back yet, which is tried again: \(result.reason ?? "it failed")"
         default: return "but \(action) is not taken back: \(result.reason ?? result.detail ?? result.outcome.rawValue)"
         }

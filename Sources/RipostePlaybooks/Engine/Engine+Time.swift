@@ -60,10 +60,10 @@ extension Engine {
 
     /// After a record that only keeps books was refused: nothing is lost, the next try comes a little later.
     func restBookkeeping() {
-        let end = surroundings.now() + .seconds(10)
+        let end = surroundings.uptime() + .seconds(10)
         state.withLock { $0.bookkeepingRests = end }
     }
 
     /// When bookkeeping that is due at `time` is to be done.
-    func notBefore(_ time: Timestamp) -> Timestamp { state.withLock { max(time, $0.bookkeepingRests ?? time) } }
+    func notBefore(_ time: Timestamp) -> Timestamp { max(time, state.withLock(\.bookkeepingRests).map(wallTime) ?? time) }
 }

@@ -100,8 +100,8 @@ package final class Engine: Sendable {
         /// Breakers that are being tripped, or that let an act through, before a record says so.
         var tripping: Set<String> = []
         var trials: Set<String> = []
-        /// When the journal is tried again that would not take a breaker's change.
-        var breakerPause: Timestamp?
+        /// At which ``Surroundings/uptime`` the journal is tried again that would not take a breaker's change.
+        var breakerPause: Duration?
         var whenIdle: [CheckedContinuation<Void, Never>] = []
         var undosUnderWay: Set<Identifier> = []
         /// When each undo that has a time is due by ``Surroundings/uptime``.
@@ -128,8 +128,8 @@ package final class Engine: Sendable {
         var questionClocks: [Identifier: TermClock] = [:]
         var terms: [Term: TermClock] = [:]
         var cooldowns = CooldownClocks()
-        /// Until then the journal is not asked again to take records that only keep books.
-        var bookkeepingRests: Timestamp?
+        /// Until this ``Surroundings/uptime`` the journal is not asked again to take records that only keep books.
+        var bookkeepingRests: Duration?
 
         func owes(nothingOf run: Identifier?) -> Bool { !owed.contains { $0.kind == .run && $0.id == run } }
 
@@ -270,8 +270,10 @@ package final class Engine: Sendable {
             if record.opensQuestion, let id = record.id { interior.startClock(ofQuestion: id, now: now, uptime: uptime) }
             interior.startTerms(of: record, now: now, uptime: uptime)
             interior.book.follow(interior.state.ledger, at: uptime)
-            // From here on the act counts by its record. One that hangs may still take place.
-            if record.kind == .outcome, record.detail["hanging"] == nil, let id = record.id { interior.book.release(id) }
+            // From here on the act counts by its record. One that hangs may still take place, also when that counts no more.
+            if record.kind == .outcome, let id = record.id {
+                if record.detail["hanging"] == nil || record.detail["late"] != nil { interior.book.release(id) } else { interior.book.count(id, at: uptime) }
+            }
             interior.counters.count(record)
         }
     }

@@ -67,19 +67,20 @@ extension Engine {
         timeChanged.ring()
     }
 
-    /// So many acts at once, then what should not be.
+    /// So many targets at once, and the acts on each one after the other, as they take turns at it; then what should not be.
     private func lookAtAll(_ settings: ReconciliationSettings, atOnce width: Int, _ isMeant: (ActionDescription) -> Bool) async {
         let names = catalogue.descriptions.filter(isMeant).map(\.name)
         let meant = Set(names)
         let acts = snapshot.openUndos.values.filter { meant.contains($0.actionName) }.sorted { $0.action < $1.action }
+        let byTarget = Dictionary(grouping: acts, by: \.target.key).sorted { $0.key < $1.key }.map(\.value)
         await withTaskGroup { group in
-            for first in 0..<min(acts.count, width) {
-                let share = stride(from: first, to: acts.count, by: width).map { acts[$0] }
+            for first in 0..<min(byTarget.count, width) {
+                let share = stride(from: first, to: byTarget.count, by: width).flatMap { byTarget[$0] }
                 group.addTask { for open in share { await self.look(at: open, settings) } }
             }
         }
         for name in names { await lookForOrphans(of: name, settings) }
-        closeStaleDrifts()
+        closeStaleDrifts { catalogue[$0].map { isMeant($0.description) } ?? true }
     }
 
     /// A look at the world that may be left behind: nil where it was.
@@ -262,9 +263,9 @@ extension Engine {
         report(.drift(drift))
     }
 
-    /// Of what was taken back by other ways than its undo.
-    private func closeStaleDrifts() {
-        for drift in drifts {
+    /// Of what was taken back by other ways than its undo. Each look closes those of its own kind, so that of two that are under way neither says it a second time.
+    private func closeStaleDrifts(of isMeant: (ActionName) -> Bool) {
+        for drift in drifts where isMeant(drift.actionName) {
             guard let action = drift.action, state.withLock({ $0.state.openUndos[action] == nil }) else { continue }
             settleDrift(of: drift.object, "it is not in force any more")
         }

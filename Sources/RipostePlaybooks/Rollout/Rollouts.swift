@@ -93,8 +93,9 @@ package struct Rollouts: EngineStatePart {
         guard !record.dryRun, let outcome = record.outcome else { return }
         if let undoes = record.undoes {
             if outcome == .undone || outcome == .done || outcome == .already || outcome == .gone { takenBack(undoes, by: record.actor) }
-        } else if outcome == .done {
-            closeActs(takenBackBy: record)
+        } else {
+            if outcome == .done { closeActs(takenBackBy: record) }
+            // Also what was done in part, or may have been.
             if let id = record.id, let run = record.run, let playbook = record.playbook, let inverse = record.detail["undo"]?.text("inverse"), let target = record.target {
                 acts.insert(Act(run: run, playbook: playbook, inverse: inverse, target: target.key), for: id)
             }

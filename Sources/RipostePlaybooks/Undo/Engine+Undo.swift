@@ -34,6 +34,16 @@ extension Engine.Interior {
         if undoClocks[id]?.due != due { undoClocks[id] = UndoClock(due: due, uptime: uptime + (due - now)) }
     }
 
+    /// Whether the journal still has to take an outcome of this action that arms an undo. `time`: it is wanted back since then, and not in its own time.
+    mutating func owesUndo(of id: Identifier, wantedAt time: Timestamp?) -> Bool {
+        guard let index = owed.firstIndex(where: { $0.kind == .outcome && $0.id == id && $0.detail["undo"] != nil }) else { return false }
+        if let time, var undo = owed[index].detail["undo"]?.object {
+            undo["due"] = .text("\(time)")
+            owed[index].detail["undo"] = .object(undo)
+        }
+        return true
+    }
+
     /// When an undo is to be tried next: when it is due, and after a failure not before the pause is over.
     func time(ofUndo id: Identifier, _ clock: UndoClock, at now: Timestamp, uptime: Duration) -> Timestamp {
         let due = clock.time(at: now, uptime: uptime)
@@ -72,13 +82,20 @@ extension Engine {
         return results
     }
 
-    /// Takes back what the action `id` did, through the same door: plan, guards, intent, deed, outcome. `isUnderWay`: whoever asks is counted as under way.
+    /// Takes back what the action `id` did, through the same door: plan, guards, intent, deed, outcome. `isUnderWay`: whoever asks is counted as under way. `alert`: it is for
+    /// the run of the actor's playbook for this alert, so that what somebody else wants too stays.
     package func undo(
-        _ id: Identifier, actor: AuditRecord.Actor, mode: Mode = .enforce, reason: String? = nil, isForced: Bool = false, lateBy: Duration? = nil, isUnderWay: Bool = false
+        _ id: Identifier, actor: AuditRecord.Actor, mode: Mode = .enforce, reason: String? = nil, isForced: Bool = false, lateBy: Duration? = nil, isUnderWay: Bool = false,
+        wantedFor alert: Identifier? = nil
     ) async -> ActionResult {
-        enum Found { case open(EngineState.OpenUndo), underWay, asked(Identifier), takenBack, unknown }
+        enum Found { case open(EngineState.OpenUndo), underWay, asked(Identifier), takenBack, shared, owed, unknown }
+        let now = surroundings.now()
         let found = state.withLock { interior -> Found in
-            guard let open = interior.state.openUndo(of: id) else { return interior.state.takenBack.contains(id) ? .takenBack : .unknown }
+            guard let open = interior.state.openUndo(of: id) else {
+                if interior.state.takenBack.contains(id) { return .takenBack }
+                return interior.owesUndo(of: id, wantedAt: actor.kind == .playbook ? now : nil) ? .owed : .unknown
+            }
+            if let alert, open.isShared || open.playbook != actor.name || open.alert != alert { return .shared }
             // Nobody is asked twice; a person needs nobody's yes.
             if actor.kind != .person, let question = interior.state.approvals.request(toTakeBack: open.action) { return .asked(question.id) }
             return interior.undosUnderWay.insert(open.action).inserted ? .open(open) : .underWay
@@ -90,6 +107,8 @@ extension Engine {
         case .takenBack: return answer(.already, "the action was taken back before")
         case .underWay: return answer(.already, "the action is being taken back at this moment")
         case .asked(let question): return answer(.pending, "somebody is asked whether it is to be taken back: riposte approvals show \(question)")
+        case .shared: return answer(.refused, "another action has taken its place, or it stands for an earlier one")
+        case .owed: return answer(.failed, "its outcome is not on record yet")
         case .unknown:
             if let result = await withdraw(holding: id, by: actor, mode: mode, reason: reason) { return result }
             return answer(.gone, "no action with this id can be taken back")
@@ -128,8 +147,8 @@ extension Engine {
             return (.skipped, open.due.map { "it stays until \($0)" } ?? "it stays until a person takes it back")
         }
         guard open.action != undone || open.token != order.token else { return nil }
-        // It was found that the act before was over; what has taken its place is looked at when its turn comes.
-        if order.actor.kind == .agent, open.action != undone { return (.skipped, "another action has taken its place meanwhile") }
+        // It was found that the act before was over; what has taken its place is looked at when its turn comes. Nor does a run take back what came after it.
+        if order.actor.kind == .agent || order.actor.kind == .playbook, open.action != undone { return (.skipped, "another action has taken its place meanwhile") }
         if order.consent != nil { return (.skipped, "another action has changed the same since somebody was asked") }
         draft.aim(at: open)
         return nil

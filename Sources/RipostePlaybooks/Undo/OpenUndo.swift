@@ -22,6 +22,8 @@ extension EngineState {
         package var refusal: String?
         /// Earlier acts of the same kind on the same target, whose place this one took: they end with it.
         package var absorbed: [Identifier] = []
+        /// One of these is not of the same playbook for the same alert: with this act goes what somebody else wanted.
+        package var isShared = false
         /// What the target is a copy of, where a budget asked.
         package var workload: String?
     }
@@ -42,6 +44,7 @@ extension EngineState.OpenUndo {
         object.append("actor", actor?.json)
         object.append("refusal", refusal.map(JSON.text))
         object.append("workload", workload.map(JSON.text))
+        if isShared { object.append("shared", true) }
         if !absorbed.isEmpty { object.append("absorbed", .array(absorbed.map { .text("\($0)") })) }
         return .object(object)
     }
@@ -56,13 +59,15 @@ extension EngineState.OpenUndo {
             parameters: json["parameters"]?.object ?? JSONObject(), token: json["token"]?.object, due: json["due"]?.string.flatMap { Timestamp($0.bytes) },
             playbook: json["playbook"]?.string?.valid, alert: identifier("alert"), incident: identifier("incident"),
             actor: json["actor"].flatMap(AuditRecord.Actor.init(json:)), since: since, refusal: json["refusal"]?.string?.repaired,
-            absorbed: json["absorbed"]?.array?.compactMap { $0.string?.valid.flatMap { Identifier($0) } } ?? [], workload: json["workload"]?.string?.repaired)
+            absorbed: json["absorbed"]?.array?.compactMap { $0.string?.valid.flatMap { Identifier($0) } } ?? [], isShared: json["shared"]?.bool ?? false,
+            workload: json["workload"]?.string?.repaired)
     }
 
     /// Takes the place of an earlier act of the same kind on the same target: the longer time of the two holds, and what either has to restore is restored.
     mutating func absorb(_ older: Self) {
         due = due.flatMap { own in older.due.map { max(own, $0) } }
         absorbed = older.absorbed + [older.action] + absorbed
+        isShared = isShared || older.isShared || playbook == nil || older.playbook != playbook || older.alert != alert
         if let left = older.token { token = token.map { $0.restoring(too: left) } ?? JSONObject().restoring(too: left).nonEmpty }
     }
 
@@ -73,6 +78,7 @@ extension EngineState.OpenUndo {
         due = isAsItBegan ? due.flatMap { own in known.due.map { max(own, $0) } } : known.due
         refusal = known.refusal
         absorbed = known.absorbed + absorbed.filter { !known.absorbed.contains($0) }
+        isShared = isShared || known.isShared
         token = token.map { own in known.token.map(own.restoring) ?? own } ?? known.token
         if parameters.isEmpty { parameters = known.parameters }
         workload = workload ?? known.workload
