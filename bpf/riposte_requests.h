@@ -241,12 +241,11 @@ static __always_inline bool has_message(u32 operation)
  */
 static __always_inline void read_target(struct request *request, u64 address, u32 operation)
 {
-	u64 command = command_of(address), from = 0;
+	u64 command = command_of(address), async = (u64)MEMBER(struct io_kiocb, address, async_data), from = 0;
+	bool is_copy = has_message(operation);
 	u32 length = 0;
 
-	if (has_message(operation)) {
-		u64 async = (u64)MEMBER(struct io_kiocb, address, async_data);
-
+	if (is_copy) {
 		if (!async || !MEMBER(struct io_async_msghdr, async, msg.msg_name))
 			return;
 		length = MEMBER(struct io_async_msghdr, async, msg.msg_namelen);
@@ -257,13 +256,16 @@ static __always_inline void read_target(struct request *request, u64 address, u3
 	} else if (bpf_core_field_exists(struct io_sr_msg___address, addr) && (operation == OP_SEND || operation == OP_SEND_ZC)) {
 		length = MEMBER(struct io_sr_msg___address, command, addr_len);
 		from = (u64)MEMBER(struct io_sr_msg___address, command, addr);
+		/* Of one that was handed in behind another, or is tried again, there is a copy. */
+		is_copy = from && async;
+		if (is_copy)
+			from = async + bpf_core_field_offset(struct io_async_msghdr, addr);
 	}
 	if (!from || (s32)length < (s32)sizeof(u16))
 		return;
 	if (length > ADDRESS_BYTES)
 		length = ADDRESS_BYTES;
-	if (has_message(operation) ? bpf_probe_read_kernel(request->target, ADDRESS_BYTES, (void *)from)
-				   : bpf_probe_read_user(request->target, length, (void *)from))
+	if (is_copy ? bpf_probe_read_kernel(request->target, ADDRESS_BYTES, (void *)from) : bpf_probe_read_user(request->target, length, (void *)from))
 		return;
 	request->target_length = length;
 }
@@ -451,6 +453,10 @@ __noinline int read_request(u32 room, u64 address, u32 operation)
 		args[1] = (u64)MEMBER(struct io_sr_msg, command, buf);
 		args[2] = (u32)MEMBER(struct io_sr_msg, command, len);
 		args[3] = MEMBER(struct io_sr_msg, command, msg_flags);
+		if (bpf_core_field_exists(struct io_sr_msg___address, addr)) {
+			args[4] = (u64)MEMBER(struct io_sr_msg___address, command, addr);
+			args[5] = MEMBER(struct io_sr_msg___address, command, addr_len);
+		}
 		break;
 	}
 	return is_direct;
