@@ -562,6 +562,7 @@ struct io_accept {
 struct io_sr_msg {
 	void *buf;
 	int len;
+	u32 done_io;
 	u32 msg_flags;
 };
 

@@ -250,7 +250,7 @@ private final class RequestHooks {
     /// Each processor takes 128 entries of such a map for itself, free ones even where others have none; and what is being carried out must not be forgotten for that.
     private static func makeRoom(in object: OpaquePointer) {
         let entries = UInt32(clamping: max(4096, 256 * Int(libbpf_num_possible_cpus())))
-        for name in ["requests", "request_names"] { if let map = bpf_object__find_map_by_name(object, name) { bpf_map__set_max_entries(map, entries) } }
+        for name in ["requests", "request_names", "request_tries"] { if let map = bpf_object__find_map_by_name(object, name) { bpf_map__set_max_entries(map, entries) } }
     }
 
     private static func lead(_ map: String, into program: String, of object: OpaquePointer) throws(SensorError) {
