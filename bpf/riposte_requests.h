@@ -45,6 +45,7 @@ enum {
 };
 
 #define REQ_F_FIXED_FILE 1	/* IOSQE_FIXED_FILE */
+#define SEND_VECTORIZED 32	/* IORING_SEND_VECTORIZED: what is sent lies in vectors, 6.17 */
 #define EAGAIN 11
 #define TCP_CLOSE 7
 
@@ -421,6 +422,28 @@ static __always_inline bool is_of_32_bits(u64 address)
 	return bpf_core_field_exists(ring->compat) && BPF_CORE_READ_BITFIELD_PROBED(ring, compat);
 }
 
+/* What was sent, and to where: of vectors the first. Whatever was sent of it by an earlier try is before `buf` now. */
+static __always_inline void read_send(u64 address, u64 command, u64 *args)
+{
+	u32 done = MEMBER(struct io_sr_msg, command, done_io);
+	u64 vector[2] = {};
+
+	args[1] = number_of(MEMBER(struct io_sr_msg, command, buf)) - done;
+	args[2] = (u32)MEMBER(struct io_sr_msg, command, len) + done;
+	args[3] = MEMBER(struct io_sr_msg, command, msg_flags);
+	if (MEMBER(struct io_sr_msg, command, flags) & SEND_VECTORIZED) {
+		/* Of a 32-bit program they have another form. */
+		if (is_of_32_bits(address) || bpf_probe_read_user(vector, sizeof(vector), (void *)args[1]))
+			vector[0] = vector[1] = 0;
+		args[1] = vector[0];
+		args[2] = vector[1];
+	}
+	if (bpf_core_field_exists(struct io_sr_msg___address, addr)) {
+		args[4] = (u64)MEMBER(struct io_sr_msg___address, command, addr);
+		args[5] = MEMBER(struct io_sr_msg___address, command, addr_len);
+	}
+}
+
 /* work->args as the call's registers would be. What stands where a name would is 0. Whether a file is made that gets no descriptor. */
 __noinline int read_request(u32 room, u64 address, u32 operation)
 {
@@ -503,13 +526,7 @@ __noinline int read_request(u32 room, u64 address, u32 operation)
 		break;
 	case OP_SEND:
 	case OP_SEND_ZC:
-		args[1] = (u64)MEMBER(struct io_sr_msg, command, buf);
-		args[2] = (u32)MEMBER(struct io_sr_msg, command, len);
-		args[3] = MEMBER(struct io_sr_msg, command, msg_flags);
-		if (bpf_core_field_exists(struct io_sr_msg___address, addr)) {
-			args[4] = (u64)MEMBER(struct io_sr_msg___address, command, addr);
-			args[5] = MEMBER(struct io_sr_msg___address, command, addr_len);
-		}
+		read_send(address, command, args);
 		break;
 	}
 	return is_direct;

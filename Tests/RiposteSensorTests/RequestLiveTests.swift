@@ -173,7 +173,7 @@ struct RequestLiveTests {
             words: "late send P hello", condition: "evt.type = sendto and evt.rawres = 5 and fd.sport = P and fd.num > 2",
             fields: ["evt.buffer": "hello", "fd.sport": .integer(Int64(port)), "fd.l4proto": "tcp"]),
         Case(
-            words: "partial send P first", condition: "evt.type = sendto and evt.rawres > 0 and fd.sport = P",
+            words: "partial send P first", condition: "evt.type = sendto and evt.rawres > 0 and fd.sport = P and evt.buffer startswith first",
             fields: ["fd.sport": .integer(Int64(port)), "fd.l4proto": "tcp"]),
         Case(
             words: "unread send P hello", condition: "evt.type = sendto and fd.sip = 127.0.0.1 and fd.sport = P and evt.buffer = hello",
