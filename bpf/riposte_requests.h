@@ -13,8 +13,8 @@
  * worker (-EAGAIN), or goes on by itself. What it has done by then is told at once, as nobody may ever try again: a handshake that goes on, and a part that was sent.
  *
  * What it misses: operations that are not here; each connection of an accept that goes on for more than one (its function never ends with 0 and a result), and
- * the parts of a bundle of sends that does not come to its end; names, where more threads are in the middle of such a request than the maps have room for; and
- * what is under way before the hooks are there.
+ * the parts of a bundle of sends that does not come to its end; names, where more threads are in the middle of such a request than the maps have room for, which is
+ * counted; and what is under way before the hooks are there.
  *
  * They are an object of their own on the maps of the other: to prepare them takes libbpf longer than there is time for at the start, and where a kernel does
  * not take them the rest is there.
@@ -50,8 +50,8 @@ enum {
 #define TCP_CLOSE 7
 
 /*
- * Requests that are being carried out, by thread. LRU: nobody tells of one that is not at its end. Each processor takes 128 free entries for itself, so user
- * space gives all of these maps but that of long names room for more than that on each.
+ * Requests whose function is being carried out, by thread. LRU: a thread may be told of no end where the hooks are taken away. Each processor takes 128 free
+ * entries for itself, so user space gives these maps room for more than that on each, and that of long names for some.
  */
 struct {
 	__uint(type, BPF_MAP_TYPE_LRU_HASH);
@@ -175,6 +175,14 @@ static __always_inline u32 wanted_index(struct riposte_control *settings, u64 ad
 	if (!(settings->calls[set][index].wanted & RIPOSTE_WANTED_RULES))
 		return RIPOSTE_CALLS;
 	return index;
+}
+
+/* Nothing of a request may stay behind its function: it would take the room of those that are in the middle of theirs. */
+static __always_inline void forget_thread(u64 thread)
+{
+	bpf_map_delete_elem(&requests, &thread);
+	bpf_map_delete_elem(&request_names, &thread);
+	bpf_map_delete_elem(&request_long, &thread);
 }
 
 /* ---------------------------------------------------------------- the beginning */
@@ -366,9 +374,7 @@ int riposte_request_begin(u64 *ctx)
 	room = take_room(ROOM_REQUEST);
 	work = work_of(room);
 	if (!work) {
-		u64 thread = bpf_get_current_pid_tgid();
-
-		bpf_map_delete_elem(&requests, &thread);
+		forget_thread(bpf_get_current_pid_tgid());
 		bpf_map_delete_elem(&request_tries, &address);
 		return 0;
 	}
@@ -588,9 +594,20 @@ __noinline int recall_names(u32 room, u64 address)
 	return 1;
 }
 
+/* Something of it is missing that rules may ask for. */
+static __always_inline void count_loss(struct work *work)
+{
+	struct riposte_counters *count = counters_entry();
+	u32 index = work->index;
+
+	BOUND(index, RIPOSTE_CALLS - 1);
+	if (count)
+		count->dropped[index]++;
+}
+
 /*
  * ITEM_PATH1 and ITEM_PATH2 of what was noted. Where that is gone, of a file that was opened the kernel's own path stands for the first; else they are
- * missing, which the filter takes for possible.
+ * missing, which the filter takes for possible, and which counts as a loss: a rule about a name does not match.
  */
 __noinline int put_noted_names(u32 room, u64 address)
 {
@@ -609,13 +626,15 @@ __noinline int put_noted_names(u32 room, u64 address)
 	work->size = before;
 	work->path1_at = 0;
 	work->path2_at = 0;
-	if (work->call.kind != RIPOSTE_CALL_OPEN || work->result < 0)
-		return 0;
-	find_file(work);
-	if (!work->file)
-		return 0;
-	work->path1_at = put_path(room, RIPOSTE_ITEM_PATH1, path_of(work->file), 0);
-	work->path1_length = work->item_length;
+	if (work->call.kind == RIPOSTE_CALL_OPEN && work->result >= 0) {
+		find_file(work);
+		if (work->file) {
+			work->path1_at = put_path(room, RIPOSTE_ITEM_PATH1, path_of(work->file), 0);
+			work->path1_length = work->item_length;
+			return 0;
+		}
+	}
+	count_loss(work);
 	return 0;
 }
 
@@ -664,6 +683,8 @@ __noinline int begin_request(u32 room, u64 address, u32 operation, u32 index)
 	/* What the kernel has taken for the address is known, even if that is none. */
 	if (work->request.target_length || (work->recalled && has_message(operation)))
 		work->address_tried = 1;
+	if (!work->recalled && has_message(operation))
+		count_loss(work);
 	return 0;
 }
 
@@ -784,8 +805,10 @@ int riposte_request_end(u64 *ctx)
 	index = wanted_index(settings, address, &operation);
 	if (index >= RIPOSTE_CALLS)
 		return 0;
-	if (ended && !works_on_file(operation))
+	if (ended && !works_on_file(operation)) {
+		forget_thread(thread);
 		return 0;
+	}
 	if (operation == OP_OPENAT && was_told(address, thread)) {
 		bpf_map_delete_elem(&requests, &thread);
 		return 0;
@@ -795,6 +818,7 @@ int riposte_request_end(u64 *ctx)
 	if (!work) {
 		if (!ended)
 			count->dropped[index]++;
+		forget_thread(thread);
 		return 0;
 	}
 	if (recall_request(room, address, operation, ended)) {

@@ -248,9 +248,13 @@ private final class RequestHooks {
     }
 
     /// Each processor takes 128 entries of such a map for itself, free ones even where others have none; and what is being carried out must not be forgotten for that.
+    /// An entry of long names has eight KiB.
     private static func makeRoom(in object: OpaquePointer) {
-        let entries = UInt32(clamping: max(4096, 256 * Int(libbpf_num_possible_cpus())))
-        for name in ["requests", "request_names", "request_tries"] { if let map = bpf_object__find_map_by_name(object, name) { bpf_map__set_max_entries(map, entries) } }
+        let processors = max(1, Int(libbpf_num_possible_cpus()))
+        let entries = UInt32(clamping: max(4096, 256 * processors))
+        for (name, entries) in [("requests", entries), ("request_names", entries), ("request_tries", entries), ("request_long", UInt32(clamping: max(128, 32 * processors)))] {
+            if let map = bpf_object__find_map_by_name(object, name) { bpf_map__set_max_entries(map, entries) }
+        }
     }
 
     private static func lead(_ map: String, into program: String, of object: OpaquePointer) throws(SensorError) {
