@@ -247,11 +247,16 @@ final class SensorLoop {
     }
 
     /// Takes what the kernel has written by now, and no more: where events keep coming there would be no end. No reflex acts any more, as nobody would hear of it.
+    /// What comes meanwhile stays in the rings, for the next agent where they are pinned.
     func drainLast() {
+        rings.isRelieved = false
         programs.control.pointee.unattended = 1
         drain(upTo: Self.bootNanoseconds() + Self.underWayNanoseconds) { false }
         look(isLast: true)
     }
+
+    /// Whether events were taken out of their ring that nobody was told of.
+    var hasMoved: Bool { rings.hasMoved }
 
     /// What was begun before is written by then.
     private static let underWayNanoseconds: UInt64 = 1_000_000

@@ -172,6 +172,30 @@ struct SensorLiveTests {
         _ = try await child.waitForExit(within: .seconds(20))
     }
 
+    /// Starts many programs while it is told of the first.
+    private final class Crowd: SensorSink {
+        let isThere = Mutex(false)
+        func take(_ rule: Rule, _ event: SensorEvent, _ values: RuleJudge) {
+            guard !isThere.withLock(\.self) else { return }
+            isThere.withLock { $0 = true }
+            _ = try? run(["sh", "-c", "i=0; while [ $i -lt 200 ]; do /bin/true; i=$((i+1)); done"])
+        }
+        func lost(_ events: [String: UInt64]) {}
+    }
+
+    @Test("what comes while the last events are taken stays in the ring, for the next agent")
+    func lastEvents() throws {
+        let folder = try TemporaryFolder()
+        let mark = try folder.file("mark", "")
+        var configuration = Sensor.Configuration()
+        configuration.stateBufferBytes = 1 << 19
+        let loop = try SensorLoop(
+            configuration, Self.rules("evt.type in (open, openat) and fd.name = \(mark)"), ReflexSet(), Self.containers, Crowd(), bell: -1)
+        #expect(try run(["sh", "-c", ": < \(mark); for i in 1 2 3 4 5 6 7 8 9; do /bin/true; done"]).status == 0)
+        loop.drainLast()
+        #expect(!loop.hasMoved)
+    }
+
     /// How many signals of reflexes it was told of, and of how many it was told that nothing more is known.
     private final class Reflexes: SensorSink {
         let seen = Mutex<(told: Int, unrecorded: UInt64, lost: [String: UInt64])>((0, 0, [:]))
