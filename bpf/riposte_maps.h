@@ -241,7 +241,7 @@ struct {
 	__type(value, u64);
 } prefixes SEC(".maps");
 
-/* By cgroup id: 1 of the host, 2 of a container. */
+/* By cgroup id: 1 of the host, 2 of a container, 3 nobody can tell, as it is nested too deep. */
 struct {
 	__uint(type, BPF_MAP_TYPE_LRU_HASH);
 	__uint(max_entries, 16384);
