@@ -145,6 +145,7 @@ __noinline int send_call(u32 room)
 	if (work->flags & RIPOSTE_FLAG_REQUEST)
 		put_name(room);
 	failed = send(&call_events, work, event, RIPOSTE_EVENT_SYSCALL, 0);
+	work->sent = !failed;
 	index = work->index & (RIPOSTE_CALLS - 1);
 	if (failed) {
 		count->dropped[index]++;

@@ -70,10 +70,21 @@ struct request {
 	u64 start;		/* start_boottime of the thread that carries it out */
 	u64 address;		/* struct io_kiocb * */
 	u64 file;		/* struct file * that was put into the ring's own table, 0: none */
+	u64 worked_on;		/* struct file * of one that works on a file, 0: none */
 	s32 fd;			/* RIPOSTE_NO_DESCRIPTOR: that file is in the ring's own table */
 	u32 target_length;	/* of the address below, 0: there is none */
-	u64 told;		/* 1: of an open, which has two functions */
+	u32 told;		/* 1: of an open, which has two functions, or by an earlier try */
+	u32 is_again;		/* there was such a try */
+	u64 peer[3];		/* of a connect that was told: see read_peer() */
 	u8 target[128];		/* struct sockaddr */
+};
+
+/* What is kept of a request that is tried again. */
+struct request_try {
+	u64 worked_on;
+	s32 fd;
+	u32 told;
+	u64 peer[3];
 };
 
 /* The names that it was given; most are short. */
@@ -136,6 +147,8 @@ struct work {
 	u32 taken;		/* ROOM_BEFORE…, ROOM_REQUEST…: somebody is in it */
 	u64 how;		/* ROOM_REQUEST…: struct open_how * of openat2 */
 	struct request request;	/* the same */
+	u32 recalled;		/* the same: that is of this very call of the function */
+	u32 sent;		/* the event was handed up */
 	u64 comm[2];		/* the same: see fetch_name() */
 
 	/* What the filter knows. */
@@ -228,7 +241,7 @@ struct {
 	__type(value, u64);
 } prefixes SEC(".maps");
 
-/* By cgroup id: 1 of the host, 2 of a container. */
+/* By cgroup id: 1 of the host, 2 of a container, 3 nobody can tell, as it is nested too deep. */
 struct {
 	__uint(type, BPF_MAP_TYPE_LRU_HASH);
 	__uint(max_entries, 16384);

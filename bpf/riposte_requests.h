@@ -10,10 +10,11 @@
  *
  * Of each function the beginning and the end: when it ends, the kernel has forgotten the names and the descriptor. Both are only a jump into one program for
  * all, so that the verifier looks at what judges once. Where a function gives anything else than 0 the request is not at its end: it is tried again by a
- * worker (-EAGAIN), or goes on by itself.
+ * worker (-EAGAIN), or goes on by itself. What it has done by then is told at once, as nobody may ever try again: a handshake that goes on, and a part that was sent.
  *
- * What it misses: operations that are not here; each connection of an accept that goes on for more than one (its function never ends with 0 and a result);
- * names, where more threads are in the middle of such a request than the maps have room for; and what is under way before the hooks are there.
+ * What it misses: operations that are not here; each connection of an accept that goes on for more than one (its function never ends with 0 and a result), and
+ * the parts of a bundle of sends that does not come to its end; names, where more threads are in the middle of such a request than the maps have room for, which is
+ * counted; and what is under way before the hooks are there.
  *
  * They are an object of their own on the maps of the other: to prepare them takes libbpf longer than there is time for at the start, and where a kernel does
  * not take them the rest is there.
@@ -44,10 +45,13 @@ enum {
 };
 
 #define REQ_F_FIXED_FILE 1	/* IOSQE_FIXED_FILE */
+#define SEND_VECTORIZED 32	/* IORING_SEND_VECTORIZED: what is sent lies in vectors, 6.17 */
+#define EAGAIN 11
+#define TCP_CLOSE 7
 
 /*
- * Requests that are being carried out, by thread. LRU: nobody tells of one that is not at its end. Each processor takes 128 free entries for itself, so user
- * space gives the first two maps room for more than that on each.
+ * Requests whose function is being carried out, by thread. LRU: a thread may be told of no end where the hooks are taken away. Each processor takes 128 free
+ * entries for itself, so user space gives these maps room for more than that on each, and that of long names for some.
  */
 struct {
 	__uint(type, BPF_MAP_TYPE_LRU_HASH);
@@ -69,6 +73,17 @@ struct {
 	__type(key, u64);
 	__type(value, struct request_long_names);
 } request_long SEC(".maps");
+
+/*
+ * Requests that will be tried again, by whichever thread: by then the kernel has forgotten the descriptor. By struct io_kiocb *; nobody tells of one that is
+ * called off, so another request may lie there next.
+ */
+struct {
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__uint(max_entries, 4096);
+	__type(key, u64);
+	__type(value, struct request_try);
+} request_tries SEC(".maps");
 
 /* What the hooks of requests lead into: riposte_request_begin, riposte_request_end. User space fills them in. */
 struct {
@@ -125,6 +140,11 @@ static __always_inline bool works_on_file(u32 operation)
 	return false;
 }
 
+static __always_inline bool sends(u32 operation)
+{
+	return operation == OP_SEND || operation == OP_SEND_ZC || operation == OP_SENDMSG || operation == OP_SENDMSG_ZC;
+}
+
 /* Where what the operation has of its own lies. */
 static __always_inline u64 command_of(u64 address)
 {
@@ -155,6 +175,14 @@ static __always_inline u32 wanted_index(struct riposte_control *settings, u64 ad
 	if (!(settings->calls[set][index].wanted & RIPOSTE_WANTED_RULES))
 		return RIPOSTE_CALLS;
 	return index;
+}
+
+/* Nothing of a request may stay behind its function: it would take the room of those that are in the middle of theirs. */
+static __always_inline void forget_thread(u64 thread)
+{
+	bpf_map_delete_elem(&requests, &thread);
+	bpf_map_delete_elem(&request_names, &thread);
+	bpf_map_delete_elem(&request_long, &thread);
 }
 
 /* ---------------------------------------------------------------- the beginning */
@@ -237,7 +265,7 @@ __noinline int note_names(u32 room, u64 address, u32 operation)
 /* Does the kernel keep a copy of the address for it in a message? Since 6.10; a kernel is taken for such a one by what came with 6.11. */
 static __always_inline bool has_message(u32 operation)
 {
-	return bpf_core_type_exists(struct io_bind) && (operation == OP_SEND || operation == OP_SEND_ZC || operation == OP_SENDMSG || operation == OP_SENDMSG_ZC);
+	return bpf_core_type_exists(struct io_bind) && sends(operation);
 }
 
 /*
@@ -246,12 +274,11 @@ static __always_inline bool has_message(u32 operation)
  */
 static __always_inline void read_target(struct request *request, u64 address, u32 operation)
 {
-	u64 command = command_of(address), from = 0;
+	u64 command = command_of(address), async = (u64)MEMBER(struct io_kiocb, address, async_data), from = 0;
+	bool is_copy = has_message(operation);
 	u32 length = 0;
 
-	if (has_message(operation)) {
-		u64 async = (u64)MEMBER(struct io_kiocb, address, async_data);
-
+	if (is_copy) {
 		if (!async || !MEMBER(struct io_async_msghdr, async, msg.msg_name))
 			return;
 		length = MEMBER(struct io_async_msghdr, async, msg.msg_namelen);
@@ -262,15 +289,54 @@ static __always_inline void read_target(struct request *request, u64 address, u3
 	} else if (bpf_core_field_exists(struct io_sr_msg___address, addr) && (operation == OP_SEND || operation == OP_SEND_ZC)) {
 		length = MEMBER(struct io_sr_msg___address, command, addr_len);
 		from = (u64)MEMBER(struct io_sr_msg___address, command, addr);
+		/* Of one that was handed in behind another, or is tried again, there is a copy. */
+		is_copy = from && async;
+		if (is_copy)
+			from = async + bpf_core_field_offset(struct io_async_msghdr, addr);
 	}
 	if (!from || (s32)length < (s32)sizeof(u16))
 		return;
 	if (length > ADDRESS_BYTES)
 		length = ADDRESS_BYTES;
-	if (has_message(operation) ? bpf_probe_read_kernel(request->target, ADDRESS_BYTES, (void *)from)
-				   : bpf_probe_read_user(request->target, length, (void *)from))
+	if (is_copy ? bpf_probe_read_kernel(request->target, ADDRESS_BYTES, (void *)from) : bpf_probe_read_user(request->target, length, (void *)from))
 		return;
 	request->target_length = length;
+}
+
+/*
+ * What an earlier try has left: once a request has waited for its file, 0 stands where the descriptor did. Of another request that lay here no more is taken than a
+ * descriptor of the same file; that something was told counts for a send which has sent a part already, and for a connect where it leads to the same end.
+ */
+static __always_inline void recall_try(struct request *request, u32 operation)
+{
+	u64 address = request->address;
+	struct request_try *known = bpf_map_lookup_elem(&request_tries, &address), try;
+
+	if (!known)
+		return;
+	request->is_again = 1;
+	bpf_probe_read_kernel(&try, sizeof(try), known);
+	if (try.worked_on != request->worked_on || bpf_map_lookup_elem(&request_tries, &address) != known)
+		return;
+	if (!request->fd)
+		request->fd = try.fd;
+	if (sends(operation) && !MEMBER(struct io_sr_msg, command_of(address), done_io))
+		return;
+	request->told = try.told;
+	request->peer[0] = try.peer[0];
+	request->peer[1] = try.peer[1];
+	request->peer[2] = try.peer[2];
+}
+
+/* Nothing is known of it yet. */
+static __always_inline void begin_request_anew(struct request *request)
+{
+	request->file = 0;
+	request->worked_on = 0;
+	request->fd = RIPOSTE_NO_DESCRIPTOR;
+	request->target_length = 0;
+	request->told = 0;
+	request->is_again = 0;
 }
 
 /* What there will be no more when it ends. */
@@ -286,13 +352,12 @@ __noinline int note_request(u32 room, u64 address, u32 operation)
 	request = &work->request;
 	request->start = BPF_CORE_READ(task, start_boottime);
 	request->address = address;
-	request->file = 0;
-	request->target_length = 0;
-	request->told = 0;
-	request->fd = RIPOSTE_NO_DESCRIPTOR;
+	begin_request_anew(request);
 	if (works_on_file(operation)) {
+		request->worked_on = number_of(MEMBER(struct io_kiocb, address, file));
 		if (!(MEMBER(struct io_kiocb, address, flags) & REQ_F_FIXED_FILE))
 			request->fd = MEMBER(struct io_kiocb, address, cqe.fd);
+		recall_try(request, operation);
 		read_target(request, address, operation);
 	}
 	if (bpf_map_update_elem(&requests, &thread, request, BPF_ANY))
@@ -314,9 +379,8 @@ int riposte_request_begin(u64 *ctx)
 	room = take_room(ROOM_REQUEST);
 	work = work_of(room);
 	if (!work) {
-		u64 thread = bpf_get_current_pid_tgid();
-
-		bpf_map_delete_elem(&requests, &thread);
+		forget_thread(bpf_get_current_pid_tgid());
+		bpf_map_delete_elem(&request_tries, &address);
 		return 0;
 	}
 	note_request(room, address, operation);
@@ -358,9 +422,7 @@ static __always_inline bool recall(struct work *work, u64 address, u64 thread, u
 		return true;
 	request->start = start;
 	request->address = address;
-	request->file = 0;
-	request->target_length = 0;
-	request->fd = RIPOSTE_NO_DESCRIPTOR;
+	begin_request_anew(request);
 	return false;
 }
 
@@ -369,6 +431,28 @@ static __always_inline bool is_of_32_bits(u64 address)
 	struct io_ring_ctx *ring = MEMBER(struct io_kiocb, address, ctx);
 
 	return bpf_core_field_exists(ring->compat) && BPF_CORE_READ_BITFIELD_PROBED(ring, compat);
+}
+
+/* What was sent, and to where: of vectors the first. Whatever was sent of it by an earlier try is before `buf` now. */
+static __always_inline void read_send(u64 address, u64 command, u64 *args)
+{
+	u32 done = MEMBER(struct io_sr_msg, command, done_io);
+	u64 vector[2] = {};
+
+	args[1] = number_of(MEMBER(struct io_sr_msg, command, buf)) - done;
+	args[2] = (u32)MEMBER(struct io_sr_msg, command, len) + done;
+	args[3] = MEMBER(struct io_sr_msg, command, msg_flags);
+	if (MEMBER(struct io_sr_msg, command, flags) & SEND_VECTORIZED) {
+		/* Of a 32-bit program they have another form. */
+		if (is_of_32_bits(address) || bpf_probe_read_user(vector, sizeof(vector), (void *)args[1]))
+			vector[0] = vector[1] = 0;
+		args[1] = vector[0];
+		args[2] = vector[1];
+	}
+	if (bpf_core_field_exists(struct io_sr_msg___address, addr)) {
+		args[4] = (u64)MEMBER(struct io_sr_msg___address, command, addr);
+		args[5] = MEMBER(struct io_sr_msg___address, command, addr_len);
+	}
 }
 
 /* work->args as the call's registers would be. What stands where a name would is 0. Whether a file is made that gets no descriptor. */
@@ -453,9 +537,7 @@ __noinline int read_request(u32 room, u64 address, u32 operation)
 		break;
 	case OP_SEND:
 	case OP_SEND_ZC:
-		args[1] = (u64)MEMBER(struct io_sr_msg, command, buf);
-		args[2] = (u32)MEMBER(struct io_sr_msg, command, len);
-		args[3] = MEMBER(struct io_sr_msg, command, msg_flags);
+		read_send(address, command, args);
 		break;
 	}
 	return is_direct;
@@ -517,9 +599,20 @@ __noinline int recall_names(u32 room, u64 address)
 	return 1;
 }
 
+/* Something of it is missing that rules may ask for. */
+static __always_inline void count_loss(struct work *work)
+{
+	struct riposte_counters *count = counters_entry();
+	u32 index = work->index;
+
+	BOUND(index, RIPOSTE_CALLS - 1);
+	if (count)
+		count->dropped[index]++;
+}
+
 /*
  * ITEM_PATH1 and ITEM_PATH2 of what was noted. Where that is gone, of a file that was opened the kernel's own path stands for the first; else they are
- * missing, which the filter takes for possible.
+ * missing, which the filter takes for possible, and which counts as a loss: a rule about a name does not match.
  */
 __noinline int put_noted_names(u32 room, u64 address)
 {
@@ -538,37 +631,35 @@ __noinline int put_noted_names(u32 room, u64 address)
 	work->size = before;
 	work->path1_at = 0;
 	work->path2_at = 0;
-	if (work->call.kind != RIPOSTE_CALL_OPEN || work->result < 0)
-		return 0;
-	find_file(work);
-	if (!work->file)
-		return 0;
-	work->path1_at = put_path(room, RIPOSTE_ITEM_PATH1, path_of(work->file), 0);
-	work->path1_length = work->item_length;
+	if (work->call.kind == RIPOSTE_CALL_OPEN && work->result >= 0) {
+		find_file(work);
+		if (work->file) {
+			work->path1_at = put_path(room, RIPOSTE_ITEM_PATH1, path_of(work->file), 0);
+			work->path1_length = work->item_length;
+			return 0;
+		}
+	}
+	count_loss(work);
 	return 0;
 }
 
-/* The room is about this request now. */
+/* The room, which has recalled what was noted, is about this request now, and about what work->result says of it. */
 __noinline int begin_request(u32 room, u64 address, u32 operation, u32 index)
 {
-	struct task_struct *task = (void *)bpf_get_current_task();
 	struct riposte_control *settings = control_entry();
 	struct work *work = work_of(room);
 	struct event *event = event_of(room);
-	u64 thread = bpf_get_current_pid_tgid();
 	u32 set, generation, at;
-	bool is_known;
 	int is_direct;
 
 	if (!work || !event || !settings)
 		return 0;
-	is_known = recall(work, address, thread, BPF_CORE_READ(task, start_boottime));
 	is_direct = read_request(room, address, operation);
 	generation = settings->generation;
 	set = generation & 1;
 	BOUND(index, RIPOSTE_CALLS - 1);
 	work->call = settings->calls[set][index];
-	begin_with_arguments(work, index, index, generation, RIPOSTE_FLAG_REQUEST, (s64)(s32)MEMBER(struct io_kiocb, address, cqe.res));
+	begin_with_arguments(work, index, index, generation, RIPOSTE_FLAG_REQUEST, work->result);
 	/* Nothing that only the calls of a thread may do. */
 	work->call.wanted &= RIPOSTE_WANTED_RULES;
 	work->call.flags &= ~RIPOSTE_CALL_MESSAGES;
@@ -595,9 +686,101 @@ __noinline int begin_request(u32 room, u64 address, u32 operation, u32 index)
 		}
 	}
 	/* What the kernel has taken for the address is known, even if that is none. */
-	if (work->request.target_length || (is_known && has_message(operation)))
+	if (work->request.target_length || (work->recalled && has_message(operation)))
 		work->address_tried = 1;
+	if (!work->recalled && has_message(operation))
+		count_loss(work);
 	return 0;
+}
+
+/*
+ * Where a connection leads to that is there or being made; false: there is none. peer[0] is 0 where that is no address of IP. All of it is the kernel's own: whoever
+ * has the socket led elsewhere meanwhile is not taken for the same one.
+ */
+static __always_inline bool read_peer(u64 address, u64 *peer)
+{
+	struct file *file = MEMBER(struct io_kiocb, address, file);
+	struct socket *socket = BPF_CORE_READ(file, private_data);
+	struct sock *sock = (struct sock *)number_of(BPF_CORE_READ(socket, sk));
+	u32 state = BPF_CORE_READ(sock, __sk_common.skc_state);
+	u64 family = BPF_CORE_READ(sock, __sk_common.skc_family);
+
+	peer[0] = 0;
+	peer[1] = 0;
+	peer[2] = 0;
+	if (!sock || state == TCP_CLOSE || state == TCP_LISTEN)
+		return false;
+	if (family == AF_INET || family == AF_INET6)
+		peer[0] = family << 48 | (u64)BPF_CORE_READ(sock, __sk_common.skc_dport) << 32 | BPF_CORE_READ(sock, __sk_common.skc_daddr);
+	if (family == AF_INET6)
+		bpf_probe_read_kernel(&peer[1], 16, __builtin_preserve_access_index(&sock->__sk_common.skc_v6_daddr));
+	return true;
+}
+
+/*
+ * Recalls what was noted of a request whose function has ended with `ended`, and sets work->result; whether that is to be told. What an earlier try has told is not
+ * told once more, but for what went wrong in the end.
+ *
+ * One that is not at its end may be called off at any moment, and nobody would tell what it has done: a connect whose handshake goes on is told as one of a socket
+ * that does not wait, and a send that has sent a part with that.
+ */
+__noinline int recall_request(u32 room, u64 address, u32 operation, s32 ended)
+{
+	struct task_struct *task = (void *)bpf_get_current_task();
+	struct work *work = work_of(room);
+	struct request *request;
+	u64 peer[3];
+	bool was_told;
+
+	if (!work)
+		return 0;
+	request = &work->request;
+	work->recalled = recall(work, address, bpf_get_current_pid_tgid(), BPF_CORE_READ(task, start_boottime));
+	work->result = (s32)MEMBER(struct io_kiocb, address, cqe.res);
+	if (operation == OP_CONNECT) {
+		bool is_there = read_peer(address, peer);
+
+		was_told = is_there && request->told && peer[0] && peer[0] == request->peer[0] && peer[1] == request->peer[1] && peer[2] == request->peer[2];
+		if (ended) {
+			if (ended != -EAGAIN || !is_there)
+				return 0;
+			work->result = -EINPROGRESS;
+			request->peer[0] = peer[0];
+			request->peer[1] = peer[1];
+			request->peer[2] = peer[2];
+			return !was_told;
+		}
+	} else if (sends(operation)) {
+		was_told = request->told;
+		if (ended) {
+			work->result = MEMBER(struct io_sr_msg, command_of(address), done_io);
+			return work->result > 0 && !was_told;
+		}
+	} else {
+		return !ended;
+	}
+	return !was_told || work->result < 0;
+}
+
+/* Forgets it where it has ended, and else keeps what the next try needs. */
+static __always_inline void settle_request(struct work *work, u64 address, s32 ended)
+{
+	struct request_try try = {};
+
+	if (!ended) {
+		if (work->request.is_again)
+			bpf_map_delete_elem(&request_tries, &address);
+		return;
+	}
+	if (!work->recalled)
+		return;
+	try.worked_on = work->request.worked_on;
+	try.fd = work->request.fd;
+	try.told = work->request.told;
+	try.peer[0] = work->request.peer[0];
+	try.peer[1] = work->request.peer[1];
+	try.peer[2] = work->request.peer[2];
+	bpf_map_update_elem(&request_tries, &address, &try, BPF_ANY);
 }
 
 /*
@@ -618,15 +801,19 @@ int riposte_request_end(u64 *ctx)
 	struct riposte_control *settings = control_entry();
 	struct riposte_counters *count = counters_entry();
 	u64 address = request_of(ctx), thread = bpf_get_current_pid_tgid();
+	s32 ended = ctx[2];	/* the function's own result, behind its arguments */
 	u32 operation, index, room;
 	struct work *work;
 
-	/* The function's own result, behind its arguments. */
-	if (!settings || !count || (s32)ctx[2] || thread >> 32 == settings->self)
+	if (!settings || !count || thread >> 32 == settings->self)
 		return 0;
 	index = wanted_index(settings, address, &operation);
 	if (index >= RIPOSTE_CALLS)
 		return 0;
+	if (ended && !works_on_file(operation)) {
+		forget_thread(thread);
+		return 0;
+	}
 	if (operation == OP_OPENAT && was_told(address, thread)) {
 		bpf_map_delete_elem(&requests, &thread);
 		return 0;
@@ -634,14 +821,22 @@ int riposte_request_end(u64 *ctx)
 	room = take_room(ROOM_REQUEST);
 	work = work_of(room);
 	if (!work) {
-		count->dropped[index]++;
+		if (!ended)
+			count->dropped[index]++;
+		forget_thread(thread);
 		return 0;
 	}
-	begin_request(room, address, operation, index);
-	take_call(room, work, settings);
-	work->request.told = 1;
+	if (recall_request(room, address, operation, ended)) {
+		begin_request(room, address, operation, index);
+		work->sent = 0;
+		take_call(room, work, settings);
+		/* What no rule could match may be something that one does at its end. */
+		work->request.told = !ended || work->sent;
+	}
 	if (operation != OP_OPENAT || bpf_map_update_elem(&requests, &thread, &work->request, BPF_ANY))
 		bpf_map_delete_elem(&requests, &thread);
+	if (works_on_file(operation))
+		settle_request(work, address, ended);
 	leave_room(work);
 	return 0;
 }

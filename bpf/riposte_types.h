@@ -587,9 +587,11 @@ struct io_accept {
 };
 
 struct io_sr_msg {
-	void *buf;
-	int len;
+	void *buf;		/* behind what has been sent of it */
+	int len;		/* the same: what is left */
+	u32 done_io;
 	u32 msg_flags;
+	u16 flags;
 };
 
 struct io_sr_msg___address {

@@ -247,11 +247,16 @@ final class SensorLoop {
     }
 
     /// Takes what the kernel has written by now, and no more: where events keep coming there would be no end. No reflex acts any more, as nobody would hear of it.
+    /// What comes meanwhile stays in the rings, for the next agent where they are pinned.
     func drainLast() {
+        rings.isRelieved = false
         programs.control.pointee.unattended = 1
         drain(upTo: Self.bootNanoseconds() + Self.underWayNanoseconds) { false }
         look(isLast: true)
     }
+
+    /// Whether events were taken out of their ring that nobody was told of.
+    var hasMoved: Bool { rings.hasMoved }
 
     /// What was begun before is written by then.
     private static let underWayNanoseconds: UInt64 = 1_000_000
@@ -457,19 +462,29 @@ struct CgroupClasses {
 
     init(_ programs: KernelPrograms) { self.programs = programs }
 
+    /// What the kernel is told.
+    private enum Kind: UInt32 {
+        case host = 1
+        case container
+        /// It counts as one that was not told, but for this: its path does not come with each event, and nobody is woken for its sake.
+        case unknown
+    }
+
     /// Says what kind the record's cgroup is, once, where that is certain: by its path as the record tells it. /proc may tell of another cgroup by now, to which
-    /// the process has gone. Of one that is nested too deep for the kernel side nothing is said.
+    /// the process has gone. Of one that is nested too deep for the kernel side all that is said is that it was met.
     ///
-    /// Gives whether it is a new one.
+    /// Gives whether it is a new one that is known.
     mutating func tell(_ record: SensorRecord) -> Bool {
         let id = record.header.pointee.cgroup
         guard id != 0, id != lastTold else { return false }
         if told.contains(id) { lastTold = id }
-        guard lastTold != id, let path = record.cgroupPath else { return false }
+        guard lastTold != id, record[.cgroup] != nil else { return false }
+        let path = record.cgroupPath
+        let kind: Kind = path.map { CgroupPath.container(of: $0).isHost ? .host : .container } ?? .unknown
         if told.count >= Self.limit { told.removeAll(keepingCapacity: true) }
         told.insert(id)
         // What cannot be written is handed up for ever, which is right, if slower.
-        try? programs.set(.cgroups, id, UInt32(CgroupPath.container(of: path).isHost ? 1 : 2))
-        return true
+        try? programs.set(.cgroups, id, kind.rawValue)
+        return path != nil
     }
 }

@@ -165,6 +165,22 @@ struct RequestLiveTests {
         Case(
             words: "async send P hello", condition: "evt.type = sendto and fd.sip = 127.0.0.1 and fd.sport = P",
             fields: ["evt.buffer": "hello", "fd.sport": .integer(Int64(port))]),
+        // Nobody may ever hear how it ends.
+        Case(
+            words: "abandoned connect P", condition: "evt.type = connect and evt.res = EINPROGRESS and fd.sip = 127.0.0.1 and fd.sport = P and fd.num > 2",
+            fields: ["evt.res": "EINPROGRESS", "fd.sport": .integer(Int64(port)), "fd.l4proto": "tcp"]),
+        Case(
+            words: "late send P hello", condition: "evt.type = sendto and evt.rawres = 5 and fd.sport = P and fd.num > 2",
+            fields: ["evt.buffer": "hello", "fd.sport": .integer(Int64(port)), "fd.l4proto": "tcp"]),
+        Case(
+            words: "partial send P first", condition: "evt.type = sendto and evt.rawres > 0 and fd.sport = P and evt.buffer startswith first",
+            fields: ["fd.sport": .integer(Int64(port)), "fd.l4proto": "tcp"]),
+        Case(
+            words: "unread send P hello", condition: "evt.type = sendto and fd.sip = 127.0.0.1 and fd.sport = P and evt.buffer = hello",
+            fields: ["evt.buffer": "hello", "fd.l4proto": "udp"]),
+        Case(
+            words: "changed send P hello", condition: "evt.type = sendto and fd.sip = 127.0.0.1 and fd.l4proto = udp and fd.sport = P",
+            fields: ["evt.buffer": "hello", "fd.l4proto": "udp"]),
         Case(words: "bind P", condition: "evt.type = bind and evt.rawres = 0", fields: ["evt.type": "bind", "fd.sport": .integer(Int64(port))], isYoung: true),
         Case(words: "listen", condition: "evt.type = listen and evt.arg.backlog = 3", fields: ["evt.type": "listen", "evt.res": "SUCCESS"], isYoung: true),
     ]

@@ -172,6 +172,57 @@ struct SensorLiveTests {
         _ = try await child.waitForExit(within: .seconds(20))
     }
 
+    /// Which events came with the path of their cgroup.
+    private final class Paths: SensorSink {
+        let seen = Mutex<[Bool]>([])
+        func take(_ rule: Rule, _ event: SensorEvent, _ values: RuleJudge) { seen.withLock { $0.append(event.record?[.cgroup] != nil) } }
+        func lost(_ events: [String: UInt64]) {}
+    }
+
+    @Test("a cgroup that is nested too deep to be told is met once, and not with each event in it")
+    func deepCgroup() throws {
+        let folders = try Self.makeCgroup(String(repeating: "c", count: 60))
+        let deep = (1...70).map { folders[1] + String(repeating: "/d", count: $0) }
+        for folder in deep { try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: false) }
+        defer { for folder in (folders + deep).reversed() { rmdir(folder) } }
+        let folder = try TemporaryFolder()
+        let mark = try folder.file("mark", "")
+        let sink = Paths()
+        let loop = try SensorLoop(
+            Sensor.Configuration(), Self.rules("evt.type in (open, openat) and fd.name = \(mark)"), ReflexSet(), Self.containers, sink, bell: -1)
+        for expected in [[true], [false, false]] {
+            // A shell that goes there by itself is told of there for the first time with what it opens.
+            for _ in expected { #expect(try run(["sh", "-c", "echo $$ > \(deep[69])/cgroup.procs; : < \(mark)"]).status == 0) }
+            loop.drain { false }
+            #expect(sink.seen.withLock(\.self) == expected)
+            sink.seen.withLock { $0 = [] }
+        }
+    }
+
+    /// Starts many programs while it is told of the first.
+    private final class Crowd: SensorSink {
+        let isThere = Mutex(false)
+        func take(_ rule: Rule, _ event: SensorEvent, _ values: RuleJudge) {
+            guard !isThere.withLock(\.self) else { return }
+            isThere.withLock { $0 = true }
+            _ = try? run(["sh", "-c", "i=0; while [ $i -lt 200 ]; do /bin/true; i=$((i+1)); done"])
+        }
+        func lost(_ events: [String: UInt64]) {}
+    }
+
+    @Test("what comes while the last events are taken stays in the ring, for the next agent")
+    func lastEvents() throws {
+        let folder = try TemporaryFolder()
+        let mark = try folder.file("mark", "")
+        var configuration = Sensor.Configuration()
+        configuration.stateBufferBytes = 1 << 19
+        let loop = try SensorLoop(
+            configuration, Self.rules("evt.type in (open, openat) and fd.name = \(mark)"), ReflexSet(), Self.containers, Crowd(), bell: -1)
+        #expect(try run(["sh", "-c", ": < \(mark); for i in 1 2 3 4 5 6 7 8 9; do /bin/true; done"]).status == 0)
+        loop.drainLast()
+        #expect(!loop.hasMoved)
+    }
+
     /// How many signals of reflexes it was told of, and of how many it was told that nothing more is known.
     private final class Reflexes: SensorSink {
         let seen = Mutex<(told: Int, unrecorded: UInt64, lost: [String: UInt64])>((0, 0, [:]))

@@ -8,9 +8,15 @@
  *     polled     by a thread of the kernel's that looks for requests (IORING_SETUP_SQPOLL)
  *     direct     what is made gets no descriptor, but a place in the ring's own table
  *     fixed      the socket has no descriptor either
+ *     abandoned  nobody answers the connect, and its ring is closed meanwhile
+ *     late       a socket of a connection takes what is sent only once the request has waited for that
+ *     partial    to a socket of a connection goes more than it takes, and nobody waits for the rest
+ *     unread     the address lies where nobody has looked yet
+ *     changed    it waits behind another request, and the address is another one by the time that it is its turn
  *
  *     openat PATH FLAGS · openat2 PATH FLAGS · mkdirat PATH · unlinkat PATH · renameat OLD NEW · linkat OLD NEW · symlinkat TARGET PATH
  *     socket · connect PORT · bind PORT · listen · accept PORT · sendmsg PORT TEXT · send PORT TEXT
+ *     flood FOLDER COUNT PATH: so many threads, each of which opens a file that is not there, with a long name; meanwhile somebody opens PATH, and waits
  *
  * Ports are those of 127.0.0.1, of datagrams where something is sent. What must be there before is made by calls: sockets, who listens, and the connection
  * that is accepted. Exit status 77: this kernel has no io_uring, or not this operation.
@@ -23,6 +29,7 @@
 #include <fcntl.h>
 #include <linux/io_uring.h>
 #include <linux/openat2.h>
+#include <pthread.h>
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
@@ -75,10 +82,10 @@ static void open_ring(bool polled)
 static void add(struct io_uring_sqe entry)
 {
 	atomic_uint *tail = (atomic_uint *)(submissions + parameters.sq_off.tail);
+	unsigned place = count++ % parameters.sq_entries;
 
-	entries[count] = entry;
-	((unsigned *)(submissions + parameters.sq_off.array))[count] = count;
-	count++;
+	entries[place] = entry;
+	((unsigned *)(submissions + parameters.sq_off.array))[place] = place;
 	atomic_store(tail, count);
 }
 
@@ -98,27 +105,109 @@ static int socket_of(int type)
 	return made;
 }
 
-/* Listens at a port. */
-static int listening(const char *port)
+/* Listens at a port; so many wait there at most, and one more. */
+static int listening_for(const char *port, int backlog)
 {
 	struct sockaddr_in address = address_of(port);
 	int listener = socket_of(SOCK_STREAM);
 
-	if (bind(listener, (struct sockaddr *)&address, sizeof address) || listen(listener, 4))
+	if (bind(listener, (struct sockaddr *)&address, sizeof address) || listen(listener, backlog))
 		fail("listen");
 	return listener;
 }
 
+static int listening(const char *port)
+{
+	return listening_for(port, 4);
+}
+
+/* The one end of a connection to a port, which takes no more for now if it is `full`; the other end goes to `other`. */
+static int connection(const char *port, bool full, int *other)
+{
+	static const char block[65536];
+	struct sockaddr_in address = address_of(port);
+	int listener = listening(port), made = socket_of(SOCK_STREAM);
+
+	if (connect(made, (struct sockaddr *)&address, sizeof address))
+		fail("connect");
+	*other = accept(listener, NULL, NULL);
+	if (*other < 0)
+		fail("accept");
+	while (full && send(made, block, sizeof block, MSG_DONTWAIT) > 0)
+		;
+	return made;
+}
+
+/* A copy that no page table leads to. */
+static void *unread(const void *data, size_t length)
+{
+	int file = memfd_create("unread", 0);
+	void *memory;
+
+	if (file < 0 || write(file, data, length) != (ssize_t)length)
+		fail("memfd");
+	memory = mmap(NULL, length, PROT_READ, MAP_PRIVATE, file, 0);
+	if (memory == MAP_FAILED)
+		fail("mmap");
+	return memory;
+}
+
+static bool is_done(unsigned wanted)
+{
+	return atomic_load((atomic_uint *)(completions + parameters.cq_off.tail)) >= wanted;
+}
+
+static void enter(unsigned submitted, unsigned wanted)
+{
+	if (syscall(SYS_io_uring_enter, ring, submitted, wanted, IORING_ENTER_GETEVENTS, NULL, 0) < 0)
+		fail("io_uring_enter");
+}
+
+static const char *folder;
+
+static void *flooding(void *number)
+{
+	char name[512];
+
+	snprintf(name, sizeof name, "%s/%0250ld", folder, (long)number);
+	add((struct io_uring_sqe){.opcode = IORING_OP_OPENAT, .fd = AT_FDCWD, .addr = (uintptr_t)name});
+	/* From then on the name is the kernel's own. */
+	enter(1, 0);
+	return NULL;
+}
+
+/* Opens a pipe that nobody writes to until all of the others have had their turn. */
+static int flood(const char *where, long threads, const char *pipe)
+{
+	pthread_t thread;
+
+	folder = where;
+	open_ring(false);
+	add((struct io_uring_sqe){.opcode = IORING_OP_OPENAT, .fd = AT_FDCWD, .addr = (uintptr_t)pipe, .flags = IOSQE_ASYNC});
+	enter(1, 0);
+	/* Until a worker waits in it, most likely. */
+	usleep(200000);
+	for (long i = 0; i < threads; i++)
+		if (pthread_create(&thread, NULL, flooding, (void *)i) || pthread_join(thread, NULL))
+			fail("thread");
+	enter(0, threads);
+	if (open(pipe, O_WRONLY) < 0)
+		fail("open");
+	enter(0, threads + 1);
+	return 0;
+}
+
 int main(int argc, char **words)
 {
-	bool async = false, silent = false, polled = false, direct = false, fixed = false;
+	bool async = false, silent = false, polled = false, direct = false, fixed = false, abandoned = false, late = false, partial = false, is_unread = false, changed = false;
 	struct io_uring_sqe entry = {.fd = AT_FDCWD};
 	static struct sockaddr_in address, peer;
 	static struct open_how how;
 	static struct iovec vector;
 	static struct msghdr message;
 	static socklen_t length = sizeof address;
-	int result = 0, socket_at = -1, table[4] = {-1, -1, -1, -1};
+	int result = 0, socket_at = -1, other = -1, gate[2], table[4] = {-1, -1, -1, -1};
+	static char block[8 << 20], byte;
 	char **a;
 
 	for (words++; *words; words++) {
@@ -127,6 +216,11 @@ int main(int argc, char **words)
 		else if (!strcmp(*words, "polled")) polled = true;
 		else if (!strcmp(*words, "direct")) direct = true;
 		else if (!strcmp(*words, "fixed")) fixed = true;
+		else if (!strcmp(*words, "abandoned")) abandoned = true;
+		else if (!strcmp(*words, "late")) late = true;
+		else if (!strcmp(*words, "partial")) partial = true;
+		else if (!strcmp(*words, "unread")) is_unread = true;
+		else if (!strcmp(*words, "changed")) changed = true;
 		else break;
 	}
 	if (!*words)
@@ -153,8 +247,14 @@ int main(int argc, char **words)
 	} else if (!strcmp(*words, "socket")) {
 		entry.opcode = OP_SOCKET, entry.fd = AF_INET, entry.off = SOCK_STREAM;
 	} else if (!strcmp(*words, "connect")) {
-		listening(a[0]);
+		listening_for(a[0], abandoned ? 0 : 4);
 		socket_at = socket_of(SOCK_STREAM);
+		for (int i = 0; abandoned && i < 3; i++) {
+			int waiting = socket_of(SOCK_STREAM | SOCK_NONBLOCK);
+
+			if (connect(waiting, (struct sockaddr *)&address, sizeof address) && errno != EINPROGRESS)
+				fail("connect");
+		}
 		entry.opcode = IORING_OP_CONNECT, entry.addr = (uintptr_t)&address, entry.off = sizeof address;
 	} else if (!strcmp(*words, "bind")) {
 		socket_at = socket_of(SOCK_STREAM);
@@ -172,10 +272,19 @@ int main(int argc, char **words)
 		vector = (struct iovec){a[1], strlen(a[1])};
 		message = (struct msghdr){.msg_name = &address, .msg_namelen = sizeof address, .msg_iov = &vector, .msg_iovlen = 1};
 		entry.opcode = IORING_OP_SENDMSG, entry.addr = (uintptr_t)&message, entry.len = 1;
+	} else if (!strcmp(*words, "send") && (late || partial)) {
+		socket_at = connection(a[0], late, &other);
+		entry.opcode = IORING_OP_SEND, entry.addr = (uintptr_t)a[1], entry.len = strlen(a[1]);
+		if (partial) {
+			strcpy(block, a[1]);
+			entry.addr = (uintptr_t)block, entry.len = sizeof block, entry.msg_flags = MSG_WAITALL | MSG_DONTWAIT;
+		}
 	} else if (!strcmp(*words, "send")) {
 		socket_at = socket_of(SOCK_DGRAM);
 		entry.opcode = IORING_OP_SEND, entry.addr = (uintptr_t)a[1], entry.len = strlen(a[1]);
-		entry.addr2 = (uintptr_t)&address, entry.addr_len = sizeof address;
+		entry.addr2 = (uintptr_t)(is_unread ? unread(&address, sizeof address) : &address), entry.addr_len = sizeof address;
+	} else if (!strcmp(*words, "flood")) {
+		return flood(a[0], atoi(a[1]), a[2]);
 	} else {
 		return 2;
 	}
@@ -200,7 +309,33 @@ int main(int argc, char **words)
 		entry.flags |= IOSQE_ASYNC;
 	if (silent)
 		entry.flags |= IOSQE_CQE_SKIP_SUCCESS | IOSQE_IO_LINK;
+	if (changed) {
+		if (pipe(gate))
+			fail("pipe");
+		add((struct io_uring_sqe){.opcode = IORING_OP_READ, .fd = gate[0], .addr = (uintptr_t)&byte, .len = 1, .off = -1, .flags = IOSQE_IO_LINK});
+	}
 	add(entry);
+	if (abandoned) {
+		enter(1, 0);
+		return is_done(1) ? 1 : 0;
+	}
+	if (late) {
+		enter(1, 0);
+		while (!is_done(1)) {
+			while (recv(other, block, sizeof block, MSG_DONTWAIT) > 0)
+				;
+			enter(0, 0);
+		}
+		return 0;
+	}
+	if (changed) {
+		enter(2, 0);
+		address.sin_port = htons(1);
+		if (write(gate[1], &byte, 1) != 1)
+			fail("write");
+		enter(0, 2);
+		return 0;
+	}
 	/* Done behind the other one, and told. */
 	if (silent)
 		add((struct io_uring_sqe){.opcode = IORING_OP_NOP});

@@ -16,6 +16,8 @@ struct EventRings: ~Copyable {
     private var moved = MovedRecords()
     private var untilRelief = EventRings.reliefPace
     private let reliefBytes: UInt64
+    /// Whether state events are moved into memory of ours at all. Not by whoever leaves what is in the rings to somebody else: what was moved nobody else can read.
+    var isRelieved = true
     /// So many events are taken between two looks whether the state ring is half full.
     private static let reliefPace = 16
 
@@ -42,6 +44,9 @@ struct EventRings: ~Copyable {
     private static func check(_ code: CInt) throws(SensorError) {
         guard code == 0 else { throw SensorError("could not map a ring buffer: \(String(cString: strerror(-code)))") }
     }
+
+    /// Whether there are events that were moved and not taken.
+    var hasMoved: Bool { !moved.isEmpty }
 
     /// The oldest event, which stays in place until ``advance(_:_:)``; nil where there is none.
     mutating func next() -> (source: Source, record: UnsafeRawBufferPointer)? {
@@ -74,7 +79,7 @@ struct EventRings: ~Copyable {
     /// Empties the state ring into memory, where it is half full.
     private mutating func relieve() {
         untilRelief = Self.reliefPace
-        guard withUnsafePointer(to: state, { riposte_ring_waiting($0) }) >= reliefBytes else { return }
+        guard isRelieved, withUnsafePointer(to: state, { riposte_ring_waiting($0) }) >= reliefBytes else { return }
         var (record, length): (UnsafeRawPointer?, UInt32) = (nil, 0)
         while moved.hasRoom, Self.look(&state, &record, &length) {
             moved.append(UnsafeRawBufferPointer(start: record, count: Int(length)))

@@ -248,9 +248,13 @@ private final class RequestHooks {
     }
 
     /// Each processor takes 128 entries of such a map for itself, free ones even where others have none; and what is being carried out must not be forgotten for that.
+    /// An entry of long names has eight KiB.
     private static func makeRoom(in object: OpaquePointer) {
-        let entries = UInt32(clamping: max(4096, 256 * Int(libbpf_num_possible_cpus())))
-        for name in ["requests", "request_names"] { if let map = bpf_object__find_map_by_name(object, name) { bpf_map__set_max_entries(map, entries) } }
+        let processors = max(1, Int(libbpf_num_possible_cpus()))
+        let entries = UInt32(clamping: max(4096, 256 * processors))
+        for (name, entries) in [("requests", entries), ("request_names", entries), ("request_tries", entries), ("request_long", UInt32(clamping: max(128, 32 * processors)))] {
+            if let map = bpf_object__find_map_by_name(object, name) { bpf_map__set_max_entries(map, entries) }
+        }
     }
 
     private static func lead(_ map: String, into program: String, of object: OpaquePointer) throws(SensorError) {
@@ -264,7 +268,7 @@ private final class RequestHooks {
 
     // MARK: - Hooks
 
-    /// Sees to it that these functions are looked at, and no others. A function takes the kernel some milliseconds, in which it is asked whether all is over.
+    /// Sees to it that these functions are looked at, and no others. A hook takes the kernel some milliseconds; before the first, and after each, it is asked whether all is over.
     func attach(only wanted: Set<String>, pinnedBelow folder: String?, until isOver: () -> Bool) {
         let functions = wanted.isEmpty ? wanted : wanted.union([Self.installing.function])
         for (function, own) in links where !functions.contains(function) {
@@ -277,12 +281,12 @@ private final class RequestHooks {
         if let folder, pinFolder == nil { beginPinning(below: folder) }
         for function in functions.sorted() where links[function] == nil && untaken[function] == nil {
             if isOver() { return }
-            attach(function)
+            attach(function, until: isOver)
         }
     }
 
     /// Its beginning and its end, or none of both.
-    private func attach(_ function: String) {
+    private func attach(_ function: String, until isOver: () -> Bool) {
         guard let programs = present[function] else { return }
         var own: [(name: String, link: OpaquePointer)] = []
         for program in programs {
@@ -290,11 +294,14 @@ private final class RequestHooks {
             guard let link = bpf_program__attach(program) else {
                 untaken[function] = String(cString: strerror(errno))
                 for (_, link) in own { bpf_link__destroy(link) }
+                links[function] = nil
                 return
             }
             own.append((name, link))
+            links[function] = own
+            // Both are attached, whatever it answers.
+            _ = isOver()
         }
-        links[function] = own
         if pinFolder != nil { for (name, link) in own { pin(bpf_link__fd(link), SensorPins.linkPrefix + name) } }
     }
 
@@ -315,7 +322,9 @@ private final class RequestHooks {
         return objects
     }
 
-    var types: [String] { Set(RequestPrograms.functions.filter { links[$0.name] != nil }.flatMap(\.types)).sorted() }
+    var types: [String] { Set(RequestPrograms.functions.filter { isWhole($0.name) }.flatMap(\.types)).sorted() }
+
+    private func isWhole(_ function: String) -> Bool { links[function].map { $0.count == present[function]?.count } ?? false }
 
     var problem: String? {
         if let pinProblem { return pinProblem }
