@@ -257,6 +257,20 @@ struct RequestLiveTests {
         #expect(bench.events().map(\.fields) == [["evt.is_io_uring": false]] && bench.notebook.verdicts.last == .sent)
     }
 
+    @Test("a request that waits keeps its names, however many others are tried in vain meanwhile")
+    func flood() throws {
+        let deep = folder.path + "/" + Self.deep
+        try FileManager.default.createDirectory(atPath: deep, withIntermediateDirectories: false)
+        try #require(mkfifo(folder.path + "/pipe", 0o600) == 0)
+        try FileManager.default.createSymbolicLink(atPath: "\(deep)/\(Self.long)", withDestinationPath: "../pipe")
+        let bench = try Bench(
+            ["evt.type = openat and evt.is_io_uring = true and fs.path.nameraw endswith \(Self.long)"], pushesDown: false, fields: ["fs.path.nameraw"])
+        let lost = bench.loop.kernelCounts().dropped["openat", default: 0]
+        #expect(try run([requester, "flood", deep, "300", "\(deep)/\(Self.long)"]).status == 0)
+        #expect(bench.events().map(\.fields) == [["fs.path.nameraw": .bytes(Array("\(deep)/\(Self.long)".utf8))]])
+        #expect(bench.loop.kernelCounts().dropped["openat", default: 0] == lost)
+    }
+
     @Test("where they cannot be loaded, it is said why, and nothing else ends")
     func refused() throws {
         let noTable = open("/dev/null", O_RDWR | O_CLOEXEC)

@@ -163,6 +163,16 @@ static void enter(unsigned submitted, unsigned wanted)
 		fail("io_uring_enter");
 }
 
+/* Waits for the next completion, and makes room for another one. */
+static void reap(void)
+{
+	atomic_uint *head = (atomic_uint *)(completions + parameters.cq_off.head);
+
+	while (!is_done(atomic_load(head) + 1))
+		enter(0, 1);
+	atomic_fetch_add(head, 1);
+}
+
 static const char *folder;
 
 static void *flooding(void *number)
@@ -187,13 +197,14 @@ static int flood(const char *where, long threads, const char *pipe)
 	enter(1, 0);
 	/* Until a worker waits in it, most likely. */
 	usleep(200000);
-	for (long i = 0; i < threads; i++)
+	for (long i = 0; i < threads; i++) {
 		if (pthread_create(&thread, NULL, flooding, (void *)i) || pthread_join(thread, NULL))
 			fail("thread");
-	enter(0, threads);
+		reap();
+	}
 	if (open(pipe, O_WRONLY) < 0)
 		fail("open");
-	enter(0, threads + 1);
+	reap();
 	return 0;
 }
 
