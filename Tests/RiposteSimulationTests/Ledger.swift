@@ -204,7 +204,9 @@ extension Ledger.State {
 
     private mutating func problem(withOutcome record: AuditRecord, _ uptime: Duration) -> String? {
         guard let id = record.id else { return "an outcome without a name" }
-        if let undone = record.undoes, record.outcome != .undone, record.outcome != .skipped, let problem = prematureUndo(record, of: undone, uptime) { return problem }
+        // What failed before its intent did nothing, and may have been begun before somebody made the act last longer.
+        let hasTried = record.outcome != .undone && record.outcome != .skipped && (record.outcome != .failed || openIntents[id] != nil)
+        if let undone = record.undoes, hasTried, let problem = prematureUndo(record, of: undone, uptime) { return problem }
         let isLate = record.detail["late"]?.bool ?? false
         let intent = openIntents.removeValue(forKey: id) ?? (isLate ? intents[id] : nil)
         defer { spending.settle(record, intent, uptime) }

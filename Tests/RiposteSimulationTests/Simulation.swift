@@ -106,7 +106,7 @@ final class Simulation {
     static let configuration = {
         var configuration = Engine.Configuration(mode: .enforce, runLimit: 64, maximumAlertAge: .seconds(3600), budgets: SimulatedPlaybooks.agentBudgets)
         configuration.approvals.openLimit = 6
-        configuration.reconciliation.every = .seconds(60)
+        configuration.reconciliation.every = .seconds(120)
         configuration.undo.pardon = .seconds(120)
         configuration.approvals.asksByHand = true
         return configuration
