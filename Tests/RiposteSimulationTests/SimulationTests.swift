@@ -44,7 +44,7 @@ struct SimulationTests {
 
     /// In some seed of a hundred at least.
     private static let mustHappen = [
-        "approval overflow", "ask/network-block", "both/end", "compared already", "compared gone", "compared held back", "compared nothing",
+        "approval overflow", "ask/network-block", "both/end", "brake half_open", "compared already", "compared gone", "compared held back", "compared nothing",
         "drift contested", "drift over", "failed cancelled", "recovered gone", "refused mode", "repeat", "rollout fell_back", "shared/cut", "shared/cut.hold",
     ]
 
