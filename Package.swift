@@ -32,8 +32,8 @@ func room(_ name: String, _ dependencies: [Target.Dependency], _ more: [SwiftSet
     .target(name: name, dependencies: dependencies, swiftSettings: swiftSettings + more)
 }
 
-/// For what tests let go through a hundred thousand chances or events: optimised in the debug build as well, which costs little to build and halves what the
-/// tests take. All checks of the language stay; who steps through one of these rooms takes its flag away.
+/// For what tests let go through a hundred thousand chances or events: optimised in the debug build as well, which costs little to build and halves what
+/// the simulation takes. All checks of the language stay; who steps through one of these rooms takes its flag away.
 let driven: [SwiftSetting] = [.unsafeFlags(["-O"], .when(configuration: .debug))]
 
 /// For what is done a quarter of a million times a second: the release build does not look, at each access to an object's state, whether another access is

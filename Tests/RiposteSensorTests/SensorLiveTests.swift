@@ -322,9 +322,14 @@ struct SensorLiveTests {
 
     /// Takes its time.
     private final class Sluggard: SensorSink {
-        let count = Mutex(0)
+        private let count = Mutex(0)
+        let isFlooded = DispatchSemaphore(value: 0)
         func take(_ rule: Rule, _ event: SensorEvent, _ values: RuleJudge) {
-            count.withLock { $0 += 1 }
+            let count = count.withLock { count in
+                count += 1
+                return count
+            }
+            if count == 100 { isFlooded.signal() }
             usleep(1000)
         }
         func lost(_ events: [String: UInt64]) {}
@@ -343,8 +348,7 @@ struct SensorLiveTests {
         let flood = try ChildProcess(["sh", "-c", "while :; do : < \(file); done"], output: nil, error: nil)
         defer { flood.signal(SIGKILL) }
         // A sensor that tells nothing fails the test, and does not hold it up for good.
-        for _ in 0..<20_000 where sink.count.withLock(\.self) < 100 { usleep(1000) }
-        #expect(sink.count.withLock(\.self) >= 100)
+        #expect(sink.isFlooded.wait(timeout: .now() + 20) == .success)
         sensor.stop()
         #expect(flood.isRunning)
     }
