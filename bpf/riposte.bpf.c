@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0 OR Apache-2.0
 /*
- * The kernel side of Riposte's sensor: four hooks, which describe what happens in the terms of riposte_sensor.h, two more that refuse (riposte_deny.h), and
+ * The kernel side of Riposte's sensor: four hooks, in two ways to be called, which describe what happens in the terms of riposte_sensor.h, two more that refuse (riposte_deny.h), and
  * those that see requests of io_uring (riposte_requests.h), which are an object of their own, built from the same (RIPOSTE_REQUESTS).
  *
  * Needs 5.8 (ring buffers, bpf_ktime_get_boot_ns) and BTF of the kernel. What is asked of system calls is in tables that user space fills in, by number;
@@ -430,10 +430,8 @@ static __always_inline void begin_call(struct work *work, const struct riposte_c
  * It misses what never comes back: exit, and a successful execve, which has its own hook; requests of io_uring, which are no system calls and have theirs; and a text in
  * user memory that another thread has changed since the kernel read it, which is why for successful opens the kernel's own path counts as well.
  */
-SEC("tp_btf/sys_exit")
-int BPF_PROG(riposte_sys_exit, struct pt_regs *regs, long result)
+static __always_inline void see_call(struct pt_regs *regs, s64 result)
 {
-	IN_ONE_PIECE;
 	struct riposte_control *settings = control_entry();
 	const struct riposte_call *call;
 	struct work *work;
@@ -442,43 +440,40 @@ int BPF_PROG(riposte_sys_exit, struct pt_regs *regs, long result)
 	bool compat;
 
 	if (!settings)
-		return 0;
+		return;
 	compat = is_compat();
 	index = call_index(&nr, compat);
 	if (index >= RIPOSTE_CALLS)
-		return 0;
+		return;
 	/* Whatever is wanted by now: nothing that it says may be left over for another call. */
 	if (result == -EPERM && was_refused(nr))
-		return 0;
+		return;
 	generation = settings->generation;
 	set = generation & 1;
 	BOUND(index, RIPOSTE_CALLS - 1);
 	call = &settings->calls[set][index];
 	if (!call->wanted)
-		return 0;
+		return;
 	if (call->kind == RIPOSTE_CALL_EXEC && !result)
-		return 0;
+		return;
 	if (bpf_get_current_pid_tgid() >> 32 == settings->self)
-		return 0;
+		return;
 	work = work_of(ROOM_CALL);
 	if (!work)
-		return 0;
+		return;
 	begin_call(work, call, regs, nr, index, generation, compat, result);
 	take_call(ROOM_CALL, work, settings);
+}
+
+SEC("tp_btf/sys_exit")
+int BPF_PROG(riposte_sys_exit, struct pt_regs *regs, long result)
+{
+	IN_ONE_PIECE;
+	see_call(regs, result);
 	return 0;
 }
 
 /* ---------------------------------------------------------------- processes */
-
-/* The number of the call that has started the program. x86 writes execve's over execveat's, so that one is told by the path it makes for a descriptor. */
-static __always_inline s32 exec_number(struct linux_binprm *program, bool compat)
-{
-	s32 execveat = compat ? NR_EXECVEAT_COMPAT : NR_EXECVEAT;
-
-	if (bpf_core_field_exists(program->fdpath) && BPF_CORE_READ(program, fdpath))
-		return execveat;
-	return compat ? NR_EXECVE_COMPAT : NR_EXECVE;
-}
 
 /* ITEM_EXE, ITEM_EXE_PATH of the current task, ITEM_PATH1. */
 __noinline int put_program(u32 room, u64 name)
@@ -543,23 +538,26 @@ static __always_inline void count_start(struct work *work, bool passes)
  * Tells of successes only; failures are the end of a system call. As tp_btf since 5.5.
  *
  * A reflex here kills the program before it does anything. The threads that execve ended have their own exits.
+ *
+ * `name`: the address of what the program was called by. `by_descriptor`: by execveat, which made that name up; x86 writes execve's number over its.
  */
-SEC("tp_btf/sched_process_exec")
-int BPF_PROG(riposte_exec, struct task_struct *task, int old_pid, struct linux_binprm *program)
+static __always_inline void see_start(u64 name, bool by_descriptor)
 {
-	IN_ONE_PIECE;
+	struct task_struct *task = (void *)bpf_get_current_task();
 	struct riposte_control *settings = control_entry();
 	struct work *work = work_of(ROOM_EXEC);
-	bool compat, hurry, by_descriptor;
+	bool compat, hurry;
 
 	if (!settings || !work || bpf_get_current_pid_tgid() >> 32 == settings->self)
-		return 0;
+		return;
 	compat = is_compat();
 	begin_state_event(work);
 	if (compat)
 		work->flags = RIPOSTE_FLAG_COMPAT;
-	work->nr = exec_number(program, compat);
-	by_descriptor = work->nr == (compat ? NR_EXECVEAT_COMPAT : NR_EXECVEAT);
+	if (by_descriptor)
+		work->nr = compat ? NR_EXECVEAT_COMPAT : NR_EXECVEAT;
+	else
+		work->nr = compat ? NR_EXECVE_COMPAT : NR_EXECVE;
 	work->index = by_descriptor ? NR_EXECVEAT : NR_EXECVE;
 	work->generation = settings->generation;
 	work->call = settings->calls[work->generation & 1][by_descriptor ? NR_EXECVEAT : NR_EXECVE];
@@ -571,7 +569,7 @@ int BPF_PROG(riposte_exec, struct task_struct *task, int old_pid, struct linux_b
 	work->values[RIPOSTE_NUMBER_NR] = work->nr;
 	work->known = SOURCE(RESULT) | SOURCE(NR);
 
-	put_program(ROOM_EXEC, number_of(BPF_CORE_READ(program, filename)));
+	put_program(ROOM_EXEC, name);
 	put_start(ROOM_EXEC, work, BPF_CORE_READ(task, mm));
 	hurry = work->call.wanted & RIPOSTE_WANTED_RULES && (!work->filter || settings->filters_off);
 	if (work->filter) {
@@ -585,29 +583,35 @@ int BPF_PROG(riposte_exec, struct task_struct *task, int old_pid, struct linux_b
 	put_directory(ROOM_EXEC);
 	put_cgroup(ROOM_EXEC, bpf_get_current_task());
 	send_state(ROOM_EXEC, bpf_get_current_task(), RIPOSTE_EVENT_EXEC, hurry);
+}
+
+SEC("tp_btf/sched_process_exec")
+int BPF_PROG(riposte_exec, struct task_struct *task, int old_pid, struct linux_binprm *program)
+{
+	IN_ONE_PIECE;
+	see_start(number_of(BPF_CORE_READ(program, filename)), bpf_core_field_exists(program->fdpath) && BPF_CORE_READ(program, fdpath));
 	return 0;
 }
 
 /*
  * sched_process_fork: the child is complete and has not run; clone, clone3, fork, vfork and threads alike, and those of the kernel. As tp_btf since 5.5.
+ *
+ * `address`: the child's, a number and not what the verifier knows as a pointer; global functions take no other.
  */
-SEC("tp_btf/sched_process_fork")
-int BPF_PROG(riposte_fork, struct task_struct *parent, struct task_struct *child)
+static __always_inline void see_fork(u64 address)
 {
-	IN_ONE_PIECE;
+	struct task_struct *parent = (void *)bpf_get_current_task(), *child = (void *)address;
 	struct riposte_control *settings = control_entry();
 	struct work *work = work_of(ROOM_FORK);
 	u32 tgid = BPF_CORE_READ(child, tgid);
-	u64 clone_flags = 0, address = 0;
+	u64 clone_flags = 0;
 
 	if (!settings || !work || tgid == settings->self)
-		return 0;
+		return;
 	begin_state_event(work);
 	work->args[0] = BPF_CORE_READ(parent, pid);
 	work->args[1] = BPF_CORE_READ(parent, tgid);
 	work->args[2] = BPF_CORE_READ(parent, group_leader, start_boottime);
-	/* A number of what the verifier knows as a pointer; global functions take no other. */
-	bpf_probe_read_kernel(&address, sizeof(address), &ctx[1]);
 	if (tgid == work->args[1])
 		clone_flags |= CLONE_THREAD;
 	if (BPF_CORE_READ(child, mm) == BPF_CORE_READ(parent, mm))
@@ -616,6 +620,16 @@ int BPF_PROG(riposte_fork, struct task_struct *parent, struct task_struct *child
 	if (tgid == BPF_CORE_READ(child, pid))
 		put_cgroup(ROOM_FORK, address);
 	send_state(ROOM_FORK, address, RIPOSTE_EVENT_FORK, 0);
+}
+
+SEC("tp_btf/sched_process_fork")
+int BPF_PROG(riposte_fork, struct task_struct *parent, struct task_struct *child)
+{
+	IN_ONE_PIECE;
+	u64 address = 0;
+
+	bpf_probe_read_kernel(&address, sizeof(address), &ctx[1]);
+	see_fork(address);
 	return 0;
 }
 
@@ -624,29 +638,85 @@ int BPF_PROG(riposte_fork, struct task_struct *parent, struct task_struct *child
  *
  * signal->live has been counted down before, so the last thread to come here knows that it is; another may still be on its way out.
  */
-SEC("tp_btf/sched_process_exit")
-int BPF_PROG(riposte_exit, struct task_struct *task)
+static __always_inline void see_end(void)
 {
-	IN_ONE_PIECE;
+	struct task_struct *task = (void *)bpf_get_current_task();
 	struct riposte_control *settings = control_entry();
 	struct work *work = work_of(ROOM_EXIT);
 
 	if (!settings || !work)
-		return 0;
+		return;
 	if (BPF_CORE_READ(task, tgid) == settings->self) {
 		/* Whoever gets its number next is somebody else. */
 		if (!BPF_CORE_READ(task, signal, live.counter)) {
 			settings->unattended = 1;
 			settings->self = 0;
 		}
-		return 0;
+		return;
 	}
 	begin_state_event(work);
 	work->result = BPF_CORE_READ(task, exit_code);
 	if (!BPF_CORE_READ(task, signal, live.counter))
 		work->flags = RIPOSTE_FLAG_LAST_THREAD;
 	send_state(ROOM_EXIT, bpf_get_current_task(), RIPOSTE_EVENT_EXIT, settings->exits_judged);
+}
+
+SEC("tp_btf/sched_process_exit")
+int BPF_PROG(riposte_exit, struct task_struct *task)
+{
+	IN_ONE_PIECE;
+	see_end();
 	return 0;
 }
+
+#ifdef RIPOSTE_TYPED
+/* ---------------------------------------------------------------- kernels that preempt tracepoints */
+
+/*
+ * The same by perf's tracepoints, which run with preemption off on every kernel. From 7.0 on a program of type tp_btf may be preempted, already between the
+ * kernel's note that it is under way on this CPU and its first instruction; until it goes on the kernel passes it over for all others there: of six tasks that
+ * do nothing but call, a quarter of the calls. What the programs need is in the record, or can be reached from the current task.
+ */
+extern struct task_struct *bpf_task_from_pid(s32 pid) __ksym;
+extern void bpf_task_release(struct task_struct *task) __ksym;
+
+SEC("tp/raw_syscalls/sys_exit")
+int riposte_call_tp(struct trace_event_raw_sys_exit *record)
+{
+	see_call((struct pt_regs *)bpf_task_pt_regs(bpf_get_current_task_btf()), record->ret);
+	return 0;
+}
+
+/* The record says nothing of the call. What execveat makes up for a descriptor begins like this, and hardly any other name. (fs/exec.c) */
+SEC("tp/sched/sched_process_exec")
+int riposte_exec_tp(struct trace_event_raw_sched_process_exec *record)
+{
+	u64 name = number_of(record) + (record->__data_loc_filename & 0xffff);
+	char start[8] = "";
+
+	bpf_probe_read_kernel(start, sizeof(start), (void *)name);
+	see_start(name, *(u64 *)start == *(u64 *)"/dev/fd/");
+	return 0;
+}
+
+SEC("tp/sched/sched_process_fork")
+int riposte_fork_tp(struct trace_event_raw_sched_process_fork *record)
+{
+	struct task_struct *child = bpf_task_from_pid(record->child_pid);
+
+	if (!child)
+		return 0;
+	see_fork(number_of(child));
+	bpf_task_release(child);
+	return 0;
+}
+
+SEC("tp/sched/sched_process_exit")
+int riposte_exit_tp(void *record)
+{
+	see_end();
+	return 0;
+}
+#endif
 
 #endif

@@ -360,9 +360,10 @@ static __always_inline u64 number_of(const volatile void *pointer)
 }
 
 /*
- * Since 6.18 or so tracepoints may be preempted, and a program that is would be passed over, with what it has to tell, by whatever else comes to its hook
- * on that CPU meanwhile: the kernel counts that (`recursion_misses`) and runs nothing. So all of it is one piece, from its first instruction on; what is
- * missed before that, and where whoever is waiting takes over as soon as it ends, is told as lost. Only the typed programs can ask for it, and older kernels have preemption off there by themselves.
+ * Since 7.0 tracepoints may be preempted, and a program that is would be passed over, with what it has to tell, by whatever else comes to its hook on that
+ * CPU meanwhile: the kernel counts that (`recursion_misses`) and runs nothing. There perf's tracepoints are what the programs are attached to. What can only be
+ * attached to a function, or where no perf event can be had, is one piece at least, from its first instruction on; what is missed before that, and where whoever
+ * is waiting takes over as soon as it ends, is told as lost. Only the typed programs can ask for it, and older kernels have preemption off there by themselves.
  */
 #ifdef RIPOSTE_TYPED
 extern void bpf_preempt_disable(void) __ksym;

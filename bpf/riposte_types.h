@@ -125,6 +125,20 @@ struct thread_info {
 	u32 status;	/* x86 */
 };
 
+/* ---------------------------------------------------------------- records of tracepoints */
+
+struct trace_event_raw_sys_exit {
+	long ret;
+};
+
+struct trace_event_raw_sched_process_exec {
+	u32 __data_loc_filename;	/* how far from the record's beginning, and its length in the upper half */
+};
+
+struct trace_event_raw_sched_process_fork {
+	s32 child_pid;
+};
+
 /* ---------------------------------------------------------------- files and paths */
 
 struct qstr {

@@ -1,12 +1,20 @@
 // SPDX-License-Identifier: Apache-2.0
+#define _GNU_SOURCE
 #include "riposte_bpf.h"
 #include "riposte_sensor.h"
 
 #include <bpf/bpf.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <linux/magic.h>
+#include <linux/perf_event.h>
+#include <sched.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <sys/mount.h>
+#include <sys/syscall.h>
 #include <sys/vfs.h>
+#include <unistd.h>
 
 // The programs are built by Debian's clang and embedded here, so that there is one file to ship.
 #if defined(__x86_64__)
@@ -101,4 +109,66 @@ uint64_t riposte_bpf_missed_runs(int descriptor)
 	if (descriptor < 0 || bpf_obj_get_info_by_fd(descriptor, &facts, &length))
 		return 0;
 	return facts.recursion_misses;
+}
+
+// A mount of tracefs that is in no folder, and goes with its descriptor.
+static int unseen_tracefs(void)
+{
+	enum { FSCONFIG_CREATE = 6 };
+	int mounted = -1, configured = syscall(SYS_fsopen, "tracefs", 1 /* FSOPEN_CLOEXEC */);
+
+	if (configured < 0)
+		return -1;
+	if (!syscall(SYS_fsconfig, configured, FSCONFIG_CREATE, NULL, NULL, 0))
+		mounted = syscall(SYS_fsmount, configured, 1 /* FSMOUNT_CLOEXEC */, 0);
+	close(configured);
+	return mounted;
+}
+
+// What stands in events/NAME/id below the folder, 0: nothing.
+static uint64_t tracepoint_below(int folder, const char *name)
+{
+	char place[128], text[32];
+	int file;
+	ssize_t length;
+
+	if (snprintf(place, sizeof(place), "events/%s/id", name) >= (int)sizeof(place))
+		return 0;
+	file = openat(folder, place, O_RDONLY | O_CLOEXEC);
+	if (file < 0)
+		return 0;
+	length = read(file, text, sizeof(text) - 1);
+	close(file);
+	if (length <= 0)
+		return 0;
+	text[length] = 0;
+	return strtoull(text, NULL, 10);
+}
+
+static uint64_t tracepoint_number(const char *name)
+{
+	static const char *const places[] = { "/sys/kernel/tracing", "/sys/kernel/debug/tracing" };
+	uint64_t number = 0;
+
+	for (size_t i = 0; i <= sizeof(places) / sizeof(places[0]) && !number; i++) {
+		int folder = i < sizeof(places) / sizeof(places[0]) ? open(places[i], O_PATH | O_DIRECTORY | O_CLOEXEC) : unseen_tracefs();
+
+		if (folder < 0)
+			continue;
+		number = tracepoint_below(folder, name);
+		close(folder);
+	}
+	return number;
+}
+
+int riposte_open_tracepoint(const char *name)
+{
+	struct perf_event_attr event = { .type = PERF_TYPE_TRACEPOINT, .size = sizeof(event), .config = tracepoint_number(name) };
+	int processor = sched_getcpu(), descriptor;
+
+	if (!event.config)
+		return -ENOENT;
+	// A program that is attached to it is run on all processors; the event itself has to be on one.
+	descriptor = syscall(SYS_perf_event_open, &event, -1, processor < 0 ? 0 : processor, -1, PERF_FLAG_FD_CLOEXEC);
+	return descriptor < 0 ? -errno : descriptor;
 }

@@ -47,8 +47,8 @@ package final class Sensor: Sendable {
         package var guards: GuardedFiles?
         /// Files of programs that no reflex ends.
         package var sparedPrograms: [String] = []
-        /// Load the BPF programs for kernels before 6.17 on a newer one too.
-        package var runsAsOnOldKernels = false
+        /// The BPF programs are those of this build or, where the kernel cannot have it, of a lesser one; nil: of the one that is best for this kernel.
+        package var build: KernelBuild?
         /// The same of those that are spared as children of init alone.
         package var sparedEntrances: [String] = []
         /// Where agents before this one may have left programs, which are taken over; nil: nobody can have.

@@ -8,8 +8,8 @@ import Testing
 
 @testable import RiposteSensor
 
-/// What the BPF programs hand up, in both of their builds: calls of this thread, rules that look for them, and nobody who reads until the test does.
-@Suite("the kernel side, in both builds", .serialized, .enabled(if: canLoadSensor, "needs root and a kernel with BTF and ring buffers"), .timeLimit(.minutes(2)))
+/// What the BPF programs hand up, in all of their builds: calls of this thread, rules that look for them, and nobody who reads until the test does.
+@Suite("the kernel side, in all builds", .serialized, .enabled(if: canLoadSensor, "needs root and a kernel with BTF and ring buffers"), .timeLimit(.minutes(2)))
 struct KernelSideLiveTests {
     private final class Tally: SensorSink {
         let count = Mutex(0)
@@ -22,9 +22,9 @@ struct KernelSideLiveTests {
         let loop: SensorLoop
         private let tally = Tally()
 
-        init(_ condition: String, forOldKernels: Bool, reflexes: ReflexSet = ReflexSet(), sparing spared: [String] = []) throws {
+        init(_ condition: String, build: KernelBuild, reflexes: ReflexSet = ReflexSet(), sparing spared: [String] = []) throws {
             var configuration = Sensor.Configuration()
-            (configuration.bufferBytes, configuration.seesItself, configuration.runsAsOnOldKernels) = (1 << 20, true, forOldKernels)
+            (configuration.bufferBytes, configuration.seesItself, configuration.build) = (1 << 20, true, build)
             configuration.sparedPrograms = spared
             loop = try SensorLoop(configuration, Self.rules(condition), reflexes, ContainerDirectory(inspector: nil), tally, bell: -1)
         }
@@ -54,12 +54,12 @@ struct KernelSideLiveTests {
         close(descriptor)
     }
 
-    @Test("a file that is opened by a name that is not plain has its own path, and not that of the file opened before it", arguments: [false, true])
-    func freshPaths(forOldKernels: Bool) throws {
+    @Test("a file that is opened by a name that is not plain has its own path, and not that of the file opened before it", arguments: KernelBuild.possible)
+    func freshPaths(of build: KernelBuild) throws {
         let folder = try TemporaryFolder()
         let (harmless, secret) = (try folder.file("harmless", ""), try folder.file("secret", ""))
         try FileManager.default.createSymbolicLink(atPath: folder.path + "/link", withDestinationPath: secret)
-        let bench = try Bench("evt.type in (open, openat) and fd.name = \(secret)", forOldKernels: forOldKernels)
+        let bench = try Bench("evt.type in (open, openat) and fd.name = \(secret)", build: build)
         for _ in 0..<50 {
             try touch(harmless)
             // The kernel gives the second file the place in memory that the first one has left.
@@ -68,10 +68,10 @@ struct KernelSideLiveTests {
         #expect(bench.alerts() == 50)
     }
 
-    @Test("a link into a hidden folder hides nothing, however often it is taken", arguments: [false, true])
-    func hiddenFolders(forOldKernels: Bool) throws {
+    @Test("a link into a hidden folder hides nothing, however often it is taken", arguments: KernelBuild.possible)
+    func hiddenFolders(of build: KernelBuild) throws {
         let folder = try TemporaryFolder()
-        let bench = try Bench("evt.type = open and fd.name = /none", forOldKernels: forOldKernels)
+        let bench = try Bench("evt.type = open and fd.name = /none", build: build)
         for name in [".ssh", "a..b"] {
             try FileManager.default.createDirectory(atPath: folder.path + "/\(name)", withIntermediateDirectories: false)
             let file = folder.path + "/\(name)/key"
@@ -113,21 +113,21 @@ struct KernelSideLiveTests {
         reader.join()
         """
 
-    @Test("an open whose path is gone from memory when it ends is judged by the file that the kernel opened", arguments: [false, true])
-    func vanishedPaths(forOldKernels: Bool) throws {
+    @Test("an open whose path is gone from memory when it ends is judged by the file that the kernel opened", arguments: KernelBuild.possible)
+    func vanishedPaths(of build: KernelBuild) throws {
         let folder = try TemporaryFolder()
         let path = folder.path + "/pipe"
         try #require(mkfifo(path, 0o600) == 0 && link(path, folder.path + "/other") == 0)
-        let bench = try Bench("evt.type in (open, openat) and fd.name = \(path)", forOldKernels: forOldKernels)
+        let bench = try Bench("evt.type in (open, openat) and fd.name = \(path)", build: build)
         #expect(try run(["python3", "-c", Self.vanishing, path]).status == 0)
         #expect(bench.alerts() == 1)
     }
 
-    @Test("a file that another one is mounted on goes by the name where it is, and not by the one that it had", arguments: [false, true])
-    func mountedOn(forOldKernels: Bool) throws {
+    @Test("a file that another one is mounted on goes by the name where it is, and not by the one that it had", arguments: KernelBuild.possible)
+    func mountedOn(of build: KernelBuild) throws {
         let folder = try TemporaryFolder()
         let (place, source) = (try folder.file("place", ""), try folder.file("source", ""))
-        let bench = try Bench("evt.type = open and fd.name = /none", forOldKernels: forOldKernels)
+        let bench = try Bench("evt.type = open and fd.name = /none", build: build)
         for (test, count) in [("fd.name endswith /place", 1), ("fd.name = \(place)", 1), ("fd.name endswith /source", 0), ("fd.name = \(source)", 0)] {
             try bench.use("evt.type in (open, openat) and proc.name = cat and \(test)")
             _ = bench.alerts()
@@ -136,12 +136,12 @@ struct KernelSideLiveTests {
         }
     }
 
-    @Test("rules hear of a parent by the name that it has now, as the kernel does", arguments: [false, true])
-    func parentNames(forOldKernels: Bool) throws {
+    @Test("rules hear of a parent by the name that it has now, as the kernel does", arguments: KernelBuild.possible)
+    func parentNames(of build: KernelBuild) throws {
         // `comm` changes by prctl(PR_SET_NAME), and nobody tells.
         let script =
             "import ctypes, os\nctypes.CDLL(None).prctl(15, b'renamed-parent', 0, 0, 0)\npid = os.fork()\nif pid == 0: open('/etc/hostname').close(); os._exit(0)\nos.waitpid(pid, 0)"
-        let bench = try Bench("evt.type = open and fd.name = /none", forOldKernels: forOldKernels)
+        let bench = try Bench("evt.type = open and fd.name = /none", build: build)
         for (test, count) in [
             ("proc.pname = renamed-parent", 1), ("proc.aname[1] = renamed-parent", 1), ("proc.pname = python3", 0),
             ("proc.pname != renamed-parent and proc.name = renamed-parent", 0),
@@ -192,11 +192,11 @@ struct KernelSideLiveTests {
         }
     }
 
-    @Test("a parent that has taken an empty name has that name, in the kernel and here", arguments: [false, true])
-    func namelessParents(forOldKernels: Bool) throws {
+    @Test("a parent that has taken an empty name has that name, in the kernel and here", arguments: KernelBuild.possible)
+    func namelessParents(of build: KernelBuild) throws {
         let script =
             "import ctypes, os\nctypes.CDLL(None).prctl(15, b'', 0, 0, 0)\npid = os.fork()\nif pid == 0: open('/etc/hostname').close(); os._exit(0)\nos.waitpid(pid, 0)"
-        let bench = try Bench("evt.type = open and fd.name = /none", forOldKernels: forOldKernels)
+        let bench = try Bench("evt.type = open and fd.name = /none", build: build)
         for (test, count) in [("proc.pname = ''", 1), ("proc.pname = python3", 0), ("not proc.pname in (python3, sh)", 1), ("proc.aname[1] = ''", 1)] {
             try bench.use("evt.type in (open, openat) and fd.name = /etc/hostname and proc.name = '' and \(test)")
             _ = bench.alerts()
@@ -243,12 +243,12 @@ struct KernelSideLiveTests {
         #expect(names.contains("mprotect") && names.contains("setns") && !names.contains("munmap"))
     }
 
-    @Test("an open that was found harmless is dropped from then on, until its path leads elsewhere, it asks for more, or the rules have changed", arguments: [false, true])
-    func harmlessOpens(forOldKernels: Bool) throws {
+    @Test("an open that was found harmless is dropped from then on, until its path leads elsewhere, it asks for more, or the rules have changed", arguments: KernelBuild.possible)
+    func harmlessOpens(of build: KernelBuild) throws {
         let folder = try TemporaryFolder()
         let (plain, secret) = (try folder.file("plain", ""), try folder.file("secret", ""))
         let reads = "evt.type in (open, openat) and evt.is_open_read = true and fd.name = \(secret)"
-        let bench = try Bench("\(reads) or evt.type in (open, openat) and evt.is_open_write = true and fd.name startswith \(folder.path)/", forOldKernels: forOldKernels)
+        let bench = try Bench("\(reads) or evt.type in (open, openat) and evt.is_open_write = true and fd.name startswith \(folder.path)/", build: build)
         for _ in 0..<2000 { try touch(plain) }
         #expect(bench.alerts() == 0)
         // Others on this machine open files, too.
@@ -292,10 +292,10 @@ struct KernelSideLiveTests {
         #expect(bench.alerts() == 20)
     }
 
-    @Test("names of all lengths come whole, one behind the other", arguments: [false, true])
-    func longNames(forOldKernels: Bool) throws {
+    @Test("names of all lengths come whole, one behind the other", arguments: KernelBuild.possible)
+    func longNames(of build: KernelBuild) throws {
         let folder = try TemporaryFolder()
-        let bench = try Bench("evt.type in (open, openat) and fd.name = /none", forOldKernels: forOldKernels)
+        let bench = try Bench("evt.type in (open, openat) and fd.name = /none", build: build)
         for length in [1, 7, 8, 9, 15, 16, 31, 39, 40, 41, 48, 200, 255] {
             let name = String((0..<length).map { Character(Unicode.Scalar(UInt8(97 + $0 % 26))) })
             let inner = folder.path + "/" + name
@@ -323,9 +323,9 @@ struct KernelSideLiveTests {
         exit(0 if ctypes.CDLL(None).sendmmsg(sender.fileno(), messages, 40, 0) == 40 else 1)
         """
 
-    @Test("the start of a program is urgent where a text that a rule looks for may be in what it was started with, wherever that stands", arguments: [false, true])
-    func starts(forOldKernels: Bool) throws {
-        let bench = try Bench("evt.type = execve and proc.name = none", forOldKernels: forOldKernels)
+    @Test("the start of a program is urgent where a text that a rule looks for may be in what it was started with, wherever that stands", arguments: KernelBuild.possible)
+    func starts(of build: KernelBuild) throws {
+        let bench = try Bench("evt.type = execve and proc.name = none", build: build)
         var before: UInt64 = 0
         /// How many alerts there were since the last call, and how many starts somebody was woken for. Others' starts have no such texts.
         func outcome() -> [UInt64] {
@@ -378,8 +378,8 @@ struct KernelSideLiveTests {
         #expect(outcome() == [0, 0])
     }
 
-    @Test("the start of a program that no reflex ends is urgent wherever there are reflexes, whatever rules ask for", arguments: [false, true])
-    func sparedStarts(forOldKernels: Bool) throws {
+    @Test("the start of a program that no reflex ends is urgent wherever there are reflexes, whatever rules ask for", arguments: KernelBuild.possible)
+    func sparedStarts(of build: KernelBuild) throws {
         let folder = try TemporaryFolder()
         let name = folder.path + "/spared-\(getpid())"
         try FileManager.default.copyItem(atPath: "/bin/true", toPath: name)
@@ -389,7 +389,7 @@ struct KernelSideLiveTests {
         reflexes.reflexes = [ArmedReflex(playbook: "p", rule: "r", signal: SIGKILL, acts: true)]
         reflexes.budgets = ["p": .init(actions: 1, per: .seconds(60))]
         for (reflexes, urgent) in [(reflexes, 3), (ReflexSet(), 0)] as [(ReflexSet, UInt64)] {
-            let bench = try Bench(condition, forOldKernels: forOldKernels, reflexes: reflexes, sparing: ["spared-\(getpid())"])
+            let bench = try Bench(condition, build: build, reflexes: reflexes, sparing: ["spared-\(getpid())"])
             for _ in 0..<3 { #expect(try run([name]).status == 0) }
             #expect(try run(["/bin/true"]).status == 0)
             // Whoever is a user is spared by no name.
@@ -416,11 +416,11 @@ struct KernelSideLiveTests {
         "fd.name = /DIR_TOO_LONG/FILENAME_TOO_LONG", "fd.name endswith /FILENAME_TOO_LONG", "fd.filename = FILENAME_TOO_LONG", "evt.arg.name glob '*/FILENAME_TOO_LONG'",
     ].map { ("proc.cwd startswith usr/lib/dddd and \($0)", 1) }
 
-    @Test("a folder that is too deep to be told is no folder elsewhere, whatever its last components are called", arguments: [false, true])
-    func deepFolders(forOldKernels: Bool) throws {
+    @Test("a folder that is too deep to be told is no folder elsewhere, whatever its last components are called", arguments: KernelBuild.possible)
+    func deepFolders(of build: KernelBuild) throws {
         let folder = try TemporaryFolder()
         let opens = "evt.type in (open, openat) and evt.is_open_write = true"
-        let bench = try Bench("\(opens) and fd.name startswith /usr/lib/dddd", forOldKernels: forOldKernels)
+        let bench = try Bench("\(opens) and fd.name startswith /usr/lib/dddd", build: build)
         #expect(try run(["python3", "-c", Self.digger, folder.path]).status == 0)
         #expect(bench.alerts() == 0)
         // By the name of the file it is found all the same.
@@ -431,9 +431,9 @@ struct KernelSideLiveTests {
         }
     }
 
-    @Test("each message that sendmmsg sends is an event: a decoy before it hides none", arguments: [false, true])
-    func messages(forOldKernels: Bool) throws {
-        let bench = try Bench("evt.type = sendmmsg and fd.rport = 9999", forOldKernels: forOldKernels)
+    @Test("each message that sendmmsg sends is an event: a decoy before it hides none", arguments: KernelBuild.possible)
+    func messages(of build: KernelBuild) throws {
+        let bench = try Bench("evt.type = sendmmsg and fd.rport = 9999", build: build)
         #expect(try run(["python3", "-c", Self.sender]).status == 0)
         #expect(bench.alerts() == 2)
     }

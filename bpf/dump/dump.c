@@ -351,8 +351,8 @@ int main(int count, char **arguments)
 	if (!object)
 		return fail(path, errno);
 	bpf_object__for_each_program(program, object) {
-		/* It refuses nothing. */
-		if (!strncmp(bpf_program__section_name(program), "lsm/", 4))
+		/* It refuses nothing, and sees everything once. */
+		if (!strncmp(bpf_program__section_name(program), "lsm/", 4) || !strncmp(bpf_program__section_name(program), "tp/", 3))
 			bpf_program__set_autoload(program, false);
 	}
 	error = bpf_object__load(object);

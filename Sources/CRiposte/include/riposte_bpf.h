@@ -125,6 +125,11 @@ uint32_t riposte_bpf_id(int descriptor);
 // How often the kernel passed a program over, as another run of it was under way on that processor (bpf_prog_info.recursion_misses: 5.12).
 uint64_t riposte_bpf_missed_runs(int descriptor);
 
+// Opens a tracepoint ("sched/sched_process_exec", say) as an event of perf, for whatever happens on the host and with nothing that is sampled; a BPF program can
+// be attached to it. The descriptor, or -errno. Its number stands in tracefs, which is looked at where it is mounted, or else by a mount that nobody sees
+// (Linux 5.2, CAP_SYS_ADMIN).
+int riposte_open_tracepoint(const char *name);
+
 // The budgets are used up by the programs while user space fills them up: always by whole atomic steps.
 #define RIPOSTE_BUDGETS 256
 

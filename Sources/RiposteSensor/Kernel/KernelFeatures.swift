@@ -23,7 +23,7 @@ package struct KernelFeatures: Sendable {
         // Asked of raw tracepoints: with BTF they are what the programs attach to, and libbpf cannot ask about programs of type tracing.
         // Numbers of bpf_func_id in linux/bpf.h, which older headers lack.
         let (sendSignal, ringQuery, currentTask) = (UInt32(109), UInt32(134), UInt32(158))
-        features = [
+        let common = [
             Feature(name: "BTF", isThere: access("/sys/kernel/btf/vmlinux", R_OK) == 0, isNeeded: true, meaning: "the kernel describes its types: CONFIG_DEBUG_INFO_BTF"),
             Feature(
                 name: "ring buffers", isThere: map(BPF_MAP_TYPE_RINGBUF) && helper(ringQuery), isNeeded: true,
@@ -41,6 +41,17 @@ package struct KernelFeatures: Sendable {
             Feature(
                 name: "io_uring", isThere: Self.seesRequests, isNeeded: false,
                 meaning: "requests of io_uring are seen as the calls that they stand for: Linux 6.0 (arm64: 6.4) that takes programs at its functions (fentry)"),
+        ]
+        features = common + Self.steadiness
+    }
+
+    /// Where raw tracepoints are preempted, what is attached to perf's ones is not.
+    private static var steadiness: [Feature] {
+        guard release >= (7, 0) else { return [] }
+        return [
+            Feature(
+                name: "perf tracepoints", isThere: KernelPrograms.hasTracepoints, isNeeded: false,
+                meaning: "no process is overlooked while a program waits for its processor, which is counted elsewhere: CAP_PERFMON, and tracefs or CAP_SYS_ADMIN")
         ]
     }
 

@@ -4,17 +4,45 @@ internal import Glibc
 internal import RiposteRules
 internal import Synchronization
 
+/// Builds of the BPF programs, which see the same. From the one for all kernels to the one for the newest.
+package enum KernelBuild: Int, CaseIterable, Sendable {
+    /// Calls a helper for each member of the kernel's structures.
+    case untyped
+    /// Reads them directly, which costs the host less. From Linux 6.17 on.
+    case typed
+    /// The same, attached to perf's tracepoints, which no kernel preempts. From Linux 7.0 on raw ones are: what other processes do on a processor while a program
+    /// waits for it is seen by nobody then. Before that it costs a little more than ``typed`` for nothing.
+    case steady
+
+    /// Those that this kernel should take, the best first. `limit`: none above it, and that one, whether this kernel needs it or not.
+    static func candidates(upTo limit: KernelBuild?) -> [KernelBuild] {
+        let best: KernelBuild = KernelFeatures.release >= (7, 0) ? .steady : .typed
+        let builds = KernelFeatures.release >= (6, 17) ? allCases : [.untyped]
+        return builds.filter { $0.rawValue <= (limit ?? best).rawValue }.reversed()
+    }
+
+    /// All that this kernel should take.
+    package static var possible: [KernelBuild] { candidates(upTo: .steady).reversed() }
+}
+
 /// The BPF programs and their maps, loaded and, once asked, at work. When this goes, or the process ends in whatever way, the kernel unloads them, but for what
 /// ``pin(below:)`` was asked for.
 final class KernelPrograms {
     /// The members of ``riposte_event/kind`` that keep the process table; without these programs there is no sensor.
-    private static let statePrograms = ["riposte_exec", "riposte_fork", "riposte_exit"]
+    private static let statePrograms = ["riposte_exec", "riposte_fork", "riposte_exit"] + tracepoints.dropLast().map(\.program)
+    /// What the programs of ``KernelBuild/steady`` are attached to, in the order in which they are.
+    private static let tracepoints: [(program: String, tracepoint: String)] = [
+        ("riposte_exec_tp", "sched/sched_process_exec"), ("riposte_fork_tp", "sched/sched_process_fork"),
+        ("riposte_exit_tp", "sched/sched_process_exit"), ("riposte_call_tp", "raw_syscalls/sys_exit"),
+    ]
     /// Those that refuse calls, each at work only while a reflex needs it: it costs every such call on the host.
     private static let refusing: [(before: KernelFilter.Before, name: String)] = [(.open, "riposte_file_open"), (.connect, "riposte_connect")]
 
     enum Map: String { case control, stateEvents = "state_events", callEvents = "call_events", filters, pieces, names, prefixes, cgroups, reflexes, budgets, protected, counters }
 
     private let object: OpaquePointer
+    /// Of ``KernelBuild/steady``: descriptors of perf's events, by program, as long as it is not attached.
+    private var events: [String: CInt]
     private var links: [(name: String, link: OpaquePointer)] = []
     private var hooks: [(before: KernelFilter.Before, link: OpaquePointer)] = []
     private var wantedHooks: KernelFilter.Before = []
@@ -23,6 +51,7 @@ final class KernelPrograms {
     let control: UnsafeMutablePointer<riposte_control>
     /// RIPOSTE_BUDGETS of them.
     let budgets: UnsafeMutablePointer<riposte_budget>
+    let build: KernelBuild
     /// Whether calls can be refused.
     let canRefuse: Bool
     /// Those that see requests of io_uring, on the same maps.
@@ -33,22 +62,21 @@ final class KernelPrograms {
 
     /// Loads, and attaches nothing yet. Ring sizes are rounded up to a power of two pages.
     ///
-    /// There are two builds of the programs, which see the same: one that reads the kernel's structures directly, which Linux 6.17 and later allow and which
-    /// costs the host less, and one that calls a helper for each member. `forOldKernels`: the second, whatever this kernel can do.
+    /// Of several builds, which see the same, it is the best that the kernel takes, of those up to `build`.
     ///
     /// Where the kernel asks BPF programs as a security module those that refuse calls are loaded with the others, and if it does not take them, goes without.
-    init(stateRingBytes: Int, callRingBytes: Int, forOldKernels: Bool = false) throws(SensorError) {
+    init(stateRingBytes: Int, callRingBytes: Int, build: KernelBuild? = nil) throws(SensorError) {
         try SensorMachine.check()
         _ = Self.quietLibrary
         (self.stateRingBytes, self.callRingBytes) = (Self.ringSize(stateRingBytes), Self.ringSize(callRingBytes))
         let rings: [(Map, UInt32)] = [(.stateEvents, self.stateRingBytes), (.callEvents, self.callRingBytes)]
-        let isTyped: Bool
-        (object, isTyped, canRefuse) = try Self.loaded(typed: forOldKernels || !Self.readsTyped ? [false] : [true, false], rings)
-        requests = RequestPrograms(maps: Self.maps(of: object), isTyped: isTyped)
+        (object, self.build, canRefuse, events) = try Self.loaded(KernelBuild.candidates(upTo: build), rings)
+        requests = RequestPrograms(maps: Self.maps(of: object), isTyped: self.build != .untyped)
         do throws(SensorError) {
             control = try Self.memory(of: .control, in: object, as: riposte_control.self, count: 1)
             budgets = try Self.memory(of: .budgets, in: object, as: riposte_budget.self, count: Int(RIPOSTE_BUDGETS))
         } catch {
+            Self.close(events)
             bpf_object__close(object)
             throw error
         }
@@ -59,6 +87,7 @@ final class KernelPrograms {
     deinit {
         requests.end()
         for link in hooks.map(\.link) + links.map(\.link) { bpf_link__destroy(link) }
+        Self.close(events)
         munmap(control, MemoryLayout<riposte_control>.size)
         munmap(budgets, MemoryLayout<riposte_budget>.stride * Int(RIPOSTE_BUDGETS))
         bpf_object__close(object)
@@ -76,39 +105,70 @@ final class KernelPrograms {
         riposte_collect_bpf_messages()
     }()
 
-    /// Whether this kernel should take programs that read typed.
-    private static var readsTyped: Bool { KernelFeatures.release >= (6, 17) }
+    private typealias Loaded = (object: OpaquePointer, build: KernelBuild, canRefuse: Bool, events: [String: CInt])
 
     /// The first build that the kernel takes, with the programs that refuse or else without them.
-    private static func loaded(typed builds: [Bool], _ rings: [(Map, UInt32)]) throws(SensorError) -> (object: OpaquePointer, isTyped: Bool, canRefuse: Bool) {
-        var candidates = builds.map { (isTyped: $0, refuses: false) }
-        if KernelFeatures.canRefuse { candidates = builds.map { (isTyped: $0, refuses: true) } + candidates }
+    private static func loaded(_ builds: [KernelBuild], _ rings: [(Map, UInt32)]) throws(SensorError) -> Loaded {
         var problem = SensorError("there are no BPF programs")
-        for candidate in candidates {
-            do throws(SensorError) {
-                return (try loaded(typed: candidate.isTyped, refusing: candidate.refuses, rings), candidate.isTyped, candidate.refuses)
-            } catch { problem = error }
+        for refuses in KernelFeatures.canRefuse ? [true, false] : [false] {
+            for build in builds {
+                do throws(SensorError) { return try loaded(build, refusing: refuses, rings) } catch { problem = error }
+            }
         }
         throw problem
     }
 
-    private static func loaded(typed: Bool, refusing: Bool, _ rings: [(Map, UInt32)]) throws(SensorError) -> OpaquePointer {
-        let object = try open(typed: typed)
+    private static func loaded(_ build: KernelBuild, refusing: Bool, _ rings: [(Map, UInt32)]) throws(SensorError) -> Loaded {
+        let events = build == .steady ? try openEvents() : [:]
         do throws(SensorError) {
-            for (_, name) in Self.refusing { try prepare(name, in: object, isLoaded: refusing) }
-            try load(object, rings)
+            let object = try open(typed: build != .untyped)
+            do throws(SensorError) {
+                try choose(in: object, isSteady: build == .steady, refusing: refusing)
+                try load(object, rings)
+            } catch {
+                bpf_object__close(object)
+                throw error
+            }
+            return (object, build, refusing, events)
         } catch {
-            bpf_object__close(object)
+            close(events)
             throw error
         }
-        return object
     }
 
-    /// A program that is not attached with the others.
-    private static func prepare(_ name: String, in object: OpaquePointer, isLoaded: Bool) throws(SensorError) {
-        guard let program = bpf_object__find_program_by_name(object, name) else { throw SensorError("the BPF object has no program \(name)") }
-        bpf_program__set_autoload(program, isLoaded)
-        bpf_program__set_autoattach(program, false)
+    /// Which programs are loaded, and which are attached with the others.
+    private static func choose(in object: OpaquePointer, isSteady: Bool, refusing: Bool) throws(SensorError) {
+        let refusals = Set(Self.refusing.map(\.name))
+        var program: OpaquePointer?
+        while let next = bpf_object__next_program(object, program) {
+            program = next
+            let name = String(cString: bpf_program__name(next))
+            if refusals.contains(name) {
+                bpf_program__set_autoload(next, refusing)
+                bpf_program__set_autoattach(next, false)
+            } else {
+                bpf_program__set_autoload(next, tracepoints.contains { $0.program == name } == isSteady)
+            }
+        }
+    }
+
+    private static func openEvents() throws(SensorError) -> [String: CInt] {
+        var events: [String: CInt] = [:]
+        for (program, tracepoint) in tracepoints {
+            events[program] = riposte_open_tracepoint(tracepoint)
+            guard let code = events[program], code < 0 else { continue }
+            close(events)
+            throw failed("open the tracepoint \(tracepoint)", -code)
+        }
+        return events
+    }
+
+    private static func close(_ events: [String: CInt]) { for event in events.values where event >= 0 { Glibc.close(event) } }
+
+    /// Whether perf's tracepoints can be had.
+    static var hasTracepoints: Bool {
+        do throws(SensorError) { close(try openEvents()) } catch { return false }
+        return true
     }
 
     /// The maps that are there, by name.
@@ -241,13 +301,21 @@ final class KernelPrograms {
         let isState = { (name: String) in Self.statePrograms.contains(name) }
         for (program, name) in pending.filter({ isState($0.1) }) + pending.filter({ !isState($0.1) }) {
             guard bpf_program__autoload(program), bpf_program__autoattach(program) else { continue }
-            guard let link = bpf_program__attach(program) else { throw Self.failed("attach the BPF program \(name)", errno) }
+            guard let link = attach(program, name) else { throw Self.failed("attach the BPF program \(name)", errno) }
             links.append((name, link))
         }
         isAttached = true
         // The end of a call is seen by now, and with it that it was refused.
         refuse(before: wantedHooks)
         requests.begin()
+    }
+
+    private func attach(_ program: OpaquePointer, _ name: String) -> OpaquePointer? {
+        guard let event = events[name] else { return bpf_program__attach(program) }
+        guard let link = bpf_program__attach_perf_event(program, event) else { return nil }
+        // It is the link's now.
+        events[name] = nil
+        return link
     }
 
     /// Has the kernel keep the programs and what a successor needs of their maps by names in this folder of the BPF file system, whatever becomes of this process. Calls

@@ -263,7 +263,9 @@ struct KernelTables {
     // MARK: - Counters
 
     /// What goes by where a program was passed over. Which call it was nobody knows, nor whether a rule asks for it.
-    private static let missedTypes = ["riposte_exec": "exec", "riposte_fork": "fork", "riposte_exit": "procexit"]
+    private static let missedTypes = [
+        "riposte_exec": "exec", "riposte_fork": "fork", "riposte_exit": "procexit", "riposte_exec_tp": "exec", "riposte_fork_tp": "fork", "riposte_exit_tp": "procexit",
+    ]
 
     func counts() -> Sensor.KernelCounts {
         var sum = programs.counters()

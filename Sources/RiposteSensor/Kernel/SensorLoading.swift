@@ -36,6 +36,6 @@ package final class SensorLoading: Sendable {
 
 extension KernelPrograms {
     convenience init(_ configuration: Sensor.Configuration) throws(SensorError) {
-        try self.init(stateRingBytes: configuration.stateBufferBytes, callRingBytes: configuration.bufferBytes, forOldKernels: configuration.runsAsOnOldKernels)
+        try self.init(stateRingBytes: configuration.stateBufferBytes, callRingBytes: configuration.bufferBytes, build: configuration.build)
     }
 }
