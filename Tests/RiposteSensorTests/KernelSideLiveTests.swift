@@ -22,7 +22,7 @@ struct KernelSideLiveTests {
         let loop: SensorLoop
         private let tally = Tally()
 
-        init(_ condition: String, build: KernelBuild, reflexes: ReflexSet = ReflexSet(), sparing spared: [String] = []) throws {
+        init(_ condition: String, build: KernelBuild?, reflexes: ReflexSet = ReflexSet(), sparing spared: [String] = []) throws {
             var configuration = Sensor.Configuration()
             (configuration.bufferBytes, configuration.seesItself, configuration.build) = (1 << 20, true, build)
             configuration.sparedPrograms = spared
@@ -436,5 +436,55 @@ struct KernelSideLiveTests {
         let bench = try Bench("evt.type = sendmmsg and fd.rport = 9999", build: build)
         #expect(try run(["python3", "-c", Self.sender]).status == 0)
         #expect(bench.alerts() == 2)
+    }
+
+    @Test("a start by a descriptor is execveat's, any other is execve's, whatever the program is called", arguments: KernelBuild.possible)
+    func startsByDescriptor(of build: KernelBuild) throws {
+        let folder = try TemporaryFolder()
+        let program = folder.path + "/dev-fd"
+        try FileManager.default.createSymbolicLink(atPath: program, withDestinationPath: "/bin/true")
+        let byDescriptor = "import os; os.execve(os.open('\(program)', os.O_RDONLY), ['begun'], {})"
+        let bench = try Bench("evt.type = execveat", build: build)
+        for (type, count) in [("execveat", 1), ("execve", 2)] {
+            try bench.use("evt.type = \(type) and proc.args = '' and (proc.exe = begun or proc.exe = \(program))")
+            #expect(try run(["python3", "-c", byDescriptor]).status == 0)
+            #expect(try run([program]).status == 0)
+            #expect(try run(["sh", "-c", "exec \(program)"]).status == 0)
+            #expect(bench.alerts() == count, "\(type)")
+        }
+    }
+
+    @Test("births and ends are told, and a child that runs no program of its own is known by its parent's", arguments: KernelBuild.possible)
+    func children(of build: KernelBuild) throws {
+        let folder = try TemporaryFolder()
+        let mark = try folder.file("mark", "")
+        let bench = try Bench("evt.type = openat and fd.name = \(mark) and proc.cmdline contains os.fork and proc.pname startswith python3", build: build)
+        let before = bench.loop.kernelCounts().passed
+        let script = "import os\nfor i in range(50):\n  if os.fork(): os.wait()\n  else: os.open('\(mark)', 0); os._exit(0)"
+        #expect(try run(["python3", "-c", script]).status == 0)
+        #expect(bench.alerts() == 50)
+        let after = bench.loop.kernelCounts().passed
+        for type in ["fork", "procexit"] { #expect(after[type, default: 0] - before[type, default: 0] >= 50, "\(type)") }
+    }
+
+    @Test("of threads that take the processor from one another in the middle of calls, each call is seen", arguments: [nil, .steady] as [KernelBuild?])
+    func crowd(of build: KernelBuild?) throws {
+        let bench = try Bench("evt.type = mkdirat and evt.arg.path = /none", build: build)
+        let (threads, calls) = (8, 20_000)
+        let before = bench.loop.kernelCounts().seen["mkdirat", default: 0]
+        let refused = Mutex(0)
+        let group = DispatchGroup()
+        for _ in 0..<threads {
+            group.enter()
+            Thread.detachNewThread {
+                var count = 0
+                for _ in 0..<calls where mkdirat(-1, "nowhere", 0o700) != 0 { count += 1 }
+                refused.withLock { [count] in $0 += count }
+                group.leave()
+            }
+        }
+        group.wait()
+        try #require(refused.withLock(\.self) == threads * calls)
+        #expect(bench.loop.kernelCounts().seen["mkdirat", default: 0] - before == UInt64(threads * calls))
     }
 }
