@@ -265,6 +265,27 @@ struct DueTimeTests {
         #expect(await bench.engine.undo(first, actor: ann).outcome == .already)
     }
 
+    @Test("done again after its undo was refused: the longer of the two times holds; what stood for good still does", arguments: [60, 1200, nil] as [Int?])
+    func absorbsRefused(_ seconds: Int?) async throws {
+        let bench = try Bench(pause("after: 10m"))
+        _ = await bench.byHand("container.pause", one, for: seconds.map { .seconds($0) })
+        let began = bench.clock.now
+        bench.world.fail(with: ActionError(.drifted, "let it go", "somebody has changed it"), times: 1, action: "container.unpause")
+        if seconds == 60 {
+            await bench.pass(.seconds(60))
+        } else {
+            #expect(await bench.engine.undo(try #require(bench.engine.snapshot.openUndos.keys.first), actor: ann).outcome == .refused)
+        }
+        #expect(bench.engine.snapshot.openUndos.values.map(\.refusal) == ["let it go: somebody has changed it"] && bench.state.openUndos.values.allSatisfy { $0.due == nil })
+        bench.world.unmark(one)
+        let next = try bench.restarted(pause("after: 10m"))
+        #expect(try await next.respond(one).map(\.outcome) == [.done])
+        let due = seconds.map { $0 == 60 ? next.clock.now + .seconds(600) : began + .seconds(1200) }
+        #expect(next.engine.snapshot.openUndos.values.map(\.due) == [due] && next.engine.snapshot.openUndos.values.allSatisfy { $0.refusal == nil })
+        await next.pass(.seconds(1201))
+        #expect(next.isMarked == (seconds == nil))
+    }
+
     @Test("an act stands no longer than its kind may")
     func limits() async throws {
         let bench = try Bench(pause("after: 2h")) { $0.undo.limits = ["container.pause": .seconds(600)] }

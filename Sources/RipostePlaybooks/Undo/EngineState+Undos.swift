@@ -72,6 +72,7 @@ extension EngineState {
             takenBack += open.absorbed + [open.action]
             if takenBack.count > Self.takenBackLimit { takenBack.removeFirst(takenBack.count - Self.takenBackLimit) }
         case .refused:
+            openUndos[open.action]?.dueBefore = open.due ?? open.dueBefore
             openUndos[open.action]?.due = nil
             openUndos[open.action]?.refusal = record.message ?? "refused"
         case .failed where (intent ?? record).actor?.kind == .playbook: openUndos[open.action]?.due = min(open.due ?? record.time, record.time)
