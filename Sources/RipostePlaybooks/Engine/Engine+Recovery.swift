@@ -175,7 +175,7 @@ extension Engine {
         do { try self.record(record) } catch {
             logger.error("what was found after a restart is not on record", metadata: ["action.id": "\(id)", "error": "\(error)"])
         }
-        if let undone = intent.undoes { state.withLock { _ = $0.undosUnderWay.remove(undone) } }
+        if let undone = intent.undoes { endUndo(of: undone) }
         let result = ActionResult(
             id: id, playbook: intent.playbook, step: intent.step, action: name, target: target, outcome: finding.outcome, dryRun: false, reason: finding.message,
             undo: record.detail["undo"] != nil ? ActionResult.Undo(available: true, due: due) : nil)
