@@ -86,12 +86,12 @@ struct UndoByHandTests {
         #expect(try await bench.respond(one).map(\.outcome) == [.done])
     }
 
-    @Test("the agent ends at any record of a release by hand: no release without its pardon")
-    func pardonSurvivesEveryCrash() async throws {
+    @Test("the agent ends at any record of a release by hand: no release without its pardon, and it counts as undone by hand", arguments: [true, false])
+    func pardonSurvivesEveryCrash(_ isUndo: Bool) async throws {
         let whole = try Bench(Bench.pause)
         let id = try await whole.respond(one)[0].id
         let before = whole.log.records.count
-        _ = await whole.engine.undo(id, actor: ann)
+        #expect(isUndo ? await whole.engine.undo(id, actor: ann).outcome == .undone : await whole.byHand("container.unpause", one).outcome == .done)
         for cut in before...whole.log.records.count {
             var state = EngineState()
             for record in whole.log.records.prefix(cut) { state.apply(record) }
@@ -100,7 +100,32 @@ struct UndoByHandTests {
             _ = await next.engine.recover()
             let after = next.log.records.reduce(into: state) { $0.apply($1) }
             #expect(after.openUndos.isEmpty == (cut > before) && after.pardons.granted.isEmpty == (cut == before), "cut \(cut)")
+            #expect(after.rollouts.track(of: "p").total.faults == (cut > before ? [.undoneByHand: 1] : [:]), "cut \(cut)")
         }
+    }
+
+    @Test("a release by hand that hangs and comes back late is one all the same", arguments: [true, false])
+    func pardonLate(_ isUndo: Bool) async throws {
+        let bench = try Bench(Bench.pause)
+        let id = try await bench.respond(one)[0].id
+        let (entered, gate) = (Gate(), Gate())
+        bench.world.hold {
+            await entered.open()
+            await gate.pass()
+        }
+        let release = Task { isUndo ? await bench.engine.undo(id, actor: ann) : await bench.byHand("container.unpause", one) }
+        await entered.pass()
+        for time in [Step.standardTimeLimit, Engine.settlingTime] {
+            while bench.clock.sleepers != 1 { await Task.yield() }
+            bench.clock.advance(by: time)
+        }
+        #expect(await release.value.outcome == .failed && bench.isMarked && bench.engine.pardons.isEmpty)
+        bench.world.hold(nil)
+        await gate.open()
+        while !bench.engine.ordersUnderWay(atLeast: .zero).isEmpty { await Task.yield() }
+        #expect(!bench.isMarked && bench.engine.pardons.map(\.actor) == [ann] && bench.state.pardons == bench.engine.snapshot.pardons)
+        _ = bench.takeResults()
+        #expect(try await bench.respond(one).map(\.outcome) == [.refused])
     }
 }
 

@@ -171,7 +171,9 @@ extension Engine {
             undo.append("token", finding.token.map(JSON.object))
             record.detail.append("undo", .object(undo))
         }
-        if record.outcome == .undone, let actor = intent.actor, actor.kind == .person { pardon(target, by: actor, reason: intent.reason, undoing: intent.undoes) }
+        record.intended = intent.actor
+        let isRelease = record.outcome == .undone || record.outcome == .done && catalogue.releases.contains(ActionName(rawValue: name))
+        if isRelease, let actor = intent.actor, actor.kind == .person { pardon(target, by: actor, reason: intent.reason, undoing: intent.undoes) }
         do { try self.record(record) } catch {
             logger.error("what was found after a restart is not on record", metadata: ["action.id": "\(id)", "error": "\(error)"])
         }
@@ -247,6 +249,19 @@ extension Engine {
         }
         return try? record.detail["alert"].map { try Alert($0, id: id, arrival: arrival) }
     }
+}
+
+extension AuditRecord {
+    private static let intendedBy: ByteText = "intended_by"
+
+    /// Who wanted it done, of an outcome that was found out after a restart.
+    fileprivate var intended: Actor? {
+        get { detail[Self.intendedBy].flatMap(Actor.init(json:)) }
+        set { detail[Self.intendedBy] = newValue?.json }
+    }
+
+    /// Whose deed it is: the actor's, or that of whoever wanted done what was found out after a restart.
+    var doer: Actor? { actor?.kind == .recovery ? intended ?? actor : actor }
 }
 
 extension Engine.Interior {
