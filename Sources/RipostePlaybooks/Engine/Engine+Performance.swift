@@ -116,7 +116,7 @@ extension Engine {
         guard draft.order.digest(of: again) == draft.order.digest(of: plan) else {
             throw ActionError(.identity, "try \(plan.action) again", "the plan is another one now: \(again.summary)")
         }
-        try await askGuards(about: again, for: draft.order)
+        try await guardCall(for: draft.order)(again)
         try mindCancellation(draft)
         let trace = action.trace(of: plan, seen: again, age: .zero)
         if failure.failure?.leavesDoubt == true {
