@@ -46,12 +46,15 @@ extension Engine {
         return (results, left.count - results.count)
     }
 
-    /// Asks the world again about what it did not tell, and waits for no answer: what else is due is done meanwhile.
+    /// Asks the world again about what it did not tell, and waits for no answer: what else is due is done meanwhile. Runs go on whose record was owed to the journal.
     static let recoveryChore = Chore(
-        next: { engine in engine.state.withLock { $0.unclear.values.map(\.at).min() }.map(engine.wallTime) },
+        next: { engine in
+            engine.state.withLock { interior in interior.clearRuns.isEmpty ? interior.unclear.values.map(\.at).min() : Duration.zero }.map(engine.wallTime)
+        },
         perform: { engine, _ in
             let uptime = engine.surroundings.uptime()
             engine.clearUp(engine.takeUnclear { $0 <= uptime }) { _ in }
+            for run in engine.state.withLock(\.clearRuns) { engine.resumeIfClear(run) }
         })
 
     // MARK: - Whose turn it is
@@ -265,8 +268,13 @@ extension AuditRecord {
 }
 
 extension Engine.Interior {
-    /// Runs of which a step is not clear yet.
-    fileprivate var unclearRuns: Set<Identifier> { Set((Array(unclear.keys) + Array(beingCleared)).compactMap { state.openIntents[$0]?.record.run }) }
+    /// Runs of which a step is not clear yet, or what came of it is not on record: without that it would be done again.
+    fileprivate var unclearRuns: Set<Identifier> {
+        Set((Array(unclear.keys) + Array(beingCleared) + owed.compactMap(\.id)).compactMap { state.openIntents[$0]?.record.run })
+    }
+
+    /// Those that may go on by now.
+    fileprivate var clearRuns: [Identifier] { runsToResume.isEmpty ? [] : runsToResume.subtracting(unclearRuns).sorted() }
 }
 
 /// What the looks of a start come to, for as long as it waits for them.
