@@ -335,6 +335,24 @@ private struct Lingering: Action {
     }
 }
 
+/// Waits when it looks, and then is told no.
+private struct Unseeing: Action {
+    let base: RecordingAction
+    let entered: Gate
+    let gate: Gate
+    let failure: FailureClass
+
+    var description: ActionDescription { base.description }
+
+    func plan(_ request: ActionRequest) async throws(ActionError) -> Plan {
+        await entered.open()
+        await gate.pass()
+        throw ActionError(failure, "look", "no")
+    }
+
+    func perform(_ plan: Plan) async throws(ActionError) -> Performance { try await base.perform(plan) }
+}
+
 @Suite("Undos that wait for their target's turn")
 struct UndoTurnTests {
     private let gate = Gate()
@@ -403,6 +421,43 @@ struct UndoTurnTests {
         let newest = await again.value.id
         #expect(bench.log.records.last { $0.outcome == .undone }?.undoes == (isByHand ? newest : nil))
         #expect(bench.isMarked != isByHand && bench.engine.snapshot.openUndos.keys.sorted() == (isByHand ? [] : [newest]) && bench.state == bench.engine.snapshot)
+    }
+
+    @Test("an undo comes to nothing before its turn, and another act has taken the place of its own: that one stands as it was done", arguments: [FailureClass.denied, .drifted])
+    func overtakenByAnother(_ failure: FailureClass) async throws {
+        let (entered, gate, world) = (Gate(), Gate(), RecordingWorld())
+        let unpause = Unseeing(base: RecordingAction("container.unpause", world: world, takesAway: true), entered: entered, gate: gate, failure: failure)
+        let bench = try Bench(
+            Bench.pause, world: world, catalogue: ActionCatalogue([RecordingAction("container.pause", world: world, inverse: "container.unpause"), unpause]))
+        let first = try await bench.respond(one)[0].id
+        let undo = Task { await bench.engine.undo(first, actor: AuditRecord.Actor(.playbook, name: "p")) }
+        await entered.pass()
+        world.unmark(one)
+        let second = await bench.byHand("container.pause", one, for: .seconds(3600))
+        await gate.open()
+        #expect(await undo.value.outcome == failure.outcome)
+        let open = try #require(bench.engine.snapshot.openUndos[second.id])
+        #expect(open.due == nil && open.refusal == nil && open.absorbed == [first] && bench.state == bench.engine.snapshot)
+    }
+
+    @Test("a person calls off what a person takes back: its time stands; what is called off when that is up does not come again", arguments: [true, false])
+    func calledOff(_ isByHand: Bool) async throws {
+        let bench = try bench()
+        let act = await bench.byHand("container.pause", one, for: .seconds(7))
+        #expect(bench.engine.lanes.enterAtOnce("container:\(one)"))
+        if !isByHand { bench.clock.advance(by: .seconds(7)) }
+        let undo = Task {
+            if isByHand { _ = await bench.engine.undo(act.id, actor: ann) } else { await bench.engine.doWhatIsDue() }
+        }
+        await wait(for: 1, bench)
+        let order = try #require(bench.engine.ordersUnderWay(atLeast: .zero).first { $0.phase == .waiting })
+        #expect(await bench.engine.cancel(order.id, actor: ann)?.outcome == .refused)
+        await undo.value
+        bench.engine.lanes.leave("container:\(one)")
+        let open = try #require(bench.engine.snapshot.openUndos[act.id])
+        #expect((open.due == act.undo?.due) == isByHand && (open.refusal == nil) == isByHand && bench.state == bench.engine.snapshot)
+        await bench.pass(.seconds(7))
+        #expect(bench.isMarked != isByHand)
     }
 
     @Test("an undo that failed and was made longer since waits for its time")
