@@ -1,5 +1,5 @@
 import RiposteCore
-import RipostePlaybooks
+@testable import RipostePlaybooks
 import RiposteTestSupport
 import Synchronization
 import Testing
@@ -160,6 +160,24 @@ struct TakeBackTests {
         await next.engine.idle()
         #expect(next.log.records.contains { $0.action == "container.pause" && $0.outcome == .done })
         #expect(pack.stopped().isEmpty && next.engine.snapshot.openUndos.isEmpty && Self.end(of: next) == "taken back after step b")
+    }
+
+    @Test("a run goes on after a no, however many alerts of its kind stand in its way")
+    func crowd() async throws {
+        let bench = try bench(of: "  - name: p\n    cooldown: { for: 5m }\n    match: { rules: r }\n    steps: [{ name: a, action: container.pause }, \(Self.asking)]\n")
+        _ = try await bench.respond(one)
+        let lane = "cooldown:p:"
+        #expect(!bench.world.marks.isEmpty && bench.engine.lanes.enterAtOnce(lane))
+        let crowd = (0..<Lanes.waiterLimit).map { _ in
+            Task { if await bench.engine.lanes.enter(lane) { bench.engine.lanes.leave(lane) } }
+        }
+        while bench.engine.lanes.waiters(at: lane) < Lanes.waiterLimit { await Task.yield() }
+        _ = await bench.engine.answer(.deny, try bench.question().id, by: person("ann", 1))
+        while bench.engine.lanes.waiters(at: lane) == Lanes.waiterLimit, !bench.engine.snapshot.openRuns.isEmpty { await Task.yield() }
+        bench.engine.lanes.leave(lane)
+        for each in crowd { await each.value }
+        await bench.engine.idle()
+        #expect(bench.world.marks.isEmpty && bench.state.openUndos.isEmpty && Self.end(of: bench) == "taken back after step b")
     }
 
     private static let asking = "{ name: b, action: container.kill, approval: { expires: 10m }, on_failure: undo }"

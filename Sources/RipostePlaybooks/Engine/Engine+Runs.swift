@@ -12,7 +12,8 @@ extension Engine {
         let cooldown = playbook.cooldown.map { CooldownTurn(playbook.name, $0, alert) }
         // Who only looks begins no cool-down, and takes no turn from those who do.
         let lane = cooldown.flatMap { mayAct(playbook, alert) ? $0.lane : nil }
-        if let lane, await !lanes.enter(lane) {
+        // What a run has done must come to its end, whoever crowds the way: there are no more of these than runs are accepted.
+        if let lane, await !lanes.enter(lane, isTurnedAway: !hasBegun) {
             countCrowded()
             return refuse(run, playbook, alert, .busy, "too many alerts of this kind are being answered already")
         }
