@@ -43,6 +43,27 @@ struct DoneOnceTests {
     }
 
     @Test(
+        "the journal does not take what the start has found, until the step would be done again: the run waits for that record",
+        arguments: [DeedTrace.untold("no trace"), .absent])
+    func owed(_ trace: DeedTrace) async throws {
+        let whole = try bench(OnceAction(traces: [.absent]))
+        _ = try await whole.respond(one)
+        let cut = try #require(whole.log.records.firstIndex { $0.kind == .intent })
+        let action = OnceAction(traces: [trace])
+        let next = try bench(action, after: whole.log.records[...cut])
+        next.log.refuse([.outcome])
+        action.onLook { [log = next.log] count in if count > 1 { log.refuse([]) } }
+        #expect(await next.engine.recover().resumedRuns == 0)
+        await next.engine.idle()
+        #expect(action.deeds == 0 && next.engine.snapshot.openIntents.count == 1 && next.engine.snapshot.openRuns.count == 1)
+        next.log.refuse([])
+        // The record, and then the run.
+        for _ in 1...2 { await next.pass(.seconds(1)) }
+        await next.engine.idle()
+        #expect(action.deeds == (trace == .absent ? 1 : 0) && next.engine.snapshot.openRuns.isEmpty)
+    }
+
+    @Test(
         "the answer to it is lost: no second attempt, and none after a restart", arguments: [FailureClass.timeout, .unavailable],
         [DeedTrace.untold("no trace"), .notYet("so far")])
     func lostAnswer(_ failure: FailureClass, _ trace: DeedTrace) async throws {
@@ -86,6 +107,7 @@ struct DoneOnceTests {
 private final class OnceAction: Action {
     let description = ActionDescription(name: "container.kill", summary: "", target: .container, impact: .destroys)
     private let state: Mutex<(traces: [DeedTrace], deeds: Int)>
+    private let looks = Mutex<(count: Int, then: (@Sendable (Int) -> Void)?)>((0, nil))
     private let failure: FailureClass?
 
     init(traces: [DeedTrace], failure: FailureClass? = nil) {
@@ -95,7 +117,17 @@ private final class OnceAction: Action {
 
     var deeds: Int { state.withLock(\.deeds) }
 
-    func plan(_ request: ActionRequest) async throws(ActionError) -> Plan { try await FailingAction("container.kill").plan(request.unproved) }
+    /// Called with the number of each look from now on.
+    func onLook(_ call: @escaping @Sendable (Int) -> Void) { looks.withLock { $0.then = call } }
+
+    func plan(_ request: ActionRequest) async throws(ActionError) -> Plan {
+        let (count, then) = looks.withLock { looks in
+            looks.count += 1
+            return looks
+        }
+        then?(count)
+        return try await FailingAction("container.kill").plan(request.unproved)
+    }
 
     func perform(_ plan: Plan) async throws(ActionError) -> Performance {
         state.withLock { $0.deeds += 1 }

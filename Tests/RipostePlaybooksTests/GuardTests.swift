@@ -1,6 +1,7 @@
 import RiposteCore
 @testable import RipostePlaybooks
 import RiposteTestSupport
+import Synchronization
 import Testing
 
 /// A world as the test says it is.
@@ -246,6 +247,29 @@ struct EngineGuardTests {
             #expect(guarded.world.marks.isEmpty && guarded.engine.snapshot.openUndos.isEmpty)
             #expect(guarded.log.records.filter { $0.kind == .outcome }.map(\.outcome) == [.undone])
         }
+    }
+
+    @Test("what comes into force between two attempts at a deed ends them, also where it only asks or lets observe", arguments: [GuardRule.Answer.refuse, .ask, .observe])
+    func betweenAttempts(_ answer: GuardRule.Answer) async throws {
+        let window = Window(Self.configured(answer))
+        let scene = try BrakeScene(Self.playbook, guards: [window])
+        scene.world.fail(with: ActionError(.conflict, "end it", "not now"), times: 1)
+        scene.world.hold { window.begin() }
+        let result = try await scene.respond(Self.one)[0]
+        #expect(result.outcome == .refused && scene.world.performed.isEmpty)
+        #expect(scene.log.records.last { $0.kind == .outcome }?.failure == .guarded && result.reason?.hasPrefix("guard freeze (riposte.yaml:41)") == true)
+    }
+
+    /// In force from a moment on.
+    private final class Window: Guard {
+        private let inner: ConfiguredGuard
+        private let hasBegun = Mutex(false)
+
+        init(_ inner: ConfiguredGuard) { self.inner = inner }
+
+        var name: String { inner.name }
+        func begin() { hasBegun.withLock { $0 = true } }
+        func answer(to question: GuardQuestion) async -> GuardAnswer? { hasBegun.withLock(\.self) ? await inner.answer(to: question) : nil }
     }
 
     @Test("all answers can be asked for, built-in ones first")

@@ -72,6 +72,22 @@ struct PartialDeedTests {
         #expect(pack.stopped().isEmpty && next.engine.snapshot.openUndos.isEmpty)
     }
 
+    @Test("the cool-down that a deed has begun in which the agent died does not keep its own run from going on; another alert it does")
+    func cooldown() async throws {
+        let playbook = "  - name: p\n    cooldown: { for: 5m, by: [container.id] }\n    match: { rules: r }\n    steps: [{ action: container.pause, undo: { after: 5m } }]\n"
+        let first = try Bench(playbook, catalogue: pack.catalogue)
+        pack.breakOff("container.pause", after: 2, .denied)
+        _ = try await first.respond(one)
+        let records = first.log.records
+        let intent = try #require(records.lastIndex { $0.kind == .intent })
+        let state = records[...intent].reduce(into: EngineState()) { $0.apply($1) }
+        let next = try Bench(playbook, state: #require(EngineState(json: state.json)), clock: first.clock, catalogue: pack.catalogue)
+        _ = await next.engine.recover()
+        await next.engine.idle()
+        #expect(pack.stopped().count == Pack.size && next.takeResults().map(\.outcome) == [.failed, .done] && next.engine.snapshot.openRuns.isEmpty)
+        #expect(try await next.respond(one).map(\.outcome) == [.refused])
+    }
+
     @Test("a deed that fails half way is on record as such, and what stands of it is taken back in its time", arguments: [FailureClass.denied, .timeout, .cancelled])
     func fails(_ failure: FailureClass) async throws {
         let bench = try Bench(pack)

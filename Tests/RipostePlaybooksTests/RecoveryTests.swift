@@ -112,6 +112,30 @@ struct RecoveryTests {
         #expect(outcomes.map(\.outcome) == [.done])
     }
 
+    @Test("an agent ended in an undo, and the world is silent: nobody is told that it is being done, and force changes nothing of that")
+    func undoLeft() async throws {
+        let (gate, clock, ann) = (Gate(), HandClock(), AuditRecord.Actor(.person, name: "ann"))
+        let whole = try Bench(Bench.pause, clock: clock)
+        let id = try await whole.respond(one)[0].id
+        _ = await whole.engine.undo(id, actor: ann)
+        let cut = try #require(whole.log.records.lastIndex { $0.kind == .intent })
+        let state = whole.log.records[...cut].reduce(into: EngineState()) { $0.apply($1) }
+        let actions: [any Action] = [
+            RecordingAction("container.pause", world: whole.world, inverse: "container.unpause"),
+            HesitatingAction(base: RecordingAction("container.unpause", world: whole.world, takesAway: true), id: one) { () throws(ActionError) in await gate.pass() },
+        ]
+        let next = try Bench(Bench.pause, state: state, clock: clock, world: whole.world, catalogue: ActionCatalogue(actions))
+        let recovery = Task { await next.engine.recover() }
+        while clock.sleepers < 2 { await Task.yield() }
+        clock.advance(by: .milliseconds(500))
+        #expect(await recovery.value.unclear == 1)
+        let result = await next.engine.undo(id, actor: ann, isForced: true)
+        #expect(result.outcome == .failed && result.reason?.hasPrefix("an agent that has ended was at it") == true)
+        await gate.open()
+        while next.engine.snapshot.openIntents.count > 0 { await Task.yield() }
+        #expect(next.engine.snapshot.openUndos.isEmpty && next.log.records.last { $0.kind == .outcome }?.outcome == .undone)
+    }
+
     /// An agent died in the pause of two, after that of one; the next one asks `look` before it sees whoever is looked at.
     private func dead(lookingAt id: String, _ clock: HandClock, _ look: @escaping @Sendable () async throws(ActionError) -> Void) async throws -> Bench {
         let whole = try Bench(Self.held, clock: clock)

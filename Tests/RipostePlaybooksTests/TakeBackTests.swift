@@ -1,5 +1,5 @@
 import RiposteCore
-import RipostePlaybooks
+@testable import RipostePlaybooks
 import RiposteTestSupport
 import Synchronization
 import Testing
@@ -90,6 +90,33 @@ struct TakeBackTests {
         #expect(Self.end(of: bench)?.contains("is not taken back yet, which is tried again: its outcome is not on record yet") == true)
     }
 
+    @Test("somebody else is at it, and fails, or only looks: it is taken back all the same", arguments: [Mode.enforce, .observe])
+    func byAnother(_ mode: Mode) async throws {
+        let (world, inUse, entered, gate) = (RecordingWorld(), InUse(), Gate(), Gate())
+        let bench = try Bench(
+            Self.playbook(""), world: world,
+            catalogue: ActionCatalogue([
+                RecordingAction("container.pause", world: world, inverse: "container.unpause"),
+                Hesitating(base: RecordingAction("container.unpause", world: world, takesAway: true), entered: entered, gate: gate),
+                LastStraw {
+                    inUse.undo(mode)
+                    await entered.pass()
+                },
+            ]))
+        inUse.use(bench)
+        _ = try await bench.respond(one)
+        if mode == .enforce {
+            #expect(Self.end(of: bench)?.contains("is not taken back yet, which is tried again: take it back: somebody else is at it") == true)
+            #expect(bench.state.openUndos.values.map(\.due) == [bench.clock.now] && !world.marks.isEmpty)
+        } else {
+            #expect(Self.end(of: bench) == "taken back after step b" && world.marks.isEmpty)
+        }
+        await gate.open()
+        #expect(await inUse.undone()?.outcome == .failed)
+        await bench.engine.doWhatIsDue()
+        #expect(world.marks.isEmpty && bench.state.openUndos.isEmpty && bench.state == bench.engine.snapshot)
+    }
+
     @Test("what a person has done anew since stays: the record of the run says so")
     func doneAnew() async throws {
         let bench = try bench(of: "  - name: p\n    match: { rules: r }\n    steps: [{ name: a, action: container.pause }, \(Self.asking)]\n")
@@ -135,6 +162,24 @@ struct TakeBackTests {
         #expect(pack.stopped().isEmpty && next.engine.snapshot.openUndos.isEmpty && Self.end(of: next) == "taken back after step b")
     }
 
+    @Test("a run goes on after a no, however many alerts of its kind stand in its way")
+    func crowd() async throws {
+        let bench = try bench(of: "  - name: p\n    cooldown: { for: 5m }\n    match: { rules: r }\n    steps: [{ name: a, action: container.pause }, \(Self.asking)]\n")
+        _ = try await bench.respond(one)
+        let lane = "cooldown:p:"
+        #expect(!bench.world.marks.isEmpty && bench.engine.lanes.enterAtOnce(lane))
+        let crowd = (0..<Lanes.waiterLimit).map { _ in
+            Task { if await bench.engine.lanes.enter(lane) { bench.engine.lanes.leave(lane) } }
+        }
+        while bench.engine.lanes.waiters(at: lane) < Lanes.waiterLimit { await Task.yield() }
+        _ = await bench.engine.answer(.deny, try bench.question().id, by: person("ann", 1))
+        while bench.engine.lanes.waiters(at: lane) == Lanes.waiterLimit, !bench.engine.snapshot.openRuns.isEmpty { await Task.yield() }
+        bench.engine.lanes.leave(lane)
+        for each in crowd { await each.value }
+        await bench.engine.idle()
+        #expect(bench.world.marks.isEmpty && bench.state.openUndos.isEmpty && Self.end(of: bench) == "taken back after step b")
+    }
+
     private static let asking = "{ name: b, action: container.kill, approval: { expires: 10m }, on_failure: undo }"
 
     private static func end(of bench: Bench) -> String? { bench.log.records.last { $0.kind == .run }?.message }
@@ -160,27 +205,59 @@ struct TakeBackTests {
 /// Fails, and something happens meanwhile.
 private struct LastStraw: Action {
     let base = FailingAction("container.kill")
-    let act: @Sendable () -> Void
+    let act: @Sendable () async -> Void
 
     var description: ActionDescription { base.description }
 
     func plan(_ request: ActionRequest) async throws(ActionError) -> Plan { try await base.plan(request) }
 
     func perform(_ plan: Plan) async throws(ActionError) -> Performance {
-        act()
+        await act()
         return try await base.perform(plan)
     }
+}
+
+/// Whoever looks first waits at the gate, and then is not answered.
+private final class Hesitating: Action {
+    private let base: RecordingAction
+    private let entered: Gate
+    private let gate: Gate
+    private let hasLooked = Mutex(false)
+
+    init(base: RecordingAction, entered: Gate, gate: Gate) { (self.base, self.entered, self.gate) = (base, entered, gate) }
+
+    var description: ActionDescription { base.description }
+
+    func plan(_ request: ActionRequest) async throws(ActionError) -> Plan {
+        let isFirst = hasLooked.withLock { hasLooked in
+            defer { hasLooked = true }
+            return !hasLooked
+        }
+        guard isFirst else { return try await base.plan(request) }
+        await entered.open()
+        await gate.pass()
+        throw ActionError(.unavailable, "look", "nobody answers")
+    }
+
+    func perform(_ plan: Plan) async throws(ActionError) -> Performance { try await base.perform(plan) }
 }
 
 /// What the bench is made of, for whoever is a part of it.
 private final class InUse: Sendable {
     private let engine = Mutex<Engine?>(nil)
     private let log = Mutex<RecordingLog?>(nil)
+    private let attempt = Mutex<Task<ActionResult, Never>?>(nil)
 
     func use(_ bench: Bench) {
         engine.withLock { $0 = bench.engine }
         log.withLock { $0 = bench.log }
     }
     func close() { engine.withLock(\.self)?.close() }
+    /// A person begins to take back what stands.
+    func undo(_ mode: Mode) {
+        guard let engine = engine.withLock(\.self), let id = engine.snapshot.openUndos.keys.first else { return }
+        attempt.withLock { $0 = Task { await engine.undo(id, actor: person("ann", 1).actor, mode: mode) } }
+    }
+    func undone() async -> ActionResult? { await attempt.withLock(\.self)?.value }
     func fillUp() { log.withLock(\.self)?.refuse([.intent, .outcome, .run]) }
 }

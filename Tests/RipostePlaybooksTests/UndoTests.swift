@@ -86,12 +86,12 @@ struct UndoByHandTests {
         #expect(try await bench.respond(one).map(\.outcome) == [.done])
     }
 
-    @Test("the agent ends at any record of a release by hand: no release without its pardon")
-    func pardonSurvivesEveryCrash() async throws {
+    @Test("the agent ends at any record of a release by hand: no release without its pardon, and it counts as undone by hand", arguments: [true, false])
+    func pardonSurvivesEveryCrash(_ isUndo: Bool) async throws {
         let whole = try Bench(Bench.pause)
         let id = try await whole.respond(one)[0].id
         let before = whole.log.records.count
-        _ = await whole.engine.undo(id, actor: ann)
+        #expect(isUndo ? await whole.engine.undo(id, actor: ann).outcome == .undone : await whole.byHand("container.unpause", one).outcome == .done)
         for cut in before...whole.log.records.count {
             var state = EngineState()
             for record in whole.log.records.prefix(cut) { state.apply(record) }
@@ -100,7 +100,32 @@ struct UndoByHandTests {
             _ = await next.engine.recover()
             let after = next.log.records.reduce(into: state) { $0.apply($1) }
             #expect(after.openUndos.isEmpty == (cut > before) && after.pardons.granted.isEmpty == (cut == before), "cut \(cut)")
+            #expect(after.rollouts.track(of: "p").total.faults == (cut > before ? [.undoneByHand: 1] : [:]), "cut \(cut)")
         }
+    }
+
+    @Test("a release by hand that hangs and comes back late is one all the same", arguments: [true, false])
+    func pardonLate(_ isUndo: Bool) async throws {
+        let bench = try Bench(Bench.pause)
+        let id = try await bench.respond(one)[0].id
+        let (entered, gate) = (Gate(), Gate())
+        bench.world.hold {
+            await entered.open()
+            await gate.pass()
+        }
+        let release = Task { isUndo ? await bench.engine.undo(id, actor: ann) : await bench.byHand("container.unpause", one) }
+        await entered.pass()
+        for time in [Step.standardTimeLimit, Engine.settlingTime] {
+            while bench.clock.sleepers != 1 { await Task.yield() }
+            bench.clock.advance(by: time)
+        }
+        #expect(await release.value.outcome == .failed && bench.isMarked && bench.engine.pardons.isEmpty)
+        bench.world.hold(nil)
+        await gate.open()
+        while !bench.engine.ordersUnderWay(atLeast: .zero).isEmpty { await Task.yield() }
+        #expect(!bench.isMarked && bench.engine.pardons.map(\.actor) == [ann] && bench.state.pardons == bench.engine.snapshot.pardons)
+        _ = bench.takeResults()
+        #expect(try await bench.respond(one).map(\.outcome) == [.refused])
     }
 }
 
@@ -265,6 +290,27 @@ struct DueTimeTests {
         #expect(await bench.engine.undo(first, actor: ann).outcome == .already)
     }
 
+    @Test("done again after its undo was refused: the longer of the two times holds; what stood for good still does", arguments: [60, 1200, nil] as [Int?])
+    func absorbsRefused(_ seconds: Int?) async throws {
+        let bench = try Bench(pause("after: 10m"))
+        _ = await bench.byHand("container.pause", one, for: seconds.map { .seconds($0) })
+        let began = bench.clock.now
+        bench.world.fail(with: ActionError(.drifted, "let it go", "somebody has changed it"), times: 1, action: "container.unpause")
+        if seconds == 60 {
+            await bench.pass(.seconds(60))
+        } else {
+            #expect(await bench.engine.undo(try #require(bench.engine.snapshot.openUndos.keys.first), actor: ann).outcome == .refused)
+        }
+        #expect(bench.engine.snapshot.openUndos.values.map(\.refusal) == ["let it go: somebody has changed it"] && bench.state.openUndos.values.allSatisfy { $0.due == nil })
+        bench.world.unmark(one)
+        let next = try bench.restarted(pause("after: 10m"))
+        #expect(try await next.respond(one).map(\.outcome) == [.done])
+        let due = seconds.map { $0 == 60 ? next.clock.now + .seconds(600) : began + .seconds(1200) }
+        #expect(next.engine.snapshot.openUndos.values.map(\.due) == [due] && next.engine.snapshot.openUndos.values.allSatisfy { $0.refusal == nil })
+        await next.pass(.seconds(1201))
+        #expect(next.isMarked == (seconds == nil))
+    }
+
     @Test("an act stands no longer than its kind may")
     func limits() async throws {
         let bench = try Bench(pause("after: 2h")) { $0.undo.limits = ["container.pause": .seconds(600)] }
@@ -287,6 +333,24 @@ private struct Lingering: Action {
         await gate.pass()
         throw ActionError(.denied, "kill it", "no")
     }
+}
+
+/// Waits when it looks, and then is told no.
+private struct Unseeing: Action {
+    let base: RecordingAction
+    let entered: Gate
+    let gate: Gate
+    let failure: FailureClass
+
+    var description: ActionDescription { base.description }
+
+    func plan(_ request: ActionRequest) async throws(ActionError) -> Plan {
+        await entered.open()
+        await gate.pass()
+        throw ActionError(failure, "look", "no")
+    }
+
+    func perform(_ plan: Plan) async throws(ActionError) -> Performance { try await base.perform(plan) }
 }
 
 @Suite("Undos that wait for their target's turn")
@@ -357,6 +421,43 @@ struct UndoTurnTests {
         let newest = await again.value.id
         #expect(bench.log.records.last { $0.outcome == .undone }?.undoes == (isByHand ? newest : nil))
         #expect(bench.isMarked != isByHand && bench.engine.snapshot.openUndos.keys.sorted() == (isByHand ? [] : [newest]) && bench.state == bench.engine.snapshot)
+    }
+
+    @Test("an undo comes to nothing before its turn, and another act has taken the place of its own: that one stands as it was done", arguments: [FailureClass.denied, .drifted])
+    func overtakenByAnother(_ failure: FailureClass) async throws {
+        let (entered, gate, world) = (Gate(), Gate(), RecordingWorld())
+        let unpause = Unseeing(base: RecordingAction("container.unpause", world: world, takesAway: true), entered: entered, gate: gate, failure: failure)
+        let bench = try Bench(
+            Bench.pause, world: world, catalogue: ActionCatalogue([RecordingAction("container.pause", world: world, inverse: "container.unpause"), unpause]))
+        let first = try await bench.respond(one)[0].id
+        let undo = Task { await bench.engine.undo(first, actor: AuditRecord.Actor(.playbook, name: "p")) }
+        await entered.pass()
+        world.unmark(one)
+        let second = await bench.byHand("container.pause", one, for: .seconds(3600))
+        await gate.open()
+        #expect(await undo.value.outcome == failure.outcome)
+        let open = try #require(bench.engine.snapshot.openUndos[second.id])
+        #expect(open.due == nil && open.refusal == nil && open.absorbed == [first] && bench.state == bench.engine.snapshot)
+    }
+
+    @Test("a person calls off what a person takes back: its time stands; what is called off when that is up does not come again", arguments: [true, false])
+    func calledOff(_ isByHand: Bool) async throws {
+        let bench = try bench()
+        let act = await bench.byHand("container.pause", one, for: .seconds(7))
+        #expect(bench.engine.lanes.enterAtOnce("container:\(one)"))
+        if !isByHand { bench.clock.advance(by: .seconds(7)) }
+        let undo = Task {
+            if isByHand { _ = await bench.engine.undo(act.id, actor: ann) } else { await bench.engine.doWhatIsDue() }
+        }
+        await wait(for: 1, bench)
+        let order = try #require(bench.engine.ordersUnderWay(atLeast: .zero).first { $0.phase == .waiting })
+        #expect(await bench.engine.cancel(order.id, actor: ann)?.outcome == .refused)
+        await undo.value
+        bench.engine.lanes.leave("container:\(one)")
+        let open = try #require(bench.engine.snapshot.openUndos[act.id])
+        #expect((open.due == act.undo?.due) == isByHand && (open.refusal == nil) == isByHand && bench.state == bench.engine.snapshot)
+        await bench.pass(.seconds(7))
+        #expect(bench.isMarked != isByHand)
     }
 
     @Test("an undo that failed and was made longer since waits for its time")

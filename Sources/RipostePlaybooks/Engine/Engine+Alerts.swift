@@ -14,12 +14,12 @@ extension Engine {
     /// Takes an alert: finds its playbooks, puts both into the journal, and sets the runs going. When this returns, the alert survives the
     /// death of the agent; it never waits for a run.
     package func accept(_ alert: Alert) throws(AdmissionError) {
-        for run in try admit(alert) { surroundings.spawn { await self.run(run.id, run.playbook, for: alert, settled: [:]) } }
+        for run in try admit(alert) { surroundings.spawn { await self.run(run.id, run.playbook, for: alert) } }
     }
 
     /// ``accept(_:)`` for whoever sees it through: returns when the runs have ended.
     package func respond(to alert: Alert) async throws(AdmissionError) {
-        for run in try admit(alert) { await self.run(run.id, run.playbook, for: alert, settled: [:]) }
+        for run in try admit(alert) { await self.run(run.id, run.playbook, for: alert) }
     }
 
     private func admit(_ alert: Alert) throws(AdmissionError) -> [(id: Identifier, playbook: Playbook)] {

@@ -42,7 +42,7 @@ extension Engine {
             interior.admission.enter(AdmissionBook.Key(alert))
             interior.underWay += 1
         }
-        surroundings.spawn { await self.run(run.id, playbook, for: alert, settled: run.settled, attempt: 1 + max(1, run.restarts)) }
+        surroundings.spawn { await self.run(run.id, playbook, for: alert, settled: run.settled, hasBegun: run.hasBegun || !run.settled.isEmpty, attempt: 1 + max(1, run.restarts)) }
         return true
     }
 

@@ -30,7 +30,8 @@ extension Engine {
         return ruling
     }
 
-    /// For a deed of this order that finds more to hit than its plan names: nobody can be asked then, so a guard that leaves less than the order's mode refuses.
+    /// For a deed of this order that finds more to hit than its plan names, and before another attempt at one: nobody can be asked then, so a guard that leaves less than the
+    /// order's mode refuses.
     func guardCall(for order: Order) -> GuardCall {
         { plan async throws(ActionError) in
             let ruling = try await self.askGuards(about: plan, for: order)

@@ -113,7 +113,7 @@ extension Engine {
     }
 
     /// What a person let go is not taken again at once.
-    private func pardonIfReleased(_ plan: Plan, _ draft: OutcomeDraft) {
+    func pardonIfReleased(_ plan: Plan, _ draft: OutcomeDraft) {
         let order = draft.order
         let isOver = draft.outcome == .undone || draft.outcome == .done || draft.outcome == .already && !order.isDryRun
         guard order.actor.kind == .person, isOver, catalogue.releases.contains(plan.action) else { return }

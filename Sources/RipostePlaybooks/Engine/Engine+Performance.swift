@@ -116,7 +116,7 @@ extension Engine {
         guard draft.order.digest(of: again) == draft.order.digest(of: plan) else {
             throw ActionError(.identity, "try \(plan.action) again", "the plan is another one now: \(again.summary)")
         }
-        try await askGuards(about: again, for: draft.order)
+        try await guardCall(for: draft.order)(again)
         try mindCancellation(draft)
         let trace = action.trace(of: plan, seen: again, age: .zero)
         if failure.failure?.leavesDoubt == true {
@@ -205,7 +205,10 @@ extension Engine {
             case .failure(let error): await settle(error, of: plan, by: action, &late)
             }
             // Of what had ended, and what could not be done, nothing is new but that it has come back.
-            if late.outcome == .done || late.outcome == .undone || recorded == .failed { tellLate(late) }
+            if late.outcome == .done || late.outcome == .undone || recorded == .failed {
+                pardonIfReleased(plan, late)
+                tellLate(late)
+            }
         }
         releaseBudget(for: draft)
         if catalogue[plan.action]?.description.impact != .readsOnly { lanes.leave(plan.target.key) }

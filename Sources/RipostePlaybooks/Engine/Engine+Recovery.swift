@@ -46,12 +46,15 @@ extension Engine {
         return (results, left.count - results.count)
     }
 
-    /// Asks the world again about what it did not tell, and waits for no answer: what else is due is done meanwhile.
+    /// Asks the world again about what it did not tell, and waits for no answer: what else is due is done meanwhile. Runs go on whose record was owed to the journal.
     static let recoveryChore = Chore(
-        next: { engine in engine.state.withLock { $0.unclear.values.map(\.at).min() }.map(engine.wallTime) },
+        next: { engine in
+            engine.state.withLock { interior in interior.clearRuns.isEmpty ? interior.unclear.values.map(\.at).min() : Duration.zero }.map(engine.wallTime)
+        },
         perform: { engine, _ in
             let uptime = engine.surroundings.uptime()
             engine.clearUp(engine.takeUnclear { $0 <= uptime }) { _ in }
+            for run in engine.state.withLock(\.clearRuns) { engine.resumeIfClear(run) }
         })
 
     // MARK: - Whose turn it is
@@ -171,11 +174,13 @@ extension Engine {
             undo.append("token", finding.token.map(JSON.object))
             record.detail.append("undo", .object(undo))
         }
-        if record.outcome == .undone, let actor = intent.actor, actor.kind == .person { pardon(target, by: actor, reason: intent.reason, undoing: intent.undoes) }
+        record.intended = intent.actor
+        let isRelease = record.outcome == .undone || record.outcome == .done && catalogue.releases.contains(ActionName(rawValue: name))
+        if isRelease, let actor = intent.actor, actor.kind == .person { pardon(target, by: actor, reason: intent.reason, undoing: intent.undoes) }
         do { try self.record(record) } catch {
             logger.error("what was found after a restart is not on record", metadata: ["action.id": "\(id)", "error": "\(error)"])
         }
-        if let undone = intent.undoes { state.withLock { _ = $0.undosUnderWay.remove(undone) } }
+        if let undone = intent.undoes { endUndo(of: undone) }
         let result = ActionResult(
             id: id, playbook: intent.playbook, step: intent.step, action: name, target: target, outcome: finding.outcome, dryRun: false, reason: finding.message,
             undo: record.detail["undo"] != nil ? ActionResult.Undo(available: true, due: due) : nil)
@@ -249,9 +254,27 @@ extension Engine {
     }
 }
 
+extension AuditRecord {
+    private static let intendedBy: ByteText = "intended_by"
+
+    /// Who wanted it done, of an outcome that was found out after a restart.
+    fileprivate var intended: Actor? {
+        get { detail[Self.intendedBy].flatMap(Actor.init(json:)) }
+        set { detail[Self.intendedBy] = newValue?.json }
+    }
+
+    /// Whose deed it is: the actor's, or that of whoever wanted done what was found out after a restart.
+    var doer: Actor? { actor?.kind == .recovery ? intended ?? actor : actor }
+}
+
 extension Engine.Interior {
-    /// Runs of which a step is not clear yet.
-    fileprivate var unclearRuns: Set<Identifier> { Set((Array(unclear.keys) + Array(beingCleared)).compactMap { state.openIntents[$0]?.record.run }) }
+    /// Runs of which a step is not clear yet, or what came of it is not on record: without that it would be done again.
+    fileprivate var unclearRuns: Set<Identifier> {
+        Set((Array(unclear.keys) + Array(beingCleared) + owed.compactMap(\.id)).compactMap { state.openIntents[$0]?.record.run })
+    }
+
+    /// Those that may go on by now.
+    fileprivate var clearRuns: [Identifier] { runsToResume.isEmpty ? [] : runsToResume.subtracting(unclearRuns).sorted() }
 }
 
 /// What the looks of a start come to, for as long as it waits for them.

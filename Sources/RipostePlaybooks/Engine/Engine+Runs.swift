@@ -3,21 +3,23 @@ internal import RiposteCore
 internal import Synchronization
 
 extension Engine {
-    /// The steps of one playbook for one alert; `settled` are those that ended before a restart, `attempt` counts how often the run was taken up.
-    func run(_ run: Identifier, _ playbook: Playbook, for alert: Alert, settled: [String: StepFacts], attempt: Int = 1) async {
+    /// The steps of one playbook for one alert; `settled` are those that ended before a restart, `attempt` counts how often the run was taken up. `hasBegun`: it has had its turn,
+    /// and what it has done may itself have begun the cool-down.
+    func run(_ run: Identifier, _ playbook: Playbook, for alert: Alert, settled: [String: StepFacts] = [:], hasBegun: Bool = false, attempt: Int = 1) async {
         defer { finishRun(for: alert) }
         guard takeUp(run) else { return }
         defer { if letGo(run) { carryOn(run) } }
         let cooldown = playbook.cooldown.map { CooldownTurn(playbook.name, $0, alert) }
         // Who only looks begins no cool-down, and takes no turn from those who do.
         let lane = cooldown.flatMap { mayAct(playbook, alert) ? $0.lane : nil }
-        if let lane, await !lanes.enter(lane) {
+        // What a run has done must come to its end, whoever crowds the way: there are no more of these than runs are accepted.
+        if let lane, await !lanes.enter(lane, isTurnedAway: !hasBegun) {
             countCrowded()
             return refuse(run, playbook, alert, .busy, "too many alerts of this kind are being answered already")
         }
         defer { if let lane { lanes.leave(lane) } }
-        // A run that waited for a person began in its time.
-        if settled.isEmpty, let rest = cooldown.flatMap(rest(of:)) { return refuse(run, playbook, alert, .cooldown, "cooling down for another \(rest.text)") }
+        // A run that waited for a person, or whose agent ended in a step, began in its time.
+        if !hasBegun, let rest = cooldown.flatMap(rest(of:)) { return refuse(run, playbook, alert, .cooldown, "cooling down for another \(rest.text)") }
         let context = RunContext(
             id: run, playbook: playbook, alert: alert, attempt: attempt, cooldownValues: cooldown?.key.values, onlyLooks: cooldown != nil && lane == nil)
         switch await perform(context, settled) {

@@ -22,6 +22,8 @@ package struct EngineState: Sendable, Equatable {
         package var settled: [String: StepFacts]
         /// How often an agent was started since.
         package var restarts = 0
+        /// The intent of one of its steps is on record, whatever became of that.
+        package var hasBegun = false
     }
 
     package internal(set) var openUndos: [Identifier: OpenUndo] = [:]
@@ -75,7 +77,9 @@ package struct EngineState: Sendable, Equatable {
     package mutating func apply(_ record: AuditRecord) {
         switch record.kind {
         case .alert: admit(record)
-        case .intent: if let id = record.id { openIntents[id] = OpenIntent(record: record) }
+        case .intent:
+            if let id = record.id { openIntents[id] = OpenIntent(record: record) }
+            if let run = record.run { openRuns[run]?.hasBegun = true }
         case .outcome: settle(record)
         case .run: if let run = record.id { close(run) }
         case .start: if record.actor?.name == "agent" { for run in openRuns.keys { openRuns[run]?.restarts += 1 } }
@@ -251,6 +255,7 @@ extension EngineState.OpenRun {
             "restarts": .integer(Int64(restarts)),
         ]
         object.append("digest", digest.map(JSON.text))
+        if hasBegun { object.append("has_begun", true) }
         return .object(object)
     }
 
@@ -263,6 +268,6 @@ extension EngineState.OpenRun {
         }
         self.init(
             id: id, playbook: playbook, alert: alert, digest: json["digest"]?.string?.valid, settled: Dictionary(outcomes, uniquingKeysWith: { $1 }),
-            restarts: Int(json["restarts"]?.integer ?? 0))
+            restarts: Int(json["restarts"]?.integer ?? 0), hasBegun: json["has_begun"]?.bool ?? false)
     }
 }

@@ -29,8 +29,9 @@ final class Lanes: Sendable {
         }
     }
 
-    /// Waits for the turn; false where too many wait already, or where the task is cancelled first. Whoever got true calls ``leave(_:)`` once.
-    func enter(_ key: String) async -> Bool {
+    /// Waits for the turn; false where too many wait already, or where the task is cancelled first. Whoever got true calls ``leave(_:)`` once. `isTurnedAway`: false for who is
+    /// one of a bounded number anyway.
+    func enter(_ key: String, isTurnedAway: Bool = true) async -> Bool {
         let ticket = queues.withLock { queues in
             queues.nextTicket += 1
             return queues.nextTicket
@@ -42,7 +43,7 @@ final class Lanes: Sendable {
                         queues.waiters[key] = []
                         return true
                     }
-                    guard queue.count < Self.waiterLimit, !Task.isCancelled else { return false }
+                    guard queue.count < Self.waiterLimit || !isTurnedAway, !Task.isCancelled else { return false }
                     queues.waiters[key]?.append(Waiter(ticket: ticket, turn: turn))
                     return nil
                 }

@@ -92,7 +92,7 @@ package struct Rollouts: EngineStatePart {
     private mutating func settle(_ record: AuditRecord) {
         guard !record.dryRun, let outcome = record.outcome else { return }
         if let undoes = record.undoes {
-            if outcome == .undone || outcome == .done || outcome == .already || outcome == .gone { takenBack(undoes, by: record.actor) }
+            if outcome == .undone || outcome == .done || outcome == .already || outcome == .gone { takenBack(undoes, by: record.doer) }
         } else {
             if outcome == .done { closeActs(takenBackBy: record) }
             // Also what was done in part, or may have been.
@@ -109,8 +109,8 @@ package struct Rollouts: EngineStatePart {
 
     /// A release by hand is an undo by hand, also where it does not say of what.
     private mutating func closeActs(takenBackBy record: AuditRecord) {
-        guard record.actor?.kind == .person, let action = record.action, let target = record.target?.key else { return }
-        for (id, act) in acts.entries where act.inverse == action && act.target == target { takenBack(id, by: record.actor) }
+        guard let doer = record.doer, doer.kind == .person, let action = record.action, let target = record.target?.key else { return }
+        for (id, act) in acts.entries where act.inverse == action && act.target == target { takenBack(id, by: doer) }
     }
 
     private mutating func judge(_ run: Identifier, _ playbook: String?, _ fault: Rollout.Fault) {

@@ -44,6 +44,11 @@ extension Engine.Interior {
         return true
     }
 
+    /// An earlier life was taking it back when it ended, and the world has not told yet what came of that.
+    func isLeftUnclear(undoOf id: Identifier) -> Bool {
+        state.openIntents.contains { $0.value.record.undoes == id && (unclear[$0.key] != nil || beingCleared.contains($0.key)) }
+    }
+
     /// When an undo is to be tried next: when it is due, and after a failure not before the pause is over.
     func time(ofUndo id: Identifier, _ clock: UndoClock, at now: Timestamp, uptime: Duration) -> Timestamp {
         let due = clock.time(at: now, uptime: uptime)
@@ -88,7 +93,7 @@ extension Engine {
         _ id: Identifier, actor: AuditRecord.Actor, mode: Mode = .enforce, reason: String? = nil, isForced: Bool = false, lateBy: Duration? = nil, isUnderWay: Bool = false,
         wantedFor alert: Identifier? = nil
     ) async -> ActionResult {
-        enum Found { case open(EngineState.OpenUndo), underWay, asked(Identifier), takenBack, shared, owed, unknown }
+        enum Found { case open(EngineState.OpenUndo), underWay(EngineState.OpenUndo, isLeft: Bool), asked(Identifier), takenBack, shared, owed, unknown }
         let now = surroundings.now()
         let found = state.withLock { interior -> Found in
             guard let open = interior.state.openUndo(of: id) else {
@@ -98,14 +103,21 @@ extension Engine {
             if let alert, open.isShared || open.playbook != actor.name || open.alert != alert { return .shared }
             // Nobody is asked twice; a person needs nobody's yes.
             if actor.kind != .person, let question = interior.state.approvals.request(toTakeBack: open.action) { return .asked(question.id) }
-            return interior.undosUnderWay.insert(open.action).inserted ? .open(open) : .underWay
+            // Who only looks keeps nobody from it.
+            let isFree = mode == .observe ? !interior.undosUnderWay.contains(open.action) : interior.undosUnderWay.insert(open.action).inserted
+            return isFree ? .open(open) : .underWay(open, isLeft: interior.isLeftUnclear(undoOf: open.action))
         }
         func answer(_ outcome: Outcome, _ reason: String) -> ActionResult {
             ActionResult(id: id, action: "undo", outcome: outcome, dryRun: mode == .observe, reason: reason)
         }
         switch found {
         case .takenBack: return answer(.already, "the action was taken back before")
-        case .underWay: return answer(.already, "the action is being taken back at this moment")
+        case .underWay(let open, let isLeft):
+            // How that ends nobody knows: what a run wants back is due from now on by a record of its own.
+            if actor.kind == .playbook { return putOff(order(for: open, actor: actor, mode: mode, reason: reason)) }
+            return isLeft
+                ? answer(.failed, "an agent that has ended was at it, and it is being found out what came of that: try it again in a while")
+                : answer(.already, "the action is being taken back at this moment")
         case .asked(let question): return answer(.pending, "somebody is asked whether it is to be taken back: riposte approvals show \(question)")
         case .shared: return answer(.refused, "another action has taken its place, or it stands for an earlier one")
         case .owed: return answer(.failed, "its outcome is not on record yet")
@@ -113,16 +125,24 @@ extension Engine {
             if let result = await withdraw(holding: id, by: actor, mode: mode, reason: reason) { return result }
             return answer(.gone, "no action with this id can be taken back")
         case .open(let open):
-            defer {
-                state.withLock { _ = $0.undosUnderWay.remove(open.action) }
-                // Where it failed it is due still.
-                timeChanged.ring()
-            }
+            defer { if mode != .observe { endUndo(of: open.action) } }
             var order = order(for: open, actor: actor, mode: mode, reason: reason)
             order.isForced = isForced && actor.kind == .person
             order.lateBy = lateBy
             return isUnderWay ? await perform(order) : await carryOut(order)
         }
+    }
+
+    /// Somebody else may take it back from here on: where it failed it is due still.
+    func endUndo(of id: Identifier) {
+        state.withLock { _ = $0.undosUnderWay.remove(id) }
+        timeChanged.ring()
+    }
+
+    private func putOff(_ order: Order) -> ActionResult {
+        var draft = draft(of: order)
+        draft.fail(ActionError(.busy, "take it back", "somebody else is at it"))
+        return settle(draft)
     }
 
     private func order(for open: EngineState.OpenUndo, actor: AuditRecord.Actor, mode: Mode, reason: String?) -> Order {

@@ -63,7 +63,8 @@ extension EngineState {
     }
 
     /// `undone`, `already` and `gone` leave nothing to take back; after a refusal only a person may try again; after a failure the due time stands. What a playbook wanted
-    /// back at once, and did not get, is due since then.
+    /// back at once, and did not get, is due since then. An attempt that came to nothing says nothing of what has taken the act's place meanwhile; one that a person called off,
+    /// and that was not made because the time was up, says nothing at all.
     private mutating func closeUndo(_ id: Identifier, outcome: Outcome, by record: AuditRecord, intent: AuditRecord?) {
         guard let open = openUndo(of: id) else { return }
         switch outcome {
@@ -71,7 +72,10 @@ extension EngineState {
             openUndos[open.action] = nil
             takenBack += open.absorbed + [open.action]
             if takenBack.count > Self.takenBackLimit { takenBack.removeFirst(takenBack.count - Self.takenBackLimit) }
+        case .failed where open.action != id, .refused where open.action != id: break
+        case .refused where record.failure == .cancelled && (intent ?? record).actor?.kind != .timer: break
         case .refused:
+            openUndos[open.action]?.dueBefore = open.due ?? open.dueBefore
             openUndos[open.action]?.due = nil
             openUndos[open.action]?.refusal = record.message ?? "refused"
         case .failed where (intent ?? record).actor?.kind == .playbook: openUndos[open.action]?.due = min(open.due ?? record.time, record.time)

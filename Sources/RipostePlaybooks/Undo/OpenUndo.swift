@@ -20,6 +20,8 @@ extension EngineState {
         package var since: Timestamp
         /// Why it was not taken back when it was to be; a person decides now.
         package var refusal: String?
+        /// The time that it had until that refusal.
+        package var dueBefore: Timestamp?
         /// Earlier acts of the same kind on the same target, whose place this one took: they end with it.
         package var absorbed: [Identifier] = []
         /// One of these is not of the same playbook for the same alert: with this act goes what somebody else wanted.
@@ -43,6 +45,7 @@ extension EngineState.OpenUndo {
         object.append("incident", incident.map { .text("\($0)") })
         object.append("actor", actor?.json)
         object.append("refusal", refusal.map(JSON.text))
+        object.append("due_before", dueBefore.map { .text("\($0)") })
         object.append("workload", workload.map(JSON.text))
         if isShared { object.append("shared", true) }
         if !absorbed.isEmpty { object.append("absorbed", .array(absorbed.map { .text("\($0)") })) }
@@ -59,13 +62,15 @@ extension EngineState.OpenUndo {
             parameters: json["parameters"]?.object ?? JSONObject(), token: json["token"]?.object, due: json["due"]?.string.flatMap { Timestamp($0.bytes) },
             playbook: json["playbook"]?.string?.valid, alert: identifier("alert"), incident: identifier("incident"),
             actor: json["actor"].flatMap(AuditRecord.Actor.init(json:)), since: since, refusal: json["refusal"]?.string?.repaired,
+            dueBefore: json["due_before"]?.string.flatMap { Timestamp($0.bytes) },
             absorbed: json["absorbed"]?.array?.compactMap { $0.string?.valid.flatMap { Identifier($0) } } ?? [], isShared: json["shared"]?.bool ?? false,
             workload: json["workload"]?.string?.repaired)
     }
 
-    /// Takes the place of an earlier act of the same kind on the same target: the longer time of the two holds, and what either has to restore is restored.
+    /// Takes the place of an earlier act of the same kind on the same target: the longer time of the two holds, and what either has to restore is restored. That the earlier one's
+    /// undo was refused says nothing of this one: then the time counts that it had before.
     mutating func absorb(_ older: Self) {
-        due = due.flatMap { own in older.due.map { max(own, $0) } }
+        due = due.flatMap { own in (older.due ?? older.dueBefore).map { max(own, $0) } }
         absorbed = older.absorbed + [older.action] + absorbed
         isShared = isShared || older.isShared || playbook == nil || older.playbook != playbook || older.alert != alert
         if let left = older.token { token = token.map { $0.restoring(too: left) } ?? JSONObject().restoring(too: left).nonEmpty }
@@ -76,7 +81,7 @@ extension EngineState.OpenUndo {
     mutating func follow(_ known: Self, term: Duration?) {
         let isAsItBegan = known.due == term.map { known.since + $0 }
         due = isAsItBegan ? due.flatMap { own in known.due.map { max(own, $0) } } : known.due
-        refusal = known.refusal
+        (refusal, dueBefore) = (known.refusal, known.dueBefore)
         absorbed = known.absorbed + absorbed.filter { !known.absorbed.contains($0) }
         isShared = isShared || known.isShared
         token = token.map { own in known.token.map(own.restoring) ?? own } ?? known.token
