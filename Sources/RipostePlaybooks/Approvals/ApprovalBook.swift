@@ -60,12 +60,11 @@ package struct ApprovalBook: EngineStatePart, Equatable {
     }
 
     /// One that is like an open question nobody has answered in part goes into it; another one becomes a question if there is room.
-    func place(playbookDigest: String?, step: String?, action: ActionName, workload: String, limit: Int, isOver: (ApprovalRequest) -> Bool) -> Place {
-        if let playbookDigest {
+    func place(_ question: Order.Question, _ kind: ApprovalRequest.Kind, step: String?, action: ActionName, limit: Int, isOver: (ApprovalRequest) -> Bool) -> Place {
+        if kind == .plan, question.playbookDigest != nil {
             let open = requests.values.filter { request in
-                request.phase == .waiting([]) && request.kind == .plan && request.playbookDigest == playbookDigest && request.opening.step == step
-                    && request.opening.action == action.rawValue && request.workload == workload && !isOver(request)
-                    && request.members.count < ApprovalPolicy.memberLimit
+                request.phase == .waiting([]) && request.kind == .plan && request.isPutLike(question) && request.opening.step == step
+                    && request.opening.action == action.rawValue && !isOver(request) && request.members.count < ApprovalPolicy.memberLimit
             }
             if let oldest = open.map(\.id).min() { return .join(oldest) }
         }
@@ -159,6 +158,15 @@ package struct ApprovalBook: EngineStatePart, Equatable {
     private mutating func change(_ plan: Identifier, _ body: (inout ApprovalRequest.Member) -> Void) {
         guard let request = requestOf[plan], let index = requests[request]?.members.firstIndex(where: { $0.id == plan }) else { return }
         requests[request]?.members.withMember(at: index, body)
+    }
+}
+
+extension ApprovalRequest {
+    /// The same persons decide about the same, and what counts beside their word is the same: neither is a plan whose mode was given by hand decided with one that heeds the
+    /// agent's, nor one by the terms of another.
+    fileprivate func isPutLike(_ question: Order.Question) -> Bool {
+        playbookDigest == question.playbookDigest && workload == question.workload && facts.isModeGiven == question.isModeGiven && terms == question.terms
+            && (requester == nil) == (question.requester == nil)
     }
 }
 
