@@ -6,6 +6,7 @@ extension Engine {
     /// The steps of one playbook for one alert; `settled` are those that ended before a restart, `attempt` counts how often the run was taken up.
     func run(_ run: Identifier, _ playbook: Playbook, for alert: Alert, settled: [String: StepFacts], attempt: Int = 1) async {
         defer { finishRun(for: alert) }
+        keepIfFedIn(run)
         guard takeUp(run) else { return }
         defer { if letGo(run) { carryOn(run) } }
         let cooldown = playbook.cooldown.map { CooldownTurn(playbook.name, $0, alert) }

@@ -268,6 +268,7 @@ package final class Engine: Sendable {
             interior.state.apply(record)
             for id in record.armedActions { interior.arm(id, now: now, uptime: uptime) }
             if record.opensQuestion, let id = record.id { interior.startClock(ofQuestion: id, now: now, uptime: uptime) }
+            if record.kind == .run, let id = record.id { interior.approvals.fedIn[id] = nil }
             interior.startTerms(of: record, now: now, uptime: uptime)
             interior.book.follow(interior.state.ledger, at: uptime)
             // From here on the act counts by its record. One that hangs may still take place, also when that counts no more.
