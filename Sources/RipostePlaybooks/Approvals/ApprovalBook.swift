@@ -127,6 +127,7 @@ package struct ApprovalBook: EngineStatePart, Equatable {
         guard let id = record.id, let outcome = record.outcome, outcome != .pending else { return }
         if let intent = announced.removeValue(forKey: id), outcome == .done { owed[id] = intent }
         if let undone = record.undoes { takeBack(undone, outcome) }
+        if let prolonged = record.detail["prolongs"]?["action"]?.string?.valid.flatMap({ Identifier($0) }) { giveAway(prolonged) }
         // Also what was done in part, or may have been, is to be let go. Of a deed that came back late and did no more, what was said first stands.
         let hasUndo = record.detail["undo"] != nil
         if let plan = planHeldBy[id], hasUndo || record.detail["late"] == nil { change(plan) { $0.hold = hasUndo ? .inForce : .none } }
@@ -142,6 +143,12 @@ package struct ApprovalBook: EngineStatePart, Equatable {
             if member.hold == .inForce { looseHolds.insert(hold) }
         }
         if requests[request]?.members.isEmpty == true { requests[request] = nil }
+    }
+
+    /// Somebody wants it to stand, for a time of its own: whatever becomes of the question, it is not let go for that.
+    private mutating func giveAway(_ hold: Identifier) {
+        looseHolds.remove(hold)
+        if let plan = planHeldBy.removeValue(forKey: hold) { change(plan) { $0.hold = .none } }
     }
 
     /// What was to follow on an action does not, once that is taken back, and nobody is asked about it any more; a hold that is taken back is not held.
