@@ -69,6 +69,8 @@ package final class Engine: Sendable {
     let state: SharedInterior
     /// Rung when something may fall due earlier than was known.
     let timeChanged: Bell
+    /// Whose playbooks are in force beside those of this variant; nil: it is none.
+    private let origin: Engine?
     private let playbooksInForce: Mutex<PlaybookSet>
     private let observe: @Sendable (Event) -> Void
     /// Called when a mode may be another one than before: whoever goes by it looks again.
@@ -157,6 +159,7 @@ package final class Engine: Sendable {
         self.log = log
         self.logger = logger
         self.observe = observe
+        origin = nil
         lanes = Lanes()
         timeChanged = Bell()
         self.state = SharedInterior(Interior(state: state, now: surroundings.now(), uptime: surroundings.uptime()))
@@ -170,6 +173,7 @@ package final class Engine: Sendable {
             if case .breaker = event { other.report(event) }
             observe(event)
         }
+        origin = other
         surroundings = other.surroundings
         timeChanged = other.timeChanged
         catalogue = other.catalogue
@@ -186,6 +190,8 @@ package final class Engine: Sendable {
 
     package var counters: Counters { state.withLock { $0.counters } }
     package var playbooks: PlaybookSet { playbooksInForce.withLock(\.self) }
+    /// Whether a budget of any playbook bounds a share of a workload.
+    var boundsShares: Bool { playbooksInForce.withLock(\.boundsShares) || origin?.boundsShares ?? false }
     package var snapshot: EngineState { state.withLock { $0.state } }
     package var underWay: Int { state.withLock { $0.underWay } }
 
