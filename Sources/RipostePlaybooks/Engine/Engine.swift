@@ -238,15 +238,22 @@ package final class Engine: Sendable {
 
     static let owedChore = Chore(next: { engine in engine.state.withLock(\.owedAt).map(engine.wallTime) }, perform: { engine, _ in try? engine.payOwed() })
 
-    /// As many as there are deeds and runs under way at most, as the journal takes no new ones meanwhile: of other outcomes nothing depends, but that a run could not take
-    /// something back.
+    /// What is owed that no intent announced: a person can ask as often as they like for what stands already to last longer.
+    private static let unannouncedLimit = 256
+
+    /// As many as there are deeds and runs under way at most, as the journal takes no new ones meanwhile, and ``unannouncedLimit``: of other outcomes nothing depends, but that a
+    /// run could not take something back.
     private func owe(_ record: AuditRecord) {
         let retry = surroundings.uptime() + .seconds(1)
         state.withLock { interior in
             interior.counters.journalFailures += 1
             let isOfDeed = record.detail["late"] != nil || record.id.map { interior.state.openIntents[$0] != nil } ?? false
             let isOfRunsUndo = record.undoes != nil && record.actor?.kind == .playbook
-            if record.kind == .outcome && (isOfDeed || isOfRunsUndo) || record.kind == .run && interior.owes(nothingOf: record.id) { interior.owed.append(record) }
+            // What the kernel has done, and a time that was made longer.
+            let isUnannounced = !record.dryRun && record.outcome == .done || record.detail["prolongs"] != nil
+            let hasRoom = interior.owed.count { $0.outcome == .done || $0.detail["prolongs"] != nil } < Self.unannouncedLimit
+            let isMissed = isOfDeed || isOfRunsUndo || isUnannounced && hasRoom
+            if record.kind == .outcome && isMissed || record.kind == .run && interior.owes(nothingOf: record.id) { interior.owed.append(record) }
             if !interior.owed.isEmpty { interior.owedAt = retry }
         }
         timeChanged.ring()
