@@ -36,6 +36,7 @@ struct ApprovalLoadingTests {
             ("steps: [{ action: container.kill, hold: container.pause }]", "P032"),
             ("steps: [{ action: container.kill, approval: { expires: 1m }, hold: container.kill }]", "P032"),
             ("steps: [{ action: container.kill, approval: { expires: 1m }, hold: container.paus }]", "P032"),
+            ("steps: [{ action: container.pause, undo: { after: 2h }, approval: { expires: 1m }, hold: container.pause }]", "P032"),
             ("steps: [{ action: container.kill, escalate: { after: 1m, action: container.kill } }]", "P033"),
             ("steps: [{ action: container.pause, escalate: { after: 1m, action: container.note } }]", "P033"),
             ("steps: [{ action: container.pause, undo: { after: 1m }, escalate: { after: 1m, action: container.kill } }]", "P033"),

@@ -158,6 +158,23 @@ struct EngineTests {
         #expect(bench.state.openRuns.isEmpty && bench.log.records.count { $0.kind == .run } == 1 && bench.state == bench.engine.snapshot)
     }
 
+    @Test("a time that was made longer, and could not be put on record, is owed to the journal")
+    func owedTime() async throws {
+        let bench = try Bench("  - name: p\n    match: { rules: r }\n    steps: [{ action: container.pause, undo: { after: 10m } }]\n")
+        _ = try await bench.respond(one)
+        bench.log.refuse([.outcome])
+        let ann = AuditRecord.Actor(.person, name: "ann")
+        let result = await bench.engine.carryOut(Order(actor: ann, action: "container.pause", claim: .container(.init(reference: one)), mode: .enforce))
+        #expect(result.outcome == .already && result.detail?.hasSuffix("it stays until it is taken back") == true)
+        for _ in 0..<1000 { _ = await bench.engine.carryOut(Order(actor: ann, action: "container.pause", claim: .container(.init(reference: one)), mode: .enforce)) }
+        bench.log.refuse([])
+        try bench.engine.payOwed()
+        #expect(bench.log.records.count { $0.detail["prolongs"] != nil } == 256, "what is owed has a bound")
+        #expect(bench.state.openUndos.values.map(\.due) == [nil] && bench.state == bench.engine.snapshot)
+        await bench.pass(.seconds(600))
+        #expect(!bench.world.marks.isEmpty)
+    }
+
     @Test("a guard's no is the answer, and nothing is touched")
     func guards() async throws {
         struct Never: Guard {

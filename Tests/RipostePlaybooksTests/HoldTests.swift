@@ -130,6 +130,28 @@ struct HoldTests {
         #expect(bench.engine.snapshot.openUndos.isEmpty && bench.engine.snapshot.approvals.looseHolds.isEmpty)
     }
 
+    @Test(
+        "what a person has done too while it was held stays as they were told, whatever the answer, and also where it would not be let go before",
+        arguments: ["deny", "silence", "stuck"], [nil, Duration.seconds(7200)])
+    func takenOver(_ how: String, _ length: Duration?) async throws {
+        let limit = ReleaseLimit(.observe)
+        if how != "stuck" { limit.lift() }
+        let bench = try Bench(stage: stage, playbook(), guards: [limit])
+        let id = try #require(try await bench.respond(one).first { $0.outcome == .pending }).id
+        if how == "stuck" { await bench.settle(after: .seconds(600)) }
+        var order = Order(actor: ann.actor, action: "container.pause", claim: .container(.init(reference: one)), mode: .enforce)
+        order.undoAfter = length
+        let told = await bench.engine.carryOut(order)
+        #expect(told.outcome == .already && told.detail?.contains("it stays until") == true)
+        limit.lift()
+        if how == "deny" { _ = await bench.engine.answer(.deny, id, by: ann) }
+        await bench.settle(after: .seconds(1800))
+        #expect(stage.condition(one) == .paused && bench.engine.snapshot.approvals.looseHolds.isEmpty && bench.engine.snapshot.openUndos.count == 1)
+        #expect(bench.state == bench.engine.snapshot && EngineState(json: bench.state.json) == bench.state)
+        await bench.settle(after: .seconds(7200))
+        #expect(stage.condition(one) == (length == nil ? .paused : .running))
+    }
+
     @Test("a hold that is not let go is tried again after growing pauses, not at once", arguments: [Mode.observe, .ask])
     func stuck(_ most: Mode) async throws {
         let limit = ReleaseLimit(most)

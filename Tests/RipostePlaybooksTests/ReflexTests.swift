@@ -75,6 +75,25 @@ struct ReflexTests {
         #expect(outcomes.first?.playbook == "stop-miner" && outcomes.first?.step == "process-kill")
     }
 
+    @Test("what the kernel did, and could not be put on record at once, is owed to the journal: it is in the budget")
+    func owed() async throws {
+        let log = RecordingLog()
+        let engine = Engine(
+            configuration: .init(mode: .enforce), catalogue: testCatalogue, guards: [], log: log, playbooks: try load(good),
+            logger: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() })
+        let answer = KernelAnswer(verdict: .sent, playbook: "stop-miner", identity: Self.process)
+        let document: JSONObject = [
+            "rule": "Miner started", "priority": "Critical", "time": .text("\(Timestamp.now())"),
+            "output_fields": .object(JSONObject(answer.fields + [.init(key: "proc.pid", value: 4711), .init(key: "proc.name", value: "xmrig")])),
+        ]
+        log.refuse([.outcome])
+        try await engine.respond(to: Alert(.object(document), id: .new(), arrival: .init(intake: KernelAnswer.intake)))
+        #expect(!log.records.contains { $0.kind == .outcome } && engine.snapshot.ledger.acts.isEmpty)
+        log.refuse([])
+        try engine.payOwed()
+        #expect(log.records.filter { $0.kind == .outcome }.map(\.outcome) == [.done] && engine.snapshot.ledger.acts.count == 1 && engine.snapshot.openRuns.isEmpty)
+    }
+
     @Test("that the call was refused as well is in the evidence", arguments: [false, true])
     func denied(_ isDenied: Bool) async throws {
         let outcome = try #require(try await settle(.sent, isDenied: isDenied).1.first)

@@ -122,6 +122,27 @@ struct RolloutTests {
         #expect(bench.state == bench.engine.snapshot && EngineState(json: bench.state.json) == bench.state)
     }
 
+    @Test("of many plans in one question each run counts that the no denies, also of those that are settled by another life", arguments: [false, true])
+    func denied(_ diesInBetween: Bool) async throws {
+        let rollout = "    rollout: { stages: [{ mode: observe }, { mode: ask }], back_on: [denied > 2] }\n"
+        let text = "  - name: p\n    match: { rules: r }\n\(rollout)    steps: [{ action: container.pause }]\n"
+        let bench = try begun(text)
+        _ = try bench.engine.promote("p", actor: ann)
+        for number in 0..<4 { _ = try await bench.respond("dddddddddd\(10 + number)", fields: ["container.image.repository": "shop/web"]) }
+        let question = try bench.question()
+        #expect(question.members.count == 4)
+        if diesInBetween { bench.log.refuse([.outcome]) }
+        _ = await bench.engine.answer(.deny, question.id, by: Person(ann))
+        bench.log.refuse([])
+        await bench.engine.idle()
+        let last = diesInBetween ? try bench.restarted(text) { $0.approvals.openLimit = 100 } : bench
+        if diesInBetween {
+            _ = await last.engine.recover()
+            await last.engine.idle()
+        }
+        #expect(last.engine.snapshot.rollouts.track(of: "p").total[.denied] == 4 && stage(last) == 0)
+    }
+
     @Test("a release by hand is an undo by hand")
     func released() async throws {
         let bench = try Bench(Bench.pause)

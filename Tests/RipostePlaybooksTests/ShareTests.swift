@@ -43,6 +43,49 @@ struct ShareTests {
         #expect(refusal?.failure == .budget && refusal?.message?.contains(replicas == nil ? "is not known" : "\(limit) of the \(replicas ?? 0) replicas of web") == true)
     }
 
+    @Test("whoever did it takes a place, also where the share is another playbook's", arguments: ["person", "playbook", "fed in", "killed"])
+    func others(_ who: String) async throws {
+        let ann = AuditRecord.Actor(.person, name: "ann")
+        let other = "  - { name: q, match: { rules: q }, steps: [{ action: container.pause }] }\n"
+        let scene = try BrakeScene(playbook("{ of: workload, max: 20% }") + other, facts: Service(10))
+        for name in names.prefix(2) {
+            switch who {
+            case "playbook": _ = try await scene.respond(name, rule: "q")
+            case "fed in":
+                let set = try Bench.load(other, scene.engine.catalogue)
+                let engine = scene.engine.variant(mode: .enforce, maximumAlertAge: .seconds(3600), playbooks: set, by: ann, observe: { _ in })
+                try await engine.respond(to: scene.alert(name, rule: "q"))
+            default:
+                let action: ActionName = who == "person" ? "container.pause" : "container.kill"
+                #expect(await scene.engine.carryOut(Order(actor: ann, action: action, claim: .container(.init(reference: name)), mode: .enforce)).outcome == .done)
+            }
+        }
+        _ = scene.results
+        #expect(scene.world.performed.count == 2)
+        let state = scene.log.records.reduce(into: EngineState()) { $0.apply($1) }
+        #expect(try await scene.respond(names[2]).map(\.outcome) == [.refused])
+        let next = try BrakeScene(
+            playbook("{ of: workload, max: 20% }"), state: try #require(EngineState(json: state.json)), clock: scene.clock, world: scene.world, facts: Service(10))
+        #expect(try await next.respond(names[3]).map(\.outcome) == [.refused])
+    }
+
+    /// Never says how many there are.
+    private struct Silent: TargetFacts {
+        func facts(of plan: Plan, _ needs: GuardNeeds) async throws(ActionError) -> GuardFacts { GuardFacts([GuardFacts.Subject()]) }
+
+        func workload(of plan: Plan) async throws(ActionError) -> Workload? {
+            try? await Task.sleep(for: .seconds(86400))
+            return nil
+        }
+    }
+
+    @Test("what has no share of its own is done also where nobody says how many there are")
+    func silence() async throws {
+        let scene = try BrakeScene(playbook("{ of: workload, max: 20% }"), facts: Silent())
+        let order = Order(actor: AuditRecord.Actor(.person, name: "ann"), action: "container.pause", claim: .container(.init(reference: names[0])), mode: .enforce)
+        #expect(await scene.engine.carryOut(order).outcome == .done)
+    }
+
     @Test("a place is free again when what was done is taken back, and a restart counts what stands")
     func takenBack() async throws {
         let service = Service(5)

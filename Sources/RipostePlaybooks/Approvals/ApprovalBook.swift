@@ -60,12 +60,11 @@ package struct ApprovalBook: EngineStatePart, Equatable {
     }
 
     /// One that is like an open question nobody has answered in part goes into it; another one becomes a question if there is room.
-    func place(playbookDigest: String?, step: String?, action: ActionName, workload: String, limit: Int, isOver: (ApprovalRequest) -> Bool) -> Place {
-        if let playbookDigest {
+    func place(_ question: Order.Question, _ kind: ApprovalRequest.Kind, step: String?, action: ActionName, limit: Int, isOver: (ApprovalRequest) -> Bool) -> Place {
+        if kind == .plan, question.playbookDigest != nil {
             let open = requests.values.filter { request in
-                request.phase == .waiting([]) && request.kind == .plan && request.playbookDigest == playbookDigest && request.opening.step == step
-                    && request.opening.action == action.rawValue && request.workload == workload && !isOver(request)
-                    && request.members.count < ApprovalPolicy.memberLimit
+                request.phase == .waiting([]) && request.kind == .plan && request.isPutLike(question) && request.opening.step == step
+                    && request.opening.action == action.rawValue && !isOver(request) && request.members.count < ApprovalPolicy.memberLimit
             }
             if let oldest = open.map(\.id).min() { return .join(oldest) }
         }
@@ -128,6 +127,7 @@ package struct ApprovalBook: EngineStatePart, Equatable {
         guard let id = record.id, let outcome = record.outcome, outcome != .pending else { return }
         if let intent = announced.removeValue(forKey: id), outcome == .done { owed[id] = intent }
         if let undone = record.undoes { takeBack(undone, outcome) }
+        if let prolonged = record.detail["prolongs"]?["action"]?.string?.valid.flatMap({ Identifier($0) }) { giveAway(prolonged) }
         // Also what was done in part, or may have been, is to be let go. Of a deed that came back late and did no more, what was said first stands.
         let hasUndo = record.detail["undo"] != nil
         if let plan = planHeldBy[id], hasUndo || record.detail["late"] == nil { change(plan) { $0.hold = hasUndo ? .inForce : .none } }
@@ -145,6 +145,12 @@ package struct ApprovalBook: EngineStatePart, Equatable {
         if requests[request]?.members.isEmpty == true { requests[request] = nil }
     }
 
+    /// Somebody wants it to stand, for a time of its own: whatever becomes of the question, it is not let go for that.
+    private mutating func giveAway(_ hold: Identifier) {
+        looseHolds.remove(hold)
+        if let plan = planHeldBy.removeValue(forKey: hold) { change(plan) { $0.hold = .none } }
+    }
+
     /// What was to follow on an action does not, once that is taken back, and nobody is asked about it any more; a hold that is taken back is not held.
     private mutating func takeBack(_ action: Identifier, _ outcome: Outcome) {
         guard [.undone, .done, .already, .gone, .refused].contains(outcome) else { return }
@@ -159,6 +165,15 @@ package struct ApprovalBook: EngineStatePart, Equatable {
     private mutating func change(_ plan: Identifier, _ body: (inout ApprovalRequest.Member) -> Void) {
         guard let request = requestOf[plan], let index = requests[request]?.members.firstIndex(where: { $0.id == plan }) else { return }
         requests[request]?.members.withMember(at: index, body)
+    }
+}
+
+extension ApprovalRequest {
+    /// The same persons decide about the same, and what counts beside their word is the same: neither is a plan whose mode was given by hand decided with one that heeds the
+    /// agent's, nor one by the terms of another.
+    fileprivate func isPutLike(_ question: Order.Question) -> Bool {
+        playbookDigest == question.playbookDigest && workload == question.workload && facts.isModeGiven == question.isModeGiven && terms == question.terms
+            && (requester == nil) == (question.requester == nil)
     }
 }
 

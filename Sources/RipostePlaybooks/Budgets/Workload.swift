@@ -52,10 +52,22 @@ extension Engine.Interior {
 }
 
 extension Engine {
+    /// For so long an act waits at most to be told what it counts for in the budgets of others; it is done all the same.
+    private static let othersPatience = Duration.seconds(1)
+
     /// Asked for only where a budget counts by it. A share of something whose size nobody knows is none.
-    func workload(of plan: Plan, _ order: Order) async -> Workload? {
+    ///
+    /// `watch`: of an order that may be about to act, and then counts for the shares of other playbooks too.
+    func workload(of plan: Plan, _ order: Order, _ watch: OrderWatch?) async -> Workload? {
         let budgets = [order.budget, order.stepBudget].compactMap(\.self) + configuration.budgets.map(\.budget)
-        guard let world, budgets.contains(where: { $0.share != nil }) else { return nil }
+        guard let world else { return nil }
+        if budgets.contains(where: { $0.share != nil }) { return await workload(of: plan, in: world) }
+        guard let watch, order.mode == .enforce, boundsShares else { return nil }
+        let deadline = min(watch.deadline, surroundings.uptime() + Self.othersPatience)
+        return await patiently(watch, until: deadline, isPrompt: false) { await self.workload(of: plan, in: world) } ?? nil
+    }
+
+    private func workload(of plan: Plan, in world: any TargetFacts) async -> Workload? {
         do throws(ActionError) { return try await world.workload(of: plan) } catch {
             logger.warning("how many replicas there are is not known", metadata: ["target": "\(plan.target.summary)", "error": "\(error.message.escapedForDisplay)"])
             return Workload(name: plan.target.key, replicas: 0)

@@ -12,6 +12,8 @@ struct ApprovalWork {
     var holdPauses: [Identifier: Duration] = [:]
     /// Runs that somebody carries on; true: once more after that.
     var runs: [Identifier: Bool] = [:]
+    /// Open runs for alerts that a person fed in, with the engine whose playbooks they are of: it carries them on.
+    var fedIn: [Identifier: Engine] = [:]
     /// Plans whose hold is being begun.
     var holding: Set<Identifier> = []
     /// Plans that were only observed for lack of room.

@@ -57,8 +57,8 @@ extension Engine {
         let now = surroundings.now()
         let book = snapshot.approvals
         let place = book.place(
-            playbookDigest: kind == .plan ? question.playbookDigest : nil, step: order.cause?.step, action: order.action, workload: question.workload,
-            limit: configuration.approvals.openLimit, isOver: { [self] in $0.isOverdue(at: time(of: $0.id)) })
+            question, kind, step: order.cause?.step, action: order.action, limit: configuration.approvals.openLimit,
+            isOver: { [self] in $0.isOverdue(at: time(of: $0.id)) })
         var record = questionRecord(plan, order, question, at: now)
         let answer: Put
         switch place {

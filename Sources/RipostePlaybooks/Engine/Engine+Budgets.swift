@@ -63,17 +63,17 @@ extension Engine {
     /// Found out once for an order.
     func spend(of plan: Plan, _ draft: inout OutcomeDraft) async -> Spend? {
         if let known = draft.spend { return known }
-        guard let spend = await spend(of: draft.order, plan) else { return nil }
+        guard let spend = await spend(of: draft.order, plan, draft.watch) else { return nil }
         draft.note(spend)
         return spend
     }
 
-    /// Nil where nothing is spent: an undo, a release, an action that only reads.
-    func spend(of order: Order, _ plan: Plan) async -> Spend? {
+    /// Nil where nothing is spent: an undo, a release, an action that only reads. `watch`: of an order that may be about to act.
+    func spend(of order: Order, _ plan: Plan, _ watch: OrderWatch? = nil) async -> Spend? {
         guard order.undoes == nil, let impact = catalogue[plan.action]?.description.impact, impact > .readsOnly, !catalogue.isRelease(plan.action) else { return nil }
         return Spend(
             playbook: order.cause?.playbook, step: order.cause?.step, action: plan.action.rawValue, impact: impact, target: plan.target.key,
-            namespace: await namespace(of: plan), workload: await workload(of: plan, order))
+            namespace: await namespace(of: plan), workload: await workload(of: plan, order, watch))
     }
 
     /// Asked for only where a budget counts by it.

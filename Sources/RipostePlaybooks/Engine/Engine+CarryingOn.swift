@@ -17,16 +17,25 @@ extension Engine {
     /// True where somebody wanted it carried on meanwhile.
     func letGo(_ run: Identifier) -> Bool { state.withLock { $0.approvals.runs.removeValue(forKey: run) ?? false } }
 
-    /// The steps that come after one that waited, as after a restart. Where the playbook is not in force here, the run is left to the agent.
+    /// The steps that come after one that waited, as after a restart. Of an alert that a person fed in they are those that were given with it. Where the playbook is not in force
+    /// here, and nobody in this process began the run, it is left to the agent.
     ///
     /// `request`: the question that is settled; a playbook that was changed since does not go on.
     func carryOn(_ id: Identifier, for request: ApprovalRequest? = nil) {
-        guard let run = snapshot.openRuns[id] else { return }
-        guard playbooks.playbooks.contains(where: { $0.name == run.playbook }) else {
+        let (open, owner) = state.withLock { ($0.state.openRuns[id], $0.approvals.fedIn[id]) }
+        guard let run = open else { return }
+        guard owner != nil || playbooks.playbooks.contains(where: { $0.name == run.playbook }) else {
             if let request, case .withdrawn(.playbook, let why) = request.phase { close(run, because: why) }
             return
         }
-        _ = resume(run)
+        if owner != nil, let request, case .withdrawn(.playbook, let why) = request.phase { return close(run, because: why) }
+        _ = (owner ?? self).resume(run)
+    }
+
+    /// Until its end is on record a run can come to wait for a person, who answers another engine than the one that has its playbook.
+    func keepIfFedIn(_ run: Identifier) {
+        guard configuration.isByHand else { return }
+        state.withLock { interior in if interior.state.openRuns[run] != nil { interior.approvals.fedIn[run] = self } }
     }
 
     /// Sets a run going that stands open in the journal, behind the steps that are settled. Only with the very playbook that took the alert: another one of its

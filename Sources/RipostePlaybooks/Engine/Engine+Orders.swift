@@ -96,6 +96,8 @@ extension Engine {
 
     /// The deed, within its budget, between the record of the intent and that of the outcome.
     func act(_ plan: Plan, by action: any Action, _ draft: inout OutcomeDraft) async throws(ActionError) {
+        // Found out before the rest, as it may take a moment in which things change.
+        _ = await spend(of: plan, &draft)
         try mindRestoration(draft.order)
         try mindCancellation(draft)
         try await reserveBudget(for: draft.order, plan, &draft)

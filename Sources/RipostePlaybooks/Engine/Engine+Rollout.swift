@@ -82,8 +82,8 @@ extension Engine {
     /// After a record that counts against a playbook: it may have to go back. Until that is written, it is treated as if it had.
     func followRollouts(_ record: AuditRecord) {
         switch record.kind {
-        case .approval, .brake: break
-        case .outcome: guard record.actor?.kind == .person else { return }
+        case .brake: break
+        case .outcome: guard record.actor?.kind == .person || record.failure == .declined else { return }
         case .rollout: guard record.detail.text("state") == "marked" else { return }
         default: return
         }

@@ -7,6 +7,7 @@ extension Engine {
     /// and what it has done may itself have begun the cool-down.
     func run(_ run: Identifier, _ playbook: Playbook, for alert: Alert, settled: [String: StepFacts] = [:], hasBegun: Bool = false, attempt: Int = 1) async {
         defer { finishRun(for: alert) }
+        keepIfFedIn(run)
         guard takeUp(run) else { return }
         defer { if letGo(run) { carryOn(run) } }
         let cooldown = playbook.cooldown.map { CooldownTurn(playbook.name, $0, alert) }

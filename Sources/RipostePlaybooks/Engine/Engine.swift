@@ -69,6 +69,8 @@ package final class Engine: Sendable {
     let state: SharedInterior
     /// Rung when something may fall due earlier than was known.
     let timeChanged: Bell
+    /// Whose playbooks are in force beside those of this variant; nil: it is none.
+    private let origin: Engine?
     private let playbooksInForce: Mutex<PlaybookSet>
     private let observe: @Sendable (Event) -> Void
     /// Called when a mode may be another one than before: whoever goes by it looks again.
@@ -157,6 +159,7 @@ package final class Engine: Sendable {
         self.log = log
         self.logger = logger
         self.observe = observe
+        origin = nil
         lanes = Lanes()
         timeChanged = Bell()
         self.state = SharedInterior(Interior(state: state, now: surroundings.now(), uptime: surroundings.uptime()))
@@ -170,6 +173,7 @@ package final class Engine: Sendable {
             if case .breaker = event { other.report(event) }
             observe(event)
         }
+        origin = other
         surroundings = other.surroundings
         timeChanged = other.timeChanged
         catalogue = other.catalogue
@@ -186,6 +190,8 @@ package final class Engine: Sendable {
 
     package var counters: Counters { state.withLock { $0.counters } }
     package var playbooks: PlaybookSet { playbooksInForce.withLock(\.self) }
+    /// Whether a budget of any playbook bounds a share of a workload.
+    var boundsShares: Bool { playbooksInForce.withLock(\.boundsShares) || origin?.boundsShares ?? false }
     package var snapshot: EngineState { state.withLock { $0.state } }
     package var underWay: Int { state.withLock { $0.underWay } }
 
@@ -232,15 +238,22 @@ package final class Engine: Sendable {
 
     static let owedChore = Chore(next: { engine in engine.state.withLock(\.owedAt).map(engine.wallTime) }, perform: { engine, _ in try? engine.payOwed() })
 
-    /// As many as there are deeds and runs under way at most, as the journal takes no new ones meanwhile: of other outcomes nothing depends, but that a run could not take
-    /// something back.
+    /// What is owed that no intent announced: a person can ask as often as they like for what stands already to last longer.
+    private static let unannouncedLimit = 256
+
+    /// As many as there are deeds and runs under way at most, as the journal takes no new ones meanwhile, and ``unannouncedLimit``: of other outcomes nothing depends, but that a
+    /// run could not take something back.
     private func owe(_ record: AuditRecord) {
         let retry = surroundings.uptime() + .seconds(1)
         state.withLock { interior in
             interior.counters.journalFailures += 1
             let isOfDeed = record.detail["late"] != nil || record.id.map { interior.state.openIntents[$0] != nil } ?? false
             let isOfRunsUndo = record.undoes != nil && record.actor?.kind == .playbook
-            if record.kind == .outcome && (isOfDeed || isOfRunsUndo) || record.kind == .run && interior.owes(nothingOf: record.id) { interior.owed.append(record) }
+            // What the kernel has done, and a time that was made longer.
+            let isUnannounced = !record.dryRun && record.outcome == .done || record.detail["prolongs"] != nil
+            let hasRoom = interior.owed.count { $0.outcome == .done || $0.detail["prolongs"] != nil } < Self.unannouncedLimit
+            let isMissed = isOfDeed || isOfRunsUndo || isUnannounced && hasRoom
+            if record.kind == .outcome && isMissed || record.kind == .run && interior.owes(nothingOf: record.id) { interior.owed.append(record) }
             if !interior.owed.isEmpty { interior.owedAt = retry }
         }
         timeChanged.ring()
@@ -268,6 +281,7 @@ package final class Engine: Sendable {
             interior.state.apply(record)
             for id in record.armedActions { interior.arm(id, now: now, uptime: uptime) }
             if record.opensQuestion, let id = record.id { interior.startClock(ofQuestion: id, now: now, uptime: uptime) }
+            if record.kind == .run, let id = record.id { interior.approvals.fedIn[id] = nil }
             interior.startTerms(of: record, now: now, uptime: uptime)
             interior.book.follow(interior.state.ledger, at: uptime)
             // From here on the act counts by its record. One that hangs may still take place, also when that counts no more.

@@ -47,6 +47,10 @@ extension PlaybookDecoder {
         if let node = keys["hold"] {
             step.hold = hold(node)
             if step.approval == nil { node.report(code: "P032", "nobody is asked at this step; add `approval`") }
+            if step.hold == action.name {
+                node.report(
+                    code: "P032", "\(action.name) is what the step does: after a yes it would be let go with the hold; take `hold` away, or let the step do more than the hold")
+            }
         }
         if let node = keys["escalate"] { step.escalation = escalation(node, step, action, keys) }
         if step.isReflex, let node = keys["approval"] ?? keys["escalate"] { node.report(code: "P018", "the kernel asks nobody, and waits for nobody: take `reflex` away") }

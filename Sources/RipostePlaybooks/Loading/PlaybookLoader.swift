@@ -43,7 +43,7 @@ package enum PlaybookProblem {
         ("P042", "an on_finish that does more than tell"),
         ("P030", "warning: `approval` of a playbook that never asks"),
         ("P031", "on_expiry: perform for an action that cannot be taken back"),
-        ("P032", "a hold that is none: an action that users feel, that cannot be taken back, or a step that does not ask"),
+        ("P032", "a hold that is none: an action that users feel, that cannot be taken back, or that is the step's own, or a step that does not ask"),
         ("P033", "an escalation that is none: not from reversible to stronger, or never reached"),
         ("P034", "a bad approver or quorum"),
         ("P045", "an undo whose max is shorter than its after"),

@@ -11,6 +11,8 @@ package struct PlaybookSet: Sendable {
     package let playbooks: [Playbook]
     /// SHA-256 of the files' texts: the name of this set in the journal.
     package let digest: String
+    /// A budget of one that is switched on bounds a share of a workload: what others do to that counts for it.
+    let boundsShares: Bool
 
     private var byRule: [ByteText: [Int]] = [:]
     private var byPattern: [(pattern: GlobPattern, playbook: Int)] = []
@@ -28,6 +30,7 @@ package struct PlaybookSet: Sendable {
         let playbooks = unordered.enumerated().sorted { ($0.element.order, $0.offset) < ($1.element.order, $1.offset) }.map(\.element)
         self.playbooks = playbooks
         self.digest = digest
+        boundsShares = playbooks.contains { playbook in playbook.isEnabled && ([playbook.budget] + playbook.steps.map(\.budget)).contains { $0?.share != nil } }
         var conditions: [CompiledCondition] = []
         compiled = playbooks.map { playbook in
             let when = playbook.match.when.map { _ in conditions.count }

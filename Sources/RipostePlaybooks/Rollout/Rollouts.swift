@@ -73,7 +73,6 @@ package struct Rollouts: EngineStatePart {
         switch record.kind {
         case .alert: admit(record)
         case .run: if record.outcome == nil, !record.isRunLeft, let playbook = record.playbook { change(playbook) { $0.runs += 1 } }
-        case .approval: if record.detail.text("state") == "denied", let run = record.run { judge(run, record.playbook, .denied) }
         case .brake: if let playbook = record.playbook, record.opensBreaker(of: playbook) { change(playbook) { $0.count(.breaker) } }
         case .outcome: settle(record)
         case .rollout: move(record)
@@ -94,6 +93,8 @@ package struct Rollouts: EngineStatePart {
         if let undoes = record.undoes {
             if outcome == .undone || outcome == .done || outcome == .already || outcome == .gone { takenBack(undoes, by: record.doer) }
         } else {
+            // One no settles a question of many plans, each of a run of its own.
+            if record.failure == .declined, let run = record.run { judge(run, record.playbook, .denied) }
             if outcome == .done { closeActs(takenBackBy: record) }
             // Also what was done in part, or may have been.
             if let id = record.id, let run = record.run, let playbook = record.playbook, let inverse = record.detail["undo"]?.text("inverse"), let target = record.target {

@@ -26,7 +26,7 @@ extension EngineState {
         package var absorbed: [Identifier] = []
         /// One of these is not of the same playbook for the same alert: with this act goes what somebody else wanted.
         package var isShared = false
-        /// What the target is a copy of, where a budget asked.
+        /// What the target is a copy of, where a budget counts by it.
         package var workload: String?
     }
 }
