@@ -303,9 +303,16 @@ static __always_inline void read_target(struct request *request, u64 address, u3
 	request->target_length = length;
 }
 
+/* Has an earlier try of a connect begun a handshake? The kernel clears that in each request that is handed in. */
+static __always_inline bool goes_on(u64 address)
+{
+	return bpf_core_field_exists(struct io_connect, in_progress) && MEMBER(struct io_connect, command_of(address), in_progress);
+}
+
 /*
  * What an earlier try has left: once a request has waited for its file, 0 stands where the descriptor did. Of another request that lay here no more is taken than a
- * descriptor of the same file; that something was told counts for a send which has sent a part already, and for a connect where it leads to the same end.
+ * descriptor of the same file; that something was told counts for a send which has sent a part already, and for a connect that goes on and leads to the same end.
+ * Where the kernel does not know the latter, a connect is told twice rather than never.
  */
 static __always_inline void recall_try(struct request *request, u32 operation)
 {
@@ -321,6 +328,8 @@ static __always_inline void recall_try(struct request *request, u32 operation)
 	if (!request->fd)
 		request->fd = try.fd;
 	if (sends(operation) && !MEMBER(struct io_sr_msg, command_of(address), done_io))
+		return;
+	if (operation == OP_CONNECT && !goes_on(address))
 		return;
 	request->told = try.told;
 	request->peer[0] = try.peer[0];

@@ -217,6 +217,14 @@ struct RequestLiveTests {
         #expect(bench.loop.kernelCounts().dropped.filter { $0.value > 0 && !passedOver.contains($0.key) } == [:])
     }
 
+    @Test("each connect is told, however many were called off before it", arguments: [true, false])
+    func calledOff(pushesDown: Bool) throws {
+        let condition = "evt.type = connect and evt.is_io_uring = true and evt.res = EINPROGRESS and fd.sip = 127.0.0.1 and fd.sport = \(Self.port)"
+        let bench = try Bench([condition], pushesDown: pushesDown, fields: ["fd.sport"])
+        #expect(try run([requester, "again", "connect", "\(Self.port)"]).status == 0)
+        #expect(bench.events().map(\.fields) == Array(repeating: ["fd.sport": .integer(Int64(Self.port))], count: 5))
+    }
+
     @Test("what no rule can match stays in the kernel, and what no rule asks for is not looked at")
     func pushDown() throws {
         let (secret, harmless) = (try folder.file("secret", ""), try folder.file("harmless", ""))

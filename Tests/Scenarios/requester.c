@@ -9,6 +9,7 @@
  *     direct     what is made gets no descriptor, but a place in the ring's own table
  *     fixed      the socket has no descriptor either
  *     abandoned  nobody answers the connect, and its ring is closed meanwhile
+ *     again      nobody answers the connect, it is called off, and the next one has a new socket: five times
  *     late       a socket of a connection takes what is sent only once the request has waited for that
  *     partial    to a socket of a connection goes more than it takes, and nobody waits for the rest
  *     unread     the address lies where nobody has looked yet
@@ -210,7 +211,8 @@ static int flood(const char *where, long threads, const char *pipe)
 
 int main(int argc, char **words)
 {
-	bool async = false, silent = false, polled = false, direct = false, fixed = false, abandoned = false, late = false, partial = false, is_unread = false, changed = false;
+	bool async = false, silent = false, polled = false, direct = false, fixed = false, abandoned = false, again = false, late = false, partial = false;
+	bool is_unread = false, changed = false;
 	struct io_uring_sqe entry = {.fd = AT_FDCWD};
 	static struct sockaddr_in address, peer;
 	static struct open_how how;
@@ -228,6 +230,7 @@ int main(int argc, char **words)
 		else if (!strcmp(*words, "direct")) direct = true;
 		else if (!strcmp(*words, "fixed")) fixed = true;
 		else if (!strcmp(*words, "abandoned")) abandoned = true;
+		else if (!strcmp(*words, "again")) again = true;
 		else if (!strcmp(*words, "late")) late = true;
 		else if (!strcmp(*words, "partial")) partial = true;
 		else if (!strcmp(*words, "unread")) is_unread = true;
@@ -258,9 +261,11 @@ int main(int argc, char **words)
 	} else if (!strcmp(*words, "socket")) {
 		entry.opcode = OP_SOCKET, entry.fd = AF_INET, entry.off = SOCK_STREAM;
 	} else if (!strcmp(*words, "connect")) {
-		listening_for(a[0], abandoned ? 0 : 4);
+		bool is_full = abandoned || again;
+
+		listening_for(a[0], is_full ? 0 : 4);
 		socket_at = socket_of(SOCK_STREAM);
-		for (int i = 0; abandoned && i < 3; i++) {
+		for (int i = 0; is_full && i < 3; i++) {
 			int waiting = socket_of(SOCK_STREAM | SOCK_NONBLOCK);
 
 			if (connect(waiting, (struct sockaddr *)&address, sizeof address) && errno != EINPROGRESS)
@@ -325,6 +330,20 @@ int main(int argc, char **words)
 			fail("pipe");
 		add((struct io_uring_sqe){.opcode = IORING_OP_READ, .fd = gate[0], .addr = (uintptr_t)&byte, .len = 1, .off = -1, .flags = IOSQE_IO_LINK});
 	}
+	for (int i = 0; again && i < 5; i++) {
+		add(entry);
+		enter(1, 0);
+		add((struct io_uring_sqe){.opcode = IORING_OP_ASYNC_CANCEL, .fd = -1, .addr = entry.user_data});
+		enter(1, 0);
+		reap();
+		reap();
+		close(entry.fd);
+		/* Until the kernel has room where that socket's file lay, most likely. */
+		usleep(100000);
+		entry.fd = socket_of(SOCK_STREAM);
+	}
+	if (again)
+		return 0;
 	add(entry);
 	if (abandoned) {
 		enter(1, 0);
