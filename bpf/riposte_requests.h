@@ -335,6 +335,11 @@ static __always_inline void recall_try(struct request *request, u32 operation)
 	request->peer[0] = try.peer[0];
 	request->peer[1] = try.peer[1];
 	request->peer[2] = try.peer[2];
+	/* The caller may have something else there by now. */
+	if (operation == OP_CONNECT) {
+		__builtin_memcpy(request->target, try.target, sizeof(try.target));
+		request->target_length = try.target_length;
+	}
 }
 
 /* Nothing is known of it yet. */
@@ -367,7 +372,8 @@ __noinline int note_request(u32 room, u64 address, u32 operation)
 		if (!(MEMBER(struct io_kiocb, address, flags) & REQ_F_FIXED_FILE))
 			request->fd = MEMBER(struct io_kiocb, address, cqe.fd);
 		recall_try(request, operation);
-		read_target(request, address, operation);
+		if (!request->target_length)
+			read_target(request, address, operation);
 	}
 	if (bpf_map_update_elem(&requests, &thread, request, BPF_ANY))
 		bpf_map_delete_elem(&requests, &thread);
@@ -772,24 +778,32 @@ __noinline int recall_request(u32 room, u64 address, u32 operation, s32 ended)
 }
 
 /* Forgets it where it has ended, and else keeps what the next try needs. */
-static __always_inline void settle_request(struct work *work, u64 address, s32 ended)
+__noinline int settle_request(u32 room, u64 address, s32 ended)
 {
+	struct work *work = work_of(room);
 	struct request_try try = {};
 
+	if (!work)
+		return 0;
 	if (!ended) {
 		if (work->request.is_again)
 			bpf_map_delete_elem(&request_tries, &address);
-		return;
+		return 0;
 	}
 	if (!work->recalled)
-		return;
+		return 0;
 	try.worked_on = work->request.worked_on;
 	try.fd = work->request.fd;
 	try.told = work->request.told;
 	try.peer[0] = work->request.peer[0];
 	try.peer[1] = work->request.peer[1];
 	try.peer[2] = work->request.peer[2];
+	if (work->request.target_length <= sizeof(try.target)) {
+		__builtin_memcpy(try.target, work->request.target, sizeof(try.target));
+		try.target_length = work->request.target_length;
+	}
 	bpf_map_update_elem(&request_tries, &address, &try, BPF_ANY);
+	return 0;
 }
 
 /*
@@ -845,7 +859,7 @@ int riposte_request_end(u64 *ctx)
 	if (operation != OP_OPENAT || bpf_map_update_elem(&requests, &thread, &work->request, BPF_ANY))
 		bpf_map_delete_elem(&requests, &thread);
 	if (works_on_file(operation))
-		settle_request(work, address, ended);
+		settle_request(room, address, ended);
 	leave_room(work);
 	return 0;
 }

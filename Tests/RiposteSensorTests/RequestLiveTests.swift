@@ -170,6 +170,9 @@ struct RequestLiveTests {
             words: "abandoned connect P", condition: "evt.type = connect and evt.res = EINPROGRESS and fd.sip = 127.0.0.1 and fd.sport = P and fd.num > 2",
             fields: ["evt.res": "EINPROGRESS", "fd.sport": .integer(Int64(port)), "fd.l4proto": "tcp"]),
         Case(
+            words: "refused connect P", condition: "evt.type = connect and evt.res = ECONNREFUSED and fd.sip = 127.0.0.1 and fd.sport = P",
+            fields: ["evt.res": "ECONNREFUSED", "fd.sport": .integer(Int64(port)), "fd.connected": false]),
+        Case(
             words: "late send P hello", condition: "evt.type = sendto and evt.rawres = 5 and fd.sport = P and fd.num > 2",
             fields: ["evt.buffer": "hello", "fd.sport": .integer(Int64(port)), "fd.l4proto": "tcp"]),
         Case(
