@@ -70,7 +70,9 @@ struct SocketEnds {
         let own = withUnsafeBytes(of: socket.local) { SocketEnd($0, isIPv4: isIPv4, port: socket.local_port) }
         var peer: SocketEnd? = withUnsafeBytes(of: socket.remote) { SocketEnd($0, isIPv4: isIPv4, port: socket.remote_port) }
         if peer?.port == 0, peer?.isUnspecified == true { peer = nil }
-        let passed = kind == .bind ? nil : record[.address].flatMap(Self.end)
+        // Where a datagram over IPv4 names no family, the kernel takes the address for one of IPv4. A connect that names none ends a connection.
+        let sends = call?.facts.pointee.traits.contains(.writes) == true
+        let passed = kind == .bind ? nil : record[.address].flatMap { Self.end($0, unnamed: sends && isIPv4 ? AF_INET : AF_UNSPEC) }
         // What was passed is the peer of a connect that failed or is not done, and of a datagram.
         // The kernel takes the port back when a connect is refused; of one that it took it knows the peer, whatever stands in the caller's memory by now.
         let isRefused =
@@ -120,10 +122,11 @@ struct SocketEnds {
         }
     }
 
-    /// The end that a `struct sockaddr` of IP names.
-    static func end(_ address: UnsafeRawBufferPointer) -> SocketEnd? {
+    /// The end that a `struct sockaddr` of IP names; one that names no family is of the family `unnamed`.
+    static func end(_ address: UnsafeRawBufferPointer, unnamed: Int32 = AF_UNSPEC) -> SocketEnd? {
         guard address.count >= 8 else { return nil }
-        let family = Int32(address.loadUnaligned(as: UInt16.self))
+        let named = Int32(address.loadUnaligned(as: UInt16.self))
+        let family = named == AF_UNSPEC ? unnamed : named
         let port = UInt16(bigEndian: address.loadUnaligned(fromByteOffset: 2, as: UInt16.self))
         switch family {
         case AF_INET: return SocketEnd(address.bytes(from: 4), isIPv4: true, port: port)
