@@ -47,7 +47,6 @@ enum {
 #define REQ_F_FIXED_FILE 1	/* IOSQE_FIXED_FILE */
 #define SEND_VECTORIZED 32	/* IORING_SEND_VECTORIZED: what is sent lies in vectors, 6.17 */
 #define EAGAIN 11
-#define TCP_CLOSE 7
 
 /*
  * Requests whose function is being carried out, by thread. LRU: a thread may be told of no end where the hooks are taken away. Each processor takes 128 free

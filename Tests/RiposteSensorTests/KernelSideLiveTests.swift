@@ -323,6 +323,35 @@ struct KernelSideLiveTests {
         exit(0 if ctypes.CDLL(None).sendmmsg(sender.fileno(), messages, 40, 0) == 40 else 1)
         """
 
+    /// Connects descriptor 77 to a port where nobody answers, until a signal comes.
+    private static let interrupted = """
+        import ctypes, os, signal, socket, struct, sys
+        place = ("127.0.0.1", int(sys.argv[1]))
+        listener = socket.socket()
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind(place)
+        listener.listen(0)
+        waiting = [socket.socket() for _ in range(3)]
+        for one in waiting:
+            one.setblocking(False)
+            one.connect_ex(place)
+        os.dup2(socket.socket().detach(), 77)
+        signal.signal(signal.SIGALRM, lambda *_: None)
+        signal.setitimer(signal.ITIMER_REAL, 0.2, 0.2)
+        address = struct.pack("=HHI8x", socket.AF_INET, socket.htons(place[1]), 0x0100007f)
+        libc = ctypes.CDLL(None, use_errno=True)
+        exit(0 if libc.connect(77, address, 16) == -1 and ctypes.get_errno() == 4 else 1)
+        """
+
+    @Test("a connect that a signal interrupts goes on, and is told so", arguments: KernelBuild.possible)
+    func interruptedConnect(of build: KernelBuild) throws {
+        let port = 29_000 + getpid() % 3000
+        let bench = try Bench(
+            "evt.type = connect and (evt.rawres >= 0 or evt.res = EINPROGRESS) and fd.num = 77 and fd.connected = true and fd.sip = 127.0.0.1 and fd.sport = \(port)", build: build)
+        #expect(try run(["python3", "-c", Self.interrupted, "\(port)"]).status == 0)
+        #expect(bench.alerts() == 1)
+    }
+
     @Test("the start of a program is urgent where a text that a rule looks for may be in what it was started with, wherever that stands", arguments: KernelBuild.possible)
     func starts(of build: KernelBuild) throws {
         let bench = try Bench("evt.type = execve and proc.name = none", build: build)
