@@ -235,7 +235,15 @@ static __always_inline u64 argument(struct work *work, s8 number)
 	return number < 0 ? 0 : work->args[number & 7];
 }
 
-/* ITEM_ADDRESS, once per event. */
+/* Lies the address of a message where the kernel has written how much it has sent of those in the array? It is not the one that was used then. */
+static __always_inline bool is_written_over(struct work *work, u64 array, struct message *message)
+{
+	u64 length = (u64)work->result * (work->flags & RIPOSTE_FLAG_COMPAT ? MESSAGE_BYTES_COMPAT : MESSAGE_BYTES);
+
+	return work->call.flags & RIPOSTE_CALL_MESSAGES && work->result > 0 && (message->name - array < length || array - message->name < message->name_length);
+}
+
+/* ITEM_ADDRESS, once per event; an empty one where it cannot be known. */
 __noinline int put_address(u32 room)
 {
 	struct work *work = work_of(room);
@@ -256,6 +264,10 @@ __noinline int put_address(u32 room)
 	if (work->call.kind == RIPOSTE_CALL_MESSAGE) {
 		if (!read_message(work, address, &message)) {
 			work->flags |= RIPOSTE_FLAG_FAULT;
+			return 0;
+		}
+		if (message.name && is_written_over(work, address, &message)) {
+			put_empty(room, RIPOSTE_ITEM_ADDRESS);
 			return 0;
 		}
 		address = message.name;

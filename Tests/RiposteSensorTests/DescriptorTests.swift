@@ -115,6 +115,10 @@ struct DescriptorTests {
             event: FixtureEvent("sendmsg", result: 9, fd: 3, 3).socket("::1:41822", "::1:53", family: 10, proto: 17, type: 2).address("10.0.0.9:5353", family: 0),
             fields: [("fd.name", "::1:41822->::1:53"), ("fd.name_changed", "false")]),
         Case(
+            name: "a datagram whose address was written over, of a connected socket",
+            event: FixtureEvent("sendmmsg", result: 1, fd: 3, 3).socket("10.0.0.5:41822", "10.0.0.7:53", proto: 17, type: 2).with(.address, ""),
+            fields: [("fd.rip", nil), ("fd.sip", "10.0.0.5"), ("fd.name", "10.0.0.5:41822"), ("evt.arg.tuple", "NULL"), ("fd.name_changed", "false")]),
+        Case(
             name: "a connect to no family, which ends a connection",
             event: FixtureEvent("connect", fd: 3, 3).socket("10.0.0.5:41822", proto: 17, type: 2).address("10.0.0.9:5353", family: 0), fields: [("fd.rip", nil)]),
         Case(

@@ -323,6 +323,28 @@ struct KernelSideLiveTests {
         exit(0 if ctypes.CDLL(None).sendmmsg(sender.fileno(), messages, 40, 0) == 40 else 1)
         """
 
+    /// Sends ten bytes by descriptor 77 to an address whose last half is where the kernel writes down that it has sent so many.
+    private static let overwriter = """
+        import ctypes, os, socket, struct
+        memory = ctypes.create_string_buffer(256)
+        start = ctypes.addressof(memory)
+        struct.pack_into("=QQ", memory, 128, start + 160, 10)
+        struct.pack_into("=QI4xQQ", memory, 0, start + 52, 16, start + 128, 1)
+        struct.pack_into("=HHI", memory, 52, socket.AF_INET, socket.htons(1111), 0x0100007f)
+        os.dup2(socket.socket(socket.AF_INET, socket.SOCK_DGRAM).detach(), 77)
+        exit(0 if ctypes.CDLL(None).sendmmsg(77, memory, 1, 0) == 1 else 1)
+        """
+
+    @Test("an address that the kernel itself writes over as it sends is not known, and no other one is told in its place", arguments: KernelBuild.possible)
+    func overwrittenAddress(of build: KernelBuild) throws {
+        let bench = try Bench("evt.type = open and fd.name = /none", build: build)
+        for (test, count) in [("fd.l4proto = udp", 1), ("fd.rport exists", 0)] {
+            try bench.use("evt.type = sendmmsg and fd.num = 77 and proc.name startswith python and \(test)")
+            #expect(try run(["python3", "-c", Self.overwriter]).status == 0)
+            #expect(bench.alerts() == count, "\(test)")
+        }
+    }
+
     /// Connects descriptor 77 to a port where nobody answers, until a signal comes.
     private static let interrupted = """
         import ctypes, os, signal, socket, struct, sys

@@ -66,12 +66,14 @@ struct SocketEnds {
         guard socket.family == UInt16(AF_INET) || socket.family == UInt16(AF_INET6) else { return nil }
         let isIPv4 = socket.family == UInt16(AF_INET)
         let kind = call?.facts.pointee.kind ?? .other
+        let sends = call?.facts.pointee.traits.contains(.writes) == true
         proto = Self.proto(socket)
         let own = withUnsafeBytes(of: socket.local) { SocketEnd($0, isIPv4: isIPv4, port: socket.local_port) }
         var peer: SocketEnd? = withUnsafeBytes(of: socket.remote) { SocketEnd($0, isIPv4: isIPv4, port: socket.remote_port) }
         if peer?.port == 0, peer?.isUnspecified == true { peer = nil }
+        // An address that is empty is one that nobody knows: the datagram need not have gone to the peer.
+        if sends, proto != .tcp, record[.address]?.isEmpty == true { peer = nil }
         // Where a datagram over IPv4 names no family, the kernel takes the address for one of IPv4. A connect that names none ends a connection.
-        let sends = call?.facts.pointee.traits.contains(.writes) == true
         let passed = kind == .bind ? nil : record[.address].flatMap { Self.end($0, unnamed: sends && isIPv4 ? AF_INET : AF_UNSPEC) }
         // What was passed is the peer of a connect that failed or is not done, and of a datagram.
         // The kernel takes the port back when a connect is refused; of one that it took it knows the peer, whatever stands in the caller's memory by now.
