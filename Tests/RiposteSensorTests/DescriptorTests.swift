@@ -130,6 +130,10 @@ struct DescriptorTests {
             event: FixtureEvent("recvfrom", result: 9, fd: 3, 3, 0, 9).socket("10.0.0.9:53", proto: 17, type: 2).address("10.0.0.5:41822"),
             fields: [("fd.name", "10.0.0.5:41822->10.0.0.9:53"), ("fd.is_server", "true"), ("fd.sport", "53")]),
         Case(
+            name: "a datagram that came over a connected socket: from its peer, whatever stands in memory",
+            event: FixtureEvent("recvfrom", result: 9, fd: 3, 3, 0, 9).socket("10.0.0.5:41822", "10.0.0.9:53", proto: 17, type: 2).address("10.9.9.9:99"),
+            fields: [("fd.rip", "10.0.0.9"), ("fd.rport", "53"), ("fd.name_changed", "false")]),
+        Case(
             name: "an answer to a client", event: FixtureEvent("recvfrom", result: 9, fd: 3, 3, 0, 9).socket("10.0.0.5:41822", proto: 17, type: 2).address("10.0.0.9:53"),
             fields: [("fd.name", "10.0.0.5:41822->10.0.0.9:53"), ("fd.sport", "53")]),
         Case(

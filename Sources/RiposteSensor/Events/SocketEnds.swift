@@ -75,11 +75,12 @@ struct SocketEnds {
         if sends, proto != .tcp, record[.address]?.isEmpty == true { peer = nil }
         // Where a datagram over IPv4 names no family, the kernel takes the address for one of IPv4. A connect that names none ends a connection.
         let passed = kind == .bind ? nil : record[.address].flatMap { Self.end($0, unnamed: sends && isIPv4 ? AF_INET : AF_UNSPEC) }
-        // What was passed is the peer of a connect that failed or is not done, and of a datagram.
+        // What was passed is the peer of a connect that failed or is not done, and of a datagram that was sent. Where one came from is read from the caller's memory,
+        // in which the kernel need not have written anything: a socket with a peer takes datagrams from there alone.
         // The kernel takes the port back when a connect is refused; of one that it took it knows the peer, whatever stands in the caller's memory by now.
         let isRefused =
             kind == .connect && (record.header.pointee.result < 0 && record.header.pointee.result != -Int64(EINPROGRESS) || record.has(RIPOSTE_FLAG_DENIED))
-        if let passed, peer == nil || isRefused || kind != .connect && kind != .accept && kind != .accept4 && proto != .tcp { peer = passed }
+        if let passed, peer == nil || isRefused || sends && proto != .tcp { peer = passed }
         let isBound = own.port != 0 || kind == .bind || kind == .listen || socket.role == UInt8(RIPOSTE_ROLE_SERVER.rawValue)
         if let peer {
             (local, remote) = (own, peer)
