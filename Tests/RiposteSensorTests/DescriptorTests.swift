@@ -122,6 +122,9 @@ struct DescriptorTests {
             name: "a connect to no family, which ends a connection",
             event: FixtureEvent("connect", fd: 3, 3).socket("10.0.0.5:41822", proto: 17, type: 2).address("10.0.0.9:5353", family: 0), fields: [("fd.rip", nil)]),
         Case(
+            name: "a datagram of UDP-Lite", event: FixtureEvent("sendto", result: 9, fd: 3, 3, 0, 9).socket("10.0.0.5:41822", proto: 136, type: 2).address("10.0.0.9:53"),
+            fields: [("fd.name", "10.0.0.5:41822->10.0.0.9:53"), ("fd.l4proto", "udp"), ("evt.arg.fd", "<4u>10.0.0.5:41822->10.0.0.9:53")]),
+        Case(
             name: "a datagram of a connected socket",
             event: FixtureEvent("sendto", result: 9, fd: 3, 3, 0, 9).socket("10.0.0.5:41822", "10.0.0.9:53", proto: 17, type: 2, role: RIPOSTE_ROLE_CLIENT),
             fields: [("fd.name", "10.0.0.5:41822->10.0.0.9:53"), ("fd.name_changed", "false")]),

@@ -104,7 +104,7 @@ struct SocketEnds {
         // IPPROTO_TCP and so on (linux/in.h).
         return switch socket.protocol {
         case 6: .tcp
-        case 17: .udp
+        case 17, 136: .udp
         case 1, 58: .icmp
         case 255: .raw
         default: .other
