@@ -356,6 +356,8 @@ static __always_inline void take_call(u32 room, struct work *work, struct ripost
 	count->seen[index]++;
 	if (work->call.wanted & RIPOSTE_WANTED_BY_PATH && !settings->filters_off && is_harmless(room))
 		return;
+	if (work->call.flags & RIPOSTE_CALL_CONNECT && was_interrupted(work->result))
+		see_interrupted_connect(room);
 	if (work->call.flags & (RIPOSTE_CALL_CONNECT | RIPOSTE_CALL_ACCEPT | RIPOSTE_CALL_BIND))
 		remember_role(room);
 	if (work->call.wanted & RIPOSTE_WANTED_STATE && work->result >= 0)

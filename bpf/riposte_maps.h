@@ -85,6 +85,8 @@ struct request_try {
 	s32 fd;
 	u32 told;
 	u64 peer[3];
+	u32 target_length;	/* 0: there was none, or a longer one, as no address of IP is */
+	u8 target[28];		/* struct sockaddr_in6 */
 };
 
 /* The names that it was given; most are short. */

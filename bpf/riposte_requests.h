@@ -47,7 +47,6 @@ enum {
 #define REQ_F_FIXED_FILE 1	/* IOSQE_FIXED_FILE */
 #define SEND_VECTORIZED 32	/* IORING_SEND_VECTORIZED: what is sent lies in vectors, 6.17 */
 #define EAGAIN 11
-#define TCP_CLOSE 7
 
 /*
  * Requests whose function is being carried out, by thread. LRU: a thread may be told of no end where the hooks are taken away. Each processor takes 128 free
@@ -303,9 +302,16 @@ static __always_inline void read_target(struct request *request, u64 address, u3
 	request->target_length = length;
 }
 
+/* Has an earlier try of a connect begun a handshake? The kernel clears that in each request that is handed in. */
+static __always_inline bool goes_on(u64 address)
+{
+	return bpf_core_field_exists(struct io_connect, in_progress) && MEMBER(struct io_connect, command_of(address), in_progress);
+}
+
 /*
  * What an earlier try has left: once a request has waited for its file, 0 stands where the descriptor did. Of another request that lay here no more is taken than a
- * descriptor of the same file; that something was told counts for a send which has sent a part already, and for a connect where it leads to the same end.
+ * descriptor of the same file; that something was told counts for a send which has sent a part already, and for a connect that goes on and leads to the same end.
+ * Where the kernel does not know the latter, a connect is told twice rather than never.
  */
 static __always_inline void recall_try(struct request *request, u32 operation)
 {
@@ -322,10 +328,17 @@ static __always_inline void recall_try(struct request *request, u32 operation)
 		request->fd = try.fd;
 	if (sends(operation) && !MEMBER(struct io_sr_msg, command_of(address), done_io))
 		return;
+	if (operation == OP_CONNECT && !goes_on(address))
+		return;
 	request->told = try.told;
 	request->peer[0] = try.peer[0];
 	request->peer[1] = try.peer[1];
 	request->peer[2] = try.peer[2];
+	/* The caller may have something else there by now. */
+	if (operation == OP_CONNECT) {
+		__builtin_memcpy(request->target, try.target, sizeof(try.target));
+		request->target_length = try.target_length;
+	}
 }
 
 /* Nothing is known of it yet. */
@@ -358,7 +371,8 @@ __noinline int note_request(u32 room, u64 address, u32 operation)
 		if (!(MEMBER(struct io_kiocb, address, flags) & REQ_F_FIXED_FILE))
 			request->fd = MEMBER(struct io_kiocb, address, cqe.fd);
 		recall_try(request, operation);
-		read_target(request, address, operation);
+		if (!request->target_length)
+			read_target(request, address, operation);
 	}
 	if (bpf_map_update_elem(&requests, &thread, request, BPF_ANY))
 		bpf_map_delete_elem(&requests, &thread);
@@ -763,24 +777,32 @@ __noinline int recall_request(u32 room, u64 address, u32 operation, s32 ended)
 }
 
 /* Forgets it where it has ended, and else keeps what the next try needs. */
-static __always_inline void settle_request(struct work *work, u64 address, s32 ended)
+__noinline int settle_request(u32 room, u64 address, s32 ended)
 {
+	struct work *work = work_of(room);
 	struct request_try try = {};
 
+	if (!work)
+		return 0;
 	if (!ended) {
 		if (work->request.is_again)
 			bpf_map_delete_elem(&request_tries, &address);
-		return;
+		return 0;
 	}
 	if (!work->recalled)
-		return;
+		return 0;
 	try.worked_on = work->request.worked_on;
 	try.fd = work->request.fd;
 	try.told = work->request.told;
 	try.peer[0] = work->request.peer[0];
 	try.peer[1] = work->request.peer[1];
 	try.peer[2] = work->request.peer[2];
+	if (work->request.target_length <= sizeof(try.target)) {
+		__builtin_memcpy(try.target, work->request.target, sizeof(try.target));
+		try.target_length = work->request.target_length;
+	}
 	bpf_map_update_elem(&request_tries, &address, &try, BPF_ANY);
+	return 0;
 }
 
 /*
@@ -836,7 +858,7 @@ int riposte_request_end(u64 *ctx)
 	if (operation != OP_OPENAT || bpf_map_update_elem(&requests, &thread, &work->request, BPF_ANY))
 		bpf_map_delete_elem(&requests, &thread);
 	if (works_on_file(operation))
-		settle_request(work, address, ended);
+		settle_request(room, address, ended);
 	leave_room(work);
 	return 0;
 }

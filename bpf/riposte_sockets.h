@@ -6,8 +6,15 @@
 #define AF_UNIX 1
 #define AF_INET 2
 #define AF_INET6 10
+#define TCP_CLOSE 7
 #define TCP_LISTEN 10
+#define EINTR 4
 #define EINPROGRESS 115
+/* What a call that a signal has interrupted ends with, before the kernel makes it EINTR or has it made again. (linux/errno.h) */
+#define ERESTARTSYS 512
+#define ERESTARTNOINTR 513
+#define ERESTARTNOHAND 514
+#define ERESTART_RESTARTBLOCK 516
 #define ADDRESS_BYTES 128	/* struct sockaddr_storage */
 
 static __always_inline u16 swap16(u16 value)
@@ -21,6 +28,31 @@ static __always_inline void role_key_of(struct work *work, struct role_key *key)
 
 	key->sock = work->sock;
 	key->inode = BPF_CORE_READ(file, f_inode, i_ino);
+}
+
+static __always_inline bool was_interrupted(s64 result)
+{
+	return result == -EINTR || result == -ERESTARTSYS || result == -ERESTARTNOINTR || result == -ERESTARTNOHAND || result == -ERESTART_RESTARTBLOCK;
+}
+
+/* A handshake goes on when a signal has interrupted the connect: that is told as of a socket that does not wait. */
+__noinline int see_interrupted_connect(u32 room)
+{
+	struct work *work = work_of(room);
+	struct sock *sock;
+	u32 family, state;
+
+	if (!work)
+		return 0;
+	resolve_descriptor(room);
+	sock = (struct sock *)work->sock;
+	if (!sock)
+		return 0;
+	family = BPF_CORE_READ(sock, __sk_common.skc_family);
+	state = BPF_CORE_READ(sock, __sk_common.skc_state);
+	if ((family == AF_INET || family == AF_INET6) && state != TCP_CLOSE && state != TCP_LISTEN)
+		work->result = -EINPROGRESS;
+	return 0;
 }
 
 /* After connect, accept and bind: which end the socket is from now on. */
@@ -203,7 +235,15 @@ static __always_inline u64 argument(struct work *work, s8 number)
 	return number < 0 ? 0 : work->args[number & 7];
 }
 
-/* ITEM_ADDRESS, once per event. */
+/* Lies the address of a message where the kernel has written how much it has sent of those in the array? It is not the one that was used then. */
+static __always_inline bool is_written_over(struct work *work, u64 array, struct message *message)
+{
+	u64 length = (u64)work->result * (work->flags & RIPOSTE_FLAG_COMPAT ? MESSAGE_BYTES_COMPAT : MESSAGE_BYTES);
+
+	return work->call.flags & RIPOSTE_CALL_MESSAGES && work->result > 0 && (message->name - array < length || array - message->name < message->name_length);
+}
+
+/* ITEM_ADDRESS, once per event; an empty one where it cannot be known. */
 __noinline int put_address(u32 room)
 {
 	struct work *work = work_of(room);
@@ -224,6 +264,10 @@ __noinline int put_address(u32 room)
 	if (work->call.kind == RIPOSTE_CALL_MESSAGE) {
 		if (!read_message(work, address, &message)) {
 			work->flags |= RIPOSTE_FLAG_FAULT;
+			return 0;
+		}
+		if (message.name && is_written_over(work, address, &message)) {
+			put_empty(room, RIPOSTE_ITEM_ADDRESS);
 			return 0;
 		}
 		address = message.name;

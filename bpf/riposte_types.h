@@ -583,6 +583,7 @@ struct io_socket {
 struct io_connect {
 	void *addr;
 	int addr_len;
+	bool in_progress;	/* 6.1, and 6.0 of that time */
 };
 
 struct io_bind {		/* 6.11; its address lies elsewhere */

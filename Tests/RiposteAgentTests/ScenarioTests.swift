@@ -219,6 +219,17 @@ struct ScenarioTests {
         #expect(lines.count == 3 && lines.allSatisfy { $0.hasPrefix("started noop by ") })
     }
 
+    @Test("where requests of io_uring cannot be seen, whoever asks for events is told", .enabled(if: !KernelFeatures.seesRequests, "this kernel lets them be seen"))
+    func blindEvents() async throws {
+        let errors = place.path + "/errors"
+        let descriptor = open(errors, O_WRONLY | O_CREAT | O_CLOEXEC, 0o600)
+        defer { close(descriptor) }
+        let child = try ChildProcess([Riposte.path, "events", "evt.type = openat and fd.name = /none"], output: nil, error: descriptor)
+        try await until { try String(contentsOfFile: errors, encoding: .utf8).hasPrefix("riposte: requests of io_uring are not seen: ") }
+        child.signal(SIGINT)
+        #expect(try await child.waitForExit(within: .seconds(60)) == 0)
+    }
+
     @Test(
         "the capabilities that docs/sensor.md names are enough, and without those for processes it still runs",
         .enabled(if: Machine.has("setpriv"), "needs setpriv"), arguments: ["+bpf,+perfmon,+sys_ptrace,+dac_read_search", "+bpf,+perfmon"])

@@ -107,6 +107,24 @@ struct DescriptorTests {
                 ("fd.rip", "10.0.0.9"),
             ]),
         Case(
+            name: "a datagram to an address of no family, which over IPv4 is one of IPv4",
+            event: FixtureEvent("sendto", result: 9, fd: 3, 3, 0, 9).socket("10.0.0.5:41822", "10.0.0.7:53", proto: 17, type: 2).address("10.0.0.9:5353", family: 0),
+            fields: [("fd.name", "10.0.0.5:41822->10.0.0.9:5353"), ("fd.name_changed", "true"), ("evt.arg.tuple", "10.0.0.5:41822->10.0.0.9:5353")]),
+        Case(
+            name: "a datagram over IPv6 to an address of no family, which the kernel passes over",
+            event: FixtureEvent("sendmsg", result: 9, fd: 3, 3).socket("::1:41822", "::1:53", family: 10, proto: 17, type: 2).address("10.0.0.9:5353", family: 0),
+            fields: [("fd.name", "::1:41822->::1:53"), ("fd.name_changed", "false")]),
+        Case(
+            name: "a datagram whose address was written over, of a connected socket",
+            event: FixtureEvent("sendmmsg", result: 1, fd: 3, 3).socket("10.0.0.5:41822", "10.0.0.7:53", proto: 17, type: 2).with(.address, ""),
+            fields: [("fd.rip", nil), ("fd.sip", "10.0.0.5"), ("fd.name", "10.0.0.5:41822"), ("evt.arg.tuple", "NULL"), ("fd.name_changed", "false")]),
+        Case(
+            name: "a connect to no family, which ends a connection",
+            event: FixtureEvent("connect", fd: 3, 3).socket("10.0.0.5:41822", proto: 17, type: 2).address("10.0.0.9:5353", family: 0), fields: [("fd.rip", nil)]),
+        Case(
+            name: "a datagram of UDP-Lite", event: FixtureEvent("sendto", result: 9, fd: 3, 3, 0, 9).socket("10.0.0.5:41822", proto: 136, type: 2).address("10.0.0.9:53"),
+            fields: [("fd.name", "10.0.0.5:41822->10.0.0.9:53"), ("fd.l4proto", "udp"), ("evt.arg.fd", "<4u>10.0.0.5:41822->10.0.0.9:53")]),
+        Case(
             name: "a datagram of a connected socket",
             event: FixtureEvent("sendto", result: 9, fd: 3, 3, 0, 9).socket("10.0.0.5:41822", "10.0.0.9:53", proto: 17, type: 2, role: RIPOSTE_ROLE_CLIENT),
             fields: [("fd.name", "10.0.0.5:41822->10.0.0.9:53"), ("fd.name_changed", "false")]),
@@ -114,6 +132,10 @@ struct DescriptorTests {
             name: "a datagram that came to a server",
             event: FixtureEvent("recvfrom", result: 9, fd: 3, 3, 0, 9).socket("10.0.0.9:53", proto: 17, type: 2).address("10.0.0.5:41822"),
             fields: [("fd.name", "10.0.0.5:41822->10.0.0.9:53"), ("fd.is_server", "true"), ("fd.sport", "53")]),
+        Case(
+            name: "a datagram that came over a connected socket: from its peer, whatever stands in memory",
+            event: FixtureEvent("recvfrom", result: 9, fd: 3, 3, 0, 9).socket("10.0.0.5:41822", "10.0.0.9:53", proto: 17, type: 2).address("10.9.9.9:99"),
+            fields: [("fd.rip", "10.0.0.9"), ("fd.rport", "53"), ("fd.name_changed", "false")]),
         Case(
             name: "an answer to a client", event: FixtureEvent("recvfrom", result: 9, fd: 3, 3, 0, 9).socket("10.0.0.5:41822", proto: 17, type: 2).address("10.0.0.9:53"),
             fields: [("fd.name", "10.0.0.5:41822->10.0.0.9:53"), ("fd.sport", "53")]),

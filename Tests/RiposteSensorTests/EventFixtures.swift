@@ -78,9 +78,9 @@ struct FixtureEvent {
     }
 
     /// A `struct sockaddr`.
-    func address(_ text: String) -> FixtureEvent {
+    func address(_ text: String, family: UInt8? = nil) -> FixtureEvent {
         guard let (bytes, port) = Self.end(text) else { return with(.address, [1, 0] + Array(text.utf8) + [0]) }
-        let start = [bytes.count == 4 ? 2 : 10, 0, UInt8(port >> 8), UInt8(port & 0xFF)] as [UInt8]
+        let start = [family ?? (bytes.count == 4 ? 2 : 10), 0, UInt8(port >> 8), UInt8(port & 0xFF)] as [UInt8]
         return with(.address, bytes.count == 4 ? start + bytes + Array(repeating: 0, count: 8) : start + [0, 0, 0, 0] + bytes + [0, 0, 0, 0])
     }
 

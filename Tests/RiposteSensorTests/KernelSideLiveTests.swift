@@ -323,6 +323,84 @@ struct KernelSideLiveTests {
         exit(0 if ctypes.CDLL(None).sendmmsg(sender.fileno(), messages, 40, 0) == 40 else 1)
         """
 
+    /// Sends ten bytes by descriptor 77 to an address whose last half is where the kernel writes down that it has sent so many.
+    private static let overwriter = """
+        import ctypes, os, socket, struct
+        memory = ctypes.create_string_buffer(256)
+        start = ctypes.addressof(memory)
+        struct.pack_into("=QQ", memory, 128, start + 160, 10)
+        struct.pack_into("=QI4xQQ", memory, 0, start + 52, 16, start + 128, 1)
+        struct.pack_into("=HHI", memory, 52, socket.AF_INET, socket.htons(1111), 0x0100007f)
+        os.dup2(socket.socket(socket.AF_INET, socket.SOCK_DGRAM).detach(), 77)
+        exit(0 if ctypes.CDLL(None).sendmmsg(77, memory, 1, 0) == 1 else 1)
+        """
+
+    @Test("an address that the kernel itself writes over as it sends is not known, and no other one is told in its place", arguments: KernelBuild.possible)
+    func overwrittenAddress(of build: KernelBuild) throws {
+        let bench = try Bench("evt.type = open and fd.name = /none", build: build)
+        for (test, count) in [("fd.l4proto = udp", 1), ("fd.rport exists", 0)] {
+            try bench.use("evt.type = sendmmsg and fd.num = 77 and proc.name startswith python and \(test)")
+            #expect(try run(["python3", "-c", Self.overwriter]).status == 0)
+            #expect(bench.alerts() == count, "\(test)")
+        }
+    }
+
+    /// Connects descriptor 77 to a port where nobody answers, until a signal comes.
+    private static let interrupted = """
+        import ctypes, os, signal, socket, struct, sys
+        place = ("127.0.0.1", int(sys.argv[1]))
+        listener = socket.socket()
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind(place)
+        listener.listen(0)
+        waiting = [socket.socket() for _ in range(3)]
+        for one in waiting:
+            one.setblocking(False)
+            one.connect_ex(place)
+        os.dup2(socket.socket().detach(), 77)
+        signal.signal(signal.SIGALRM, lambda *_: None)
+        signal.setitimer(signal.ITIMER_REAL, 0.2, 0.2)
+        address = struct.pack("=HHI8x", socket.AF_INET, socket.htons(place[1]), 0x0100007f)
+        libc = ctypes.CDLL(None, use_errno=True)
+        exit(0 if libc.connect(77, address, 16) == -1 and ctypes.get_errno() == 4 else 1)
+        """
+
+    @Test("a connect that a signal interrupts goes on, and is told so", arguments: KernelBuild.possible)
+    func interruptedConnect(of build: KernelBuild) throws {
+        let port = 29_000 + getpid() % 3000
+        let bench = try Bench(
+            "evt.type = connect and (evt.rawres >= 0 or evt.res = EINPROGRESS) and fd.num = 77 and fd.connected = true and fd.sip = 127.0.0.1 and fd.sport = \(port)", build: build)
+        #expect(try run(["python3", "-c", Self.interrupted, "\(port)"]).status == 0)
+        #expect(bench.alerts() == 1)
+    }
+
+    /// Listens at a path, and connects to it by the path that is given, in the folder that it lies in.
+    private static let connector = """
+        import os, socket, sys
+        folder, path = sys.argv[1:]
+        os.chdir(folder)
+        listener = socket.socket(socket.AF_UNIX)
+        listener.bind(folder + "/real.sock")
+        listener.listen(4)
+        os.symlink(folder + "/real.sock", folder + "/link")
+        os.dup2(os.open(folder + "/real.sock", os.O_PATH), 77)
+        socket.socket(socket.AF_UNIX).connect(path)
+        """
+
+    @Test("a connect to a Unix socket is judged by the path that this is bound to, too", arguments: KernelBuild.possible)
+    func unixSockets(of build: KernelBuild) throws {
+        let bench = try Bench("evt.type = open and fd.name = /none", build: build)
+        for (path, passed) in [("F/real.sock", "/real.sock"), ("F/link", "/link"), ("real.sock", " real.sock"), ("/proc/self/fd/77", " /proc/self/fd/77")] {
+            for end in [passed, "/real.sock"] {
+                let folder = try TemporaryFolder()
+                try bench.use("evt.type = connect and proc.name startswith python and fd.typechar = u and fd.name endswith '\(end)'")
+                _ = bench.alerts()
+                #expect(try run(["python3", "-c", Self.connector, folder.path, path.replacing("F", with: folder.path)]).status == 0)
+                #expect(bench.alerts() == 1, "\(path) \(end)")
+            }
+        }
+    }
+
     @Test("the start of a program is urgent where a text that a rule looks for may be in what it was started with, wherever that stands", arguments: KernelBuild.possible)
     func starts(of build: KernelBuild) throws {
         let bench = try Bench("evt.type = execve and proc.name = none", build: build)

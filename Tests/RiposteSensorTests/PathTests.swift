@@ -72,4 +72,21 @@ struct PathTests {
         #expect(try desk.value("fd.name") == "/etc/shadow")
         #expect(try desk.value("fd.filename") == "shadow")
     }
+
+    @Test(
+        "a Unix socket that is bound to another path than the one that was passed",
+        arguments: [
+            ("/tmp/link", 0, "/run/x.sock", 1, "1->2 /run/x.sock"), ("x.sock", 0, "/run/x.sock", 1, "1->2 /run/x.sock"), ("/run/x.sock", 0, "/run/x.sock", 1, nil),
+            ("/tmp/link", -111, "/run/x.sock", 1, nil), ("/tmp/link", 0, "/own", 0, nil), ("/tmp/link", 0, "", 1, nil),
+        ] as [(String, Int64, String, UInt32, String?)])
+    func unixSockets(passed: String, result: Int64, bound: String, detail: UInt32, name: String?) throws {
+        let desk = FixtureDesk()
+        desk.take(FixtureEvent("connect", result: result, fd: 3, 3).unix(own: 1, peer: 2).with(.socketPath, bound, detail: detail).address(passed))
+        #expect(desk.event.pathsDiffer() == (name != nil))
+        #expect(try desk.value("fd.name") == "1->2 \(passed)")
+        guard let name else { return }
+        desk.event.usesKernelPath = true
+        #expect(try desk.value("fd.name") == name)
+        #expect(try desk.value("evt.arg.addr") == passed)
+    }
 }

@@ -170,6 +170,9 @@ struct RequestLiveTests {
             words: "abandoned connect P", condition: "evt.type = connect and evt.res = EINPROGRESS and fd.sip = 127.0.0.1 and fd.sport = P and fd.num > 2",
             fields: ["evt.res": "EINPROGRESS", "fd.sport": .integer(Int64(port)), "fd.l4proto": "tcp"]),
         Case(
+            words: "refused connect P", condition: "evt.type = connect and evt.res = ECONNREFUSED and fd.sip = 127.0.0.1 and fd.sport = P",
+            fields: ["evt.res": "ECONNREFUSED", "fd.sport": .integer(Int64(port)), "fd.connected": false]),
+        Case(
             words: "late send P hello", condition: "evt.type = sendto and evt.rawres = 5 and fd.sport = P and fd.num > 2",
             fields: ["evt.buffer": "hello", "fd.sport": .integer(Int64(port)), "fd.l4proto": "tcp"]),
         Case(
@@ -215,6 +218,14 @@ struct RequestLiveTests {
         // Where tracepoints can be preempted, now and then a program is passed over, which is counted.
         let passedOver: Set = KernelFeatures.release >= (7, 0) ? ["missed", "exec", "fork", "procexit"] : []
         #expect(bench.loop.kernelCounts().dropped.filter { $0.value > 0 && !passedOver.contains($0.key) } == [:])
+    }
+
+    @Test("each connect is told, however many were called off before it", arguments: [true, false])
+    func calledOff(pushesDown: Bool) throws {
+        let condition = "evt.type = connect and evt.is_io_uring = true and evt.res = EINPROGRESS and fd.sip = 127.0.0.1 and fd.sport = \(Self.port)"
+        let bench = try Bench([condition], pushesDown: pushesDown, fields: ["fd.sport"])
+        #expect(try run([requester, "again", "connect", "\(Self.port)"]).status == 0)
+        #expect(bench.events().map(\.fields) == Array(repeating: ["fd.sport": .integer(Int64(Self.port))], count: 5))
     }
 
     @Test("what no rule can match stays in the kernel, and what no rule asks for is not looked at")

@@ -9,6 +9,8 @@
  *     direct     what is made gets no descriptor, but a place in the ring's own table
  *     fixed      the socket has no descriptor either
  *     abandoned  nobody answers the connect, and its ring is closed meanwhile
+ *     again      nobody answers the connect, it is called off, and the next one has a new socket: five times
+ *     refused    the connect waits, nobody listens any more by then, and another address stands where its own did
  *     late       a socket of a connection takes what is sent only once the request has waited for that
  *     partial    to a socket of a connection goes more than it takes, and nobody waits for the rest
  *     unread     the address lies where nobody has looked yet
@@ -210,14 +212,15 @@ static int flood(const char *where, long threads, const char *pipe)
 
 int main(int argc, char **words)
 {
-	bool async = false, silent = false, polled = false, direct = false, fixed = false, abandoned = false, late = false, partial = false, is_unread = false, changed = false;
+	bool async = false, silent = false, polled = false, direct = false, fixed = false, abandoned = false, again = false, refused = false, late = false, partial = false;
+	bool is_unread = false, changed = false;
 	struct io_uring_sqe entry = {.fd = AT_FDCWD};
 	static struct sockaddr_in address, peer;
 	static struct open_how how;
 	static struct iovec vector;
 	static struct msghdr message;
 	static socklen_t length = sizeof address;
-	int result = 0, socket_at = -1, other = -1, gate[2], table[4] = {-1, -1, -1, -1};
+	int result = 0, socket_at = -1, other = -1, listener = -1, gate[2], table[4] = {-1, -1, -1, -1};
 	static char block[8 << 20], byte;
 	char **a;
 
@@ -228,6 +231,8 @@ int main(int argc, char **words)
 		else if (!strcmp(*words, "direct")) direct = true;
 		else if (!strcmp(*words, "fixed")) fixed = true;
 		else if (!strcmp(*words, "abandoned")) abandoned = true;
+		else if (!strcmp(*words, "again")) again = true;
+		else if (!strcmp(*words, "refused")) refused = true;
 		else if (!strcmp(*words, "late")) late = true;
 		else if (!strcmp(*words, "partial")) partial = true;
 		else if (!strcmp(*words, "unread")) is_unread = true;
@@ -258,9 +263,11 @@ int main(int argc, char **words)
 	} else if (!strcmp(*words, "socket")) {
 		entry.opcode = OP_SOCKET, entry.fd = AF_INET, entry.off = SOCK_STREAM;
 	} else if (!strcmp(*words, "connect")) {
-		listening_for(a[0], abandoned ? 0 : 4);
+		bool is_full = abandoned || again || refused;
+
+		listener = listening_for(a[0], is_full ? 0 : 4);
 		socket_at = socket_of(SOCK_STREAM);
-		for (int i = 0; abandoned && i < 3; i++) {
+		for (int i = 0; is_full && i < 3; i++) {
 			int waiting = socket_of(SOCK_STREAM | SOCK_NONBLOCK);
 
 			if (connect(waiting, (struct sockaddr *)&address, sizeof address) && errno != EINPROGRESS)
@@ -325,10 +332,31 @@ int main(int argc, char **words)
 			fail("pipe");
 		add((struct io_uring_sqe){.opcode = IORING_OP_READ, .fd = gate[0], .addr = (uintptr_t)&byte, .len = 1, .off = -1, .flags = IOSQE_IO_LINK});
 	}
+	for (int i = 0; again && i < 5; i++) {
+		add(entry);
+		enter(1, 0);
+		add((struct io_uring_sqe){.opcode = IORING_OP_ASYNC_CANCEL, .fd = -1, .addr = entry.user_data});
+		enter(1, 0);
+		reap();
+		reap();
+		close(entry.fd);
+		/* Until the kernel has room where that socket's file lay, most likely. */
+		usleep(100000);
+		entry.fd = socket_of(SOCK_STREAM);
+	}
+	if (again)
+		return 0;
 	add(entry);
 	if (abandoned) {
 		enter(1, 0);
 		return is_done(1) ? 1 : 0;
+	}
+	if (refused) {
+		enter(1, 0);
+		address = address_of("1");
+		close(listener);
+		reap();
+		return 0;
 	}
 	if (late) {
 		enter(1, 0);

@@ -109,7 +109,7 @@ enum riposte_item_type {
 	RIPOSTE_ITEM_FILE = 5,		// struct riposte_file: what `fd` refers to. detail: of a pidfd the process id, of a BPF object enum riposte_bpf_object; else 0
 	RIPOSTE_ITEM_FILE_PATH = 6,	// the kernel's path of that file, as the process sees it (below its root), ` (deleted)` not appended: see riposte_file.flags
 	RIPOSTE_ITEM_SOCKET = 7,	// struct riposte_socket: the socket that `fd` refers to
-	RIPOSTE_ITEM_ADDRESS = 8,	// socket address that the caller passed (connect, bind, sendto, sendmsg) or got (recvfrom, recvmsg, accept): struct sockaddr, 128 bytes at most
+	RIPOSTE_ITEM_ADDRESS = 8,	// socket address that the caller passed (connect, bind, sendto, sendmsg) or got (recvfrom, recvmsg, accept): struct sockaddr, 128 bytes at most; empty: one that is not known
 	RIPOSTE_ITEM_DATA = 9,		// what was moved, RIPOSTE_DATA_BYTES at most
 	RIPOSTE_ITEM_PROCESS = 10,	// struct riposte_process. EXEC, FORK, UPDATE
 	RIPOSTE_ITEM_EXE = 11,		// struct riposte_file of the executable. EXEC

@@ -201,7 +201,7 @@ extension SensorEvent {
         case .unix:
             guard let socket = record.socket else { return .nothing }
             var text = ArenaText(arena, capacity: 160)
-            UnixSocketName.write(socket, record, isServer: isUnixServer(socket, call), to: &text)
+            UnixSocketName.write(socket, record, isServer: isUnixServer(socket, call), byPeer: usesKernelPath, to: &text)
             return text.bytes
         case .memfd: return memoryFileName(record, call)
         default: return .nothing

@@ -104,10 +104,10 @@ extension SensorEvent {
     private func nameChanged(_ record: SensorRecord, _ call: SystemCall, _ ends: SocketEnds?) -> Bool {
         let result = record.header.pointee.result
         if call.facts.pointee.kind == .connect { return result >= 0 || result == Self.inProgress }
-        guard let ends, ends.proto != .tcp, result >= 0, !call.facts.pointee.traits.isDisjoint(with: .moves), let passed = record[.address].flatMap(SocketEnds.end),
-            let socket = record.socket
-        else { return false }
+        guard let ends, ends.proto != .tcp, result >= 0, !call.facts.pointee.traits.isDisjoint(with: .moves), let remote = ends.remote, let socket = record.socket else {
+            return false
+        }
         let own = withUnsafeBytes(of: socket.remote) { SocketEnd($0, isIPv4: socket.family == 2, port: socket.remote_port) }
-        return !own.isSameAddress(as: passed) || own.port != passed.port
+        return !own.isSameAddress(as: remote) || own.port != remote.port
     }
 }

@@ -121,7 +121,7 @@ extension SensorEvent {
         if let ends = SocketEnds(socket, record, call) {
             if ends.isConnected { ends.write(to: &text) }
         } else if socket.family == 1, socket.peer != 0 || record[.address] != nil {
-            UnixSocketName.write(socket, record, isServer: isUnixServer(socket, call), to: &text)
+            UnixSocketName.write(socket, record, isServer: isUnixServer(socket, call), byPeer: usesKernelPath, to: &text)
         }
         if text.count == mark { text.append("NULL") }
     }

@@ -47,11 +47,11 @@ extension SensorEvent {
     func joinedPath(_ which: JoinedPaths.Which, _ record: SensorRecord) -> FieldView { joinedPaths.path(which, of: record).map(FieldView.text) ?? .absent }
 
     /// Whether the event opened a file whose path, as the kernel has it, is another than the one that was asked for: by a symbolic link, or because the name
-    /// was changed while the call ran. Such an event is judged a second time with ``usesKernelPath``.
+    /// was changed while the call ran; or connected to such a Unix socket. Such an event is judged a second time with ``usesKernelPath``.
     package func pathsDiffer() -> Bool {
-        guard let record, record.kind == .call, record.header.pointee.result >= 0, let call = knownCall, call.facts.pointee.kind.isOpen, let kernelPath = record[.filePath] else {
-            return false
-        }
+        guard let record, record.kind == .call, record.header.pointee.result >= 0, let call = knownCall else { return false }
+        if call.facts.pointee.kind == .connect { return UnixSocketName.leadsElsewhere(record) }
+        guard call.facts.pointee.kind.isOpen, let kernelPath = record[.filePath] else { return false }
         // Where what was asked for can be read no more, the memory is gone since: that hides nothing either.
         return joinedPaths.path(.first, of: record).map { !$0.hasSameBytes(as: kernelPath) } ?? true
     }

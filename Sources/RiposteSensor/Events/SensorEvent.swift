@@ -17,7 +17,7 @@ package final class SensorEvent: RuleEvent {
     var process: ProcessEntry?
     var call: SystemCall?
     /// Where a file was reached by a symbolic link, or its name was changed under the kernel's eyes, the event is judged a second time, under the path
-    /// that the kernel opened.
+    /// that the kernel opened; a connect to a Unix socket under the path that this is bound to.
     var usesKernelPath = false
     /// What the kernel did about it in a playbook's name.
     package var reflex: ReflexReport?

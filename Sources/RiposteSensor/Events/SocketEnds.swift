@@ -66,16 +66,21 @@ struct SocketEnds {
         guard socket.family == UInt16(AF_INET) || socket.family == UInt16(AF_INET6) else { return nil }
         let isIPv4 = socket.family == UInt16(AF_INET)
         let kind = call?.facts.pointee.kind ?? .other
+        let sends = call?.facts.pointee.traits.contains(.writes) == true
         proto = Self.proto(socket)
         let own = withUnsafeBytes(of: socket.local) { SocketEnd($0, isIPv4: isIPv4, port: socket.local_port) }
         var peer: SocketEnd? = withUnsafeBytes(of: socket.remote) { SocketEnd($0, isIPv4: isIPv4, port: socket.remote_port) }
         if peer?.port == 0, peer?.isUnspecified == true { peer = nil }
-        let passed = kind == .bind ? nil : record[.address].flatMap(Self.end)
-        // What was passed is the peer of a connect that failed or is not done, and of a datagram.
+        // An address that is empty is one that nobody knows: the datagram need not have gone to the peer.
+        if sends, proto != .tcp, record[.address]?.isEmpty == true { peer = nil }
+        // Where a datagram over IPv4 names no family, the kernel takes the address for one of IPv4. A connect that names none ends a connection.
+        let passed = kind == .bind ? nil : record[.address].flatMap { Self.end($0, unnamed: sends && isIPv4 ? AF_INET : AF_UNSPEC) }
+        // What was passed is the peer of a connect that failed or is not done, and of a datagram that was sent. Where one came from is read from the caller's memory,
+        // in which the kernel need not have written anything: a socket with a peer takes datagrams from there alone.
         // The kernel takes the port back when a connect is refused; of one that it took it knows the peer, whatever stands in the caller's memory by now.
         let isRefused =
             kind == .connect && (record.header.pointee.result < 0 && record.header.pointee.result != -Int64(EINPROGRESS) || record.has(RIPOSTE_FLAG_DENIED))
-        if let passed, peer == nil || isRefused || kind != .connect && kind != .accept && kind != .accept4 && proto != .tcp { peer = passed }
+        if let passed, peer == nil || isRefused || sends && proto != .tcp { peer = passed }
         let isBound = own.port != 0 || kind == .bind || kind == .listen || socket.role == UInt8(RIPOSTE_ROLE_SERVER.rawValue)
         if let peer {
             (local, remote) = (own, peer)
@@ -99,7 +104,7 @@ struct SocketEnds {
         // IPPROTO_TCP and so on (linux/in.h).
         return switch socket.protocol {
         case 6: .tcp
-        case 17: .udp
+        case 17, 136: .udp
         case 1, 58: .icmp
         case 255: .raw
         default: .other
@@ -120,10 +125,11 @@ struct SocketEnds {
         }
     }
 
-    /// The end that a `struct sockaddr` of IP names.
-    static func end(_ address: UnsafeRawBufferPointer) -> SocketEnd? {
+    /// The end that a `struct sockaddr` of IP names; one that names no family is of the family `unnamed`.
+    static func end(_ address: UnsafeRawBufferPointer, unnamed: Int32 = AF_UNSPEC) -> SocketEnd? {
         guard address.count >= 8 else { return nil }
-        let family = Int32(address.loadUnaligned(as: UInt16.self))
+        let named = Int32(address.loadUnaligned(as: UInt16.self))
+        let family = named == AF_UNSPEC ? unnamed : named
         let port = UInt16(bigEndian: address.loadUnaligned(fromByteOffset: 2, as: UInt16.self))
         switch family {
         case AF_INET: return SocketEnd(address.bytes(from: 4), isIPv4: true, port: port)

@@ -3,8 +3,9 @@ internal import RiposteRules
 
 /// Names of Unix sockets: `ffff888012345678->ffff8880deadbeef /run/x.sock`, client first; a path alone of one that is only bound.
 enum UnixSocketName {
-    static func write(_ socket: riposte_socket, _ record: SensorRecord, isServer: Bool, to text: inout ArenaText) {
-        let path = path(record)
+    /// `byPeer`: with the path that the peer is bound to, whatever was passed.
+    static func write(_ socket: riposte_socket, _ record: SensorRecord, isServer: Bool, byPeer: Bool, to text: inout ArenaText) {
+        let path = byPeer ? peerPath(record) ?? path(record) : path(record)
         guard socket.peer != 0 || isServer == false && record[.address] != nil else {
             append(path, to: &text)
             return
@@ -31,6 +32,15 @@ enum UnixSocketName {
     static func path(_ record: SensorRecord) -> UnsafeRawBufferPointer {
         if let address = record[.address], let path = path(inAddress: address), !path.isEmpty { return path }
         return record[.socketPath] ?? .nothing
+    }
+
+    /// The path that the peer is bound to.
+    private static func peerPath(_ record: SensorRecord) -> UnsafeRawBufferPointer? { record.detail(.socketPath) == 1 ? record[.socketPath] : nil }
+
+    /// Whether a connect led to a socket that is bound to another path than the one that was passed: by a symbolic link, a descriptor's name, a relative path.
+    static func leadsElsewhere(_ record: SensorRecord) -> Bool {
+        guard let peer = peerPath(record), !peer.isEmpty else { return false }
+        return !peer.hasSameBytes(as: path(record))
     }
 
     /// `sun_path` of a `struct sockaddr_un`: up to its NUL, an abstract one whole.

@@ -11,7 +11,7 @@ struct EventsCommand: AsyncParsableCommand {
         commandName: "events", abstract: "Prints system calls of this host as they happen.",
         discussion: """
             A condition in the language of the rules chooses; without one, what rules usually ask for is shown. Runs beside an agent or without one, \
-            as root. Losses are told on standard error.
+            as root. Losses are told on standard error, and so is a kernel in which requests of io_uring cannot be seen.
 
             Examples:
               riposte events 'evt.type in (execve, execveat) and proc.pname = sshd'

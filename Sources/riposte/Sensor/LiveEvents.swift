@@ -51,7 +51,15 @@ struct LiveEvents {
         await withTaskGroup(of: Void.self) { group in
             group.addTask { await containers.run() }
             group.addTask {
-                while !stop.came, !isEnough(), end.map({ ContinuousClock.now < $0 }) ?? true { try? await Task.sleep(for: .milliseconds(50)) }
+                var hasRemarked = false
+                while !stop.came, !isEnough(), end.map({ ContinuousClock.now < $0 }) ?? true {
+                    // What sees them is loaded behind the rest.
+                    if !hasRemarked, let problem = sensor.requests.problem {
+                        Terminal.remark(problem)
+                        hasRemarked = true
+                    }
+                    try? await Task.sleep(for: .milliseconds(50))
+                }
             }
             await group.next()
             group.cancelAll()
