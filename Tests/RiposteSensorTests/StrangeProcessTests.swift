@@ -112,6 +112,18 @@ struct StrangeProcessTests {
         expect(seen, ["user.uid": 0, "proc.name": "told"])
     }
 
+    @Test("another thread that puts another file in the place of one that was opened has no time for it, however long the path is")
+    func swapped() throws {
+        let (secret, other) = (try folder.file("secret", ""), try folder.file("other", ""))
+        try FileManager.default.createSymbolicLink(atPath: "\(folder.path)/link", withDestinationPath: secret)
+        let seen = try events("evt.type = openat and fd.name = \(secret)", []) {
+            let (status, output) = try run([strange, "swap", "300", "\(folder.path)/link", other])
+            try #require(status == 0, "\(output)")
+        }
+        // Now and then an interrupt comes between.
+        #expect(seen.count > 150)
+    }
+
     @Test("the first process of a pid namespace in another one has its number there, and the host's")
     func nested() throws {
         let seen = try start(["nested", try program(), "w6"], "w6", ["proc.vpid", "proc.pid", "proc.name", "proc.pname"])
