@@ -395,7 +395,9 @@ struct kernfs_node___parent {
 	struct kernfs_node *parent;
 };
 
-struct cgroup_root;
+struct cgroup_root {
+	int hierarchy_id;
+};
 
 struct cgroup {
 	int level;
