@@ -112,6 +112,16 @@ struct StrangeProcessTests {
         expect(seen, ["user.uid": 0, "proc.name": "told"])
     }
 
+    @Test(
+        "a capability that a process has in a user namespace of its own counts for files whose owner and group are known there",
+        arguments: [("stranger", 0o755, false), ("stranger", 0o757, true), ("user", 0o755, true), ("user", 0o555, false)] as [(String, Int, Bool)])
+    func foreignFiles(_ command: String, _ mode: Int, _ isWritable: Bool) throws {
+        let told = try program()
+        try FileManager.default.setAttributes([.posixPermissions: mode], ofItemAtPath: told)
+        let seen = try start([command, told, "w9"], "w9", ["proc.is_exe_writable", "proc.exepath"])
+        expect(seen, ["proc.is_exe_writable": .bool(isWritable), "proc.exepath": .bytes(Array(told.utf8))])
+    }
+
     @Test("another thread that puts another file in the place of one that was opened has no time for it, however long the path is")
     func swapped() throws {
         let (secret, other) = (try folder.file("secret", ""), try folder.file("other", ""))

@@ -6,6 +6,7 @@
  *     strange memfd PROGRAM WORD           executes a copy of PROGRAM in memory
  *     strange chroot FOLDER PROGRAM WORD   changes its root to FOLDER first; PROGRAM is below it
  *     strange user PROGRAM WORD            in a user namespace of its own, in which it is root
+ *     strange stranger PROGRAM WORD        the same as user 65534, who is root there
  *     strange nested PROGRAM WORD          as the first process of a pid namespace within a pid namespace
  *     strange deep FOLDER PROGRAM WORD     opens a file in folders below FOLDER that are as deep as a path of 4095 bytes can be
  *     strange long PROGRAM WORD            with an argument of 128 KiB behind WORD
@@ -25,6 +26,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/sendfile.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -111,6 +113,16 @@ static void in_user_namespace(char **words)
 	write_to("/proc/self/setgroups", "deny");
 	/* Whom it is outside is nobody of note. */
 	write_to("/proc/self/uid_map", "0 0 1");
+	start(words[0], words[1]);
+}
+
+static void as_stranger(char **words)
+{
+	if (setgid(65534) < 0 || setuid(65534) < 0 || prctl(PR_SET_DUMPABLE, 1) < 0 || unshare(CLONE_NEWUSER) < 0)
+		fail("unshare");
+	write_to("/proc/self/setgroups", "deny");
+	write_to("/proc/self/uid_map", "0 65534 1");
+	write_to("/proc/self/gid_map", "0 65534 1");
 	start(words[0], words[1]);
 }
 
@@ -267,7 +279,7 @@ int main(int count, char **words)
 	static const struct { const char *name; int words; void (*body)(char **); } commands[] = {
 		{ "thread", 2, from_thread }, { "deleted", 2, deleted }, { "memfd", 2, from_memory }, { "chroot", 3, in_root }, { "user", 2, in_user_namespace },
 		{ "nested", 2, in_outer_namespace }, { "deep", 3, open_deep }, { "long", 2, with_long_argument }, { "short", 1, short_lives },
-		{ "busy", 3, busy }, { "swap", 3, swap },
+		{ "busy", 3, busy }, { "stranger", 2, as_stranger }, { "swap", 3, swap },
 	};
 
 	if (count > 1 && strcmp(words[1], "told") == 0)
