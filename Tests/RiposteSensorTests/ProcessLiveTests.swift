@@ -77,6 +77,24 @@ struct ProcessLiveTests {
         #expect(try scene.value("proc.env") == "")
     }
 
+    @Test("a child of a process that there was no time to read runs what it runs itself, and not what its maker runs by now")
+    func briefParent() throws {
+        let scene = ProcessScene()
+        scene.table.seed(budget: .zero)
+        let maker = try #require(scene.table.process(withPID: UInt32(getpid())))
+        #expect(maker.isBrief)
+        let child = try ChildProcess(["sleep", "60"])
+        let start = try startTime(of: child.pid)
+        let entry = try #require(scene.apply(RecordBuilder(.fork, pid: UInt32(child.pid), start: start + 1, comm: "before").maker(maker.pid, start: maker.start)))
+        #expect(text(entry.commandLine) == "sleep 60")
+        #expect(text(entry.comm) == "before")
+        #expect(entry.parentPID == maker.pid)
+        // One that has ended by then runs what its maker runs.
+        maker.forget(readingAgainFrom: ProcessReader())
+        let gone = try #require(scene.apply(ProcessScene.fork(5, 7, "gone", of: 0, 0).maker(maker.pid, start: maker.start)))
+        #expect(text(gone.commandLine) == text(maker.commandLine))
+    }
+
     @Test("an orphan's parent is whom the kernel gave it to")
     func orphan() throws {
         let table = ProcessTable()
