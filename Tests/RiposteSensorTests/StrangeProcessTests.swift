@@ -122,6 +122,15 @@ struct StrangeProcessTests {
         expect(seen, ["proc.is_exe_writable": .bool(isWritable), "proc.exepath": .bytes(Array(told.utf8))])
     }
 
+    @Test("what is opened or executed in a mount that hangs nowhere has the path that it has in its file system")
+    func detachedMount() throws {
+        let paths = try events("proc.name = strange and evt.type = openat and fd.name = /usr/bin/true", ["fd.name"]) {
+            try #require(try run([strange, "tree", "/usr/bin", "true", "w10"]).status == 0)
+        }
+        #expect(paths.count == 1)
+        expect(try start(["tree", "/usr/bin", "true", "w11"], "w11", ["proc.exepath", "proc.name"]), ["proc.exepath": "/usr/bin/true", "proc.name": "true"])
+    }
+
     @Test("another thread that puts another file in the place of one that was opened has no time for it, however long the path is")
     func swapped() throws {
         let (secret, other) = (try folder.file("secret", ""), try folder.file("other", ""))

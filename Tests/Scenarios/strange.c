@@ -12,6 +12,7 @@
  *     strange long PROGRAM WORD            with an argument of 128 KiB behind WORD
  *     strange short COUNT                  COUNT processes one after the other, each of which ends at once
  *     strange busy COUNT FILE PROGRAM      COUNT times a process that ends at once and 16 opens of FILE, and each eighth time PROGRAM
+ *     strange tree FOLDER NAME WORD        opens and executes NAME in a mount of FOLDER that hangs nowhere
  *     strange swap COUNT FILE OTHER        opens FILE COUNT times, by a long path, while another thread puts OTHER in the place of each
  *     strange told …                       ends at once
  */
@@ -124,6 +125,22 @@ static void as_stranger(char **words)
 	write_to("/proc/self/uid_map", "0 65534 1");
 	write_to("/proc/self/gid_map", "0 65534 1");
 	start(words[0], words[1]);
+}
+
+#ifndef SYS_open_tree
+#define SYS_open_tree 428
+#endif
+#define CLONE_OF_TREE 1	/* OPEN_TREE_CLONE */
+
+static void from_tree(char **words)
+{
+	char *program[] = { words[1], "told", words[2], NULL };
+	int tree = syscall(SYS_open_tree, AT_FDCWD, words[0], CLONE_OF_TREE | O_CLOEXEC);
+
+	if (tree < 0 || openat(tree, words[1], O_RDONLY | O_CLOEXEC) < 0)
+		fail(words[1]);
+	syscall(SYS_execveat, tree, words[1], program, environ, 0);
+	fail("execveat");
 }
 
 static int innocent, kept;
@@ -279,7 +296,7 @@ int main(int count, char **words)
 	static const struct { const char *name; int words; void (*body)(char **); } commands[] = {
 		{ "thread", 2, from_thread }, { "deleted", 2, deleted }, { "memfd", 2, from_memory }, { "chroot", 3, in_root }, { "user", 2, in_user_namespace },
 		{ "nested", 2, in_outer_namespace }, { "deep", 3, open_deep }, { "long", 2, with_long_argument }, { "short", 1, short_lives },
-		{ "busy", 3, busy }, { "stranger", 2, as_stranger }, { "swap", 3, swap },
+		{ "busy", 3, busy }, { "stranger", 2, as_stranger }, { "tree", 3, from_tree }, { "swap", 3, swap },
 	};
 
 	if (count > 1 && strcmp(words[1], "told") == 0)
