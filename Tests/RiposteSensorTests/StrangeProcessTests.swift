@@ -150,6 +150,14 @@ struct StrangeProcessTests {
         #expect(seen["proc.pid"] != .integer(1))
     }
 
+    @Test("whom a signal is for is told as the sender counts: 1 in a pid namespace is not the host's")
+    func innerNumbers() throws {
+        let seen = try events("evt.type = kill and proc.name = sh", ["evt.arg.pid"]) {
+            try #require(try run(["unshare", "--pid", "--fork", "sh", "-c", "kill -0 1; (kill -0 1; :); :"]).status == 0)
+        }
+        #expect(seen == [["evt.arg.pid": "sh"], ["evt.arg.pid": "1"]])
+    }
+
     @Test("an argument of 128 KiB is told as far as there is room, and what stands before it is whole")
     func longArgument() throws {
         let seen = try start(["long", try program(), "w7"], "w7", ["proc.args", "proc.args[0]", "proc.name"])
