@@ -410,6 +410,9 @@ static __always_inline void begin_with_arguments(struct work *work, s32 nr, u32 
 	work->before = 0;
 	work->has_acted = 0;
 	begin_event(work, flags);
+	/* Another thread may put something else in its place at any moment: first of all what came of the call. */
+	if (work->call.fd == -2)
+		find_file(work);
 }
 
 /* The room is about this call now. */

@@ -181,6 +181,37 @@ static __always_inline bool is_member(const struct cred *cred, u32 gid)
 	return false;
 }
 
+#define EXTENTS 5	/* that lie within a map of numbers */
+
+/* Whether the map at `address` has a number for one of the kernel's. One of more extents than lie within it is taken for whole. */
+static __always_inline bool has_number(u64 address, u32 id)
+{
+	struct uid_gid_extent extents[EXTENTS] = {};
+	u32 count = 0;
+
+	bpf_probe_read_kernel(&count, sizeof(count), (void *)address + bpf_core_field_offset(struct uid_gid_map, nr_extents));
+	if (count > EXTENTS)
+		return true;
+	bpf_probe_read_kernel(extents, sizeof(extents), (void *)address + bpf_core_field_offset(struct uid_gid_map, extent));
+#pragma unroll
+	for (u32 i = 0; i < EXTENTS; i++) {
+		if (i < count && id - extents[i].lower_first < extents[i].count)
+			return true;
+	}
+	return false;
+}
+
+/* Whether capabilities of a user namespace count for a file: not where it has no number for its owner or its group. */
+static __always_inline bool rules_over(struct user_namespace *space, struct inode *inode)
+{
+	u64 address = number_of(space);
+
+	if (!BPF_CORE_READ(space, level))
+		return true;
+	return has_number(address + bpf_core_field_offset(struct user_namespace, uid_map), BPF_CORE_READ(inode, i_uid.val)) &&
+	       has_number(address + bpf_core_field_offset(struct user_namespace, gid_map), BPF_CORE_READ(inode, i_gid.val));
+}
+
 /* May the current task write to the file? By its mode: access control lists and security modules have no say here. */
 __noinline int may_write(u64 address)
 {
@@ -194,7 +225,7 @@ __noinline int may_write(u64 address)
 		return 0;
 	if (BPF_CORE_READ(inode, i_flags) & S_IMMUTABLE)
 		return 0;
-	if (read_capabilities(__builtin_preserve_access_index(&cred->cap_effective)) >> CAP_DAC_OVERRIDE & 1)
+	if (read_capabilities(__builtin_preserve_access_index(&cred->cap_effective)) >> CAP_DAC_OVERRIDE & 1 && rules_over(BPF_CORE_READ(cred, user_ns), inode))
 		return 1;
 	if (BPF_CORE_READ(cred, fsuid.val) == BPF_CORE_READ(inode, i_uid.val))
 		return mode >> 7 & 1;

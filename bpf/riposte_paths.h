@@ -3,6 +3,9 @@
  * The path of a dentry, as the task at hand sees it: up to the root of its fs_struct, over the roots of mounts, written from its end to its beginning.
  * bpf_d_path() would do the same, but the kernel allows it for a handful of hooks only.
  *
+ * Whoever takes a part of the tree off (open_tree, an unmounted folder) may not hide by that what it is: its path is told as far as its file system knows it,
+ * which is the whole one where that is the file system of the root.
+ *
  * The walk takes no lock. A rename at the same moment can make a path that mixes the old and the new; the kernel's own d_path() tries again then.
  */
 #ifndef RIPOSTE_PATHS_H
@@ -101,6 +104,16 @@ static __always_inline void read_mount(struct mount_part *part, u64 address)
 	part->parent_root = (u64)MEMBER(struct mount, parent, mnt.mnt_root);
 }
 
+#define ANONYMOUS_MOUNTS 0xeffffff7u	/* the number of a namespace that has none (6.18); before, 0 */
+
+/* Whether a mount that hangs nowhere is of no namespace that a process could be in: made by open_tree or fsmount, or unmounted while in use. */
+static __always_inline bool is_detached(u64 address)
+{
+	u32 number = BPF_CORE_READ((struct mount *)address, mnt_ns, ns.inum);
+
+	return !number || number == ANONYMOUS_MOUNTS;
+}
+
 /* Takes up to WALK_STEPS steps. 1: the top has been reached. */
 __noinline int path_step(u32 room)
 {
@@ -129,8 +142,14 @@ __noinline int path_step(u32 room)
 
 			read_mount(&below, mount);
 			if (below.parent == mount || !below.parent) {
-				done = 1;	/* the root of the namespace */
-				break;
+				if (!is_detached(mount)) {
+					done = 1;	/* the root of the namespace */
+					break;
+				}
+				/* On within the file system, as if it were the one that the task's root is in. */
+				mount = work->walk.root_mount;
+				mount_root = 0;
+				continue;
 			}
 			dentry = below.mountpoint;
 			mount = below.parent;

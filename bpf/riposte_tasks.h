@@ -62,11 +62,11 @@ static __always_inline u32 terminal_of(struct signal_struct *signal)
 }
 
 /*
- * The kernfs node of the cgroup that names the container. On a pure v2 host, which is told by the first controller being part of the default hierarchy,
+ * The cgroup that names the container. On a pure v2 host, which is told by the first controller being part of the default hierarchy,
  * the cgroup of that; else the first of a v1 controller that is not the root. (On hybrid hosts the v2 hierarchy has no controllers, and runtimes may leave
  * a container's processes in the cgroup of the service that started them.)
  */
-static __always_inline struct kernfs_node *cgroup_node(struct task_struct *task)
+static __always_inline struct cgroup *naming_cgroup(struct task_struct *task)
 {
 	struct css_set *set = BPF_CORE_READ(task, cgroups);
 	struct cgroup *unified = BPF_CORE_READ(set, dfl_cgrp);
@@ -90,19 +90,27 @@ static __always_inline struct kernfs_node *cgroup_node(struct task_struct *task)
 			continue;
 		}
 		if (BPF_CORE_READ(group, level) > 0)
-			return BPF_CORE_READ(group, kn);
+			return group;
 	}
 	if (BPF_CORE_READ(unified, level) > 0)
-		return BPF_CORE_READ(unified, kn);
+		return unified;
 	return NULL;
 }
 
-/* The id of that cgroup, 0 for none. */
+/* Its id. The kernel counts those of each hierarchy for themselves, so above it stands which hierarchy that is: 0 is the unified one. */
+static __always_inline u64 cgroup_id(struct cgroup *group)
+{
+	u64 hierarchy = BPF_CORE_READ(group, root, hierarchy_id);
+
+	return BPF_CORE_READ(group, kn, id) | hierarchy << 48;
+}
+
+/* 0 for none. */
 __noinline u64 cgroup_of(u64 address)
 {
-	struct kernfs_node *node = cgroup_node((struct task_struct *)address);
+	struct cgroup *group = naming_cgroup((struct task_struct *)address);
 
-	return node ? BPF_CORE_READ(node, id) : 0;
+	return group ? cgroup_id(group) : 0;
 }
 
 static __always_inline struct kernfs_node *kernfs_parent(struct kernfs_node *node)
@@ -160,7 +168,7 @@ __noinline int put_cgroup(u32 room, u64 address)
 {
 	struct work *work = work_of(room);
 	struct event *event = event_of(room);
-	struct kernfs_node *own;
+	struct cgroup *own;
 	u64 node;
 
 	if (!work || !event)
@@ -168,9 +176,9 @@ __noinline int put_cgroup(u32 room, u64 address)
 	work->walk.at = RIPOSTE_PATH_BYTES;
 	work->walk.cut = 0;
 	work->walked_file = 0;
-	own = cgroup_node((struct task_struct *)address);
-	work->cgroup = own ? BPF_CORE_READ(own, id) : 0;
-	node = number_of(own);
+	own = naming_cgroup((struct task_struct *)address);
+	work->cgroup = own ? cgroup_id(own) : 0;
+	node = own ? number_of(BPF_CORE_READ(own, kn)) : 0;
 	for (int i = 0; i < CGROUP_CALLS && node; i++)
 		node = cgroup_step(room, node);
 	return put_walked(work, event, RIPOSTE_ITEM_CGROUP, node || work->walk.cut);

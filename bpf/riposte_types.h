@@ -215,6 +215,7 @@ struct mount {
 	struct mount *mnt_parent;
 	struct dentry *mnt_mountpoint;
 	struct vfsmount mnt;
+	struct mnt_namespace *mnt_ns;
 };
 
 struct path {
@@ -293,6 +294,23 @@ typedef struct {
 	u64 val;
 } kernel_cap_t;
 
+struct uid_gid_extent {
+	u32 first;
+	u32 lower_first;	/* as the kernel counts */
+	u32 count;
+};
+
+struct uid_gid_map {
+	u32 nr_extents;
+	struct uid_gid_extent extent[5];	/* more lie elsewhere */
+};
+
+struct user_namespace {
+	struct uid_gid_map uid_map;
+	struct uid_gid_map gid_map;
+	int level;
+};
+
 struct cred {
 	kuid_t uid;
 	kgid_t gid;
@@ -303,6 +321,7 @@ struct cred {
 	kernel_cap_t cap_inheritable;
 	kernel_cap_t cap_permitted;
 	kernel_cap_t cap_effective;
+	struct user_namespace *user_ns;
 	struct group_info *group_info;
 };
 
@@ -395,7 +414,9 @@ struct kernfs_node___parent {
 	struct kernfs_node *parent;
 };
 
-struct cgroup_root;
+struct cgroup_root {
+	int hierarchy_id;
+};
 
 struct cgroup {
 	int level;

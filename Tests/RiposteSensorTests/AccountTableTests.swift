@@ -219,6 +219,20 @@ struct AccountTableTests {
         #expect(world.reads == [1, 2, 1])
     }
 
+    @Test("a mount namespace with the number of an ended one has the names of its own container, within the event as well")
+    func sameNumber() {
+        world.set(1, "alice:x:1000:1000:::\n")
+        world.set(2, "bob:x:1000:1000:::\n")
+        let table = table()
+        func user(_ pid: UInt32, of container: String) -> AccountTable.User? {
+            table.user(1000, mountNamespace: 10, pid: pid, container: ContainerReference(fullID: ByteText(container), runtime: .docker))
+        }
+        let first = user(1, of: "a")
+        #expect(text(user(2, of: "b")?.name) == "bob")
+        #expect(text(first?.name) == "alice")
+        #expect(user(3, of: "c") == nil, "whose files nobody could read yet")
+    }
+
     @Test("a process that does not stand for its namespace leaves it to others")
     func substitutes() {
         let table = table()

@@ -104,6 +104,9 @@ struct EventValueTests {
             name: "bpf", event: FixtureEvent("bpf", result: 5, fd: 5, 5).file(RIPOSTE_FILE_BPF), fields: [("evt.arg.cmd", "BPF_PROG_LOAD"), ("fd.typechar", "b")]),
         DescriptorTests.Case(name: "setuid", event: FixtureEvent("setuid", 0xFFFF_FFFF), fields: [("evt.arg.uid", "<NONE>"), ("evt.args", "res=0 uid=-1(<NONE>)")]),
         DescriptorTests.Case(name: "a user without a name", event: FixtureEvent("setuid", 4711), fields: [("evt.args", "res=0 uid=4711(<NA>)")]),
+        DescriptorTests.Case(
+            name: "a new name, by an option whose upper half the kernel does not look at", event: FixtureEvent("prctl", 15 | 1 << 40, 0),
+            fields: [("evt.arg.option", "PR_SET_NAME"), ("evt.arg.arg2_str", "cat")]),
         DescriptorTests.Case(name: "kill", event: FixtureEvent("kill", 1, 9), fields: [("evt.arg.sig", "SIGKILL"), ("evt.category", "signal")]),
         DescriptorTests.Case(
             name: "unlinkat", event: FixtureEvent("unlinkat", fd: -100, current, 0, 0x200).path("d", in: "/tmp"),

@@ -30,6 +30,12 @@ struct PathTests {
         #expect(try FixtureDesk.value("fs.path.nameraw", of: event) == example.path)
     }
 
+    @Test("a program that was started by a relative path is one below the working directory", arguments: [("./x", "/srv/x"), ("../x", "/x"), ("/y/x", "/y/x")])
+    func started(_ path: String, _ joined: String) throws {
+        let event = FixtureEvent("execve", kind: 2).with(.path1, path).with(.workingDirectory, "/srv")
+        #expect(try FixtureDesk.value("evt.arg.filename", of: event) == joined)
+    }
+
     @Test("a directory descriptor that is not known")
     func unknownBase() throws {
         let event = FixtureEvent("openat", result: -9, 77, 0, 0, 0).with(.path1, "x").with(.base1, "", detail: 1)

@@ -77,6 +77,44 @@ struct ProcessLiveTests {
         #expect(try scene.value("proc.env") == "")
     }
 
+    @Test("a child of a process that there was no time to read runs what it runs itself, and not what its maker runs by now")
+    func briefParent() throws {
+        let scene = ProcessScene()
+        scene.table.seed(budget: .zero)
+        let maker = try #require(scene.table.process(withPID: UInt32(getpid())))
+        #expect(maker.isBrief)
+        let child = try ChildProcess(["sleep", "60"])
+        let start = try startTime(of: child.pid)
+        let entry = try #require(scene.apply(RecordBuilder(.fork, pid: UInt32(child.pid), start: start + 1, comm: "before").maker(maker.pid, start: maker.start)))
+        #expect(text(entry.commandLine) == "sleep 60")
+        #expect(text(entry.comm) == "before")
+        #expect(entry.parentPID == maker.pid)
+        // One that has ended by then runs what its maker runs.
+        maker.forget(readingAgainFrom: ProcessReader())
+        let gone = try #require(scene.apply(ProcessScene.fork(5, 7, "gone", of: 0, 0).maker(maker.pid, start: maker.start)))
+        #expect(text(gone.commandLine) == text(maker.commandLine))
+    }
+
+    @Test("a process whose first thread has ended is told by another one")
+    func firstThreadGone() throws {
+        let folder = try TemporaryFolder()
+        let script =
+            "import ctypes, os, platform, threading, time\nos.chdir(r'\(folder.path)')\nthreading.Thread(target=time.sleep, args=(60,)).start()\n"
+            + "ctypes.CDLL(None).syscall(60 if platform.machine() == 'x86_64' else 93, 0)"
+        let child = try ChildProcess(["python3", "-c", script], environment: ["RIPOSTE_TEST": "a b"])
+        while child.status("State:")?.hasPrefix("Z") != true { try #require(child.isRunning) }
+        let table = ProcessTable()
+        table.seed()
+        let entry = try #require(table.process(withPID: UInt32(child.pid)))
+        #expect(text(entry.commandLine)?.hasPrefix("python3 -c ") == true)
+        #expect(text(entry.image.executablePath)?.contains("/python3") == true)
+        #expect(entry.image.file.ino != 0)
+        let name = HeldBytes.copy(of: "RIPOSTE_TEST".utf8)
+        #expect(text(entry.image.environment.value(of: name.bytes)) == "a b")
+        #expect(text(entry.workingDirectory) == folder.path + "/")
+        #expect(entry.virtualPID == UInt32(child.pid) && entry.mountNamespace != 0 && entry.pidNamespace != 0)
+    }
+
     @Test("an orphan's parent is whom the kernel gave it to")
     func orphan() throws {
         let table = ProcessTable()

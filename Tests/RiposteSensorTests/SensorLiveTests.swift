@@ -179,6 +179,32 @@ struct SensorLiveTests {
         func lost(_ events: [String: UInt64]) {}
     }
 
+    /// The cgroups that events came from, as the kernel side numbers them.
+    private final class Numbers: SensorSink {
+        let seen = Mutex<Set<UInt64>>([])
+        func take(_ rule: Rule, _ event: SensorEvent, _ values: RuleJudge) { seen.withLock { $0.formUnion(event.record.map { [$0.header.pointee.cgroup] } ?? []) } }
+        func lost(_ events: [String: UInt64]) {}
+    }
+
+    @Test("the number of a cgroup says which hierarchy it is of: each counts for itself")
+    func hierarchies() throws {
+        let folders = try Self.makeCgroup("plain")
+        defer { for folder in folders.reversed() { rmdir(folder) } }
+        let lines = try String(contentsOfFile: "/proc/self/cgroup", encoding: .utf8).split(separator: "\n").map { $0.split(separator: ":", omittingEmptySubsequences: false) }
+        // A host with the unified one alone has no line of a controller.
+        let hierarchy = try #require(UInt64(lines.first { $0[1].split(separator: ",").contains("cpu") }?[0] ?? "0"))
+        var facts = stat()
+        try #require(stat(folders[1], &facts) == 0)
+        let folder = try TemporaryFolder()
+        let mark = try folder.file("mark", "")
+        let sink = Numbers()
+        let loop = try SensorLoop(
+            Sensor.Configuration(), Self.rules("evt.type in (open, openat) and fd.name = \(mark)"), ReflexSet(), Self.containers, sink, bell: -1)
+        #expect(try run(["sh", "-c", "echo $$ > \(folders[1])/cgroup.procs; : < \(mark)"]).status == 0)
+        loop.drain { false }
+        #expect(sink.seen.withLock(\.self) == [UInt64(facts.st_ino) | hierarchy << 48])
+    }
+
     @Test("a cgroup that is nested too deep to be told is met once, and not with each event in it")
     func deepCgroup() throws {
         let folders = try Self.makeCgroup(String(repeating: "c", count: 60))

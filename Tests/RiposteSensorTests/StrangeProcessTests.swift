@@ -112,11 +112,50 @@ struct StrangeProcessTests {
         expect(seen, ["user.uid": 0, "proc.name": "told"])
     }
 
+    @Test(
+        "a capability that a process has in a user namespace of its own counts for files whose owner and group are known there",
+        arguments: [("stranger", 0o755, false), ("stranger", 0o757, true), ("user", 0o755, true), ("user", 0o555, false)] as [(String, Int, Bool)])
+    func foreignFiles(_ command: String, _ mode: Int, _ isWritable: Bool) throws {
+        let told = try program()
+        try FileManager.default.setAttributes([.posixPermissions: mode], ofItemAtPath: told)
+        let seen = try start([command, told, "w9"], "w9", ["proc.is_exe_writable", "proc.exepath"])
+        expect(seen, ["proc.is_exe_writable": .bool(isWritable), "proc.exepath": .bytes(Array(told.utf8))])
+    }
+
+    @Test("what is opened or executed in a mount that hangs nowhere has the path that it has in its file system")
+    func detachedMount() throws {
+        let paths = try events("proc.name = strange and evt.type = openat and fd.name = /usr/bin/true", ["fd.name"]) {
+            try #require(try run([strange, "tree", "/usr/bin", "true", "w10"]).status == 0)
+        }
+        #expect(paths.count == 1)
+        expect(try start(["tree", "/usr/bin", "true", "w11"], "w11", ["proc.exepath", "proc.name"]), ["proc.exepath": "/usr/bin/true", "proc.name": "true"])
+    }
+
+    @Test("another thread that puts another file in the place of one that was opened has no time for it, however long the path is")
+    func swapped() throws {
+        let (secret, other) = (try folder.file("secret", ""), try folder.file("other", ""))
+        try FileManager.default.createSymbolicLink(atPath: "\(folder.path)/link", withDestinationPath: secret)
+        let seen = try events("evt.type = openat and fd.name = \(secret)", []) {
+            let (status, output) = try run([strange, "swap", "300", "\(folder.path)/link", other])
+            try #require(status == 0, "\(output)")
+        }
+        // Now and then an interrupt comes between.
+        #expect(seen.count > 150)
+    }
+
     @Test("the first process of a pid namespace in another one has its number there, and the host's")
     func nested() throws {
         let seen = try start(["nested", try program(), "w6"], "w6", ["proc.vpid", "proc.pid", "proc.name", "proc.pname"])
         expect(seen, ["proc.vpid": 1, "proc.name": "told", "proc.pname": "strange"])
         #expect(seen["proc.pid"] != .integer(1))
+    }
+
+    @Test("whom a signal is for is told as the sender counts: 1 in a pid namespace is not the host's")
+    func innerNumbers() throws {
+        let seen = try events("evt.type = kill and proc.name = sh", ["evt.arg.pid"]) {
+            try #require(try run(["unshare", "--pid", "--fork", "sh", "-c", "kill -0 1; (kill -0 1; :); :"]).status == 0)
+        }
+        #expect(seen == [["evt.arg.pid": "sh"], ["evt.arg.pid": "1"]])
     }
 
     @Test("an argument of 128 KiB is told as far as there is room, and what stands before it is whole")

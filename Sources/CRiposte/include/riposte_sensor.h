@@ -67,7 +67,7 @@ struct riposte_event {
 	riposte_u32 cpu;
 	riposte_s64 result;		// return value, negative errno; of EXIT task->exit_code
 	riposte_u64 args[6];		// of FORK, args[0] is the parent's tid and args[1] the parent's tgid, args[2] the parent's leader's start; else 0
-	riposte_u64 cgroup;		// id of the cgroup that names the container (kernfs id); 0 unknown
+	riposte_u64 cgroup;		// id of the cgroup that names the container (kernfs id, and above it, from bit 48 on, its hierarchy); 0 unknown
 	riposte_u64 cap_inheritable;
 	riposte_u64 cap_permitted;
 	riposte_u64 cap_effective;

@@ -34,6 +34,12 @@ package final class AccountTable {
         var lookedAt: UInt64?
     }
 
+    /// The kernel gives the number of a mount namespace that has ended away again, to another container's at once.
+    private struct Key: Hashable {
+        let mountNamespace: UInt32
+        let container: ContainerReference
+    }
+
     private struct Namespace {
         var book: AccountBook?
         var stamp: AccountFiles.Stamp?
@@ -58,7 +64,7 @@ package final class AccountTable {
     /// Nanoseconds of a clock that only goes forward.
     private let clock: () -> UInt64
     private var host = Host()
-    private var namespaces: [UInt32: Namespace] = [:]
+    private var namespaces: [Key: Namespace] = [:]
     /// Replaced or forgotten during this event; values of it may still point into them.
     private var retired: [AccountBook] = []
     private var bookBytes = 0
@@ -100,7 +106,7 @@ package final class AccountTable {
 
     private func book(_ mountNamespace: UInt32, _ pid: UInt32, _ container: ContainerReference) -> AccountBook? {
         if container.isHost { return hostBook() }
-        return mountNamespace == 0 ? nil : containerBook(mountNamespace, pid, container)
+        return mountNamespace == 0 ? nil : containerBook(Key(mountNamespace: mountNamespace, container: container), pid)
     }
 
     private func isDue(_ lookedAt: UInt64, _ pause: Duration, _ now: UInt64) -> Bool { now &- lookedAt >= UInt64(clamping: Int64(pause / .nanoseconds(1))) }
@@ -119,40 +125,40 @@ package final class AccountTable {
 
     // MARK: - Containers
 
-    private func containerBook(_ mountNamespace: UInt32, _ pid: UInt32, _ container: ContainerReference) -> AccountBook? {
+    private func containerBook(_ key: Key, _ pid: UInt32) -> AccountBook? {
         let now = clock()
-        guard let index = namespaces.index(forKey: mountNamespace) else {
-            namespaces[mountNamespace] = Namespace(lookedAt: now, usedAt: now, pid: pid)
-            makeRoom(sparing: mountNamespace)
-            return look(at: mountNamespace, pid, container, now, within: limits.patience)
+        guard let index = namespaces.index(forKey: key) else {
+            namespaces[key] = Namespace(lookedAt: now, usedAt: now, pid: pid)
+            makeRoom(sparing: key)
+            return look(at: key, pid, now, within: limits.patience)
         }
         namespaces.values[index].usedAt = now
         let known = namespaces.values[index]
         if let order = known.order {
             guard let outcome = order.outcome else { return known.book }
-            return take(outcome, for: mountNamespace)
+            return take(outcome, for: key)
         }
         if isDue(known.lookedAt, limits.containerPause, now) {
             // Read by others while this event goes on with what is known.
-            return look(at: mountNamespace, pid, container, now, within: known.book == nil && !known.isLate ? limits.patience : .zero)
+            return look(at: key, pid, now, within: known.book == nil && !known.isLate ? limits.patience : .zero)
         }
         guard known.book == nil, known.pid != pid, known.misses < Self.missLimit, !known.isLate else { return known.book }
-        return look(at: mountNamespace, pid, container, now, within: limits.patience)
+        return look(at: key, pid, now, within: limits.patience)
     }
 
-    private func look(at mountNamespace: UInt32, _ pid: UInt32, _ container: ContainerReference, _ now: UInt64, within patience: Duration) -> AccountBook? {
-        guard let index = namespaces.index(forKey: mountNamespace) else { return nil }
-        let order = reader.order(pid: pid, mountNamespace: mountNamespace, container: container, known: namespaces.values[index].stamp)
+    private func look(at key: Key, _ pid: UInt32, _ now: UInt64, within patience: Duration) -> AccountBook? {
+        guard let index = namespaces.index(forKey: key) else { return nil }
+        let order = reader.order(pid: pid, mountNamespace: key.mountNamespace, container: key.container, known: namespaces.values[index].stamp)
         (namespaces.values[index].order, namespaces.values[index].pid, namespaces.values[index].lookedAt) = (order, pid, now)
         guard patience > .zero else { return namespaces.values[index].book }
-        if let outcome = order?.wait(patience) { return take(outcome, for: mountNamespace) }
+        if let outcome = order?.wait(patience) { return take(outcome, for: key) }
         namespaces.values[index].isLate = true
         lateCount &+= 1
         return nil
     }
 
-    private func take(_ outcome: AccountFiles.Outcome, for mountNamespace: UInt32) -> AccountBook? {
-        guard let index = namespaces.index(forKey: mountNamespace) else { return nil }
+    private func take(_ outcome: AccountFiles.Outcome, for key: Key) -> AccountBook? {
+        guard let index = namespaces.index(forKey: key) else { return nil }
         namespaces.values[index].order = nil
         switch outcome {
         case .unchanged: break
@@ -161,12 +167,12 @@ package final class AccountTable {
             retire(namespaces.values[index].book)
             bookBytes += book.byteCount
             (namespaces.values[index].book, namespaces.values[index].stamp, namespaces.values[index].misses) = (book, stamp, 0)
-            makeRoom(sparing: mountNamespace)
+            makeRoom(sparing: key)
         }
-        return namespaces[mountNamespace]?.book
+        return namespaces[key]?.book
     }
 
-    private func makeRoom(sparing kept: UInt32) {
+    private func makeRoom(sparing kept: Key) {
         while namespaces.count > limits.namespaces || bookBytes > limits.bytes {
             guard let oldest = namespaces.filter({ $0.key != kept }).min(by: { $0.value.usedAt < $1.value.usedAt })?.key else { return }
             retire(namespaces.removeValue(forKey: oldest)?.book)

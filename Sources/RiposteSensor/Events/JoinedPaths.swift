@@ -27,7 +27,8 @@ final class JoinedPaths {
     func path(_ which: Which, of record: SensorRecord) -> UnsafeRawBufferPointer? {
         if let known = which == .first ? joined.0 : joined.1 { return known }
         guard let raw = record[which == .first ? .path1 : .path2] else { return nil }
-        let baseItem: SensorRecord.Item = which == .first ? .base1 : .base2
+        // The start of a program tells its working directory anyhow, and does not change it.
+        let baseItem: SensorRecord.Item = which == .second ? .base2 : record.kind == .exec ? .workingDirectory : .base1
         let base = record.detail(baseItem) == 1 ? nil : record[baseItem]
         let path = join(base, raw, into: memory + which.rawValue * Self.roomBytes)
         if which == .first { joined.0 = path } else { joined.1 = path }

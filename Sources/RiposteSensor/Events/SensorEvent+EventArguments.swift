@@ -157,7 +157,8 @@ extension SensorEvent {
         case .quotaCommand: ValueNames.quotaCommand.write(UInt32(truncatingIfNeeded: number), to: &text)
         case .quotaType: ValueNames.quotaType.write(UInt32(truncatingIfNeeded: number), to: &text)
         case .signal, .exitSignal: if let name = KernelNames.signal(UInt8(truncatingIfNeeded: number)) { text.append(name) }
-        case .process, .thread, .leader, .parent: if let name = commandName(of: number, record) { text.append(name) }
+        case .process: if let name = commandName(asSeen: number, record) { text.append(name) }
+        case .thread, .leader, .parent: if let name = commandName(of: number, record) { text.append(name) }
         case .user, .login, .effectiveUser: writeAccount(number, record, to: &text) { world.accounts.user($0, mountNamespace: $1, pid: $2, container: $3)?.name }
         case .group, .effectiveGroup: writeAccount(number, record, to: &text) { world.accounts.group($0, mountNamespace: $1, pid: $2, container: $3) }
         default: break
@@ -178,6 +179,12 @@ extension SensorEvent {
         guard let pid = UInt32(exactly: number), pid > 0 else { return nil }
         if pid == record.header.pointee.tid || pid == record.header.pointee.pid { return record.comm }
         return world.processes.process(withPID: pid)?.comm
+    }
+
+    /// The same of a number as the caller counts: in a pid namespace of its own that of another process than the host's, which the table does not know by it.
+    private func commandName(asSeen number: Int64, _ record: SensorRecord) -> UnsafeRawBufferPointer? {
+        guard let process, process.isInPIDNamespace else { return commandName(of: number, record) }
+        return number > 0 && (number == Int64(record.header.pointee.vtid) || number == Int64(process.virtualPID)) ? record.comm : nil
     }
 
     /// `<f>/etc/passwd`, `<4t>10.0.0.5:41822->10.0.0.9:443`; AT_FDCWD and errors by their names; nothing of a descriptor that is not the event's own nor a

@@ -155,6 +155,7 @@ extension SensorEvent {
     /// prctl's text: the new name of the thread, of PR_SET_NAME.
     private func renamed(_ record: SensorRecord) -> UnsafeRawBufferPointer? {
         let setName: UInt64 = 15
-        return record.kind == .call && record.header.pointee.args.0 == setName ? record.comm : nil
+        // The option is an int.
+        return record.kind == .call && record.header.pointee.args.0 & 0xFFFF_FFFF == setName ? record.comm : nil
     }
 }

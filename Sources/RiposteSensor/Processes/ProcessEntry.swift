@@ -23,7 +23,7 @@ package final class ProcessEntry {
     var namespaceInitStart: UInt64 = 0
     /// RLIMIT_NOFILE; 0: unknown.
     package internal(set) var descriptorLimit: UInt64 = 0
-    /// kernfs id of the cgroup that names the container; 0: unknown.
+    /// Id of the cgroup that names the container, and of its hierarchy; 0: unknown.
     package internal(set) var cgroupID: UInt64 = 0
     package internal(set) var isKernelThread = false
     /// Whether all that is known of it stood in the headers of its events.

@@ -15,6 +15,17 @@ struct ProcessFolder: ~Copyable {
         guard descriptor >= 0 else { return nil }
     }
 
+    /// The folder of a thread other than the main one, through that of its process; nil where there is none.
+    init?(anotherThreadOf process: borrowing ProcessFolder, _ pid: UInt32) {
+        for thread in NumberedFolder.numbers(in: "/proc/\(pid)/task") ?? [] where thread != pid {
+            let opened = openat(process.descriptor, "task/\(thread)", O_RDONLY | O_DIRECTORY | O_CLOEXEC)
+            guard opened >= 0 else { continue }
+            descriptor = opened
+            return
+        }
+        return nil
+    }
+
     deinit { close(descriptor) }
 
     private static func withPath<Result>(of pid: UInt32, _ body: (UnsafePointer<CChar>) -> Result) -> Result {
@@ -210,6 +221,8 @@ struct ProcessStat {
     }
 
     var isKernelThread: Bool { flags & Self.kernelThread != 0 }
+    /// Of the main thread nothing is left but its name; others of the process live on.
+    var isMainThreadGone: Bool { state == UInt8(ascii: "Z") && threadCount > 1 }
     /// Ended, but not yet waited for.
     var hasEnded: Bool { state == UInt8(ascii: "X") || state == UInt8(ascii: "Z") && threadCount <= 1 }
 }

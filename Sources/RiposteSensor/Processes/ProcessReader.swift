@@ -31,9 +31,15 @@ final class ProcessReader {
         guard let folder = ProcessFolder(entry.pid), let stat = folder.facts(into: buffer), ProcessStart.isSame(stat.start, entry.start) else { return nil }
         // The name lies in the buffer, which the next file needs.
         let comm = HeldBytes(stat.comm)
-        var details = ProcessDetails(image: entry.isKernelThread ? ProcessImage(comm: comm.bytes) : image(folder, comm), workingDirectory: workingDirectory(folder))
-        readNamespaces(folder, entry, &details)
-        if let cgroup = cgroup(folder) { (details.container, details.cgroupPath) = (cgroup.container, cgroup.path) }
+        if stat.isMainThreadGone, let thread = ProcessFolder(anotherThreadOf: folder, entry.pid) { return details(of: entry, comm, folder, by: thread) }
+        return details(of: entry, comm, folder, by: folder)
+    }
+
+    /// `living`: the folder of a thread that has not ended; what there is one of in a process it tells as well.
+    private func details(of entry: ProcessEntry, _ comm: HeldBytes, _ folder: borrowing ProcessFolder, by living: borrowing ProcessFolder) -> ProcessDetails {
+        var details = ProcessDetails(image: entry.isKernelThread ? ProcessImage(comm: comm.bytes) : image(living, comm), workingDirectory: workingDirectory(living))
+        readNamespaces(folder, by: living, entry, &details)
+        if let cgroup = cgroup(living) { (details.container, details.cgroupPath) = (cgroup.container, cgroup.path) }
         return details
     }
 
@@ -60,7 +66,9 @@ final class ProcessReader {
     /// What a process runs at this moment; nil where it has ended.
     func image(of pid: UInt32, start: UInt64) -> ProcessImage? {
         guard let folder = ProcessFolder(pid), let stat = folder.facts(into: buffer), ProcessStart.isSame(stat.start, start) else { return nil }
-        return image(folder, HeldBytes(stat.comm))
+        let comm = HeldBytes(stat.comm)
+        if stat.isMainThreadGone, let thread = ProcessFolder(anotherThreadOf: folder, pid) { return image(thread, comm) }
+        return image(folder, comm)
     }
 
     private func image(_ folder: borrowing ProcessFolder, _ comm: HeldBytes) -> ProcessImage {
@@ -112,9 +120,9 @@ final class ProcessReader {
         folder.link("cwd", into: buffer).map(HeldBytes.folder) ?? .nothing
     }
 
-    private func readNamespaces(_ folder: borrowing ProcessFolder, _ entry: ProcessEntry, _ details: inout ProcessDetails) {
-        details.mountNamespace = folder.namespace("ns/mnt", into: buffer)
-        details.pidNamespace = folder.namespace("ns/pid", into: buffer)
+    private func readNamespaces(_ folder: borrowing ProcessFolder, by living: borrowing ProcessFolder, _ entry: ProcessEntry, _ details: inout ProcessDetails) {
+        details.mountNamespace = living.namespace("ns/mnt", into: buffer)
+        details.pidNamespace = living.namespace("ns/pid", into: buffer)
         details.isInPIDNamespace = details.pidNamespace != 0 && details.pidNamespace != hostPIDNamespace
         guard details.isInPIDNamespace, let status = folder.read("status", into: buffer) else {
             (details.virtualPID, details.virtualSession, details.virtualGroup) = (entry.pid, entry.session, entry.group)

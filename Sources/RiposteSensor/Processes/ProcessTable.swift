@@ -100,10 +100,12 @@ package final class ProcessTable {
         let header = record.header
         let (maker, makerStart) = (UInt32(truncatingIfNeeded: header.pointee.args.1), header.pointee.args.2)
         guard let parent = live(maker, start: makerStart) ?? built(maker, start: makerStart) else { return rebuilt(record) }
-        let entry = ProcessEntry(pid: header.pointee.pid, start: header.pointee.start, comm: record.comm, details: parent.details)
+        // Where only /proc could tell what its maker runs, that may be another program by now: better what it runs itself.
+        let own = parent.isBrief ? reader.entry(of: header.pointee.pid, start: header.pointee.start) : nil
+        let entry = own ?? ProcessEntry(pid: header.pointee.pid, start: header.pointee.start, comm: record.comm, details: parent.details)
         entry.inherit(from: parent)
         (entry.parentPID, entry.parentStart) = (maker, makerStart)
-        entry.isIncomplete = parent.isIncomplete
+        entry.isIncomplete = own == nil && parent.isIncomplete
         return entry
     }
 
