@@ -125,7 +125,7 @@ struct SensorRobustnessTests {
         let (status, output) = try run(["unshare", "--mount", "--propagation", "private", "sh", "-c", script, "sh", disk, copy])
         let errors = try String(contentsOfFile: copy + ".errors", encoding: .utf8).split(separator: "\n").map(String.init)
         #expect(status == 1, "\(output) \(errors)")
-        let complaints = errors.filter { !$0.contains("events recorded") }
+        let complaints = errors.filter { !$0.contains("events recorded") && !$0.contains("requests of io_uring are not seen") }
         let complaint = "events.jsonl cannot be written: No space left on device; make room, or keep it smaller with --max-size"
         #expect(complaints.count == 1 && complaints[0].hasSuffix(complaint), "\(errors)")
         let recorded = try String(contentsOfFile: copy, encoding: .utf8)
