@@ -101,7 +101,7 @@ let package = Package(
             swiftSettings: swiftSettings),
 
         // Tests.
-        room("RiposteTestSupport", ["RiposteCore", "RipostePlaybooks", "CRiposte", httpTypes, hummingbird, hummingbirdCore, hummingbirdTLS, nioCore, nioSSL, logging]),
+        room("RiposteTestSupport", ["RiposteCore", "RipostePlaybooks", "CRiposte", httpTypes, hummingbird, hummingbirdCore, hummingbirdTLS, nioCore, nioSSL, lifecycle, logging]),
         tests("RiposteCoreTests", ["RiposteCore", "RiposteTestSupport"]),
         tests("RiposteRulesTests", ["RiposteCore", "RiposteRules", "RiposteTestSupport"]),
         tests("RiposteSensorTests", ["RiposteCore", "RiposteRules", "RiposteSensor", "CRiposte", "RiposteTestSupport", logging]),

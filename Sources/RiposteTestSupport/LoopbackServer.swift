@@ -5,6 +5,7 @@ internal import HummingbirdTLS
 internal import Logging
 internal import NIOCore
 internal import NIOSSL
+internal import ServiceLifecycle
 internal import Synchronization
 
 /// An HTTP server on 127.0.0.1 that answers as the test says and remembers what it was asked.
@@ -30,7 +31,7 @@ package final class LoopbackServer: Sendable {
     }
 
     package let port: Int
-    private let serving: Task<Void, any Error>
+    private let group: ServiceGroup
     private let seen: Requests
 
     private final class Requests: Sendable { let list = Mutex<[Request]>([]) }
@@ -52,13 +53,18 @@ package final class LoopbackServer: Sendable {
         }
         let (ports, report) = AsyncStream.makeStream(of: Int.self)
         let tls = try certificates.map { try Self.tlsConfiguration($0, asksClients) }
+        let quiet = Logger(label: "loopback", factory: { _ in SwiftLogNoOpLogHandler() })
         let application = Application(
             responder: responder, server: try tls.map { try .tls(.http1(), tlsConfiguration: $0) } ?? .http1(),
             configuration: .init(address: .hostname("127.0.0.1", port: 0), serverName: nil),
-            onServerRunning: { report.yield($0.localAddress?.port ?? 0) }, logger: Logger(label: "loopback", factory: { _ in SwiftLogNoOpLogHandler() }))
-        serving = Task {
+            onServerRunning: { report.yield($0.localAddress?.port ?? 0) }, logger: quiet)
+        var configuration = ServiceGroupConfiguration(services: [application], logger: quiet)
+        configuration.maximumGracefulShutdownDuration = .seconds(1)
+        let group = ServiceGroup(configuration: configuration)
+        self.group = group
+        Task {
             defer { report.finish() }
-            try await application.run()
+            try await group.run()
         }
         self.seen = seen
         var iterator = ports.makeAsyncIterator()
@@ -66,7 +72,8 @@ package final class LoopbackServer: Sendable {
         self.port = port
     }
 
-    deinit { serving.cancel() }
+    // Not by cancelling it: NIO ends the process where a connection is accepted that nobody takes any more.
+    deinit { Task { [group] in await group.triggerGracefulShutdown() } }
 
     package var requests: [Request] { seen.list.withLock(\.self) }
 
